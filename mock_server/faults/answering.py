@@ -1,0 +1,67 @@
+"""How a status error is put together: head, body, end, and what it says about coming back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mock_server.api.errors import ApiError
+from mock_server.api.headers import JSON
+from mock_server.faults.base import ALL_APIS, FaultContext, FaultKind, Headers, with_content_type
+from mock_server.faults.retry import RetryParams, replaced, retry_headers
+from mock_server.script import End, Head, Script, Send
+
+POSTS = ("chat", "responses", "embeddings")
+"""The APIs that are asked with a body."""
+
+
+def answer(
+    status: int,
+    body: bytes,
+    headers: Headers,
+    params: RetryParams,
+    ctx: FaultContext,
+    wait: float | None = None,
+) -> Script:
+    """A whole answer, and what `params` say about coming back; the error itself says `wait` seconds."""
+    said = (*retry_headers(params, ctx, wait), *params.headers.items())
+    head = Head(status, replaced(headers, said))
+    return Script((head, Send(body, role="terminal"), End()) if body else (head, End()))
+
+
+def error(what: ApiError, params: RetryParams, ctx: FaultContext, wait: float | None = None) -> Script:
+    """An error in OpenAI's form with the headers of every answer."""
+    return answer(what.status, what.body(), with_content_type(ctx.headers, JSON), params, ctx, wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """An error that is the same for every request."""
+
+    what: ApiError
+
+    def __call__(self, script: Script, params: RetryParams, ctx: FaultContext) -> Script:
+        return error(self.what, params, ctx)
+
+
+def status_kind(
+    name: str,
+    what: ApiError | Callable[[Script, Any, FaultContext], Script],
+    about: str,
+    *,
+    seen: Literal["V", "U"] = "V",
+    params: type[RetryParams] = RetryParams,
+    apis: tuple[str, ...] = ALL_APIS,
+) -> FaultKind:
+    """A row of the table of status errors: a fixed error, or a function that makes one."""
+    return FaultKind(
+        name=name,
+        family="status",
+        stage="edge",
+        params=params,
+        about=about,
+        apply=Fixed(what) if isinstance(what, ApiError) else what,
+        seen=seen,
+        apis=apis,
+    )

@@ -1,0 +1,96 @@
+"""What a fault is: a name, parameters, where it can act, and a pure function from script to script.
+
+    healthy script ──► kind.apply(script, params, ctx) ──► the script that is played
+
+An *edge* fault stands in for the whole answer, before limits and slots: it is given the empty script. An
+*answer* fault changes the healthy script and relies on its form alone: a head, work, sends, an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from mock_server.script import Script
+from mock_server.strict import Strict
+
+Family: TypeAlias = Literal["status", "edge", "stream", "body"]
+Stage: TypeAlias = Literal["edge", "answer"]
+Form: TypeAlias = Literal["streamed", "whole"]
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+ALL_APIS = ("chat", "responses", "embeddings", "models")
+STREAMING_APIS = ("chat", "responses")
+BOTH_FORMS: tuple[Form, ...] = ("streamed", "whole")
+
+
+class Params(Strict):
+    """The parameters of a fault: what stands under `with` in a rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultContext:
+    """What a fault may know of the request: never the time, never a generator.
+
+    `headers` are those of every answer, content-type included (a fault that sends another body replaces
+    it). `u` is a draw in [0, 1) for this rule, call and attempt. `created` is the answer's wall clock in
+    Unix seconds, for a Retry-After that is a date.
+    """
+
+    api: str
+    model: str = ""
+    stream: bool = False
+    headers: Headers = ()
+    u: float = 0.5
+    created: float = 0.0
+
+
+Apply: TypeAlias = Callable[[Script, Any, FaultContext], Script]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultKind:
+    """One fault of the vocabulary.
+
+    `about` says what is sent and what that stands for. `seen` is "V" where the wire form was seen verbatim
+    in public, "U" where it is the plainest form of a documented status, None where there are no words to
+    see. `forms` are the kinds of answer it can act on. `stage_of` is given where the stage depends on the
+    parameters, `forms_of` where the forms do.
+    """
+
+    name: str
+    family: Family
+    stage: Stage
+    params: type[Params]
+    about: str
+    apply: Apply
+    seen: Literal["V", "U"] | None = None
+    apis: tuple[str, ...] = ALL_APIS
+    forms: tuple[Form, ...] = BOTH_FORMS
+    stage_of: Callable[[Any], Stage] | None = None
+    forms_of: Callable[[Any], tuple[Form, ...]] | None = None
+
+    def settled(self, params: Params) -> FaultKind:
+        """The same kind with the stage and the forms that it has with these parameters."""
+        if self.stage_of is None and self.forms_of is None:
+            return self
+        return replace(
+            self,
+            stage=self.stage_of(params) if self.stage_of else self.stage,
+            forms=self.forms_of(params) if self.forms_of else self.forms,
+            stage_of=None,
+            forms_of=None,
+        )
+
+    def acts_on(self, api: str, stream: bool) -> bool:
+        """Whether it can act on an answer of this API, streamed or not."""
+        if api not in self.apis or (stream and api not in STREAMING_APIS):
+            return False
+        return ("streamed" if stream else "whole") in self.forms
+
+
+def with_content_type(headers: Headers, content_type: str) -> Headers:
+    """`headers` with this content-type in place of whatever they say."""
+    kept = tuple(header for header in headers if header[0].lower() != "content-type")
+    return (("content-type", content_type), *kept)

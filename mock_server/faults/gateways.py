@@ -1,0 +1,153 @@
+"""Error statuses that something in front of the API sends: gateways, the edge network, Azure."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import orjson
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from mock_server.api.errors import ApiError
+from mock_server.api.headers import JSON
+from mock_server.errors import PlanError
+from mock_server.faults.answering import POSTS, answer, error, status_kind
+from mock_server.faults.base import FaultContext, with_content_type
+from mock_server.faults.pages import CLOUDFLARE, cloudflare_page, edge_headers, gateway_page, ray_of
+from mock_server.faults.retry import RetryParams
+from mock_server.script import Script
+from mock_server.units import Seconds, complain
+
+
+def _edge_status(status: int) -> int:
+    if status not in CLOUDFLARE:
+        raise complain(PlanError("", str(status), f"one of {', '.join(map(str, CLOUDFLARE))}"))
+    return status
+
+
+EdgeStatus = Annotated[
+    int, AfterValidator(_edge_status), WithJsonSchema({"type": "integer", "enum": list(CLOUDFLARE)})
+]
+
+
+class Gateway(RetryParams):
+    """An error of a gateway."""
+
+    html: bool = Field(default=False, description="An HTML page in place of JSON.")
+
+
+class Cloudflare(RetryParams):
+    """An error page of the edge network."""
+
+    status: EdgeStatus = Field(default=520, description="520 to 524, or 530.")
+
+
+class Azure(RetryParams):
+    """Azure OpenAI's rate limit."""
+
+    seconds: Seconds = Field(default=6.0, description="The wait in the message, and in `retry-after`.")
+    region: str = Field(default="East US", pattern=r"^[\x20-\x7e]+$", description="The header `x-ms-region`.")
+
+
+def bad_gateway(script: Script, params: Gateway, ctx: FaultContext) -> Script:
+    """502 of the edge: an integer code, keys in the order in which they were seen; or a page."""
+    if params.html:
+        return answer(502, gateway_page(502, "Bad Gateway"), edge_headers(ctx), params, ctx)
+    body = orjson.dumps(
+        {"error": {"code": 502, "message": "Bad gateway.", "param": None, "type": "cf_bad_gateway"}}
+    )
+    return answer(502, body, with_content_type(ctx.headers, JSON), params, ctx)
+
+
+def gateway_timeout(script: Script, params: Gateway, ctx: FaultContext) -> Script:
+    """504 of a gateway that waited long enough."""
+    if params.html:
+        return answer(504, gateway_page(504, "Gateway Time-out"), edge_headers(ctx), params, ctx)
+    return error(ApiError(504, "Gateway timeout.", "server_error"), params, ctx)
+
+
+def cloudflare(script: Script, params: Cloudflare, ctx: FaultContext) -> Script:
+    """A 52x or 530 page."""
+    return answer(params.status, cloudflare_page(params.status, ray_of(ctx)), edge_headers(ctx), params, ctx)
+
+
+def country_unsupported(script: Script, params: RetryParams, ctx: FaultContext) -> Script:
+    """403, keys in the order in which they were seen."""
+    body = orjson.dumps(
+        {
+            "error": {
+                "code": "unsupported_country_region_territory",
+                "message": "Country, region, or territory not supported",
+                "param": None,
+                "type": "request_forbidden",
+            }
+        }
+    )
+    return answer(403, body, with_content_type(ctx.headers, JSON), params, ctx)
+
+
+_AZURE_OPERATIONS = {
+    "chat": "ChatCompletions_Create",
+    "responses": "Responses_Create",
+    "embeddings": "Embeddings_Create",
+}
+
+
+def azure_rate_limit(script: Script, params: Azure, ctx: FaultContext) -> Script:
+    """429 in Azure's form: a code that is a string of digits, no type, no param."""
+    operation = _AZURE_OPERATIONS.get(ctx.api, _AZURE_OPERATIONS["chat"])
+    seconds = math.ceil(params.seconds)
+    message = (
+        f"Requests to the {operation} Operation under Azure OpenAI API version 2024-08-01-preview "
+        "have exceeded token rate limit of your current OpenAI S0 pricing tier. "
+        f"Please retry after {seconds} seconds. "
+        "Please go here: https://aka.ms/oai/quotaincrease if you would like to further increase the default "
+        "rate limit."
+    )
+    body = orjson.dumps({"error": {"code": "429", "message": message}})
+    ray = ray_of(ctx)
+    headers = [
+        ("content-type", JSON),
+        ("x-ms-region", params.region),
+        ("apim-request-id", f"{ray[:8]}-{ray[8:12]}-4{ray[13:16]}-a{ray[1:4]}-{ray[:12]}"),
+    ]
+    if (params.retry_after, params.retry_after_ms, params.retry_after_date) == (None, None, None):
+        headers.append(("retry-after", str(seconds)))
+    return answer(429, body, tuple(headers), params, ctx)
+
+
+KINDS = (
+    status_kind(
+        "bad_gateway",
+        bad_gateway,
+        "502 with an *integer* code in its JSON, or an HTML page. The edge could not reach the origin.",
+        params=Gateway,
+    ),
+    status_kind(
+        "gateway_timeout",
+        gateway_timeout,
+        "504, in OpenAI's form or as an HTML page. The edge gave up waiting for the origin.",
+        seen="U",
+        params=Gateway,
+    ),
+    status_kind(
+        "cloudflare",
+        cloudflare,
+        "520 to 524 or 530 with an HTML page and no header of the API. The edge cannot reach the origin.",
+        seen="U",
+        params=Cloudflare,
+    ),
+    status_kind(
+        "country_unsupported",
+        country_unsupported,
+        "403, code `unsupported_country_region_territory`. The request came out of the wrong country.",
+    ),
+    status_kind(
+        "azure_rate_limit",
+        azure_rate_limit,
+        '429 as Azure OpenAI words it: code `"429"`, no type, `x-ms-region` and `apim-request-id`; '
+        '`retry_after: none` and `retry_after: "-1"` are both seen.',
+        params=Azure,
+        apis=POSTS,
+    ),
+)

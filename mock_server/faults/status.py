@@ -1,0 +1,262 @@
+"""Error statuses of the API itself, in place of the answer: at the edge, before limits and slots.
+
+Bodies seen verbatim in public are kept to the letter; the others are the plainest body in OpenAI's form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Self
+
+import orjson
+from pydantic import Field, JsonValue, WithJsonSchema, model_validator
+
+from mock_server.api import errors as api
+from mock_server.api.errors import ApiError, error_body
+from mock_server.api.headers import HTML, JSON
+from mock_server.errors import PlanError
+from mock_server.faults.answering import POSTS, answer, error, status_kind
+from mock_server.faults.base import FaultContext, with_content_type
+from mock_server.faults.retry import RetryParams, duration_of
+from mock_server.script import Script
+from mock_server.strict import raise_located
+
+_NO_BODY = (204, 304)
+
+
+class RateLimited(RetryParams):
+    """A rate limit in the provider's own words; the wait is (used + requested - limit) / (limit / 60)."""
+
+    limit: int = Field(default=500, ge=1, description="The limit per minute that the message names.")
+    used: int = Field(default=500, ge=0, description="What the message says is used of it.")
+    requested: int = Field(default=1, ge=1, description="What the message says was asked for.")
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the request would fit: what is promised, unless `retry_after` is a duration."""
+        told = (
+            duration_of(self.retry_after) if self.retry_after_ms is None else duration_of(self.retry_after_ms)
+        )
+        if told is not None:
+            return told
+        return max(0.0, (self.used + self.requested - self.limit) / (self.limit / 60))
+
+
+class TokensLimited(RateLimited):
+    """The same for tokens."""
+
+    limit: int = Field(default=30000, ge=1, description="The limit per minute that the message names.")
+    used: int = Field(default=18928, ge=0, description="What the message says is used of it.")
+    requested: int = Field(default=11159, ge=1, description="What the message says was asked for.")
+
+
+class TooLarge(RetryParams):
+    """A request larger than the whole limit."""
+
+    limit: int = Field(default=30000, ge=1, description="The limit per minute that the message names.")
+    requested: int = Field(default=31538, ge=1, description="What the message says was asked for.")
+
+
+class ContextLength(RetryParams):
+    """Messages longer than the model's context."""
+
+    limit: int = Field(default=8192, ge=1, description="The context length that the message names.")
+    requested: int = Field(default=10240, ge=1, description="The length of the messages that it names.")
+
+
+class Status(RetryParams):
+    """Any other status."""
+
+    status: int = Field(ge=200, le=599, description="The status.")
+    body: Annotated[JsonValue, WithJsonSchema({})] = Field(
+        default=None,
+        description="The body: text as it is, anything else as JSON; left out: an error in OpenAI's form.",
+    )
+
+    @model_validator(mode="after")
+    def _bodiless(self) -> Self:
+        if self.status in _NO_BODY and self.body not in (None, ""):
+            problem = PlanError("", f"a body with status {self.status}", "no body: this status has none")
+            raise_located("Status", [(("body",), problem)])
+        return self
+
+
+def rate_limit_requests(script: Script, params: RateLimited, ctx: FaultContext) -> Script:
+    """429 of the limit of requests per minute."""
+    return _rate_limit("requests", params, ctx)
+
+
+def rate_limit_tokens(script: Script, params: TokensLimited, ctx: FaultContext) -> Script:
+    """429 of the limit of tokens per minute."""
+    return _rate_limit("tokens", params, ctx)
+
+
+def _rate_limit(kind: str, params: RateLimited, ctx: FaultContext) -> Script:
+    what = api.rate_limit(
+        kind,
+        model=ctx.model,
+        limit=params.limit,
+        used=params.used,
+        requested=params.requested,
+        wait_s=params.wait,
+    )
+    return error(what, params, ctx, params.wait)
+
+
+def request_too_large(script: Script, params: TooLarge, ctx: FaultContext) -> Script:
+    """429 that no waiting cures."""
+    what = api.request_too_large(model=ctx.model, limit=params.limit, requested=params.requested)
+    return error(what, params, ctx)
+
+
+def overloaded_legacy(script: Script, params: RetryParams, ctx: FaultContext) -> Script:
+    """503 as it was, with the request's id in the message."""
+    request_id = dict(ctx.headers).get("x-request-id", "").removeprefix("req_")
+    what = api.overloaded_legacy()
+    message = f"{what.message} (Please include the request ID {request_id} in your message.)"
+    return error(replace(what, message=message), params, ctx)
+
+
+def model_not_found(script: Script, params: RetryParams, ctx: FaultContext) -> Script:
+    """404 for the model of the request."""
+    return error(api.model_not_found(ctx.model), params, ctx)
+
+
+def context_length_exceeded(script: Script, params: ContextLength, ctx: FaultContext) -> Script:
+    """400 for a prompt that is too long."""
+    what = api.context_length_exceeded(limit=params.limit, requested=params.requested)
+    if ctx.api != "chat":
+        what = replace(what, param="input")
+    return error(what, params, ctx)
+
+
+def any_status(script: Script, params: Status, ctx: FaultContext) -> Script:
+    """Any status, with a body and headers of one's own."""
+    if params.status in _NO_BODY:
+        return answer(params.status, b"", ctx.headers, params, ctx)
+    if params.body is None:
+        message = f"The mock server was asked for status {params.status}."
+        body, content_type = error_body(params.status, message, None, None, None), JSON
+    elif isinstance(params.body, str):
+        body, content_type = params.body.encode(), _text_type(params.body)
+    else:
+        body, content_type = orjson.dumps(params.body), JSON
+    return answer(params.status, body, with_content_type(ctx.headers, content_type), params, ctx)
+
+
+def _text_type(text: str) -> str:
+    start = text.lstrip()[:1]
+    return JSON if start in ("{", "[") else HTML if start == "<" else "text/plain; charset=utf-8"
+
+
+def _plain(status: int, message: str, code: str | None = None) -> ApiError:
+    return ApiError(status, message, "invalid_request_error", None, code)
+
+
+KINDS = (
+    status_kind(
+        "rate_limit_requests",
+        rate_limit_requests,
+        "429, code `rate_limit_exceeded`, type `requests`, the wait in the message, `retry-after-ms` and "
+        "`retry-after`. More requests per minute than the key has.",
+        params=RateLimited,
+        apis=POSTS,
+    ),
+    status_kind(
+        "rate_limit_tokens",
+        rate_limit_tokens,
+        "429, code `rate_limit_exceeded`, type `tokens`, the wait in the message, `retry-after-ms` and "
+        "`retry-after`. More tokens per minute than the key has.",
+        params=TokensLimited,
+        apis=POSTS,
+    ),
+    status_kind(
+        "request_too_large",
+        request_too_large,
+        "429, type `tokens`: the request alone is larger than the limit. Retrying can never help.",
+        params=TooLarge,
+        apis=POSTS,
+    ),
+    status_kind(
+        "insufficient_quota",
+        api.insufficient_quota(),
+        "429, type and code `insufficient_quota`. The account has no credit left; SDKs retry all the same.",
+    ),
+    status_kind(
+        "slow_down",
+        api.slow_down(),
+        "429, type `rate_limit_error`, code `slow_down`. Traffic grows too fast, inside the limits.",
+        seen="U",
+        apis=POSTS,
+    ),
+    status_kind(
+        "overloaded",
+        api.overloaded(),
+        "503, type `service_unavailable_error`, code `server_is_overloaded`, no Retry-After. No room.",
+    ),
+    status_kind(
+        "overloaded_legacy",
+        overloaded_legacy,
+        "503, type `server_error`, code null: the overload's older form, with the request id in the message.",
+    ),
+    status_kind(
+        "server_error",
+        api.server_error(),
+        "500, type `server_error`. Something broke inside the provider.",
+    ),
+    status_kind(
+        "invalid_api_key", api.invalid_api_key(), "401, code `invalid_api_key`. A revoked or mistyped key."
+    ),
+    status_kind(
+        "ip_not_authorized",
+        _plain(401, "Your IP address is not authorized to access this resource.", "ip_not_authorized"),
+        "401, code `ip_not_authorized`. The project has an allow-list and the caller is not on it.",
+        seen="U",
+    ),
+    status_kind(
+        "model_not_found",
+        model_not_found,
+        "404, code `model_not_found`. A retired model, or one that the key may not use.",
+        seen="U",
+    ),
+    status_kind(
+        "conflict",
+        _plain(409, "The request conflicts with another request. Please try again."),
+        "409. SDKs retry it.",
+        seen="U",
+    ),
+    status_kind(
+        "request_timeout",
+        _plain(408, "The request timed out. Please try again."),
+        "408: the server did not get the whole request in time. SDKs retry it.",
+        seen="U",
+    ),
+    status_kind(
+        "payload_too_large",
+        _plain(413, "The request is too large."),
+        "413: the body is larger than the server takes.",
+        seen="U",
+        apis=POSTS,
+    ),
+    status_kind(
+        "unprocessable",
+        _plain(422, "The request could not be processed."),
+        "422: well-formed, and refused.",
+        seen="U",
+        apis=POSTS,
+    ),
+    status_kind(
+        "context_length_exceeded",
+        context_length_exceeded,
+        "400, code `context_length_exceeded`. A conversation that grew too long.",
+        params=ContextLength,
+        apis=POSTS,
+    ),
+    status_kind(
+        "status",
+        any_status,
+        "Any other status, with a body and headers of your own.",
+        seen="U",
+        params=Status,
+    ),
+)

@@ -1,0 +1,158 @@
+"""Durations and rates as people write them: `250ms`, `12s`, `5m`, `1h`, `14/s`, `60/min`.
+
+A number without a unit is refused, everywhere, with a message that says so. Values are floats inside
+(seconds; events per second) and are written back as text with a unit, so that a dumped plan validates
+again. Validation with the context `{"bare_seconds": True}` (fault headers) takes a bare number for seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from mock_server.errors import PlanError
+
+_NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
+_DURATION = re.compile(rf"\s*({_NUMBER})\s*(ms|s|m|h)\s*")
+_RATE = re.compile(rf"\s*({_NUMBER})\s*/\s*(s|min|h)\s*")
+_BARE = re.compile(rf"\s*-?{_NUMBER}\s*")
+
+_PER_SECOND = {"ms": 1000.0}
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_RATE_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+_A_DURATION = "a duration with its unit, such as 250ms, 12s, 5m or 1h"
+_A_RATE = "a rate with its unit, such as 14/s or 60/min"
+_FOREVER = "forever"
+
+BARE_SECONDS = {"bare_seconds": True}
+
+
+def _found(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return repr(value)
+    if isinstance(value, int | float) or (isinstance(value, str) and _BARE.fullmatch(value)):
+        return f"{value} without a unit"
+    return repr(value)
+
+
+def parse_seconds(text: object) -> float:
+    """`"250ms"` → 0.25. Raises `PlanError` (a ValueError) for anything but a duration with its unit."""
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise PlanError("", _found(text), _A_DURATION)
+    number, unit = float(match[1]), match[2]
+    seconds = number / _PER_SECOND[unit] if unit in _PER_SECOND else number * _SECONDS[unit]
+    if not math.isfinite(seconds):
+        raise PlanError("", _found(text), _A_DURATION)
+    return seconds
+
+
+def parse_rate(text: object) -> float:
+    """`"60/min"` → 1.0 per second. Raises `PlanError` (a ValueError) for anything else."""
+    match = _RATE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise PlanError("", _found(text), _A_RATE)
+    rate = float(match[1]) / _RATE_SECONDS[match[2]]
+    if not math.isfinite(rate):
+        raise PlanError("", _found(text), _A_RATE)
+    return rate
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
+
+
+def format_seconds(seconds: float) -> str:
+    """0.25 → `"250ms"`, 12.0 → `"12s"`; parses back to exactly the same number. Infinity is `forever`."""
+    if math.isinf(seconds):
+        return _FOREVER
+    if 0 < seconds < 1:
+        text = f"{_plain(round(seconds * 1000, 9))}ms"
+        if parse_seconds(text) == seconds:
+            return text
+    return f"{_plain(seconds)}s"
+
+
+def format_rate(per_second: float) -> str:
+    """14.0 → `"14/s"`; parses back to exactly the same number."""
+    return f"{_plain(per_second)}/s"
+
+
+def complain(error: PlanError) -> PydanticCustomError:
+    """The same complaint as a pydantic error, with `found` and `expected` in its context."""
+    context = {"found": error.found, "expected": error.expected}
+    return PydanticCustomError("plan", "found {found}, expected {expected}", context)
+
+
+def _bare(value: object, info: ValidationInfo) -> bool:
+    return (
+        bool((info.context or {}).get("bare_seconds"))
+        and isinstance(value, str)
+        and re.fullmatch(rf"\s*{_NUMBER}\s*", value) is not None
+    )
+
+
+def _seconds(value: Any, info: ValidationInfo) -> float:
+    try:
+        return parse_seconds(f"{value}s" if _bare(value, info) else value)
+    except PlanError as error:
+        raise complain(error) from None
+
+
+def _positive_seconds(value: Any, info: ValidationInfo) -> float:
+    seconds = _seconds(value, info)
+    if seconds <= 0:
+        raise complain(PlanError("", repr(value), "a duration above zero"))
+    return seconds
+
+
+def _seconds_or_forever(value: Any, info: ValidationInfo) -> float:
+    if value == _FOREVER:
+        return math.inf
+    try:
+        return parse_seconds(f"{value}s" if _bare(value, info) else value)
+    except PlanError as error:
+        raise complain(PlanError("", error.found, f"{_A_DURATION}, or forever")) from None
+
+
+def _rate(value: Any) -> float:
+    try:
+        return parse_rate(value)
+    except PlanError as error:
+        raise complain(error) from None
+
+
+_DURATION_PATTERN = rf"^\s*{_NUMBER}\s*(ms|s|m|h)\s*$"
+DURATION_SCHEMA = {"type": "string", "pattern": _DURATION_PATTERN, "examples": ["250ms", "12s", "5m", "1h"]}
+_WRITE_SECONDS = PlainSerializer(format_seconds, return_type=str)
+
+Seconds = Annotated[float, BeforeValidator(_seconds), _WRITE_SECONDS, WithJsonSchema(DURATION_SCHEMA)]
+"""A duration of zero or more; seconds inside."""
+
+PositiveSeconds = Annotated[
+    float, BeforeValidator(_positive_seconds), _WRITE_SECONDS, WithJsonSchema(DURATION_SCHEMA)
+]
+"""A duration above zero; seconds inside."""
+
+SecondsOrForever = Annotated[
+    float,
+    BeforeValidator(_seconds_or_forever),
+    _WRITE_SECONDS,
+    WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": _FOREVER}]}),
+]
+"""A duration, or the word `forever` (infinity inside)."""
+
+Rate = Annotated[
+    float,
+    BeforeValidator(_rate),
+    PlainSerializer(format_rate, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*/\s*(s|min|h)\s*$", "examples": ["14/s", "60/min"]}
+    ),
+]
+"""Events per second."""

@@ -1,0 +1,200 @@
+"""What holds for every fault, on every healthy answer, in every combination."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server.faults import FAULTS, FaultContext, FaultKind, Params
+from mock_server.script import (
+    FOREVER,
+    Abort,
+    Close,
+    End,
+    FirstToken,
+    Head,
+    Script,
+    Send,
+    Step,
+    Tokens,
+    Wait,
+)
+
+ANSWER_FAULTS = [name for name, kind in FAULTS.items() if kind.family in ("stream", "body")] + [
+    "reset",
+    "close",
+]
+PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "slow_first_token": st.fixed_dictionaries({"seconds": st.sampled_from(["0s", "100ms", "3s"])}),
+    "stall": st.fixed_dictionaries(
+        {"after_chunks": st.integers(0, 9), "seconds": st.sampled_from(["0s", "2s", "forever"])}
+    ),
+    "stall_with_heartbeats": st.fixed_dictionaries(
+        {
+            "after_chunks": st.integers(0, 9),
+            "seconds": st.sampled_from(["0s", "250ms", "2s"]),
+            "every": st.sampled_from(["100ms", "300ms", "5s"]),
+        }
+    ),
+    "cut": st.fixed_dictionaries({"after_chunks": st.integers(0, 9)}),
+    "error_event": st.fixed_dictionaries({"after_chunks": st.integers(0, 9)}),
+    "eof_without_done": st.fixed_dictionaries({"after_chunks": st.none() | st.integers(0, 9)}),
+    "malformed_json": st.fixed_dictionaries({"after_chunks": st.integers(0, 9)}),
+    "truncated_json": st.fixed_dictionaries(
+        {"after_chunks": st.integers(0, 9), "keep": st.floats(0.01, 0.99)}
+    ),
+    "reset": st.fixed_dictionaries({"at": st.builds("after_bytes {}".format, st.integers(0, 2000))}),
+    "close": st.fixed_dictionaries({"at": st.builds("after_bytes {}".format, st.integers(0, 2000))}),
+}
+
+
+def _chat(texts: list[str]) -> Script:
+    def event(delta: dict[str, str], finish: str | None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+    steps: list[Step] = [Head(200, (("content-type", "text/event-stream"),), "chunked"), FirstToken()]
+    for i, text in enumerate(texts):
+        steps += ([Tokens(4)] if i else []) + [Send(event({"content": text}, None), 4, "content")]
+    steps += [Send(event({}, "stop")), Send(b"data: [DONE]\n\n", 0, "terminal"), End()]
+    return Script(tuple(steps))
+
+
+def _responses(texts: list[str]) -> Script:
+    number = iter(range(1000))
+
+    def event(kind: str, **fields: str) -> bytes:
+        data = {"type": kind, "sequence_number": next(number), **fields}
+        return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
+
+    steps: list[Step] = [Head(200, (), "chunked"), Send(event("response.created")), FirstToken()]
+    for text in texts:
+        steps += [Send(event("response.output_text.delta", delta=text), 4, "content"), Tokens(4)]
+    steps += [Send(event("response.output_text.done"))]
+    return Script((*steps, Send(event("response.completed"), 0, "terminal"), End()))
+
+
+def _whole(texts: list[str]) -> Script:
+    body = json.dumps({"choices": [{"message": {"content": "".join(texts)}}]}).encode()
+    return Script((Head(200), FirstToken(), Tokens(3), Send(body, 4, "terminal"), End()))
+
+
+TEXTS = st.lists(st.text(max_size=8), max_size=6)
+ANSWERS = st.one_of(
+    st.tuples(TEXTS.map(_chat), st.just(FaultContext(api="chat", model="m", stream=True))),
+    st.tuples(TEXTS.map(_responses), st.just(FaultContext(api="responses", model="m", stream=True))),
+    st.tuples(TEXTS.map(_whole), st.just(FaultContext(api="chat", model="m"))),
+    st.tuples(TEXTS.map(_whole), st.just(FaultContext(api="embeddings", model="m"))),
+)
+Answer = tuple[Script, FaultContext]
+
+
+@st.composite
+def uses(draw: st.DrawFn, names: list[str] = ANSWER_FAULTS) -> tuple[FaultKind, Params]:
+    """An answer fault with parameters."""
+    kind = FAULTS[draw(st.sampled_from(names))]
+    params = kind.params.model_validate(draw(PARAMS.get(kind.name, st.just({}))))
+    return kind.settled(params), params
+
+
+def body_of(script: Script) -> bytes:
+    """Everything that a script sends of its body, without heartbeats."""
+    return b"".join(step.data for step in script.steps if isinstance(step, Send) and step.role != "comment")
+
+
+def waits(script: Script) -> float:
+    """The time on the wire that a script adds."""
+    return sum(step.seconds for step in script.steps if isinstance(step, Wait))
+
+
+def ends_properly(script: Script) -> bool:
+    """Is there exactly one end, and is it the last step?"""
+    ends = [
+        isinstance(step, End | Close | Abort) or (isinstance(step, Wait) and step.seconds == FOREVER)
+        for step in script.steps
+    ]
+    return ends.count(True) == 1 and ends[-1]
+
+
+@given(ANSWERS, st.lists(uses(), max_size=4))
+def test_faults_compose(answer: Answer, chosen: list[tuple[FaultKind, Params]]) -> None:
+    """Whatever faults follow each other, the script has one head, in front, and one end, which is last."""
+    script, ctx = answer
+    for kind, params in chosen:
+        if kind.acts_on(ctx.api, ctx.stream):
+            script = kind.apply(script, params, ctx)
+            assert ends_properly(script)
+            assert [isinstance(step, Head) for step in script.steps].count(True) == 1
+            assert isinstance(script.steps[0], Head)
+            assert all(step.data for step in script.steps if isinstance(step, Send))
+
+
+@given(ANSWERS, uses())
+def test_faults_are_functions(answer: Answer, use: tuple[FaultKind, Params]) -> None:
+    """The same script and parameters give the same script, and the healthy one is left as it was."""
+    (script, ctx), (kind, params) = answer, use
+    if kind.acts_on(ctx.api, ctx.stream):
+        before = Script(tuple(script.steps))
+        assert kind.apply(script, params, ctx) == kind.apply(script, params, ctx)
+        assert script == before
+
+
+@given(ANSWERS, uses(["slow_first_token", "stall", "stall_with_heartbeats"]))
+def test_delays_add_time_and_no_content(answer: Answer, use: tuple[FaultKind, Params]) -> None:
+    """A delay adds exactly its seconds, keeps every byte and all work in order, and changes no status."""
+    (script, ctx), (kind, params) = answer, use
+    if not kind.acts_on(ctx.api, ctx.stream):
+        return
+    late = kind.apply(script, params, ctx)
+    seconds = params.model_dump()["seconds"]
+    assert late.status == script.status
+    assert body_of(script).startswith(body_of(late))
+    if seconds == "forever":
+        assert math.isinf(waits(late))
+        return
+    assert math.isclose(waits(late), {"0s": 0, "100ms": 0.1, "250ms": 0.25, "2s": 2, "3s": 3}[seconds])
+    assert body_of(late) == body_of(script)
+    work = [step for step in late.steps if isinstance(step, FirstToken | Tokens)]
+    assert work == [step for step in script.steps if isinstance(step, FirstToken | Tokens)]
+
+
+@given(ANSWERS, uses(["cut", "eof_without_done", "truncated_json", "reset", "close", "empty_body"]))
+def test_what_ends_early_is_a_proper_prefix(answer: Answer, use: tuple[FaultKind, Params]) -> None:
+    """An answer that ends early says nothing that the healthy one did not, and never all of it."""
+    (script, ctx), (kind, params) = answer, use
+    if kind.acts_on(ctx.api, ctx.stream):
+        cut = body_of(kind.apply(script, params, ctx))
+        assert body_of(script).startswith(cut)
+        assert len(cut) < len(body_of(script))
+
+
+@given(TEXTS.map(_chat))
+def test_eof_without_done_removes_the_finish_and_done_and_nothing_else(script: Script) -> None:
+    """All content stays; the chunk with the finish_reason and `[DONE]` go."""
+    kind = FAULTS["eof_without_done"]
+    ended = kind.apply(script, kind.params(), FaultContext(api="chat", stream=True))
+    contents = [step for step in script.steps if isinstance(step, Send) and step.role == "content"]
+    assert [step for step in ended.steps if isinstance(step, Send)] == contents
+
+
+@given(ANSWERS, uses(["malformed_json", "truncated_json", "error_event", "html_200", "empty_body"]))
+def test_broken_answers_are_never_the_healthy_ones(answer: Answer, use: tuple[FaultKind, Params]) -> None:
+    """A body fault always shows: no answer is short enough to escape it."""
+    (script, ctx), (kind, params) = answer, use
+    if kind.acts_on(ctx.api, ctx.stream):
+        assert body_of(kind.apply(script, params, ctx)) != body_of(script)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in FAULTS.items() if kind.stage == "edge"])
+def test_edge_faults_make_a_whole_script_out_of_nothing(name: str) -> None:
+    """Every edge fault with its defaults gives a script that ends properly, for each API it acts on."""
+    kind = FAULTS[name]
+    params = kind.params.model_validate({"status": 418} if name == "status" else {})
+    for api in kind.apis:
+        script = kind.apply(Script(()), params, FaultContext(api=api, model="m"))
+        assert ends_properly(script)
