@@ -1,0 +1,46 @@
+"""The truth of an answer: one digest over what an application should end up with.
+
+The server digests what it meant to say; a driver digests what its application received. They are equal
+exactly if the answer arrived whole and unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import TypeAlias
+
+import orjson
+
+ToolCall: TypeAlias = tuple[str, str]
+"""A tool's name and its raw arguments, exactly as they were sent."""
+
+Choice: TypeAlias = tuple[int, str | None, str | None, Sequence[ToolCall], str | None]
+"""(index, text, refusal, tool calls, finish reason); what was not seen is None."""
+
+
+def digest(choices: Sequence[Choice]) -> str:
+    """SHA-256 (hex) over the canonical JSON of `choices`, ordered by index.
+
+    Canonical JSON is `json.dumps(..., separators=(",", ":"), ensure_ascii=False)` in UTF-8. An empty text
+    or refusal counts as none at all: applications cannot tell the two apart, and SDKs do not agree.
+
+    - chat: one choice per choice, its text the message's content;
+    - Responses: one choice with index 0, its text all `output_text` put together; finish reason `stop` or
+      `tool_calls` if completed, the reason (`length`, `content_filter`) if incomplete, else None;
+    - embeddings: one choice per item, its text `vector_text(vector)`;
+    - models: one choice per model, its text the model's id.
+    """
+    rows = [
+        (index, text or None, refusal or None, tools, finish)
+        for index, text, refusal, tools, finish in choices
+    ]
+    if len(rows) > 1:
+        rows.sort(key=lambda row: row[0])
+    try:
+        canonical = orjson.dumps(rows)
+    except TypeError:  # lone surrogates, which a broken answer can hold and orjson refuses
+        plain = json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
+        canonical = plain.encode("utf-8", "surrogatepass")
+    return sha256(canonical).hexdigest()

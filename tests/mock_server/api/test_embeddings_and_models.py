@@ -1,0 +1,80 @@
+"""Embeddings and models."""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+from typing import Any
+
+import pytest
+from openai.types import CreateEmbeddingResponse, Model
+
+from mock_server.api.embeddings import vector, vector_text
+from mock_server.api.routes import parse
+from mock_server.api.truth import digest
+
+KEY = {"authorization": "Bearer sk-test"}
+
+
+@pytest.mark.parametrize(
+    ("given", "count", "tokens"),
+    [("x" * 9, 1, 3), (["a", "b"], 2, 2), ([1, 2, 3], 1, 3), ([[1, 2], [3]], 2, 3)],
+)
+def test_each_form_of_input_has_its_vectors(wire: Any, given: Any, count: int, tokens: int) -> None:
+    """Strings, lists of strings, tokens and lists of tokens each give a vector an item, counted in tokens."""
+    answer = wire.reply(wire.ask("embeddings", input=given))
+    response = CreateEmbeddingResponse.model_validate_json(wire.bytes(answer.script), strict=True)
+    assert [item.index for item in response.data] == list(range(count))
+    assert response.usage.prompt_tokens == tokens
+    assert all(len(item.embedding) == 1536 for item in response.data)
+
+
+def test_floats_and_base64_hold_the_same_numbers(wire: Any) -> None:
+    """Either encoding gives the same 32-bit floats, and the truth is their digest."""
+    floats = wire.reply(wire.ask("embeddings", dimensions=64))
+    packed = wire.reply(wire.ask("embeddings", dimensions=64, encoding_format="base64"))
+    numbers = wire.json(floats.script)["data"][0]["embedding"]
+    text = wire.json(packed.script)["data"][0]["embedding"]
+    assert list(struct.unpack("<64f", base64.b64decode(text))) == numbers
+    assert floats.truth_digest == packed.truth_digest == digest([(0, vector_text(numbers), None, [], None)])
+
+
+def test_vectors_are_unit_and_belong_to_their_text() -> None:
+    """A vector has length 1, is the same for the same text and far from that of another."""
+    one, other = vector("m", 1536, "one"), vector("m", 1536, "other")
+    assert vector("m", 1536, "one") == one
+    assert math.hypot(*one) == pytest.approx(1, abs=1e-5)
+    assert abs(sum(a * b for a, b in zip(one, other, strict=True))) < 0.15
+
+
+def test_each_model_has_its_size(wire: Any) -> None:
+    """The large model has 3072 dimensions unless fewer are asked for."""
+    for asked, size in ((None, 3072), (256, 256)):
+        request = wire.ask("embeddings", model="text-embedding-3-large", dimensions=asked)
+        assert len(wire.json(wire.reply(request).script)["data"][0]["embedding"]) == size
+
+
+def test_models_are_listed_and_found(wire: Any) -> None:
+    """The provider's own models are listed; one of them is found, another is a 404 with the API's message."""
+    served = ["gpt-4.1", "ft:mine/one"]
+    listed = wire.reply(parse("GET", "/v1/models", KEY, b"", region="local"), models=served)
+    assert [Model.model_validate(entry).id for entry in wire.json(listed.script)["data"]] == served
+    assert listed.truth_digest == digest([(0, served[0], None, [], None), (1, served[1], None, [], None)])
+    found = wire.reply(parse("GET", "/v1/models/ft:mine%2Fone", KEY, b"", region="local"), models=served)
+    assert wire.json(found.script)["id"] == "ft:mine/one"
+    missing = wire.reply(parse("GET", "/v1/models/gpt-9", KEY, b"", region="local"), models=served)
+    assert missing.script.status == 404
+    assert wire.json(missing.script)["error"] == {
+        "message": "The model `gpt-9` does not exist or you do not have access to it.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "model_not_found",
+    }
+
+
+def test_any_model_is_found_where_all_are_served(wire: Any) -> None:
+    """A provider without a list of models serves every name."""
+    found = wire.reply(parse("GET", "/v1/models/gpt-9", KEY, b"", region="local"))
+    assert Model.model_validate_json(wire.bytes(found.script), strict=True).id == "gpt-9"
+    assert len(wire.json(wire.reply(parse("GET", "/v1/models", KEY, b"", region="local")).script)["data"]) > 1
