@@ -1,0 +1,268 @@
+"""From a run directory to frames: the first step of every report.
+
+    plan.json, cells/<client>-<repeat>/{status.json, schedule.parquet, calls, attempts, served, lags}
+        ──► Run(plan, cells), each cell with a DataFrame a table
+
+A table is read from its Parquet file or, if the run was killed before that was written, from its segments, of
+which a torn last batch is left out. Every frame has at least the columns of its schema, in their types; a
+boolean that is null counts as false, and a list of names is one string with commas between.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from harness.records import ATTEMPTS_SCHEMA, CALLS_SCHEMA, LAG_SCHEMA, SERVED_SCHEMA
+from reports.errors import RunDirectoryError
+from reports.units import seconds_or_none
+
+SCHEDULE_SCHEMA: Final = pa.schema(
+    [
+        ("call_id", pa.string()),
+        ("intended_s", pa.float64()),
+        ("instance", pa.int32()),
+        ("phase", pa.string()),
+    ]
+)
+CONNECTIONS_SCHEMA: Final = pa.schema(
+    [("connection_id", pa.int64()), ("opened_s", pa.float64()), ("closed_s", pa.float64())]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of the scenario, [start_s, end_s) from t0, and whether the provider is at fault in it."""
+
+    index: int
+    name: str
+    start_s: float
+    end_s: float
+    faulty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One client in one repeat: its plan, how it ended, and its records.
+
+    `gaps` has a row per pause between two contents: `row` (position in `calls`) and `gap_s`. `connections` is
+    None where the server kept no list of them. `observed_s` is the last moment that the load processes are
+    known to have lived (infinite if the cell was played to its end).
+    """
+
+    client: str
+    repeat: int
+    folder: Path
+    plan: Mapping[str, Any]
+    status: Mapping[str, Any]
+    phases: tuple[Phase, ...]
+    observed_s: float
+    schedule: pd.DataFrame
+    calls: pd.DataFrame
+    attempts: pd.DataFrame
+    served: pd.DataFrame
+    lags: pd.DataFrame
+    gaps: pd.DataFrame
+    connections: pd.DataFrame | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether the cell was cut off before its end."""
+        return self.status.get("state") != "finished"
+
+    @property
+    def start_s(self) -> float:
+        return self.phases[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        """End of the last phase; the tail that follows is not measured."""
+        return self.phases[-1].end_s
+
+    @property
+    def deadline_s(self) -> float:
+        """How long a user is willing to wait: the load's deadline, else its objective_wait, else forever."""
+        load = self.plan["load"]
+        for key in ("deadline", "objective_wait"):
+            seconds = seconds_or_none(load.get(key))
+            if seconds is not None:
+                return seconds
+        return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run directory, read: its plan.json and a cell per client and repeat."""
+
+    path: Path
+    plan: Mapping[str, Any]
+    cells: tuple[Cell, ...]
+
+    @property
+    def scenario(self) -> Mapping[str, Any]:
+        scenario: Mapping[str, Any] = self.plan["scenario"]
+        return scenario
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """The clients in the order of the plan."""
+        return tuple(dict.fromkeys(cell.client for cell in self.cells))
+
+    @property
+    def partial(self) -> bool:
+        return any(cell.partial for cell in self.cells)
+
+
+def load_run(path: Path) -> Run:
+    """Read a run directory. Raises `RunDirectoryError` if it is not one."""
+    plan = _plan(path)
+    return Run(path, plan, tuple(load_cell(path, plan, entry) for entry in plan["cells"]))
+
+
+def _plan(path: Path) -> dict[str, Any]:
+    expected = "a run directory, as `windtunnel run` leaves it (with a plan.json in it)"
+    if not path.is_dir():
+        raise RunDirectoryError(path, "a file" if path.exists() else "nothing", expected)
+    file = path / "plan.json"
+    if not file.is_file():
+        raise RunDirectoryError(path, "a directory without plan.json", expected)
+    try:
+        plan = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(file, f"something unreadable ({error})", "the JSON plan of a run") from error
+    if not isinstance(plan, dict) or not isinstance(plan.get("scenario"), dict) or not plan.get("cells"):
+        raise RunDirectoryError(file, "JSON of another form", "the keys scenario and cells")
+    return plan
+
+
+def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> Cell:
+    """Read one cell of the run at `path`; `entry` is its element of `plan["cells"]`."""
+    try:
+        client, repeat = str(entry["client"]), int(entry["repeat"])
+        folder = path / entry.get("dir", f"cells/{client}-{repeat}")
+        phases = _phases(entry, plan["scenario"])
+        entry = {**entry, "load": entry.get("load") or plan["scenario"]["load"]}
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise RunDirectoryError(path / "plan.json", f"a cell without {error}", "a resolved cell") from error
+    status = _json(folder / "status.json")
+    calls = read_table(folder, "calls", CALLS_SCHEMA)
+    schedule = read_table(folder, "schedule", SCHEDULE_SCHEMA)
+    frame = frame_of(calls.drop_columns(["gaps_s"]))
+    connections = read_table(folder, "connections", CONNECTIONS_SCHEMA, optional=True)
+    return Cell(
+        client=client,
+        repeat=repeat,
+        folder=folder,
+        plan=entry,
+        status=status,
+        phases=phases,
+        observed_s=_observed(folder, status, frame),
+        schedule=frame_of(schedule)
+        if schedule.num_rows
+        else frame[["call_id", "intended_s", "instance", "phase"]],
+        calls=frame,
+        attempts=frame_of(read_table(folder, "attempts", ATTEMPTS_SCHEMA)),
+        served=frame_of(read_table(folder, "served", SERVED_SCHEMA)),
+        lags=frame_of(read_table(folder, "lags", LAG_SCHEMA)),
+        gaps=exploded_gaps(calls),
+        connections=frame_of(connections) if connections.num_columns else None,
+    )
+
+
+def _phases(entry: Mapping[str, Any], scenario: Mapping[str, Any]) -> tuple[Phase, ...]:
+    """The cell's phases. The plan says which are faulty; else those with rules or overrides of the provider."""
+    named = entry.get("faulty")
+    declared = [*scenario.get("phases", []), *({} for _ in entry["phases"])]
+    phases = []
+    for index, (span, about) in enumerate(zip(entry["phases"], declared, strict=False)):
+        name, start, end = (span["name"], span["start"], span["end"]) if isinstance(span, dict) else span
+        changed = bool(about.get("rules")) or bool(about.get("provider"))
+        faulty = changed if named is None else name in named
+        phases.append(Phase(index, str(name), float(start), float(end), faulty))
+    if not phases:
+        raise IndexError("phases")
+    return tuple(phases)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _observed(folder: Path, status: Mapping[str, Any], calls: pd.DataFrame) -> float:
+    """The last moment of which the records can be trusted to be whole: the oldest of the last heartbeats."""
+    if status.get("state") == "finished":
+        return math.inf
+    beats = [_json(path).get("heartbeat_s") for path in folder.glob("progress-*.json")]
+    known = [float(beat) for beat in (status.get("last_heartbeat_s"), *beats) if beat is not None]
+    if known:
+        return min(known)
+    ended = calls["ended_s"].max()
+    return -math.inf if pd.isna(ended) else float(ended)
+
+
+def read_table(folder: Path, name: str, schema: pa.Schema, *, optional: bool = False) -> pa.Table:
+    """The table `name` of a cell. Absent: an empty one (without columns, if `optional`)."""
+    table = _parquet(folder / f"{name}.parquet")
+    if table is None:
+        batches = [batch for path in sorted(folder.glob(f"{name}-*.arrows")) for batch in _batches(path)]
+        if optional and not batches:
+            return pa.table({})
+        table = pa.Table.from_batches(batches) if batches else schema.empty_table()
+    for field in schema:
+        if field.name not in table.column_names:
+            table = table.append_column(field.name, pa.nulls(table.num_rows, field.type))
+    return table
+
+
+def _parquet(path: Path) -> pa.Table | None:
+    try:
+        return pq.read_table(path) if path.is_file() else None
+    except (pa.ArrowException, OSError):
+        return None
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The whole batches of a segment; whatever is torn at its end is left out."""
+    with path.open("rb") as file:
+        try:
+            reader = pa.ipc.open_stream(file)
+            while True:
+                yield reader.read_next_batch()
+        except (StopIteration, pa.ArrowException, OSError):
+            return
+
+
+def exploded_gaps(calls: pa.Table) -> pd.DataFrame:
+    """The pauses between contents of all calls, a row each: `row` (position in `calls`), `gap_s`."""
+    column = calls["gaps_s"].combine_chunks()
+    return pd.DataFrame(
+        {
+            "row": pc.list_parent_indices(column).to_numpy(zero_copy_only=False),
+            "gap_s": pc.list_flatten(column).to_numpy(zero_copy_only=False).astype("float64"),
+        }
+    )
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """A record table as the frame that the metrics work on."""
+    for index, field in enumerate(table.schema):
+        column = table.column(index)
+        if pa.types.is_boolean(field.type):
+            table = table.set_column(index, field.name, pc.fill_null(column, False))
+        elif pa.types.is_list(field.type):
+            table = table.set_column(index, field.name, pc.fill_null(pc.binary_join(column, ","), ""))
+    frame: pd.DataFrame = table.to_pandas()
+    return frame

@@ -1,0 +1,91 @@
+"""Metrics of attempts: how much a client multiplies its load, and how it comes back after a refusal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from reports.metrics.cohort import ABSENT, Cohort, Result, ratio
+from reports.outcomes import Floats
+
+PEAK_WINDOW_S = 5.0
+PEAK_STEP_S = 1.0
+TOLERANCE_S = 0.05
+BIN_S = 0.1
+BINS_PER_BLOCK = 20
+RETRIES_PER_BLOCK = 20
+BLOCKS = 5
+
+
+def amplification(cohort: Cohort) -> Result:
+    return _per_call(cohort.served)
+
+
+def client_amplification(cohort: Cohort) -> Result:
+    if cohort.judged.attempts.empty and not cohort.judged.served.empty:
+        return ABSENT
+    return _per_call(cohort.attempts)
+
+
+def _per_call(attempts: pd.DataFrame) -> float | None:
+    return ratio(len(attempts), attempts["call"].nunique())
+
+
+def load_factor(cohort: Cohort) -> Result:
+    served, calls = cohort.judged.served, cohort.judged.calls
+    arrived = served["arrived_s"][served["call"] >= 0]
+    return ratio(_inside(arrived, cohort), _inside(calls["intended_s"], cohort))
+
+
+def _inside(times: pd.Series[float], cohort: Cohort) -> int:
+    return int(times.between(cohort.start_s, cohort.end_s, inclusive="left").sum())
+
+
+def peak_amplification(cohort: Cohort) -> Result:
+    starts = np.arange(cohort.start_s, cohort.end_s - PEAK_WINDOW_S + 1e-9, PEAK_STEP_S)
+    offered = _in_windows(cohort.judged.calls["intended_s"], starts)
+    again = _in_windows(_retries(cohort, "arrived_s"), starts)
+    held = offered > 0
+    return float((1 + again[held] / offered[held]).max()) if held.any() else None
+
+
+def _in_windows(times: pd.Series[float], starts: Floats) -> Floats:
+    ordered = np.sort(times.to_numpy(dtype=float))
+    first = np.searchsorted(ordered, starts, side="left")
+    return (np.searchsorted(ordered, starts + PEAK_WINDOW_S, side="left") - first).astype(float)
+
+
+def _retries(cohort: Cohort, column: str) -> pd.Series[float]:
+    """One column of the cohort's served attempts that were not the first of their call."""
+    return cohort.served[column][cohort.served["attempt"] > 0]
+
+
+def retry_yield(cohort: Cohort) -> Result:
+    retries = _retries(cohort, "call")
+    retried = retries.unique()
+    return ratio(int(cohort.calls["good"].reindex(retried).sum()), len(retries))
+
+
+def retry_after_violations(cohort: Cohort) -> Result:
+    same = ["call", "region", "key_hash", "model"]
+    served = cohort.served[[*same, "arrived_s", "last_byte_s", "retry_after_promised_s"]]
+    promised = served["call"][served["retry_after_promised_s"].notna()]
+    attempts = served[served["call"].isin(promised)].sort_values("arrived_s", kind="stable")
+    next_arrival = attempts.groupby(same, dropna=False, sort=False)["arrived_s"].shift(-1)
+    promised_until = attempts["last_byte_s"] + attempts["retry_after_promised_s"]
+    followed = promised_until.notna() & next_arrival.notna()
+    broken = next_arrival[followed] < promised_until[followed] - TOLERANCE_S
+    return ratio(int(broken.sum()), len(broken))
+
+
+def retry_synchrony(cohort: Cohort) -> Result:
+    at = _retries(cohort, "arrived_s").to_numpy()
+    at = at[at >= cohort.judged.cell.start_s] - cohort.judged.cell.start_s
+    bins = np.floor(at / BIN_S + 1e-9).astype(np.int64)
+    blocks, block_of = np.unique(bins // BINS_PER_BLOCK, return_inverse=True)
+    counts = np.zeros((len(blocks), BINS_PER_BLOCK))
+    np.add.at(counts, (block_of, bins % BINS_PER_BLOCK), 1)
+    full = counts[counts.sum(axis=1) >= RETRIES_PER_BLOCK]
+    if len(full) < BLOCKS:
+        return None
+    return float(full.var(axis=1, ddof=1).sum() / full.mean(axis=1).sum())

@@ -1,0 +1,129 @@
+"""What a metric looks at: the judged calls of a phase, or of all phases, and everything that belongs to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from reports.load import Phase
+from reports.outcomes import Bools, Judged
+
+
+class Absent(Enum):
+    """The type of ABSENT, which a metric returns where it does not apply or its data do not exist."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+Value: TypeAlias = float | int | bool | None
+Result: TypeAlias = Value | Literal[Absent.ABSENT]
+
+
+SERVED_COLUMNS: Final = (
+    "call",
+    "attempt",
+    "client_attempt",
+    "arrived_s",
+    "last_byte_s",
+    "retry_after_promised_s",
+    "tokens_billed",
+    "prompt_tokens_billed",
+    "tokens_sent",
+    "abandoned",
+    "abandoned_at_s",
+    "faults",
+    "region",
+    "key_hash",
+    "model",
+    "connection_request_n",
+    "effects",
+)
+"""What metrics read of the served rows of a cohort: copying no more than that makes millions of them cheap."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cohort:
+    """The calls intended in `phase` (None: in any phase), with their attempts: by cohort, not by clock.
+
+    `calls` are the judged ones, `attempts` and `served` theirs (column `call`: index of `calls`), `gaps` the
+    pauses between their contents. `offered` counts the judged and the not yet judged.
+    """
+
+    judged: Judged
+    scenario: Mapping[str, Any]
+    phase: Phase | None
+    calls: pd.DataFrame
+    attempts: pd.DataFrame
+    served: pd.DataFrame
+    gaps: pd.DataFrame
+    offered: int
+    _memo: dict[Any, Any] = field(default_factory=dict)
+
+    def once(self, compute: Callable[[Cohort], _T]) -> _T:
+        """What `compute` gives for this cohort; asked again, the same without computing."""
+        if compute not in self._memo:
+            self._memo[compute] = compute(self)
+        found: _T = self._memo[compute]
+        return found
+
+    @property
+    def start_s(self) -> float:
+        return self.judged.cell.start_s if self.phase is None else self.phase.start_s
+
+    @property
+    def end_s(self) -> float:
+        """End of the phase, or of the last one; earlier where the run was cut off."""
+        end = self.judged.cell.end_s if self.phase is None else self.phase.end_s
+        return max(self.start_s, min(end, self.judged.cell.observed_s))
+
+    @property
+    def load(self) -> Mapping[str, Any]:
+        load: Mapping[str, Any] = self.judged.cell.plan["load"]
+        return load
+
+    @property
+    def good(self) -> pd.DataFrame:
+        return self.calls[self.calls["good"]]
+
+
+def cohort_of(judged: Judged, scenario: Mapping[str, Any], phase: Phase | None = None) -> Cohort:
+    """The cohort of one phase, or of all of them."""
+    calls = judged.calls
+    if phase is None:
+        return _cohort(judged, scenario, None, np.ones(len(calls), dtype=bool))
+    return _cohort(judged, scenario, phase, (calls["phase_i"] == phase.index).to_numpy())
+
+
+def window_of(judged: Judged, scenario: Mapping[str, Any], start_s: float, end_s: float) -> Cohort:
+    """The cohort of the calls intended in [start_s, end_s), as if that were a phase."""
+    inside = judged.calls["intended_s"].between(start_s, end_s, inclusive="left").to_numpy()
+    return _cohort(judged, scenario, Phase(-1, "", start_s, end_s, faulty=False), inside)
+
+
+def _cohort(judged: Judged, scenario: Mapping[str, Any], phase: Phase | None, offered: Bools) -> Cohort:
+    counted = offered & judged.calls["judged"].to_numpy()
+    mask = np.append(counted, False)  # position -1, no call of the phases, is never counted
+    columns = [name for name in SERVED_COLUMNS if name in judged.served]
+    return Cohort(
+        judged=judged,
+        scenario=scenario,
+        phase=phase,
+        calls=judged.calls[counted],
+        attempts=judged.attempts[mask[judged.attempts["call"].to_numpy()]],
+        served=judged.served.loc[mask[judged.served["call"].to_numpy()], columns],
+        gaps=judged.gaps[mask[judged.gaps["call"].to_numpy()]],
+        offered=int(offered.sum()),
+    )
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """part ÷ whole, null where there is no whole."""
+    return float(part) / float(whole) if whole else None

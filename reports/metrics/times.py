@@ -1,0 +1,116 @@
+"""Metrics of time. Every percentile is taken from the raw samples, with linear interpolation between ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from reports.metrics.cohort import ABSENT, Absent, Cohort, Result
+from reports.outcomes import Floats
+
+POINTS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
+STALLS: Final = frozenset(
+    {"hang", "slow_headers", "slow_first_token", "stall", "stall_with_heartbeats", "open_after_done"}
+)
+"""The faults that are silence: an attempt that met one of them has met a stall."""
+
+Samples = Floats | Absent
+_ATTEMPTS_PER_CALL = 1 << 20
+
+
+def point(samples: Callable[[Cohort], Samples], name: str) -> Callable[[Cohort], Result]:
+    """The metric that takes the percentile `name` (a key of POINTS) of what `samples` gives."""
+
+    def percentile(cohort: Cohort) -> Result:
+        values = cohort.once(samples)
+        if isinstance(values, Absent):
+            return ABSENT
+        return quantile(values, POINTS[name])
+
+    return percentile
+
+
+def quantile(values: Floats, q: float) -> float | None:
+    """The quantile `q` of raw samples; null without any."""
+    known = values[~np.isnan(values)]
+    return float(np.quantile(known, q)) if len(known) else None
+
+
+def latency(cohort: Cohort) -> Samples:
+    ok = cohort.calls[cohort.calls["outcome"] == "ok"]
+    return _array(ok["ended_s"] - ok["intended_s"])
+
+
+def wait(cohort: Cohort) -> Samples:
+    return _array(cohort.calls["wait_s"])
+
+
+def service(cohort: Cohort) -> Samples:
+    ok = cohort.calls[cohort.calls["outcome"] == "ok"]
+    first_sent = cohort.attempts.groupby("call")["sent_s"].min().reindex(ok.index)
+    return _array(ok["ended_s"] - first_sent.fillna(ok["started_s"]))
+
+
+def ttft(cohort: Cohort) -> Samples:
+    if not cohort.load.get("stream"):
+        return ABSENT
+    return _array(cohort.calls["first_token_s"] - cohort.calls["intended_s"])
+
+
+def inter_token(cohort: Cohort) -> Samples:
+    if not cohort.load.get("stream"):
+        return ABSENT
+    return _array(cohort.gaps["gap_s"])
+
+
+def hang(cohort: Cohort) -> Samples:
+    plan = cohort.judged.cell.plan.get("server_plan", {})
+    rules = [plan.get("rules"), *(phase.get("rules") for phase in plan.get("phases") or [])]
+    if STALLS.isdisjoint(_words(rules)) and not _stalled(cohort.judged.served).any():
+        return ABSENT
+    pairs = cohort.once(both_sides)
+    gave_up = pairs["error_type"].notna() | pairs["abandoned"]
+    pairs = pairs[_stalled(pairs) & gave_up]
+    last_sign = pairs["last_content_s"].fillna(pairs["sent_s"]).fillna(pairs["started_s"])
+    return _array(pairs["ended_s"] - last_sign)
+
+
+def stop_lag(cohort: Cohort) -> Samples:
+    pairs = cohort.once(both_sides)
+    pairs = pairs[pairs["abandoned"]]
+    return _array((pairs["abandoned_at_s"] - pairs["ended_s"]).clip(lower=0))
+
+
+def both_sides(cohort: Cohort) -> pd.DataFrame:
+    """The client's attempts with what the server saw of them: matched by call and the client's own number.
+
+    A served row without that number is matched by its ordinal.
+    """
+    attempts, served = cohort.attempts, cohort.served
+    seen = served[["faults", "abandoned", "abandoned_at_s"]]
+    numbers = served["client_attempt"].fillna(served["attempt"])
+    seen = seen.assign(pair=served["call"] * _ATTEMPTS_PER_CALL + numbers.astype("int64"))
+    own = attempts[["sent_s", "started_s", "ended_s", "last_content_s", "error_type"]]
+    own = own.assign(pair=attempts["call"] * _ATTEMPTS_PER_CALL + attempts["attempt"].astype("int64"))
+    return own.merge(seen.drop_duplicates("pair"), on="pair")
+
+
+def _stalled(served: pd.DataFrame) -> pd.Series[bool]:
+    stalls = [names for names in served["faults"].unique() if not STALLS.isdisjoint(names.split(","))]
+    return served["faults"].isin(stalls)
+
+
+def _words(part: Any) -> Iterator[str]:
+    """Every string inside lists and mappings."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, dict | list):
+        for element in part.values() if isinstance(part, dict) else part:
+            yield from _words(element)
+
+
+def _array(samples: pd.Series[float]) -> Floats:
+    return samples.to_numpy(dtype=float)

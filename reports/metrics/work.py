@@ -1,0 +1,55 @@
+"""Metrics of the provider's work: what was billed, and how much of it reached somebody in time."""
+
+from __future__ import annotations
+
+from reports.metrics.cohort import ABSENT, Cohort, Result, ratio
+from reports.units import quantity
+
+
+def _useful(cohort: Cohort) -> tuple[float, float]:
+    """(output tokens, prompt tokens) billed for the answers that were delivered to good calls."""
+    answers = cohort.good["answer"]
+    delivered = cohort.judged.served.loc[
+        answers[answers >= 0].unique(), ["tokens_billed", "prompt_tokens_billed"]
+    ]
+    output, prompt = delivered.sum()
+    return float(output), float(prompt)
+
+
+def _billed(cohort: Cohort) -> tuple[float, float]:
+    output, prompt = cohort.served[["tokens_billed", "prompt_tokens_billed"]].sum()
+    return float(output), float(prompt)
+
+
+def wasted_work(cohort: Cohort) -> Result:
+    useful = ratio(sum(_useful(cohort)), sum(_billed(cohort)))
+    return None if useful is None else 1 - useful
+
+
+def tokens_after_stop(cohort: Cohort) -> Result:
+    left = cohort.served.loc[cohort.served["abandoned"], ["tokens_billed", "tokens_sent"]]
+    after = left["tokens_billed"].fillna(0) - left["tokens_sent"].fillna(0)
+    return int(after.clip(lower=0).sum())
+
+
+def duplicate_effects(cohort: Cohort) -> Result:
+    if "effects" not in cohort.served:
+        return ABSENT
+    executed = cohort.served.groupby("call")["effects"].sum()
+    return int((executed > 1).sum())
+
+
+def cost_usd(cohort: Cohort) -> Result:
+    return _cost(cohort, *_billed(cohort))
+
+
+def cost_useful_usd(cohort: Cohort) -> Result:
+    return _cost(cohort, *_useful(cohort))
+
+
+def _cost(cohort: Cohort, output: float, prompt: float) -> Result:
+    prices = cohort.scenario.get("prices")
+    if not prices:
+        return ABSENT
+    per_output, per_prompt = (quantity(prices[key]) for key in ("output_per_million", "input_per_million"))
+    return (output * per_output + prompt * per_prompt) / 1e6

@@ -1,0 +1,102 @@
+"""Expectations as data, judged per client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reports.errors import ExpectationError
+from reports.expectations import evaluate, input_errors, parse
+
+
+def figure(value: Any) -> dict[str, Any]:
+    return {"value": value, "low": None, "high": None}
+
+
+def measured(goodput: float | None, recovered: bool, after: float) -> dict[str, Any]:
+    overall = {"goodput": figure(goodput), "recovered": figure(recovered)}
+    return {"overall": overall, "phases": {"after": {"goodput": figure(after)}}}
+
+
+CLIENTS = {"a": measured(0.9, True, 0.99), "b": measured(None, False, 0.5)}
+
+
+def passed(text: str) -> dict[str, bool]:
+    return {entry["client"]: entry["passed"] for entry in evaluate([parse(text)], CLIENTS)}
+
+
+@pytest.mark.parametrize(
+    ("text", "a", "b"),
+    [
+        ("goodput@after >= 0.99", True, False),
+        ("goodput@after > 0.99", False, False),
+        ("goodput@after<0.99", False, True),
+        ("goodput@after <= 0.5", False, True),
+        ("goodput@after == 0.5", False, True),
+        ("goodput@after != 0.5", True, False),
+        ("recovered == true", True, False),
+        ("recovered != true", False, True),
+        ("goodput >= 0", True, False),
+    ],
+)
+def test_every_operator_is_judged_per_client(text: str, a: bool, b: bool) -> None:
+    """An expectation holds or not for each client by itself, and never on a null."""
+    assert passed(text) == {"a": a, "b": b}
+
+
+def test_an_entry_says_what_was_asked_and_found() -> None:
+    """The form is that of metrics.json, with the limit as it was written."""
+    assert evaluate([parse("goodput@after >= 0.950")], {"a": CLIENTS["a"]}) == [
+        {
+            "client": "a",
+            "metric": "goodput",
+            "phase": "after",
+            "limit": ">= 0.950",
+            "value": 0.99,
+            "passed": True,
+        }
+    ]
+
+
+def test_an_expectation_may_be_about_some_clients() -> None:
+    """`clients` narrows it; a client that was not run is not judged."""
+    entries = evaluate([parse({"expect": "goodput@after >= 0.9", "clients": ["a", "elsewhere"]})], CLIENTS)
+    assert [entry["client"] for entry in entries] == ["a"]
+
+
+@pytest.mark.parametrize("text", ["metastable == false", "goodput@before >= 1", "amplification@after <= 2"])
+def test_an_absent_metric_is_an_error_in_the_input(text: str) -> None:
+    """What does not apply can neither pass nor fail: the entry fails and says what to correct."""
+    entries = evaluate([parse(text)], {"a": CLIENTS["a"]})
+    assert entries[0]["passed"] is False
+    assert text in input_errors(entries)[0]
+    assert input_errors(evaluate([parse("goodput >= 2")], CLIENTS)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["goodput", "goodput >= ", "godput >= 1", "goodput => 1", "goodput >= much", 3, None, "@after >= 1"],
+)
+def test_what_is_no_expectation_is_refused(text: Any) -> None:
+    """Another form, an unknown metric and a limit that is no number are refused with the text in the message."""
+    with pytest.raises(ExpectationError, match="expected"):
+        parse(text)
+
+
+@given(
+    phase=st.none() | st.from_regex(r"[a-z][a-z0-9-]*", fullmatch=True),
+    op=st.sampled_from(["<=", ">=", "<", ">", "==", "!="]),
+    limit=st.floats(-1e6, 1e6),
+    space=st.sampled_from(["", " ", "  "]),
+)
+@settings(deadline=None)
+def test_expectations_are_read_as_they_were_written(
+    phase: str | None, op: str, limit: float, space: str
+) -> None:
+    """Any phase, operator, limit and spacing comes back from the text."""
+    at = "" if phase is None else f"@{phase}"
+    found = parse(f"{space}goodput{at}{space}{op}{space}{limit!r}{space}")
+    assert (found.metric, found.phase, found.op, found.limit) == ("goodput", phase, op, limit)
