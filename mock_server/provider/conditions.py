@@ -1,0 +1,98 @@
+"""A region's settings in one phase, made ready for use: plain slotted values, no validation on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mock_server.chance import lognormal as quantile
+from mock_server.distributions import Lognormal
+from mock_server.provider.growth import GrowthSettings
+from mock_server.provider.limits import LimitSettings
+from mock_server.settings import Limits, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A lognormal quantity by its median and p99 (equal: a constant)."""
+
+    median: float
+    p99: float
+
+    @property
+    def constant(self) -> bool:
+        """Does every draw give the same?"""
+        return self.p99 <= self.median
+
+    def at(self, u: float) -> float:
+        """The value below which a share `u` of all draws lies."""
+        return quantile(u, median=self.median, p99=self.p99)
+
+    @classmethod
+    def of(cls, distribution: Lognormal) -> Spread:
+        """The same distribution, whichever way it was written."""
+        return cls(distribution.quantile(0.5), distribution.quantile(0.99))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What holds in one region. Durations are seconds, speeds tokens a second."""
+
+    rtt: Spread | None
+    slots: int
+    queue: int
+    keep_working: bool
+    first_token: Spread
+    tokens: Spread
+    tokens_per_second: float
+    tokens_per_chunk: int
+    slowdown: float
+    prefill_tokens_per_second: float | None
+    tool_calls: str
+    limits: LimitSettings
+    models: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, provider: Provider, region: str) -> Conditions:
+        """What `provider` says about `region`. Raises KeyError for a region that it does not have."""
+        here = provider.region(region)
+        capacity, answer = here.capacity, here.answer
+        return cls(
+            rtt=None if here.rtt is None else Spread.of(here.rtt),
+            slots=capacity.slots,
+            queue=capacity.queue,
+            keep_working=capacity.abandoned == "keep_working",
+            first_token=Spread.of(answer.first_token),
+            tokens=Spread.of(answer.tokens),
+            tokens_per_second=answer.tokens_per_second,
+            tokens_per_chunk=answer.tokens_per_chunk,
+            slowdown=answer.slowdown,
+            prefill_tokens_per_second=answer.prefill_tokens_per_second,
+            tool_calls=answer.tool_calls,
+            limits=limit_settings(here.limits),
+            models=None if provider.models is None else tuple(provider.models),
+        )
+
+    def token_rate(self, busy: int) -> float:
+        """Tokens a second of one answer while `busy` slots are taken: base ÷ (1 + slowdown · busy ÷ slots)."""
+        if not self.slowdown:
+            return self.tokens_per_second
+        return self.tokens_per_second / (1.0 + self.slowdown * busy / max(1, self.slots))
+
+
+def limit_settings(limits: Limits) -> LimitSettings:
+    """The limits of a plan in the form that the limiter works with."""
+    growth = limits.growth
+    return LimitSettings(
+        rpm=limits.rpm,
+        tpm=limits.tpm,
+        burst=limits.burst,
+        quantised=limits.quantised,
+        refused_requests_count=limits.refused_requests_count,
+        debt=limits.debt,
+        says_when=limits.retry_after == "exact",
+        early_return_penalty=limits.early_return_penalty,
+        headers=limits.headers,
+        growth=None
+        if growth is None
+        else GrowthSettings(growth.factor, growth.baseline, growth.recent, growth.floor),
+    )

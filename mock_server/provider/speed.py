@@ -1,0 +1,80 @@
+"""How far an answer has got, when the speed may change while it is written.
+
+All answers of a region are written at the same rate r(t), tokens a second. So one clock of work W(t) = ∫ r dt
+serves them all: an answer whose first token came at time f has token k at the time when W reaches W(f) + k.
+The rate is piecewise constant, so W is piecewise linear and both directions are exact.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+
+
+class Progress:
+    """One answer on the clock: the time of its first token, and W at that time once it is settled."""
+
+    __slots__ = ("first_token_at", "origin")
+
+    def __init__(self, first_token_at: float) -> None:
+        self.first_token_at = first_token_at
+        self.origin = math.nan  # W(first_token_at); not a number until no change of rate can move it
+
+
+class WorkClock:
+    """W(t), with the present rate as its slope from `_at` on."""
+
+    __slots__ = ("_at", "_pending", "_sequence", "_work", "rate")
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._at: float | None = None  # nothing was done before the first answer
+        self._work = 0.0
+        self._pending: list[tuple[float, int, Progress]] = []
+        self._sequence = 0
+
+    def begin(self, first_token_at: float, now: float) -> Progress:
+        """Put an answer on the clock whose first token comes at `first_token_at`, now or later."""
+        self._settle(now)  # so that what waits here is bounded by what is being answered
+        progress = Progress(first_token_at)
+        self._sequence += 1  # equal times must not compare the answers
+        heapq.heappush(self._pending, (first_token_at, self._sequence, progress))
+        return progress
+
+    def change(self, rate: float, now: float) -> None:
+        """From `now` on, work goes at `rate`. What was done until now went at the old one."""
+        at = self._settle(now)
+        if now > at:
+            self._work += (now - at) * self.rate
+            self._at = now
+        self.rate = rate
+
+    def _settle(self, now: float) -> float:
+        """Fix W at every first token that came by `now`: later changes of rate are none of its business.
+
+        Returns the time from which the present rate holds.
+        """
+        at = self._at
+        if at is None:
+            at = self._at = now
+        pending = self._pending
+        while pending and pending[0][0] <= now:
+            progress = heapq.heappop(pending)[2]
+            progress.origin = self._work + (progress.first_token_at - at) * self.rate
+        return at
+
+    def due(self, progress: Progress, tokens: float) -> float:
+        """When token number `tokens` is there (0 is the first), should the rate stay as it is."""
+        if (
+            self._at is None or progress.origin != progress.origin
+        ):  # the rate was the same since its first token
+            return progress.first_token_at + tokens / self.rate
+        return self._at + (progress.origin + tokens - self._work) / self.rate
+
+    def generated(self, progress: Progress, now: float) -> float:
+        """How many tokens came after the first one by `now`; negative before the first."""
+        if now < progress.first_token_at:
+            return -1.0
+        if self._at is None or progress.origin != progress.origin:
+            return (now - progress.first_token_at) * self.rate
+        return self._work + (now - self._at) * self.rate - progress.origin

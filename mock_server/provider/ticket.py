@@ -1,0 +1,125 @@
+"""One request on its way through the provider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from mock_server.identity import Call
+from mock_server.request import Request
+from mock_server.rules import NOTHING, Chosen
+from mock_server.script import Script
+
+if TYPE_CHECKING:
+    from mock_server.api.answer import Answer
+    from mock_server.provider.limits import Quota
+    from mock_server.provider.regions import RegionState
+    from mock_server.provider.speed import Progress
+
+State: TypeAlias = Literal["identified", "refused", "queued", "granted", "running", "ended", "gone"]
+"""
+    identified ─► refused                        (its script is set, it took nothing)
+               ─► queued ─► granted ─► running ─► ended
+               ─► granted          (a slot is kept for it: call `start` at once)
+    identified, queued or granted ─► gone         (its client left and nothing more happens)
+"""
+
+
+class Ticket:
+    """What the engine knows of one request, and what the journal records of it.
+
+    Times are seconds from t0. `queue_depth` and `in_flight` are the region's at admission, this request left
+    out. `done` is the player's to set: the answer is complete for the client, who may leave now.
+    """
+
+    __slots__ = (
+        "abandoned",
+        "abandoned_at_s",
+        "answer",
+        "arrived_s",
+        "attempt",
+        "call",
+        "came_back_early",
+        "charged_tokens",
+        "chosen",
+        "done",
+        "faults",
+        "generates",
+        "held_s",
+        "in_flight",
+        "phase",
+        "place",
+        "progress",
+        "prompt_tokens",
+        "prompt_tokens_billed",
+        "queue_depth",
+        "quota",
+        "request",
+        "retry_after_promised_s",
+        "rtt_s",
+        "script",
+        "started_s",
+        "state",
+        "status",
+        "takes_slot",
+        "tokens_billed",
+        "tokens_planned",
+        "truth_digest",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        call: Call,
+        attempt: int,
+        place: RegionState,
+        phase: int,
+        rtt_s: float,
+        now: float,
+    ) -> None:
+        self.request = request
+        self.call = call
+        self.attempt = attempt
+        self.place = place
+        self.phase = phase
+        self.rtt_s = rtt_s
+        self.arrived_s = now
+        self.started_s: float | None = None
+        self.state: State = "identified"
+        self.script: Script | None = None
+        self.status: int | None = None
+        self.faults: tuple[str, ...] = ()
+        self.truth_digest: str | None = None
+        self.tokens_planned = 0
+        self.prompt_tokens = request.prompt_tokens
+        self.tokens_billed = 0
+        self.prompt_tokens_billed = 0
+        self.abandoned = False
+        self.abandoned_at_s: float | None = None
+        self.queue_depth = 0
+        self.in_flight = 0
+        self.retry_after_promised_s: float | None = None
+        self.came_back_early = False
+        self.done = False
+        self.chosen: Chosen = NOTHING
+        self.answer: Answer | None = None
+        self.quota: Quota | None = None
+        self.charged_tokens = 0
+        self.takes_slot = request.api != "models"
+        self.generates = request.api in ("chat", "responses")  # what it generates is billed as output
+        self.progress: Progress | None = None  # of the answer, once started in a slot
+        self.held_s = 0.0  # how long faults keep the slot after the healthy answer is over
+
+    @property
+    def call_id(self) -> str:
+        """The client's call id, or the inferred one."""
+        return self.call.call_id
+
+    @property
+    def identity(self) -> Literal["header", "inferred"]:
+        """Where the call id comes from."""
+        return "inferred" if self.call.inferred else "header"
+
+    @property
+    def region(self) -> str:
+        """The region that was called."""
+        return self.place.name
