@@ -1,0 +1,198 @@
+"""When each call of a cell is due: pure functions from (load, lengths, seed) to a schedule.
+
+    warm-up  w3 w2 w1 w0 │t0  c0 c1 c2 …  phases  … cN │  t0 t1 t2 …  tail
+
+Arrivals are points at distance 1 (constant) or Exp(1) (poisson) on an axis of expected calls, carried to
+the time axis by the inverse of the accumulated rate: so ramps and steps need no case of their own. Draws are
+hashes of (seed, section, number); the number of instances or processes moves nothing. Warm-up, phases and
+tail are numbered apart, so a longer warm-up does not change a measured call either.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, count, islice, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.workload import Load
+from mock_server.chance import uniform
+
+if TYPE_CHECKING:
+    from harness.plan import CellPlan
+
+SCHEDULE_SCHEMA = pa.schema(
+    [
+        ("call_id", pa.string()),
+        ("index", pa.int64()),
+        ("intended_s", pa.float64()),
+        ("instance", pa.int32()),
+        ("section", pa.string()),  # warmup, phases or tail
+        ("phase", pa.string()),  # null outside the phases
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One call that is due: `intended_s` is seconds from t0, negative in the warm-up.
+
+    `index` counts from 0 in each section; the id is `c` + index in the phases, `w` + index in the warm-up
+    (0 is the one nearest to t0) and `t` + index in the tail.
+    """
+
+    index: int
+    intended_s: float
+    instance: int
+    call_id: str
+
+    @property
+    def measured(self) -> bool:
+        """Whether metrics count it: it is intended inside the phases."""
+        return self.call_id[0] == "c"
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A stretch of time over which the rate goes evenly from `rate` by `slope` per second."""
+
+    start_s: float
+    length_s: float
+    rate: float
+    slope: float
+
+    @property
+    def calls(self) -> float:
+        return self.length_s * (self.rate + self.slope * self.length_s / 2)
+
+    def reached(self, calls: float) -> float:
+        """Seconds into the piece after which `calls` are expected: the root of rate·x + slope·x²/2 = calls.
+
+        Written without the cancellation of the textbook form, so that it also holds for slope 0.
+        """
+        root = math.sqrt(max(0.0, self.rate * self.rate + 2 * self.slope * calls))
+        below = self.rate + root
+        return min(self.length_s, 2 * calls / below) if below > 0 else self.length_s
+
+
+def schedule(load: Load, phases_total_s: float, warmup_s: float, tail_s: float, seed: int) -> list[Arrival]:
+    """Every call of a cell in the order of its intended time, from -warmup_s to phases_total_s + tail_s.
+
+    The same arguments always give the same schedule; `seed` is the cell's repeat seed, so all clients of a
+    repeat share it.
+    """
+    if load.arrivals.times_s is not None:
+        warmup, phases, tail = _replayed(load.arrivals.times_s, phases_total_s, warmup_s, tail_s)
+    else:
+        warmup, phases, tail = _drawn(load, phases_total_s, warmup_s, tail_s, seed)
+    sections = [
+        (("w", index, time) for index, time in reversed(list(enumerate(warmup)))),
+        (("c", index, time) for index, time in enumerate(phases)),
+        (("t", index, time) for index, time in enumerate(tail)),
+    ]
+    return [
+        Arrival(index, _rounded(letter, time, phases_total_s), index % load.instances, f"{letter}{index}")
+        for section in sections
+        for letter, index, time in section
+    ]
+
+
+def _rounded(letter: str, time: float, phases_total_s: float) -> float:
+    """Whole microseconds (libm's last digits differ between machines); a measured call stays in its phase."""
+    rounded = round(time, 6)
+    return min(rounded, phases_total_s - 1e-6) if letter == "c" else rounded
+
+
+def share(arrivals: Sequence[Arrival], process: int, processes: int) -> list[Arrival]:
+    """The arrivals that load process number `process` of `processes` plays: those of its instances."""
+    return [arrival for arrival in arrivals if arrival.instance % processes == process]
+
+
+def _drawn(
+    load: Load, total_s: float, warmup_s: float, tail_s: float, seed: int
+) -> tuple[list[float], list[float], list[float]]:
+    pieces = _pieces(load, total_s, tail_s)
+    spacing = load.arrivals.spacing
+    main = list(_placed(pieces, _points(spacing, seed, "arrival")))
+    cut = bisect.bisect_left(main, total_s)
+    before = [_Piece(0.0, warmup_s, pieces[0].rate, 0.0)]
+    points = _points(spacing, seed, "warm-up")
+    if spacing == "constant":
+        points = islice(points, 1, None)  # the point at t0 itself is the first measured call
+    warmup = [-time for time in _placed(before, points, closed=True)]
+    return warmup, main[:cut], main[cut:]
+
+
+def _pieces(load: Load, total_s: float, tail_s: float) -> list[_Piece]:
+    """The rate from t0 to the end of the tail."""
+    arrivals = load.arrivals
+    if arrivals.ramp is not None:
+        start, end = arrivals.ramp.from_, arrivals.ramp.to
+        slope = (end - start) / total_s if total_s > 0 else 0.0
+        return [_Piece(0.0, total_s, start, slope), _Piece(total_s, tail_s, end, 0.0)]
+    end_s = total_s + tail_s
+    if arrivals.steps is None:
+        return [_Piece(0.0, end_s, load.rate or 0.0, 0.0)]
+    starts = list(accumulate((step.for_ for step in arrivals.steps[:-1]), initial=0.0))
+    ends = [*starts[1:], math.inf]
+    return [
+        _Piece(start, min(end, end_s) - start, step.rate, 0.0)
+        for step, start, end in zip(arrivals.steps, starts, ends, strict=True)
+        if start < end_s
+    ]
+
+
+def _points(spacing: str, seed: int, section: str) -> Iterator[float]:
+    """Points on the axis of expected calls: 0, 1, 2, … or a Poisson process of rate 1."""
+    if spacing == "constant":
+        return map(float, count())
+    gaps = (-math.log1p(-uniform(seed, section, number)) for number in count())
+    return accumulate(gaps)
+
+
+def _placed(pieces: Sequence[_Piece], points: Iterator[float], *, closed: bool = False) -> Iterator[float]:
+    """The points on the time axis, as long as the pieces last (their very end counts if `closed`)."""
+    before = list(accumulate((piece.calls for piece in pieces), initial=0.0))
+    last = before[-1]
+    inside = takewhile(lambda point: point < last or (closed and point <= last), points)
+    for point in inside:
+        at = min(bisect.bisect_right(before, point), len(pieces)) - 1
+        yield pieces[at].start_s + pieces[at].reached(point - before[at])
+
+
+def _replayed(
+    times: Sequence[float], total_s: float, warmup_s: float, tail_s: float
+) -> tuple[list[float], list[float], list[float]]:
+    """Warm-up: the file's first seconds, before t0. Tail: its next ones or, if there are none, its last."""
+    end_s = total_s + tail_s
+    warmup = [time - warmup_s for time in times if time < warmup_s]
+    phases = [time for time in times if time < total_s]
+    tail = [time for time in times if total_s <= time < end_s]
+    if times[-1] < total_s:
+        window = min(tail_s, total_s)
+        laps = math.ceil(tail_s / window) if window > 0 else 0
+        last = [time - (total_s - window) for time in phases if time >= total_s - window]
+        again = (total_s + lap * window + time for lap in range(laps) for time in last)
+        tail = [time for time in again if time < end_s]
+    return warmup[::-1], phases, tail
+
+
+def write_schedule(plan: CellPlan, path: Path) -> None:
+    """Write a cell's schedule as Parquet (`SCHEDULE_SCHEMA`): what was intended, whatever became of it."""
+    arrivals = plan.schedule()
+    sections = {"w": "warmup", "c": "phases", "t": "tail"}
+    columns = {
+        "call_id": [arrival.call_id for arrival in arrivals],
+        "index": [arrival.index for arrival in arrivals],
+        "intended_s": [arrival.intended_s for arrival in arrivals],
+        "instance": [arrival.instance for arrival in arrivals],
+        "section": [sections[arrival.call_id[0]] for arrival in arrivals],
+        "phase": [plan.phase_at(arrival.intended_s) for arrival in arrivals],
+    }
+    pq.write_table(pa.table(columns, schema=SCHEDULE_SCHEMA), path)

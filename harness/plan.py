@@ -1,0 +1,217 @@
+"""A run, resolved: what each cell (client by repeat) plays, complete enough to be played again."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.arrivals import Arrival, schedule
+from harness.errors import InputError
+from harness.profile import Limiter, Profile
+from harness.scenario import Scenario
+from harness.workload import Load
+from mock_server.chance import derive
+
+MIN_TAIL_S = 10.0
+PLAN_VERSION = 1
+PACKAGES = (
+    "windtunnel",
+    "openai",
+    "httpx2",
+    "httpcore2",
+    "aiohttp",
+    "uvloop",
+    "locust",
+    "gevent",
+    "pydantic",
+    "pyarrow",
+    "pandas",
+    "scipy",
+)
+
+
+class PhaseSpan(NamedTuple):
+    """A phase by name, and from when to when it lasts in seconds from t0."""
+
+    name: str
+    start: float
+    end: float
+
+
+class _File(BaseModel):
+    """A plan that is written to a JSON file and read back as the same."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def write_json(self, path: Path) -> None:
+        """Write it; the file appears whole or not at all."""
+        part = path.with_name(f"{path.name}.part")
+        part.write_text(self.model_dump_json(indent=1, by_alias=True), encoding="utf-8")
+        part.rename(path)
+
+    @classmethod
+    def read_json(cls, path: Path) -> Self:
+        """Read what `write_json` wrote. Raises InputError if the file is not there or is something else."""
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(path, found="no such file", expected="a plan written by windtunnel") from None
+        except (OSError, ValueError) as error:
+            found = str(error).split("\n")[0]
+            raise InputError(path, found=found, expected="a plan written by windtunnel") from error
+
+
+class CellPlan(_File):
+    """One cell: one client, one repeat. Its processes read nothing else."""
+
+    scenario: str = Field(description="The scenario's name.")
+    client: str = Field(description="The profile's name.")
+    profile: Profile = Field(description="The client configuration, as it is played.")
+    repeat: int = Field(ge=0, description="The number of the repeat, from 0.")
+    seed: int = Field(ge=0, description="The repeat's seed, shared by all clients.")
+    server_plan: dict[str, Any] = Field(description="The mock server's plan, as JSON.")
+    load: Load = Field(description="The load.")
+    region: str = Field(description="The region that is called.")
+    phases: tuple[PhaseSpan, ...] = Field(description="Names and times of the phases.")
+    faulty: tuple[str, ...] = Field(description="The phases that are the incident.")
+    warmup_s: float = Field(ge=0, description="Load before t0, in seconds.")
+    tail_s: float = Field(ge=0, description="Load after the last phase, in seconds.")
+    dir: str = Field(description="The cell's directory, from the run directory.")
+
+    @property
+    def length_s(self) -> float:
+        """Seconds from t0 to the end of the last phase."""
+        return self.phases[-1].end
+
+    def schedule(self) -> list[Arrival]:
+        """Every call of the cell, in order of its intended time."""
+        return schedule(self.load, self.length_s, self.warmup_s, self.tail_s, self.seed)
+
+    def phase_at(self, time_s: float) -> str | None:
+        """The name of the phase at `time_s`; None in the warm-up and the tail."""
+        return next((phase.name for phase in self.phases if phase.start <= time_s < phase.end), None)
+
+
+class RunPlan(_File):
+    """All cells of a run, and what is needed to understand them later."""
+
+    plan_version: int = PLAN_VERSION
+    run_id: str = Field(description="Scenario, seed and time: for people.")
+    created: datetime = Field(description="When the plan was made, in UTC.")
+    scenario_name: str = Field(description="The scenario's name.")
+    scenario: dict[str, Any] = Field(description="The scenario as it was read, defaults filled in.")
+    seed: int = Field(ge=0, description="The seed of the whole run.")
+    repeats: int = Field(ge=1, description="How often each client is played.")
+    processes: int = Field(ge=1, description="Load processes per cell.")
+    cells: tuple[CellPlan, ...] = Field(description="The cells, repeat by repeat.")
+    versions: dict[str, str] = Field(description="Versions of everything that matters.")
+
+
+def resolve(
+    scenario: Scenario,
+    profiles: Sequence[Profile],
+    *,
+    repeats: int = 1,
+    seed: int | None = None,
+    processes: int | None = None,
+    created: datetime | None = None,
+) -> RunPlan:
+    """A run of `scenario` against every profile. Raises InputError if the parts do not go together.
+
+    Cells are in the order repeat, client, so that a run that is broken off has compared like with like.
+    """
+    if repeats < 1:
+        raise InputError("the run", path="repeats", found=str(repeats), expected="at least 1")
+    seed = scenario.seed if seed is None else seed
+    if seed < 0:
+        raise InputError("the run", path="seed", found=str(seed), expected="a whole number of at least 0")
+    processes = scenario.load.processes if processes is None else processes
+    if not 1 <= processes <= scenario.load.instances:
+        most = scenario.load.instances
+        expected = f"1 to {most}: a load process carries whole instances, and load.instances is {most}"
+        raise InputError(
+            f"scenario {scenario.name}", path="processes", found=str(processes), expected=expected
+        )
+    _refuse_twins(profiles)
+    created = datetime.now(UTC) if created is None else created
+    return RunPlan(
+        run_id=f"{scenario.name}-{seed}-{created:%Y%m%dT%H%M%SZ}",
+        created=created,
+        scenario_name=scenario.name,
+        scenario=_scenario_dump(scenario),
+        seed=seed,
+        repeats=repeats,
+        processes=processes,
+        cells=tuple(
+            _cell(scenario, profile, repeat, derive(seed, "repeat", repeat))
+            for repeat in range(repeats)
+            for profile in profiles
+        ),
+        versions=versions(),
+    )
+
+
+def _refuse_twins(profiles: Sequence[Profile]) -> None:
+    if not profiles:
+        raise InputError("the run", path="clients", found="no client", expected="at least one")
+    names = [profile.name for profile in profiles]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError("the run", path="clients", found=f"'{name}' twice", expected="each name once")
+
+
+def _scenario_dump(scenario: Scenario) -> dict[str, Any]:
+    dump = scenario.model_dump(mode="json", by_alias=True)
+    for phase, data in zip(scenario.phases, dump["phases"], strict=True):
+        data["faulty"] = phase.is_faulty
+    return dump
+
+
+def _cell(scenario: Scenario, profile: Profile, repeat: int, seed: int) -> CellPlan:
+    spans: list[PhaseSpan] = []
+    for phase in scenario.phases:
+        start = spans[-1].end if spans else 0.0
+        spans.append(PhaseSpan(phase.name, start, start + phase.for_))
+    return CellPlan(
+        scenario=scenario.name,
+        client=profile.name,
+        profile=profile.model_copy(update={"limiter": _limiter(scenario, profile.limiter)}),
+        repeat=repeat,
+        seed=seed,
+        server_plan=scenario.plan(seed=seed).model_dump(mode="json", by_alias=True),
+        load=scenario.load,
+        region=scenario.region,
+        phases=tuple(spans),
+        faulty=tuple(phase.name for phase in scenario.phases if phase.is_faulty),
+        warmup_s=scenario.warmup,
+        tail_s=max(scenario.load.patience_s, MIN_TAIL_S),
+        dir=f"cells/{profile.name}-{repeat}",
+    )
+
+
+def _limiter(scenario: Scenario, limiter: Limiter | None) -> Limiter | None:
+    """The limiter in numbers: an instance's share of the quota that holds outside of any phase."""
+    if limiter is None or limiter.rpm != "quota":
+        return limiter
+    rpm = scenario.provider.region(scenario.region).limits.rpm
+    if rpm is None:
+        return None
+    return limiter.model_copy(update={"rpm": max(1, rpm // scenario.load.instances)})
+
+
+def versions() -> dict[str, str]:
+    """Versions of the interpreter, the system and every library that may move a result."""
+    found = {"python": platform.python_version(), "system": platform.platform(), "cores": str(os.cpu_count())}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found

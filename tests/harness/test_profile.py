@@ -1,0 +1,116 @@
+# ruff: noqa: E501 -- the table of mistakes has a row for each
+"""Client profiles: what may stand in one, and a clear message for everything that may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from harness.errors import CollectedInputError, InputError
+from harness.profile import SDK_RETRIES, Profile, load_profile_file
+
+MINIMAL: dict[str, Any] = {
+    "name": "mine",
+    "about": "A client.",
+    "driver": "openai",
+    "timeouts": {"connect": "5s", "read": "600s", "write": "600s", "pool": "600s"},
+    "pool": {"connections": 1000, "keepalive": 100, "expiry": "5s"},
+}
+
+
+def read(tmp_path: Path, **more: Any) -> Profile:
+    file = tmp_path / "mine.yaml"
+    YAML(typ="safe").dump({**MINIMAL, **more}, file)
+    return load_profile_file(file)
+
+
+def message(tmp_path: Path, **more: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, **more)
+    return str(caught.value)
+
+
+def test_defaults(tmp_path: Path) -> None:
+    """A profile that says no more than it must has one try, no budget, no limiter, no deadline, and checks nothing."""
+    profile = read(tmp_path)
+    assert (profile.retries.kind, profile.retries.tries) == ("none", 1)
+    assert (profile.budget, profile.limiter, profile.deadline, profile.checks) == (None, None, None, ())
+    assert profile.retries.retry_on == SDK_RETRIES
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    """A profile that is dumped as JSON, with units, reads back as the same."""
+    retries = {
+        "kind": "exponential",
+        "tries": 3,
+        "retry_on": [429, "5xx", "timeout"],
+        "retry_after_cap": "2m",
+    }
+    profile = read(tmp_path, retries=retries, budget={"kind": "ratio", "deposit": 0.1, "cap": 10})
+    assert Profile.model_validate(profile.model_dump(mode="json")) == profile
+    assert Profile.model_validate_json(profile.model_dump_json()) == profile
+
+
+def test_sdk_timeout_states_the_sockets(tmp_path: Path) -> None:
+    """`sdk.timeout` is all four socket timeouts, as the SDK has it."""
+    profile = read(tmp_path, sdk={"timeout": "4s"}, timeouts={"read": "4s", "total": "9s"})
+    timeouts = profile.timeouts
+    assert (timeouts.connect, timeouts.read, timeouts.write, timeouts.pool) == (4.0, 4.0, 4.0, 4.0)
+    assert profile.deadline == 9.0
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"breaker": {}}, "breaker: found the unknown key 'breaker'"),
+        ({"retrys": {}}, "retrys: found the unknown key 'retrys', expected a known key (did you mean 'retries'?)"),
+        ({"sdk": {"max_retry": 2}}, "sdk.max_retry: found the unknown key 'max_retry', expected a known key (did you mean 'max_retries'?)"),
+        ({"timeouts": {"raed": "1s"}}, "timeouts.raed: found the unknown key 'raed', expected a known key (did you mean 'read'?)"),
+        ({"driver": "opnai"}, "driver: found 'opnai', expected 'openai', 'openai-async' or 'httpx2'"),
+        ({"timeouts": {"read": 4}}, "timeouts.read: found 4 without a unit, expected a duration"),
+        ({"timeouts": {"read": "0s"}}, "timeouts.read: found '0s', expected a duration above zero"),
+        ({"sdk": {"timeout": 4}}, "sdk.timeout: found 4 without a unit, expected a duration"),
+        ({"sdk": {"timeout": "4s"}}, "timeouts.connect: found 5s, expected 4s, as sdk.timeout says"),
+        ({"sdk": {"max_retries": -1}}, "sdk.max_retries: found '-1', expected a number of at least 0"),
+        ({"driver": "httpx2", "sdk": {"max_retries": 2}}, "sdk: found SDK arguments, expected none with the driver httpx2"),
+        ({"pool": {"connections": 0}}, "pool.connections: found '0', expected a number of at least 1"),
+        ({"pool": "big"}, "pool: found 'big', expected a mapping"),
+        ({"retries": {"tries": 3}}, "retries.tries: found 3 with kind none, expected 1, or kind fixed or exponential"),
+        ({"retries": {"kind": "fixed", "retry_on": [200]}}, "retries.retry_on[0]: found 200, expected a status from 400 to 599"),
+        ({"retries": {"kind": "fixed", "retry_on": ["sometimes"]}}, "retries.retry_on[0]: found 'sometimes', expected a status"),
+        ({"budget": {"kind": "ratio", "deposit": 1, "cap": 2, "start": 3}}, "budget.start: found 3, expected at most the cap, 2"),
+        ({"budget": {"kind": "ratio"}}, "budget.deposit: found nothing, expected this key, which is required"),
+        ({"limiter": {"rpm": 0}}, "limiter.rpm: found '0', expected a whole number of at least 1, or the word quota"),
+        ({"checks": ["done"]}, "checks[0]: found 'done', expected 'finish_reason', 'refusal' or 'end'"),
+        ({"name": "a/b"}, "name: found 'a/b', expected text of the form"),
+    ],
+)  # fmt: skip
+def test_mistakes(tmp_path: Path, more: dict[str, Any], expected: str) -> None:
+    """Each mistake gives one message with file, line, key path, what was found and what was expected."""
+    lines = message(tmp_path, **more).split("\n")
+    assert any(line.split(": ", 1)[1].startswith(expected) for line in lines), lines
+    assert all(line.startswith(f"{tmp_path}/mine.yaml:") for line in lines)
+
+
+def test_all_mistakes_at_once(tmp_path: Path) -> None:
+    """Several mistakes in one file are all shown, in the order of their lines, as one error with exit code 2."""
+    with pytest.raises(CollectedInputError) as caught:
+        read(tmp_path, driver="x", sdk={"timeout": 4}, limiter={"rpm": 0}, checks=["done"], breaker={})
+    paths = [error.path for error in caught.value.errors]
+    assert sorted(paths) == ["breaker", "checks[0]", "driver", "limiter.rpm", "sdk.timeout"]
+    found = [error.line or 0 for error in caught.value.errors]
+    assert found == sorted(found)
+    assert caught.value.exit_code == 2
+    assert str(caught.value).count("\n") == 4
+
+
+@pytest.mark.parametrize("key", sorted(MINIMAL))
+def test_required_keys(tmp_path: Path, key: str) -> None:
+    """Name, about, driver, timeouts and pool must be stated."""
+    file = tmp_path / "mine.yaml"
+    YAML(typ="safe").dump({name: value for name, value in MINIMAL.items() if name != key}, file)
+    with pytest.raises(InputError, match=f"{key}: found nothing, expected this key, which is required"):
+        load_profile_file(file)
