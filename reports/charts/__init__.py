@@ -1,0 +1,41 @@
+"""Charts: plain frames in, SVG out. `draw` makes all that a page needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reports.charts.outcomes import outcomes
+from reports.charts.raster import rasters
+from reports.charts.strip import strip
+from reports.charts.svg import Chart, settings
+from reports.charts.timeline import timelines
+from reports.charts.view import ClientView, Span, Stage
+from reports.charts.waits import waits
+
+__all__ = ["Chart", "Charts", "ClientView", "Span", "Stage", "draw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """All charts of a run; those per client in the order of `Stage.clients`."""
+
+    strips: tuple[Chart, ...]
+    timelines: tuple[Chart, ...]
+    waits: tuple[Chart, ...]
+    rasters: tuple[Chart, ...]
+    outcomes: Chart
+
+    def all(self) -> tuple[Chart, ...]:
+        return (*self.strips, *self.timelines, *self.waits, *self.rasters, self.outcomes)
+
+
+def draw(stage: Stage) -> Charts:
+    """Draw every chart of `stage`, which has at least one phase and one client."""
+    with settings():
+        return Charts(
+            strips=tuple(strip(view, stage) for view in stage.clients),
+            timelines=tuple(timelines(stage)),
+            waits=tuple(waits(stage)),
+            rasters=tuple(rasters(stage)),
+            outcomes=outcomes(stage),
+        )

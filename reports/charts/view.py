@@ -1,0 +1,68 @@
+"""What the charts are drawn from: plain frames and a few facts per client, whatever they were loaded from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A phase: its name, its bounds in seconds from t0, and whether the provider is at fault in it."""
+
+    name: str
+    start: float
+    end: float
+    faulty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClientView:
+    """One client, in one repeat.
+
+    `calls` has a row per call intended within the phases, with columns intended_s, phase, outcome (judged against the
+    server's truth) and good (bool). `served` has a row per request that reached the provider: arrived_s, attempt (the
+    server's ordinal), queue_depth, in_flight, delay_s (arrival minus the call's intended time). `wait_s` and
+    `service_s` are samples in seconds; `never_ended` counts the calls whose wait has no end within the run.
+    `recovered` is None where there is no fault to recover from, or no telling. `upto_s`: calls intended later
+    could not be judged, because the run was cut off.
+    """
+
+    client: str
+    calls: pd.DataFrame
+    served: pd.DataFrame
+    wait_s: Floats
+    service_s: Floats
+    never_ended: int = 0
+    recovered: bool | None = None
+    recover_s: float | None = None
+    upto_s: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything the charts share: the phases, the deadline in seconds, and the clients in the scenario's order."""
+
+    phases: tuple[Span, ...]
+    clients: tuple[ClientView, ...]
+    deadline_s: float | None
+
+    @property
+    def start(self) -> float:
+        return self.phases[0].start
+
+    @property
+    def end(self) -> float:
+        return self.phases[-1].end
+
+    @property
+    def fault_end(self) -> float | None:
+        """End of the last faulty phase that another phase follows; None if there is none."""
+        ends = [phase.end for phase in self.phases[:-1] if phase.faulty]
+        return ends[-1] if ends else None

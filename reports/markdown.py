@@ -1,0 +1,98 @@
+"""summary.md: the report in Markdown, short enough for a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from reports.brief import Brief, CellText, Row
+from reports.charts.svg import slug
+
+_SPECIAL = str.maketrans(
+    {sign: f"\\{sign}" for sign in "\\|*_`[]#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+)
+
+
+def summary(brief: Brief) -> str:
+    """The Markdown, with charts by relative path."""
+    parts: list[str] = [f"# windtunnel: {text(brief.title)}", text(brief.about)]
+    parts += _alarms(brief)
+    parts += [_verdicts(brief), _expectations(brief), "## Metrics", _metrics(brief.clients, brief.headlines)]
+    parts += ["▲ best of the row, ▼ worst." + _repeats(brief), "## Is the measurement valid?", _checks(brief)]
+    parts += [
+        "## Over time",
+        *(f"![{text(c)} over time](charts/{slug(f'timeline-{c}')}.svg)" for c in brief.clients),
+    ]
+    parts += ["## Reproduce", "```sh\n" + "\n".join(brief.commands) + "\n```", _versions(brief)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def text(raw: str) -> str:
+    """`raw` without any meaning in Markdown."""
+    return " ".join(raw.translate(_SPECIAL).split())
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table: the first column left, the others right. Cells are Markdown already."""
+    lines = [head, [":--", *("--:" for _ in head[1:])], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _alarms(brief: Brief) -> list[str]:
+    alarms = []
+    if not brief.valid:
+        failed = [f"> - {text(c.sentence)}" for c in brief.checks if c.passed is False]
+        lines = "\n".join([*failed, *(f"> - {text(t)}" for t in brief.troubles)])
+        alarms.append(
+            f"> [!CAUTION]\n> **✗ INVALID: this measurement does not count.** Draw no conclusions.\n{lines}"
+        )
+    if brief.partial:
+        lines = "\n".join(f"> - {text(t)}" for t in brief.troubles) if brief.valid else ""
+        alarms.append(f"> [!WARNING]\n> **Partial: the run was cut off before its end.**\n{lines}".rstrip())
+    return alarms
+
+
+def _verdicts(brief: Brief) -> str:
+    return "\n".join(
+        f"- {v.mark} **{text(v.client)}: {text(v.headline)}.** {text(v.sentence)}" for v in brief.verdicts
+    )
+
+
+def _expectations(brief: Brief) -> str:
+    if not brief.expectations:
+        return ""
+    said = f"✗ {brief.failed} of {brief.asked} failed" if brief.failed else f"✓ all {brief.asked} passed"
+    rows = [
+        [text(e.text), *(f"{'✓' if r[1] else '✗'} {text(r[0])}" if r else "not asked" for r in e.results)]
+        for e in brief.expectations
+    ]
+    return f"## Expectations: {said}\n\n" + table(["The scenario expects", *map(text, brief.clients)], rows)
+
+
+def _metrics(clients: Sequence[str], rows: Iterable[Row]) -> str:
+    return table(["Metric", *map(text, clients)], (_line(row) for row in rows))
+
+
+def _line(row: Row) -> list[str]:
+    where = f", in phase {row.where}" if row.where else ""
+    unit = f" ({row.label.unit})" if row.label.unit else ""
+    return [text(row.label.text + where) + unit, *(_figure(cell) for cell in row.cells)]
+
+
+def _figure(cell: CellText) -> str:
+    said = text(cell.text) or " "
+    return {"best": f"▲ **{said}**", "worst": f"▼ *{said}*", "": said}[cell.mark]
+
+
+def _repeats(brief: Brief) -> str:
+    return f" Means over {brief.repeats} repeats." if brief.repeats > 1 else ""
+
+
+def _checks(brief: Brief) -> str:
+    signs = {True: "✓ ", False: "✗ ", None: ""}
+    rows = [[text(c.text), signs[c.passed] + text(c.value), text(c.limit)] for c in brief.checks]
+    return ("Yes." if brief.valid else "**No.**") + "\n\n" + table(["Check", "Found", "Allowed"], rows)
+
+
+def _versions(brief: Brief) -> str:
+    versions = ", ".join(f"{text(name)} {text(number)}" for name, number in brief.versions)
+    return f"Seed {brief.seed}. {versions}."

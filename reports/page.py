@@ -1,0 +1,54 @@
+"""report.html: one file with everything in it, for a screen in light or dark, for paper, and without a network."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from reports.brief import Brief
+from reports.charts import Charts, palette
+from reports.charts.outcomes import KINDS
+
+Counts = tuple[tuple[str, tuple[tuple[str, tuple[int, ...]], ...]], ...]
+
+
+@cache
+def _template(name: str) -> Template:
+    loader = PackageLoader("reports", "templates")
+    environment = Environment(
+        loader=loader, autoescape=name.endswith(".html.j2"), undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template(name)
+
+
+def page(brief: Brief, charts: Charts, outcomes: pd.DataFrame) -> str:
+    """The page. `outcomes` holds calls by (phase, client) × outcome, as `charts.outcomes.table` counts them."""
+    used = [name for name in outcomes.columns if outcomes[name].sum()]
+    return _template("page.html.j2").render(
+        b=brief,
+        charts=charts,
+        style=_style(),
+        phase_names=[phase.name for phase in brief.phases],
+        outcome_names=[KINDS[name].label for name in used],
+        outcomes=_by_phase(outcomes[used], brief),
+    )
+
+
+def _style() -> Markup:
+    return Markup(palette.css(":root") + _template("page.css").render(font=palette.FONT))
+
+
+def _by_phase(outcomes: pd.DataFrame, brief: Brief) -> Counts:
+    return tuple(
+        (
+            phase.name,
+            tuple(
+                (str(client), tuple(int(n) for n in row))
+                for client, row in outcomes.loc[phase.name].iterrows()
+            ),
+        )
+        for phase in brief.phases
+    )

@@ -1,0 +1,160 @@
+"""A sentence per client: what became of the provider and of the users while this client kept calling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from reports.charts.view import Span
+from reports.wording import duration, say
+
+Status = Literal["never", "recovered", "good", "bad", "open"]
+
+AT_ONCE_S = 0.05
+MANY_RETRIES = 1.5
+SOME_CORRUPT = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of a client: `headline` in two or three words, `sentence` whole.
+
+    `status`: `never` (did not recover), `recovered`, `good` and `bad` (no fault to recover from: at or below the
+    objective; `bad` also where answers came silently broken), `open` (nothing was measured that would decide it).
+    """
+
+    client: str
+    status: Status
+    headline: str
+    sentence: str
+
+    @property
+    def mark(self) -> str:
+        """A sign that says the same without colour."""
+        return {"never": "✗", "recovered": "✓", "good": "✓", "bad": "!", "open": "?"}[self.status]
+
+    @property
+    def fine(self) -> bool:
+        return self.status in ("recovered", "good")
+
+
+class Figures:
+    """The values of one client in metrics.json."""
+
+    def __init__(self, client: Mapping[str, Any]) -> None:
+        self._client = client
+
+    def overall(self, name: str) -> Any:
+        """The value of a metric over the run; None if it is absent or null."""
+        return self._client.get("overall", {}).get(name, {}).get("value")
+
+    def has(self, name: str) -> bool:
+        """Whether the metric applies."""
+        return name in self._client.get("overall", {})
+
+    def phase(self, phase: str, name: str) -> Any:
+        """The value of a metric in a phase; None if it is absent or null."""
+        return self._client.get("phases", {}).get(phase, {}).get(name, {}).get("value")
+
+
+def verdict(
+    client: str, metrics: Mapping[str, Any], phases: Sequence[Span], *, objective: float = 0.99
+) -> Verdict:
+    """Judge `client` by `metrics`, the contents of metrics.json.
+
+    Broken answers that were taken for success outweigh everything but a provider that never recovers.
+    """
+    figures = Figures(metrics["clients"][client])
+    found = _judged(client, figures, phases, objective)
+    corrupt = figures.overall("silent_corruption")
+    if corrupt is not None and corrupt > SOME_CORRUPT and found.status != "never":
+        return replace(found, status="bad", headline=f"{say(corrupt, 'share')} silently broken")
+    return found
+
+
+def _judged(client: str, figures: Figures, phases: Sequence[Span], objective: float) -> Verdict:
+    if figures.overall("recovered") is not None:
+        return _of_recovery(client, figures, phases)
+    whole = _of_goodput(client, figures, objective)
+    if not figures.has("recovered") or whole.status == "open":
+        return whole
+    opening = "The run does not tell whether the provider recovers."
+    return Verdict(client, "open", "Recovery not known", _join(opening, whole.sentence))
+
+
+def verdicts(
+    metrics: Mapping[str, Any], phases: Sequence[Span], *, objective: float = 0.99
+) -> tuple[Verdict, ...]:
+    """A verdict for each client, in the order of `metrics`."""
+    return tuple(verdict(client, metrics, phases, objective=objective) for client in metrics["clients"])
+
+
+def _of_recovery(client: str, figures: Figures, phases: Sequence[Span]) -> Verdict:
+    fault = [phase for phase in phases[:-1] if phase.faulty][-1:]
+    after = [phase for phase in phases if fault and phase.start >= fault[0].end]
+    name = fault[0].name if fault else "fault"
+    if not figures.overall("recovered"):
+        slow = figures.overall("draining")
+        headline = "Not recovered in time" if slow else "Never recovered"
+        return Verdict(client, "never", headline, _join(_stuck(figures, name, after), _harm(figures)))
+    seconds = figures.overall("time_to_recover_s")
+    if seconds is None or seconds < AT_ONCE_S:
+        headline, opening = "Recovered at once", f"The provider was well again the moment the {name} ended."
+    else:
+        headline = f"Recovered after {seconds:.1f} s"
+        opening = f"Let the provider recover {seconds:.1f} s after the {name} ended."
+    return Verdict(
+        client, "recovered", headline, _join(opening, _during(figures, name, after), _harm(figures))
+    )
+
+
+def _stuck(figures: Figures, fault: str, after: Sequence[Span]) -> str:
+    opening = f"Never let the provider recover from the {fault}"
+    if after:
+        good = figures.phase(after[-1].name, "goodput")
+        length = duration(after[-1].end - after[0].start)
+        if good is not None:
+            opening += f": of the calls due in the {length} after it, {say(good, 'share')} were good"
+    repeats = figures.overall("recovered_fraction")
+    if repeats:
+        opening += f" ({say(repeats, 'share')} of the repeats recovered)"
+    if figures.overall("metastable"):
+        return opening + ". The overload now sustains itself."
+    return opening + "."
+
+
+def _during(figures: Figures, fault: str, after: Sequence[Span]) -> str:
+    during = figures.phase(fault, "goodput")
+    then = figures.phase(after[-1].name, "goodput") if after else None
+    if during is None or then is None:
+        return ""
+    return f"{say(then, 'share')} of the calls due after it were good, {say(during, 'share')} of those during it."
+
+
+def _harm(figures: Figures) -> str:
+    """What the retries cost the provider, and what came broken."""
+    said = []
+    peak = figures.overall("peak_amplification")
+    if peak is not None and peak >= MANY_RETRIES:
+        said.append(f"Its retries multiplied the load up to {peak:.1f} times.")
+    corrupt = figures.overall("silent_corruption")
+    if corrupt is not None and corrupt > SOME_CORRUPT:
+        said.append(f"{say(corrupt, 'share')} of the answers it took for success were broken.")
+    return " ".join(said)
+
+
+def _of_goodput(client: str, figures: Figures, objective: float) -> Verdict:
+    good = figures.overall("goodput")
+    if good is None:
+        return Verdict(client, "open", "Nothing to judge", "No call of this client could be judged.")
+    wait = figures.overall("wait_p99_s")
+    opening = f"{say(good, 'share')} of its calls were good"
+    opening += f"; 99 % of its users waited at most {duration(wait)}." if wait is not None else "."
+    fine = good >= objective
+    headline = f"{say(good, 'share')} good" if fine else f"Only {say(good, 'share')} good"
+    return Verdict(client, "good" if fine else "bad", headline, _join(opening, _harm(figures)))
+
+
+def _join(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)

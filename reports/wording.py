@@ -1,0 +1,169 @@
+"""How metrics are said to people: a label, a unit and a number that one can read, for every name in metrics.json."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["share", "ratio", "seconds", "count", "truth", "usd"]
+_UNITS: dict[Kind, str] = {
+    "share": "%",
+    "ratio": "×",
+    "seconds": "s",
+    "count": "count",
+    "truth": "",
+    "usd": "USD",
+}
+Value = float | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a metric is called on the page, and how its values are written."""
+
+    text: str
+    kind: Kind
+    counted: str = ""
+
+    @property
+    def unit(self) -> str:
+        """The unit as it stands beside the label; empty where the value is a word."""
+        return self.counted or _UNITS[self.kind]
+
+    @property
+    def whole(self) -> str:
+        """The label with its unit."""
+        return f"{self.text} ({self.unit})" if self.unit else self.text
+
+
+_POINTS = {"p50": "median", "p90": "90th percentile", "p95": "95th percentile", "p99": "99th percentile",
+           "p999": "99.9th percentile", "max": "longest"}  # fmt: skip
+_TIMES = {
+    "wait": "Wait of users, answered or not",
+    "latency": "Latency of answered calls",
+    "service": "Service time alone (not what users wait)",
+    "ttft": "Wait for the first content",
+    "inter_token": "Pause between contents",
+    "hang": "Hanging in a stall before giving up",
+    "stop_lag": "From stopping to the server noticing",
+}
+
+LABELS: dict[str, Label] = {
+    "offered": Label("Calls offered", "count", "calls"),
+    "goodput": Label("Good calls", "share"),
+    "recovered": Label("Recovered", "truth"),
+    "recovered_fraction": Label("Repeats that recovered", "share"),
+    "time_to_recover_s": Label("Time to recover after the fault", "seconds"),
+    "recovery_window_s": Label("Window over which recovery was judged", "seconds"),
+    "recovery_observed_s": Label("Observed after the fault", "seconds"),
+    "metastable": Label("Overload sustains itself (metastable)", "truth"),
+    "draining": Label("Still draining at the end", "truth"),
+    "amplification": Label("Attempts per call", "ratio"),
+    "client_amplification": Label("Attempts per call, as the client counts", "ratio"),
+    "peak_amplification": Label("Attempts per call, worst 5 s", "ratio"),
+    "load_factor": Label("Attempts arriving per call due", "ratio"),
+    "retry_yield": Label("Retries that led to a good call", "share"),
+    "wasted_work": Label("Provider's work wasted", "share"),
+    "retry_after_violations": Label("Retry-After promises broken", "share"),
+    "retry_synchrony": Label("Retries coming in crowds (1 is chance)", "ratio"),
+    "silent_corruption": Label("Broken answers taken for success", "share"),
+    "deadline_overruns": Label("Calls over the client's own deadline", "count", "calls"),
+    "error_budget_burn": Label("Error budget burnt", "ratio"),
+    "connection_churn": Label("New connections per attempt", "ratio"),
+    "connections_peak": Label("Connections open at most", "count", "connections"),
+    "connections_leaked": Label("Connections left open", "count", "connections"),
+    "tokens_after_stop": Label("Tokens billed after stopping", "count", "tokens"),
+    "duplicate_effects": Label("Side effects executed twice", "count", "calls"),
+    "cost_usd": Label("Cost", "usd"),
+    "cost_useful_usd": Label("Cost of the good calls", "usd"),
+    **{
+        f"{family}_{point}_s": Label(f"{text}: {said}", "seconds")
+        for family, text in _TIMES.items()
+        for point, said in _POINTS.items()
+    },
+}
+
+
+def label(name: str) -> Label:
+    """The label of a metric; one that is not in the table is described by its name."""
+    known = LABELS.get(name)
+    if known is not None:
+        return known
+    return Label(
+        name.removesuffix("_s").replace("_", " ").capitalize(), "seconds" if name.endswith("_s") else "count"
+    )
+
+
+def say(value: Value, kind: Kind) -> str:
+    """A value with its unit, to the digits that matter: `0.973` → `97.3 %`, `0.0021` s → `2.1 ms`; None → `–`."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if kind == "truth" or isinstance(value, bool):
+        return "yes" if value else "no"
+    if math.isinf(value):
+        return "never"
+    if kind == "share":
+        return _share(value)
+    if kind == "seconds":
+        return duration(value)
+    if kind == "usd":
+        return f"${value:,.2f}" if abs(value) >= 1 else f"${value:.4f}"
+    if kind == "ratio":
+        return f"{value:,.2f}×" if abs(value) < 100 else f"{value:,.0f}×"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def _share(value: float) -> str:
+    """Per cent; never rounded up to 100 or down to 0 when it is neither."""
+    percent = 100 * value
+    if 99.95 <= percent < 100:
+        return "> 99.9 %"
+    if 0 < percent < 0.05:
+        return "< 0.1 %"
+    return f"{percent:.0f} %" if percent in (0, 100) else f"{percent:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """A duration in the unit that suits it."""
+    size = abs(seconds)
+    if size == 0:
+        return "0 s"
+    if size < 0.9995:
+        return f"{1000 * seconds:.1f} ms" if size < 0.00995 else f"{1000 * seconds:.0f} ms"
+    if size < 99.95:
+        if float(seconds).is_integer():
+            return f"{seconds:.0f} s"
+        return f"{seconds:.2f} s" if size < 9.995 else f"{seconds:.1f} s"
+    return f"{seconds:,.0f} s" if size < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def figure(entry: dict[str, Any] | None, kind: Kind) -> str:
+    """A `{value, low, high}` of metrics.json: the value, with its interval where there is one."""
+    if entry is None:
+        return ""
+    said = say(entry["value"], kind)
+    low, high = entry.get("low"), entry.get("high")
+    return said if low is None or high is None else f"{said} [{say(low, kind)}, {say(high, kind)}]"
+
+
+def limit(text: str, kind: Kind) -> str:
+    """An expectation's limit, `>= 0.95` or `<= 12`, in the words of the metric: `at least 95 %`."""
+    words = {
+        ">=": "at least",
+        "<=": "at most",
+        ">": "more than",
+        "<": "less than",
+        "==": "exactly",
+        "!=": "not",
+    }
+    sign, _, raw = text.strip().partition(" ")
+    if kind == "truth" or raw.strip().lower() in ("true", "false"):
+        same = raw.strip().lower() in ("true", "1", "1.0")
+        return "yes" if same == (sign != "!=") else "no"
+    try:
+        word, value = words[sign], float(raw)
+    except (KeyError, ValueError):
+        return text
+    exact = {"share": f"{100 * value:g} %", "ratio": f"{value:g}×", "count": f"{value:g}"}
+    return f"{word} {exact.get(kind) or say(value, kind)}"

@@ -1,0 +1,133 @@
+"""How figures and verdicts are put into words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from reports.charts.view import Span
+from reports.metrics.table import METRICS
+from reports.verdict import verdict
+from reports.wording import LABELS, Kind, duration, figure, label, limit, say
+
+PHASES = (Span("healthy", 0, 8, False), Span("brownout", 8, 20, True), Span("after", 20, 50, False))
+
+
+def metrics(after: float = 0.9, **overall: Any) -> dict[str, Any]:
+    def entry(value: Any) -> dict[str, Any]:
+        return {"value": value, "low": None, "high": None}
+
+    phases = {"brownout": {"goodput": entry(0.2)}, "after": {"goodput": entry(after)}}
+    measured = {name: entry(value) for name, value in overall.items()}
+    return {"clients": {"x": {"overall": measured, "phases": phases}}}
+
+
+def test_every_metric_has_a_label() -> None:
+    """No metric of the table is without a label for people."""
+    assert set(METRICS) <= set(LABELS)
+
+
+def test_labels_are_distinct() -> None:
+    """Two metrics never go by the same label."""
+    assert len({one.text for one in LABELS.values()}) == len(LABELS)
+
+
+def test_units_agree_with_the_table() -> None:
+    """A metric in seconds, dollars or counts is labelled in the unit in which it is computed."""
+    for name, metric in METRICS.items():
+        if metric.unit:
+            assert label(name).unit == metric.unit, name
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "said"),
+    [
+        (0.973, "share", "97.3 %"),
+        (1.0, "share", "100 %"),
+        (0.99999, "share", "> 99.9 %"),
+        (0.0001, "share", "< 0.1 %"),
+        (0, "share", "0 %"),
+        (2.6071, "ratio", "2.61×"),
+        (True, "truth", "yes"),
+        (None, "seconds", "–"),
+        (math.inf, "seconds", "never"),
+        (709.0, "count", "709"),
+        (12.5, "usd", "$12.50"),
+        (0.00213, "usd", "$0.0021"),
+    ],
+)
+def test_values_are_said_with_their_unit(value: float | None, kind: Kind, said: str) -> None:
+    """A value is written with its unit and the digits that matter, and never rounded into a lie."""
+    assert say(value, kind) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (0.0021, "2.1 ms"),
+        (0.25, "250 ms"),
+        (1.234, "1.23 s"),
+        (12, "12 s"),
+        (13.51, "13.5 s"),
+        (450.2, "450 s"),
+    ],
+)
+def test_durations_come_in_a_fitting_unit(seconds: float, said: str) -> None:
+    """Milliseconds below a second, fewer digits as they grow."""
+    assert duration(seconds) == said
+
+
+def test_an_interval_stands_behind_its_value() -> None:
+    """A figure over repeats carries its interval."""
+    assert figure({"value": 0.5, "low": 0.4, "high": 0.6}, "share") == "50.0 % [40.0 %, 60.0 %]"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        (">= 0.95", "share", "at least 95 %"),
+        ("<= 12", "seconds", "at most 12 s"),
+        ("== true", "truth", "yes"),
+    ],
+)
+def test_limits_are_said_in_words(text: str, kind: Kind, said: str) -> None:
+    """An expectation's limit reads as a sentence part."""
+    assert limit(text, kind) == said
+
+
+def test_a_client_that_never_recovers_is_told_so() -> None:
+    """Not recovered: the headline says never, the sentence how bad it stayed and what the retries did."""
+    found = verdict("x", metrics(after=0.0, recovered=False, metastable=True, peak_amplification=9.5), PHASES)
+    assert (found.status, found.headline, found.fine) == ("never", "Never recovered", False)
+    assert "brownout" in found.sentence
+    assert "0 % were good" in found.sentence
+    assert "sustains itself" in found.sentence
+    assert "9.5 times" in found.sentence
+
+
+def test_a_client_that_recovers_is_told_when() -> None:
+    """Recovered: the headline says after how many seconds."""
+    found = verdict("x", metrics(recovered=True, time_to_recover_s=7.1), PHASES)
+    assert (found.status, found.headline, found.fine) == ("recovered", "Recovered after 7.1 s", True)
+
+
+@pytest.mark.parametrize(("good", "status"), [(0.995, "good"), (0.9, "bad"), (None, "open")])
+def test_without_a_fault_goodput_decides(good: float | None, status: str) -> None:
+    """Where there is nothing to recover from, the objective is the measure."""
+    assert verdict("x", metrics(goodput=good), PHASES[:1]).status == status
+
+
+def test_broken_answers_are_part_of_the_verdict() -> None:
+    """Silent corruption is said in the sentence, whatever else is good."""
+    found = verdict("x", metrics(goodput=0.999, silent_corruption=0.03), PHASES[:1])
+    assert "3.0 % of the answers it took for success were broken" in found.sentence
+    assert (found.status, found.headline) == ("bad", "3.0 % silently broken")
+
+
+def test_recovery_does_not_excuse_broken_answers() -> None:
+    """A client that recovers and takes half answers for whole ones is not called fine."""
+    found = verdict("x", metrics(recovered=True, time_to_recover_s=0.0, silent_corruption=0.1), PHASES)
+    assert not found.fine
