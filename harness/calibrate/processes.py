@@ -1,0 +1,95 @@
+"""The processes that a calibration measures, and what they cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.children import Child, python
+from harness.errors import MeasurementError
+
+START_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server under measurement: what it announced, and the process."""
+
+    base_url: str
+    announced: dict[str, Any]
+    process: psutil.Process
+
+    @property
+    def port(self) -> int:
+        return int(self.base_url.split(":")[2].split("/")[0])
+
+    def cpu_s(self) -> float:
+        """CPU seconds used so far, user and system."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    def rss_mb(self) -> float:
+        """Resident memory, MiB."""
+        return float(self.process.memory_info().rss) / 2**20
+
+
+@asynccontextmanager
+async def server(name: str, arguments: Sequence[str], folder: Path) -> AsyncIterator[Server]:
+    """Run `python -m …` as a server that announces itself with one JSON line; ended on leaving."""
+    child = await Child.spawn(
+        name, python("-m", *arguments), log=folder / f"{name}.log", cwd=folder, speaks=True
+    )
+    try:
+        line = await child.first_line(START_TIMEOUT_S)
+        if not line:
+            await child.wait(1.0)
+            raise MeasurementError(f"calibrate: the {name} did not start ({child.how_it_ended()})")
+        announced = json.loads(line)
+        yield Server(announced["base_url"], announced, psutil.Process(child.process.pid))
+    finally:
+        await child.end()
+
+
+@asynccontextmanager
+async def mock(plan: dict[str, Any], folder: Path, name: str = "mock") -> AsyncIterator[Server]:
+    """The mock with `plan`, its journal in `folder/NAME`."""
+    journal = folder / name
+    journal.mkdir(exist_ok=True)
+    file = folder / f"{name}-plan.json"
+    file.write_text(json.dumps(plan))
+    arguments = [
+        "mock_server",
+        "--plan",
+        str(file),
+        "--journal",
+        str(journal),
+        "--port",
+        "0",
+        "--with-parent",
+    ]
+    async with server(name, arguments, folder) as running:
+        yield running
+
+
+async def measured(module: str, *arguments: str, folder: Path, timeout_s: float = 300.0) -> dict[str, Any]:
+    """Run `python -m module arguments` to its end and return the JSON line that it prints."""
+    name = module.rsplit(".", 1)[-1]
+    child = await Child.spawn(
+        name, python("-m", module, *arguments), log=folder / f"{name}.log", cwd=folder, speaks=True
+    )
+    try:
+        line = await child.first_line(timeout_s)
+        await asyncio.wait_for(child.process.wait(), 10)
+    finally:
+        await child.end()
+    if not line:
+        raise MeasurementError(f"calibrate: {module} measured nothing ({child.how_it_ended()})")
+    result: dict[str, Any] = json.loads(line)
+    return result

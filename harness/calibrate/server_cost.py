@@ -1,0 +1,123 @@
+"""What a request costs the mock with everything on, beside a bare aiohttp handler that answers the same bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from harness.calibrate.closed_loop import BODY, drive, exchange
+from harness.calibrate.finding import Finding
+from harness.calibrate.processes import Server, mock, server
+
+AIM = 2.0
+ROUNDS = 5
+REQUESTS_PER_ROUND = 10_000
+WRK_SECONDS = 3
+
+# Nothing here ever refuses or fails a request, and all of it is asked about every single one.
+EVERYTHING_ON: dict[str, Any] = {
+    "name": "calibrate",
+    "seed": 1,
+    "provider": {
+        "capacity": {"slots": 1000, "queue": 1000},
+        "answer": {"first_token": "0ms", "tokens": 40, "tokens_per_second": 1e9},
+        "limits": {"rpm": 100_000_000, "tpm": 2_000_000_000},
+    },
+    "rules": [
+        {"fault": "server_error", "rate": 1e-12},
+        {"fault": "overloaded", "match": {"model": "another-model"}},
+        {"fault": "rate_limit_requests", "match": {"api": "responses"}},
+        {"fault": "malformed_json", "rate": 1e-12},
+    ],
+}
+
+
+async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
+    """CPU per request and requests/s of mock and bare handler, in turns; medians over the rounds."""
+    async with mock(EVERYTHING_ON, folder) as full:
+        answer = folder / "answer.json"
+        answer.write_text(json.dumps(await sample(full.port)))
+        async with server("bare", ["harness.calibrate.bare_server", str(answer)], folder) as bare:
+            say("server: CPU per request, the mock and a bare handler in turns")
+            costs = await in_turns(full, bare)
+            findings = [cost_finding(costs)]
+            if shutil.which("wrk"):
+                say("server: requests/s by wrk")
+                findings.append(await rates(full, bare, folder))
+    return findings
+
+
+async def sample(port: int) -> dict[str, Any]:
+    """One answer of the mock, in the form in which the bare handler reads it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head, body = await exchange(reader, writer, "sample")
+    writer.close()
+    lines = head.decode().split("\r\n")[1:]
+    headers = [line.split(": ", 1) for line in lines if line]
+    return {"headers": headers, "body": body.decode()}
+
+
+async def in_turns(full: Server, bare: Server) -> list[tuple[float, float]]:
+    """(mock, bare) CPU seconds per request, a pair per round, after a round that does not count."""
+    pairs = []
+    for number in range(ROUNDS + 1):
+        pair = []
+        for which in (full, bare):
+            before = which.cpu_s()
+            await drive(which.port, REQUESTS_PER_ROUND, prefix=f"r{number}-")
+            pair.append((which.cpu_s() - before) / REQUESTS_PER_ROUND)
+        if number:
+            pairs.append((pair[0], pair[1]))
+    return pairs
+
+
+def cost_finding(pairs: list[tuple[float, float]]) -> Finding:
+    """The pair whose ratio is the median one."""
+    ratios = sorted(mine / bare for mine, bare in pairs)
+    middle = median(ratios)
+    mine, bare = min(pairs, key=lambda pair: abs(pair[0] / pair[1] - middle))
+    return Finding(
+        "server CPU per request",
+        "µs",
+        mine * 1e6,
+        bare * 1e6,
+        AIM,
+        f"rules, limits, capacity and journal on, against a bare aiohttp handler with the same bytes; median of {ROUNDS} "
+        f"pairs of {REQUESTS_PER_ROUND} requests; ratios from {ratios[0]:.2f} to {ratios[-1]:.2f}",
+    )
+
+
+async def rates(full: Server, bare: Server, folder: Path) -> Finding:
+    """Requests/s under wrk: one thread, 32 connections."""
+    script = folder / "post.lua"
+    body = BODY.decode().replace('"', '\\"')
+    script.write_text(
+        "local n = 0\n"
+        "function request()\n"
+        "  n = n + 1\n"
+        '  local headers = {["Content-Type"] = "application/json", ["Authorization"] = "Bearer sk-windtunnel",\n'
+        '                   ["x-windtunnel-call"] = "w" .. n}\n'
+        f'  return wrk.format("POST", "/v1/chat/completions", headers, "{body}")\n'
+        "end\n"
+    )
+    mine = await wrk(full, script)
+    bare_rate = await wrk(bare, script)
+    note = "wrk, 1 thread, 32 connections; the ratio is how many times as many the bare handler answers"
+    return Finding("bare handler's rate ÷ the mock's", "requests/s", bare_rate, mine, None, note)
+
+
+async def wrk(target: Server, script: Path) -> float:
+    """Requests per second that wrk got answered."""
+    process = await asyncio.create_subprocess_exec(
+        *("wrk", "-t1", "-c32", f"-d{WRK_SECONDS}s", "-s", str(script), f"http://127.0.0.1:{target.port}"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await process.communicate()
+    found = re.search(r"Requests/sec: *([\d.]+)", printed.decode())
+    return float(found[1]) if found else 0.0

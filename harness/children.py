@@ -1,0 +1,143 @@
+"""Child processes of a run: how they are started, told to end, and ended.
+
+Every child leads a process group of its own (so a Ctrl-C in the terminal reaches only the supervisor, which
+decides), and ends when its parent does: mock and load ask the kernel for it as their first act.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.errors import InputError
+
+END_GRACE_S = 5.0
+LOG_TAIL_BYTES = 4096
+
+
+class Child:
+    """A started process, its name for messages and its log file."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.name = name
+        self.process = process
+        self.log = log
+
+    @classmethod
+    async def spawn(
+        cls,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        cwd: Path,
+        speaks: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> Child:
+        """Start `command`. What it prints goes to `log`, but for the stdout of one that `speaks` to us.
+
+        Raises `InputError` if the executable does not exist.
+        """
+        with log.open("ab") as stream:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE if speaks else stream,
+                    stderr=stream,
+                    cwd=cwd,
+                    env=environment(env or {}),
+                    start_new_session=True,
+                )
+            except FileNotFoundError as error:
+                raise InputError(
+                    command[0], path=name, found="no such executable", expected="an executable file"
+                ) from error
+        return cls(name, process, log)
+
+    @property
+    def running(self) -> bool:
+        return self.process.returncode is None
+
+    async def first_line(self, timeout_s: float) -> str:
+        """The first line on stdout; empty if the child ended or said nothing within `timeout_s`."""
+        if self.process.stdout is None:
+            raise ValueError(f"the child '{self.name}' was not started to speak")
+        try:
+            line = await asyncio.wait_for(self.process.stdout.readline(), timeout_s)
+        except TimeoutError:
+            return ""
+        return line.decode(errors="replace").strip()
+
+    async def wait(self, timeout_s: float) -> int | None:
+        """The exit code once the child has ended, or None if it still runs after `timeout_s`."""
+        try:
+            return await asyncio.wait_for(self.process.wait(), timeout_s)
+        except TimeoutError:
+            return None
+
+    async def end(self, grace_s: float = END_GRACE_S) -> int | None:
+        """End the child and its group: politely, and after `grace_s` for good."""
+        if self.running:
+            self._signal(signal.SIGTERM)
+            await self.wait(grace_s)
+        self._signal(signal.SIGKILL)  # also what a dead leader left behind in its group
+        return await self.wait(grace_s)
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            return
+
+    def how_it_ended(self) -> str:
+        """For a message: `killed by SIGKILL` or `exit code 1`, with the last line of its log."""
+        code = self.process.returncode
+        if code is None:
+            ending = "still running"
+        elif code < 0:
+            ending = f"killed by {signal.Signals(-code).name}"
+        else:
+            ending = f"exit code {code}"
+        last = last_line(self.log)
+        return f"{ending}; its last words: {last}" if last else ending
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that is not blank, or ''."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - LOG_TAIL_BYTES))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """A child's environment: loopback never goes through a proxy, keys stay out, gevent resolves without threads."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().endswith("_API_KEY") and name.upper() not in {"PYTHONPATH", "PYTHONSTARTUP"}
+    }
+    return {
+        **inherited,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "GEVENT_RESOLVER": "ares",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONSAFEPATH": "1",
+        "WINDTUNNEL_PARENT_PID": str(os.getpid()),
+        **extra,
+    }
+
+
+def python(*arguments: str) -> list[str]:
+    """A command that runs this interpreter without the current directory on its import path."""
+    return [sys.executable, "-P", *arguments]

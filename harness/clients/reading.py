@@ -1,0 +1,241 @@
+"""Reading an answer as an application does: what it ends up with, and what of that the answer says about itself.
+
+One reader serves all drivers: the SDK's objects and `Node` (a JSON object with attributes) look the same.
+Whatever reading raises is the application's error.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mock_server.api.embeddings import vector_text
+from mock_server.api.truth import Choice, digest
+
+CHARACTERS_PER_TOKEN = 4
+CUT_REASONS = ("length", "content_filter")
+"""Finish reasons by which an answer says that it is not all there."""
+
+INCOMPLETE_REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
+
+
+class AnswerFailedError(Exception):
+    """The answer itself says that it failed: `response.failed`, or an `error` event of the Responses API."""
+
+
+class UnfinishedAnswerError(Exception):
+    """The answer ended without a finish reason or terminal event, and the profile checks that."""
+
+
+class Node(dict[str, Any]):
+    """A JSON object whose missing keys are None, as in the SDK's models."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return self.get(name)
+
+
+class Reading:
+    """What one try delivered so far. `opened`: the answer was handed to the application."""
+
+    __slots__ = ("_size", "complete", "finish_reason", "opened", "refused")
+
+    def __init__(self) -> None:
+        self.opened = False
+        self.complete = False
+        self.finish_reason: str | None = None
+        self.refused = False
+        self._size = 0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens received: 4 characters each."""
+        return -(-self._size // CHARACTERS_PER_TOKEN)
+
+    @property
+    def declared_incomplete(self) -> bool:
+        """Whether the answer itself says that it is not all: cut, filtered or refused."""
+        return self.refused or self.finish_reason in CUT_REASONS
+
+    def take(self, event: Any) -> bool:
+        """Take one event of a stream; True if it carried content."""
+        raise NotImplementedError(f"{type(self).__name__} reads no stream")
+
+    def whole(self, answer: Any) -> None:
+        """Take an answer that came in one piece."""
+        raise NotImplementedError
+
+    def choices(self) -> list[Choice]:
+        """What the application has now."""
+        raise NotImplementedError
+
+    def digest(self) -> str:
+        return digest(self.choices())
+
+
+class _ChatChoice:
+    __slots__ = ("finish", "refusal", "text", "tools")
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.refusal: list[str] = []
+        self.tools: dict[int, tuple[list[str], list[str]]] = {}
+        self.finish: str | None = None
+
+
+class ChatReading(Reading):
+    """A chat completion: content, refusal and tool calls of every choice."""
+
+    __slots__ = ("_choices",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._choices: dict[int, _ChatChoice] = {}
+
+    def take(self, event: Any) -> bool:
+        before = self._size
+        for choice in event.choices:
+            self._add(choice, choice.delta)
+        return self._size > before
+
+    def whole(self, answer: Any) -> None:
+        for choice in answer.choices:
+            self._add(choice, choice.message)
+
+    def _add(self, choice: Any, said: Any) -> None:
+        index = choice.index
+        kept = self._choices.get(index)
+        if kept is None:
+            kept = self._choices[index] = _ChatChoice()
+        if text := said.content:
+            kept.text.append(text)
+            self._size += len(text)
+        if refusal := said.refusal:
+            kept.refusal.append(refusal)
+            self._size += len(refusal)
+            self.refused = True
+        if said.tool_calls:
+            self._add_tools(kept, said.tool_calls)
+        if choice.finish_reason is not None:
+            kept.finish = choice.finish_reason
+            if self.finish_reason is None or index == 0:
+                self.finish_reason = kept.finish
+            self.complete = all(other.finish is not None for other in self._choices.values())
+
+    def _add_tools(self, kept: _ChatChoice, calls: Any) -> None:
+        for position, call in enumerate(calls):
+            index = getattr(call, "index", None)  # only a stream's pieces have one
+            names, arguments = kept.tools.setdefault(position if index is None else index, ([], []))
+            if name := call.function.name:
+                names.append(name)
+            if piece := call.function.arguments:
+                arguments.append(piece)
+                self._size += len(piece)
+
+    def choices(self) -> list[Choice]:
+        return [
+            (
+                index,
+                "".join(kept.text),
+                "".join(kept.refusal),
+                [("".join(names), "".join(pieces)) for _, (names, pieces) in sorted(kept.tools.items())],
+                kept.finish,
+            )
+            for index, kept in self._choices.items()
+        ]
+
+
+class ResponseReading(Reading):
+    """An answer of the Responses API, as one choice."""
+
+    __slots__ = ("_refusal", "_text", "_tools")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._tools: list[tuple[str, str]] = []
+
+    def take(self, event: Any) -> bool:
+        kind = event.type
+        if kind == "response.output_text.delta":
+            return self._add(self._text, event.delta)
+        if kind == "response.refusal.delta":
+            self.refused = True
+            return self._add(self._refusal, event.delta)
+        if kind == "response.function_call_arguments.delta":
+            self._size += len(event.delta)
+            return bool(event.delta)
+        if kind == "response.output_item.done" and event.item.type == "function_call":
+            self._tools.append((event.item.name, event.item.arguments))
+        elif kind in ("response.completed", "response.incomplete", "response.failed"):
+            self._end(event.response)
+        elif kind == "error":
+            raise AnswerFailedError(f"{event.code}: {event.message}")
+        return False
+
+    def whole(self, answer: Any) -> None:
+        for item in answer.output:
+            if item.type == "function_call":
+                self._tools.append((item.name, item.arguments))
+                self._size += len(item.arguments)
+            elif item.type == "message":
+                for part in item.content:
+                    self._add_part(part)
+        self._end(answer)
+
+    def _add_part(self, part: Any) -> None:
+        if part.type == "refusal":
+            self.refused = True
+            self._add(self._refusal, part.refusal)
+        else:
+            self._add(self._text, part.text)
+
+    def _add(self, pieces: list[str], piece: str) -> bool:
+        pieces.append(piece)
+        self._size += len(piece)
+        return bool(piece)
+
+    def _end(self, response: Any) -> None:
+        status = response.status
+        if status == "failed":
+            error = response.error
+            raise AnswerFailedError(f"{error.code}: {error.message}" if error else "the response failed")
+        self.complete = True
+        if status == "completed":
+            self.finish_reason = "tool_calls" if self._tools else "stop"
+        elif status == "incomplete":
+            details = response.incomplete_details
+            reason = details.reason if details else None
+            self.finish_reason = INCOMPLETE_REASONS.get(reason, reason) if reason else None
+
+    def choices(self) -> list[Choice]:
+        return [(0, "".join(self._text), "".join(self._refusal), self._tools, self.finish_reason)]
+
+
+class EmbeddingReading(Reading):
+    """Vectors, one choice each."""
+
+    __slots__ = ("_choices",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._choices: list[Choice] = []
+
+    def whole(self, answer: Any) -> None:
+        for item in answer.data:
+            vector = item.embedding
+            # Base64, which a plain client gets if it asks for it, is exactly the text of the vector's truth.
+            text = vector if isinstance(vector, str) else vector_text(vector)
+            self._choices.append((item.index, text, None, [], None))
+        self.complete = True
+
+    def choices(self) -> list[Choice]:
+        return self._choices
+
+
+READINGS: dict[str, type[Reading]] = {
+    "chat": ChatReading,
+    "responses": ResponseReading,
+    "embeddings": EmbeddingReading,
+}

@@ -1,0 +1,86 @@
+"""From what a client raised to what its row says: one table for all drivers."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import httpx2
+import openai
+
+from harness.policies.failure import Failure
+from harness.policies.play import Ending
+from harness.policies.watch import WatchdogTimeout
+
+Outcome: TypeAlias = Literal["ok", "incomplete", "error", "timeout", "deadline", "cancelled", "shed"]
+
+TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)
+CONNECTIONS = (openai.APIConnectionError, httpx2.TransportError, OSError, ssl.SSLError)
+LAYER_NAMES = {
+    "total": "DeadlineExceeded",
+    "first_content": "FirstContentTimeout",
+    "between_contents": "BetweenContentsTimeout",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a row says of a call's end. `delivered`: the application got an answer that it took for one."""
+
+    outcome: Outcome
+    error: BaseException | None = None
+    error_type: str | None = None
+    error_cause: str | None = None
+
+    @property
+    def delivered(self) -> bool:
+        return self.outcome in ("ok", "incomplete")
+
+
+def failure_of(error: BaseException, *, opened: bool) -> Failure:
+    """What policies see of an exception. `opened`: a 2xx answer had begun to be handed to the application."""
+    if isinstance(error, WatchdogTimeout):
+        return Failure("timeout" if error.layer == "first_content" else "broken_answer", error)
+    if opened:
+        return Failure("broken_answer", error)
+    if isinstance(error, openai.APIStatusError | httpx2.HTTPStatusError):
+        return Failure("status", error, error.response.status_code, error.response.headers)
+    if isinstance(error, TIMEOUTS):
+        return Failure("timeout", error)
+    if isinstance(error, CONNECTIONS):
+        return Failure("connection", error)
+    return Failure("broken_answer", error)
+
+
+def names_of(error: BaseException) -> tuple[str, str | None]:
+    """(type of the error, type of its `__cause__`): the SDK reports a full local pool as a timeout."""
+    if isinstance(error, WatchdogTimeout):
+        return LAYER_NAMES[error.layer], None
+    cause = error.__cause__
+    return type(error).__name__, None if cause is None else type(cause).__name__
+
+
+def verdict_of(ending: Ending, *, incomplete: bool) -> Verdict:
+    """The verdict on a call that `play` ended. `incomplete`: the answer says so and the profile checks it."""
+    failure = ending.failure
+    if failure is None:
+        if ending.gave_up == "shed":
+            return Verdict("shed", error_type="LimiterRefused")
+        return Verdict("incomplete" if incomplete else "ok")
+    error = failure.error
+    timed_out = isinstance(error, (*TIMEOUTS, WatchdogTimeout))
+    outcome: Outcome = "timeout" if timed_out else "error"
+    if ending.gave_up == "deadline":
+        outcome = "deadline"
+    return Verdict(outcome, error, *names_of(error))
+
+
+def overdue(error: WatchdogTimeout) -> Verdict:
+    """The verdict on a call whose total ran out."""
+    return Verdict("deadline", error, *names_of(error))
+
+
+def cancelled(error: BaseException | None) -> Verdict:
+    """The verdict on a call that was still running when the load ended."""
+    return Verdict("cancelled", None, None if error is None else type(error).__name__)

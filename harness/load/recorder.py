@@ -1,0 +1,97 @@
+"""Rows on their way from the drivers to disk.
+
+Drivers may stand in another thread, so they only append to queues. The hub drains them: to segments, to
+Locust's events, and into the counts that the supervisor shows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.records import (
+    ATTEMPTS_SCHEMA,
+    CALLS_SCHEMA,
+    LAG_SCHEMA,
+    AttemptRow,
+    CallRow,
+    attempt_tuple,
+    call_tuple,
+)
+from mock_server.segments import SegmentWriter, segment_path
+
+Lag = tuple[str, int, float, float, float]
+"""(source, process, at_s, lag_s, cpu_s): a row of `LAG_SCHEMA`."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What has ended so far, of the calls that are measured."""
+
+    ended: int = 0
+    ok: int = 0
+    attempts: int = 0
+
+
+class Recorder:
+    """The observer of all instances of a process, and the writer of its three segments.
+
+    Raises `OSError` from `drain` and `close` when records cannot be written any more (a full disk).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        worker: int,
+        *,
+        on_call: Callable[[CallRow, BaseException | None], None],
+        on_attempt: Callable[[AttemptRow], None],
+    ) -> None:
+        self.counts = Counts()
+        self.lags: deque[Lag] = deque()
+        self._calls: deque[tuple[CallRow, BaseException | None]] = deque()
+        self._attempts: deque[AttemptRow] = deque()
+        self._on_call = on_call
+        self._on_attempt = on_attempt
+        self._call_file = SegmentWriter(segment_path(folder, f"calls-{worker}"), CALLS_SCHEMA)
+        self._attempt_file = SegmentWriter(segment_path(folder, f"attempts-{worker}"), ATTEMPTS_SCHEMA)
+        self._lag_file = SegmentWriter(segment_path(folder, f"lags-{worker}"), LAG_SCHEMA)
+
+    def call_ended(self, row: CallRow, error: BaseException | None) -> None:
+        """Take the row of a call that ended; from any thread."""
+        self._calls.append((row, error))
+
+    def attempt_ended(self, row: AttemptRow) -> None:
+        """Take the row of an attempt that ended; from any thread."""
+        self._attempts.append(row)
+
+    def drain(self) -> None:
+        """Write what has come in since the last time."""
+        while self._attempts:
+            attempt = self._attempts.popleft()
+            self._attempt_file.add(attempt_tuple(attempt))
+            self._on_attempt(attempt)
+            self.counts.attempts += attempt.call_id.startswith("c")
+        while self._calls:
+            call, error = self._calls.popleft()
+            self._call_file.add(call_tuple(call))
+            self._on_call(call, error)
+            if call.phase is not None:
+                self.counts.ended += 1
+                self.counts.ok += call.outcome == "ok"
+        while self.lags:
+            self._lag_file.add(self.lags.popleft())
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self.drain()
+        for file in (self._call_file, self._attempt_file, self._lag_file):
+            file.flush()
+
+    def close(self) -> None:
+        """Flush, and end the segments."""
+        self.flush()
+        for file in (self._call_file, self._attempt_file, self._lag_file):
+            file.close()

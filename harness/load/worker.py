@@ -1,0 +1,172 @@
+"""One load process from its instances to its last row.
+
+build, warm up ─► ready-N.json ─► start.json (t0) ─► every call at its intended time ─► cancel the rest ─► done
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from harness.arrivals import Arrival, share
+from harness.clients.base import CallSpec, Setting
+from harness.load.bodies import body_of
+from harness.load.fleet import Fleet, build_fleet
+from harness.load.heartbeat import hub_beat
+from harness.load.recorder import Recorder
+from harness.plan import CellPlan
+from harness.policies.clock import Clock
+
+POLL_S = 0.02
+DRAIN_S = 0.1
+PROGRESS_S = 0.5
+FLUSH_S = 1.0
+START_TIMEOUT_S = 300.0
+
+
+class Worker:
+    """The share of a cell that one process plays. `number` counts processes from 0."""
+
+    def __init__(
+        self, plan: CellPlan, folder: Path, number: int, processes: int, urls: dict[str, str]
+    ) -> None:
+        self.plan = plan
+        self.clock = Clock()
+        self._folder = folder
+        self._number = number
+        self._processes = processes
+        self._url = urls[plan.region]
+        self._intended = 0
+        self._schedule: list[Arrival] = []
+
+    def play(self, on_call: Callable[..., None], on_attempt: Callable[..., None]) -> None:
+        """Play the whole share; returns when it is over.
+
+        Raises `TimeoutError` if no start is announced, `OSError` if records cannot be written any more.
+        """
+        recorder = Recorder(self._folder, self._number, on_call=on_call, on_attempt=on_attempt)
+        fleet = self._build(recorder)
+        self._schedule = share(self.plan.schedule(), self._number, self._processes)
+        gc.collect()
+        gc.freeze()
+        self._say_ready()
+        self.clock.t0 = self._wait_for_start()
+        recorder.lags.clear()
+        writing = gevent.spawn(self._write, recorder)
+        player = gevent.getcurrent()
+        writing.link_exception(lambda failed: gevent.kill(player, failed.exception))
+        beating = gevent.spawn(hub_beat, self.clock.now, recorder.lags.append)
+        try:
+            self._dispatch(fleet)
+            self._sleep_until(self.plan.length_s + self.plan.tail_s)
+            fleet.cancel()
+        finally:
+            gevent.killall([beating, writing])
+            recorder.close()
+        self._write_progress(recorder, done=True)
+        fleet.close()
+
+    def _build(self, recorder: Recorder) -> Fleet:
+        plan = self.plan
+        numbers = range(self._number, plan.load.instances, self._processes)
+        settings = {
+            number: Setting(
+                profile=plan.profile,
+                client=plan.client,
+                instance=number,
+                worker=self._number,
+                region=plan.region,
+                model=plan.load.model,
+                base_url=self._url,
+                seed=plan.seed,
+                observer=recorder,
+                clock=self.clock,
+            )
+            for number in numbers
+        }
+        fleet = build_fleet(settings, plan.load.concurrency, recorder)
+        fleet.warm_up({number: self._warm_up_spec(number) for number in numbers})
+        return fleet
+
+    def _warm_up_spec(self, instance: int) -> CallSpec:
+        """The first call of an instance, before anything counts: small, and outside of the schedule."""
+        load = self.plan.load
+        call_id = f"first{instance}"
+        body = body_of(load, call_id, self.plan.seed)
+        return CallSpec(
+            call_id=call_id, api=load.api, stream=load.stream, body=body, intended_s=0.0, warmup=True
+        )
+
+    def _spec(self, arrival: Arrival) -> CallSpec:
+        load = self.plan.load
+        return CallSpec(
+            call_id=arrival.call_id,
+            api=load.api,
+            stream=load.stream,
+            body=body_of(load, arrival.call_id, self.plan.seed),
+            intended_s=arrival.intended_s,
+            phase=self.plan.phase_at(arrival.intended_s) if arrival.measured else None,
+            warmup=arrival.intended_s < 0,
+        )
+
+    def _dispatch(self, fleet: Fleet) -> None:
+        for arrival in self._schedule:
+            spec = self._spec(arrival)
+            self._sleep_until(spec.intended_s)
+            fleet.call(arrival.instance, spec)
+            self._intended += arrival.measured
+
+    def _sleep_until(self, time_s: float) -> None:
+        while (left := time_s - self.clock.now()) > 0:
+            gevent.sleep(left)
+
+    def _say_ready(self) -> None:
+        self._write_json(f"ready-{self._number}.json", {"pid": os.getpid(), "worker": self._number})
+
+    def _wait_for_start(self) -> float:
+        path = self._folder / "start.json"
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(FileNotFoundError):
+                return float(json.loads(path.read_text())["t0"])
+            gevent.sleep(POLL_S)
+        raise TimeoutError(f"no start was announced in {path} within {START_TIMEOUT_S:.0f} s")
+
+    def _write(self, recorder: Recorder) -> None:
+        """Write rows and progress until killed."""
+        flushed = told = time.monotonic()
+        while True:
+            gevent.sleep(DRAIN_S)
+            recorder.drain()
+            now = time.monotonic()
+            if now - flushed >= FLUSH_S:
+                recorder.flush()
+                flushed = now
+            if now - told >= PROGRESS_S:
+                self._write_progress(recorder)
+                told = now
+
+    def _write_progress(self, recorder: Recorder, *, done: bool = False) -> None:
+        counts = recorder.counts
+        content = {
+            "intended": self._intended,
+            "ended": counts.ended,
+            "ok": counts.ok,
+            "attempts": counts.attempts,
+            "heartbeat_s": self.clock.now(),
+            "done": done,
+        }
+        self._write_json(f"progress-{self._number}.json", content)
+
+    def _write_json(self, name: str, content: dict[str, Any]) -> None:
+        part = self._folder / f"{name}.part"
+        part.write_text(json.dumps(content))
+        part.rename(self._folder / name)

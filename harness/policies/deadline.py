@@ -1,0 +1,36 @@
+"""What a client allows a whole call, and whether another try would still fit into it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+
+REMEMBERED = 101
+"""Successful tries whose median an instance knows; odd, so that the median is one of them."""
+
+
+class RecentMedian:
+    """The median duration of an instance's last successful tries, in seconds; 0 until there is one."""
+
+    __slots__ = ("_order", "_sorted")
+
+    def __init__(self) -> None:
+        self._order: deque[float] = deque()
+        self._sorted: list[float] = []
+
+    def add(self, seconds: float) -> None:
+        """Take the duration of a try that succeeded."""
+        if len(self._order) == REMEMBERED:
+            oldest = self._order.popleft()
+            del self._sorted[bisect_left(self._sorted, oldest)]
+        self._order.append(seconds)
+        insort(self._sorted, seconds)
+
+    @property
+    def value(self) -> float:
+        return self._sorted[len(self._sorted) // 2] if self._sorted else 0.0
+
+
+def fits(now: float, wait_s: float, median_s: float, ends_at: float | None) -> bool:
+    """Whether a try that begins after `wait_s` and lasts `median_s` would end by `ends_at` (None: no deadline)."""
+    return ends_at is None or now + wait_s + median_s <= ends_at

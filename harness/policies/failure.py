@@ -1,0 +1,29 @@
+"""Why a try failed, as a policy sees it: whatever library raised it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["status", "timeout", "connection", "broken_answer"]
+TOO_MANY_REQUESTS = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed try.
+
+    `kind` is `status` (an answer above 399), `timeout` or `connection` (before an answer), or
+    `broken_answer` (anything after a 2xx began). `headers` (lower-case names) are those of a `status`.
+    """
+
+    kind: Kind
+    error: BaseException
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the provider said that it was too much."""
+        return self.status == TOO_MANY_REQUESTS

@@ -1,0 +1,96 @@
+"""Whether a failed try is made again, and after how long: pure functions of the policy, the failure and a draw.
+
+retryable? ──► promised wait (retry-after-ms, retry-after) ──► else backoff, with jitter
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+from harness.policies.failure import Failure
+from harness.profile import Retries
+
+MAX_EXPONENT = 1000
+"""Above it 2.0 ** n overflows."""
+
+
+def retryable(policy: Retries, failure: Failure) -> bool:
+    """Whether the policy makes another try after this failure, if it has tries left."""
+    if policy.respect_should_retry:
+        said = failure.headers.get("x-should-retry")
+        if said in ("true", "false"):
+            return said == "true"
+    causes = policy.retry_on
+    if "everything" in causes:
+        return True
+    if failure.kind != "status":
+        return failure.kind in causes
+    status = failure.status or 0
+    family = "5xx" if status >= 500 else "4xx"
+    return status in causes or family in causes
+
+
+def promised_wait(headers: Mapping[str, str], wall_s: float) -> float | None:
+    """Seconds after which the provider wants to be asked again, or None if it does not say (or says nonsense).
+
+    `retry-after-ms` goes first, then `retry-after` in seconds or as an HTTP date, which counts from
+    `wall_s` (seconds since the epoch).
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after")
+    seconds = _number(text)
+    if seconds is not None or text is None:
+        return seconds
+    try:
+        return parsedate_to_datetime(text).timestamp() - wall_s
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def backoff(policy: Retries, retry: int, last_s: float | None, u: float) -> float:
+    """Seconds before retry number `retry` (from 0), from a draw `u` in [0, 1); `last_s` is the wait before it.
+
+    The jitters are those of Brooker, 'Exponential Backoff And Jitter' (2015), and `down25`, the SDK's.
+    """
+    grown = policy.base * 2.0 ** min(retry, MAX_EXPONENT)
+    wait = policy.base if policy.kind == "fixed" else min(grown, policy.cap)
+    match policy.jitter:
+        case "full":
+            return wait * u
+        case "equal":
+            return wait / 2 + wait / 2 * u
+        case "decorrelated":
+            most = max(policy.base, 3 * (policy.base if last_s is None else last_s))
+            return min(policy.cap, policy.base + (most - policy.base) * u)
+        case "down25":
+            return wait * (1 - 0.25 * u)
+    return wait
+
+
+def next_wait(
+    policy: Retries, failure: Failure, retry: int, last_s: float | None, u: float, wall_s: float
+) -> float | None:
+    """Seconds to wait before retry number `retry` (from 0) after `failure`; None: there is none.
+
+    A promise of zero, below zero or that cannot be read counts as none, as in the SDK.
+    """
+    if policy.kind == "none" or retry + 1 >= policy.tries or not retryable(policy, failure):
+        return None
+    promised = promised_wait(failure.headers, wall_s) if policy.respect_retry_after else None
+    if promised is None or promised <= 0:
+        return backoff(policy, retry, last_s, u)
+    if policy.retry_after_cap is not None and promised > policy.retry_after_cap:
+        return None
+    return promised * (1 + policy.retry_after_jitter * u)

@@ -1,0 +1,186 @@
+"""The Locust file that plays any scenario, in stock Locust.
+
+    locust -f scenarios/locustfile.py --scenario retry_storm --client openai-4s-timeout
+
+opens Locust's own page. `windtunnel run` starts it headless, with `--cell`. Calls and attempts appear as rows of their
+own (types CALL and ATTEMPT). Locust's users only stand by: arrivals come from the scenario's schedule, one greenlet
+each, so the number of users and the spawn rate change nothing.
+
+Locust forks after importing this file, so nothing is started here: all begins in `test_start`, on each worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import User, constant, events, task
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
+
+from harness.errors import HarnessError
+from harness.load.by_hand import ByHand, read_cell
+from harness.load.worker import Worker
+from harness.records import AttemptRow, CallRow
+from mock_server.parent import die_with_parent
+
+DONE = "windtunnel_done"
+STAND_BY_S = 3600.0
+FAILED = 4
+
+
+class Application(User):
+    """Stands by, so that Locust counts the test as running."""
+
+    wait_time = constant(STAND_BY_S)
+
+    @task
+    def stand_by(self) -> None:
+        """Arrivals do not come from here."""
+        gevent.sleep(STAND_BY_S)
+
+
+@events.init_command_line_parser.add_listener
+def add_options(parser: ArgumentParser) -> None:
+    """What this file adds to Locust's own options."""
+    group = parser.add_argument_group("windtunnel")
+    group.add_argument("--scenario", help="a scenario of the gallery, or a YAML file")
+    group.add_argument("--client", help="a client profile, or a YAML file (default: the scenario's first)")
+    group.add_argument("--cell", default="", help="the plan of a cell, written by `windtunnel run`")
+    group.add_argument("--base-url", default="", help="with --cell: the regions' base URLs, as JSON")
+
+
+class Session:
+    """What this Locust process is there for, kept on its environment."""
+
+    def __init__(self, environment: Environment, folder: Path, by_hand: ByHand | None) -> None:
+        self.environment = environment
+        self.folder = folder
+        self.by_hand = by_hand
+        self.waiting_for = 0
+
+    def play(self) -> None:
+        """Play this process's share and say that it is done."""
+        environment = self.environment
+        options: Any = environment.parsed_options
+        runner = environment.runner
+        number = runner.worker_index if isinstance(runner, WorkerRunner) else 0
+        processes = max(1, options.processes or 1)
+        folder, urls = self.folder, None
+        if options.cell:
+            plan, urls = read_cell(Path(options.cell)), json.loads(options.base_url)
+        else:
+            plan, urls = (
+                read_cell(self.folder / "cell.json"),
+                json.loads((self.folder / "urls.json").read_text()),
+            )
+            folder = self.folder / (self.folder / "current").read_text()
+        Worker(plan, folder, number, processes, urls).play(self.on_call, self.on_attempt)
+        if isinstance(runner, WorkerRunner):
+            runner.send_message(DONE)
+        else:
+            self.over()
+
+    def over(self) -> None:
+        """Every process has played its share."""
+        if self.environment.runner is None:
+            return
+        if self.environment.web_ui is None:
+            self.environment.runner.quit()
+        else:
+            self.environment.runner.stop()
+
+    def on_call(self, row: CallRow, error: BaseException | None) -> None:
+        """Show a call in Locust's statistics; its time counts from the intended moment."""
+        failure = error if error is not None or row.outcome == "ok" else RuntimeError(row.outcome)
+        took_ms = ((row.ended_s or row.intended_s) - row.intended_s) * 1000
+        self._fire("CALL", f"{row.api} {row.client}", took_ms, row.tokens_received, failure)
+
+    def on_attempt(self, row: AttemptRow) -> None:
+        """Show an attempt in Locust's statistics."""
+        failed = row.error_type or (f"status {row.status}" if (row.status or 0) >= 400 else None)
+        took_ms = ((row.ended_s or row.started_s) - row.started_s) * 1000
+        self._fire("ATTEMPT", row.client, took_ms, row.body_bytes, RuntimeError(failed) if failed else None)
+
+    def _fire(self, kind: str, name: str, took_ms: float, length: int, error: BaseException | None) -> None:
+        self.environment.events.request.fire(
+            request_type=kind,
+            name=name,
+            response_time=took_ms,
+            response_length=length,
+            exception=error,
+            context={},
+        )
+
+
+def session_folder(environment: Environment) -> Path:
+    """Where processes of one Locust command meet: the cell's directory, or a temporary one by hand."""
+    options: Any = environment.parsed_options
+    if options.cell:
+        return Path(options.cell).resolve().parent
+    leader = os.getppid() if isinstance(environment.runner, WorkerRunner) else os.getpid()
+    return Path(tempfile.gettempdir()) / f"windtunnel-by-hand-{leader}"
+
+
+@events.init.add_listener
+def on_init(environment: Environment, **_: Any) -> None:
+    """Make the session; by hand, also start the mock (in the leading process)."""
+    options: Any = environment.parsed_options
+    if options is None:
+        return
+    worker = isinstance(environment.runner, WorkerRunner)
+    if worker or options.cell:
+        die_with_parent(os.getppid() if worker else None)
+    by_hand = None
+    if not options.cell and not worker:
+        if not options.scenario:
+            sys.exit(
+                "windtunnel: --scenario: found nothing, expected a scenario of the gallery or a YAML file"
+            )
+        try:
+            by_hand = ByHand(
+                session_folder(environment), options.scenario, options.client, max(1, options.processes or 1)
+            )
+            by_hand.start_mock()
+        except HarnessError as error:
+            print(f"windtunnel: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+        environment.events.quitting.add_listener(lambda **_: by_hand.close())
+    environment.windtunnel = Session(environment, session_folder(environment), by_hand)  # type: ignore[attr-defined]
+    if isinstance(environment.runner, MasterRunner):
+        environment.runner.register_message(DONE, on_done)
+
+
+def on_done(environment: Environment, msg: Any, **_: Any) -> None:
+    """A worker has played its share; after the last one the test is over."""
+    session: Session = environment.windtunnel  # type: ignore[attr-defined]
+    session.waiting_for -= 1
+    if session.waiting_for == 0:
+        session.over()
+
+
+@events.test_start.add_listener
+def on_test_start(environment: Environment, **_: Any) -> None:
+    """The test starts: play, on workers and alone; a master only leads."""
+    options: Any = environment.parsed_options
+    session: Session = environment.windtunnel  # type: ignore[attr-defined]
+    session.waiting_for = max(1, options.processes or 1)
+    if session.by_hand is not None:
+        folder = session.by_hand.play_folder()
+        gevent.spawn(session.by_hand.begin, folder).link_exception(fail)
+    if not isinstance(environment.runner, MasterRunner):
+        gevent.spawn(session.play).link_exception(fail)
+
+
+def fail(greenlet: gevent.Greenlet) -> None:
+    """End the process: what is not recorded must not look like a run."""
+    traceback.print_exception(greenlet.exception)
+    print(f"windtunnel: the load failed: {greenlet.exception}", file=sys.stderr, flush=True)
+    os._exit(FAILED)
