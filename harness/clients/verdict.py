@@ -17,6 +17,7 @@ Outcome: TypeAlias = Literal["ok", "incomplete", "error", "timeout", "deadline",
 
 TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)
 CONNECTIONS = (openai.APIConnectionError, httpx2.TransportError, OSError, ssl.SSLError)
+MAX_CAUSES = 10
 LAYER_NAMES = {
     "total": "DeadlineExceeded",
     "first_content": "FirstContentTimeout",
@@ -40,6 +41,7 @@ class Verdict:
 
 def failure_of(error: BaseException, *, opened: bool) -> Failure:
     """What policies see of an exception. `opened`: a 2xx answer had begun to be handed to the application."""
+    forget_frames(error)
     if isinstance(error, WatchdogTimeout):
         return Failure("timeout" if error.layer == "first_content" else "broken_answer", error)
     if opened:
@@ -51,6 +53,20 @@ def failure_of(error: BaseException, *, opened: bool) -> Failure:
     if isinstance(error, CONNECTIONS):
         return Failure("connection", error)
     return Failure("broken_answer", error)
+
+
+def forget_frames(error: BaseException) -> None:
+    """Drop the tracebacks of an exception and of what caused it; its types and messages stay.
+
+    A failure that is kept refers to frames that refer to it: only the collector could free them, and in a storm its
+    pauses (tens of milliseconds) would be the harness's own latency.
+    """
+    link: BaseException | None = error
+    for _ in range(MAX_CAUSES):
+        if link is None:
+            return
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
 
 
 def names_of(error: BaseException) -> tuple[str, str | None]:

@@ -56,7 +56,7 @@ class Worker:
         fleet = self._build(recorder)
         self._schedule = share(self.plan.schedule(), self._number, self._processes)
         gc.collect()
-        gc.freeze()
+        gc.freeze()  # what is there now stays: later collections need not look at it
         self._say_ready()
         self.clock.t0 = self._wait_for_start()
         recorder.lags.clear()
