@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -117,7 +118,7 @@ class Cell:
             json.dumps(announced["regions"]),
         ]
         if self.processes > 1:
-            options += ["--processes", str(self.processes)]
+            options += ["--processes", str(self.processes), *_meeting_point()]
         users = str(self.processes)
         self._load = await Child.spawn(
             "load",
@@ -270,6 +271,17 @@ class Cell:
         part = self.folder / "status.part"
         part.write_text(json.dumps(status, indent=1))
         part.rename(self.folder / "status.json")
+
+
+def _meeting_point() -> list[str]:
+    """Where Locust's master and its workers meet: on loopback, at a port that is free now.
+
+    Locust's workers must know the number before the master listens, so it cannot be left to the kernel.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    bind = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+    return [*bind, "--master-host", "127.0.0.1", "--master-port", port]
 
 
 def _read_json(path: Path) -> dict[str, Any]:
