@@ -105,7 +105,7 @@ class Cell:
         line = await self._mock.first_line(READY_TIMEOUT_S)
         if not line:
             await self._mock.wait(1.0)
-            raise MeasurementError(f"{self.name}: the mock did not start ({self._mock.how_it_ended()})")
+            raise MeasurementError(f"the mock did not start ({self._mock.how_it_ended()})")
         announced = json.loads(line)
         self._admin = announced["admin_url"]
         locustfile = str(files("scenarios") / "locustfile.py")
@@ -146,7 +146,7 @@ class Cell:
             self._raise_if_dead()
             if time.monotonic() > deadline:
                 raise MeasurementError(
-                    f"{self.name}: the load was not ready after {READY_TIMEOUT_S:.0f} s; see {load.log}"
+                    f"the load was not ready after {READY_TIMEOUT_S:.0f} s; see {load.log}"
                 )
             await asyncio.sleep(POLL_S)
 
@@ -172,19 +172,17 @@ class Cell:
         while self._load.running:
             self._raise_if_dead()
             if time.monotonic() > latest:
-                raise MeasurementError(f"{self.name}: the load still runs {OVERTIME_S:.0f} s after its end")
+                raise MeasurementError(f"the load still runs {OVERTIME_S:.0f} s after its end")
             self._read_progress()
             await self._load.wait(POLL_S)
         self._read_progress()
         if self._load.process.returncode != 0:
-            raise MeasurementError(f"{self.name}: the load failed ({self._load.how_it_ended()})")
+            raise MeasurementError(f"the load failed ({self._load.how_it_ended()})")
         unfinished = [
             path.name for path in self.folder.glob("progress-*.json") if not _read_json(path).get("done")
         ]
         if unfinished:
-            raise MeasurementError(
-                f"{self.name}: a load process ended before its schedule did ({', '.join(unfinished)})"
-            )
+            raise MeasurementError(f"a load process ended before its schedule did ({', '.join(unfinished)})")
         self.state = "finished"
 
     def _raise_if_dead(self) -> None:
@@ -192,9 +190,7 @@ class Cell:
             if child is None or child.running:
                 continue
             if child is self._mock or self.state == "preparing":
-                raise MeasurementError(
-                    f"{self.name}: the {child.name} died {self._when()} ({child.how_it_ended()})"
-                )
+                raise MeasurementError(f"the {child.name} died {self._when()} ({child.how_it_ended()})")
 
     def _when(self) -> str:
         return "before the start" if self.t0 is None else f"at {time.monotonic() - self.t0:+.1f} s"
@@ -212,8 +208,11 @@ class Cell:
                 await self._stop_mock(self._mock)
             await self._mock.end()
         self._read_progress()
-        await asyncio.to_thread(self.compact)
-        self._write_status()
+        try:
+            await asyncio.to_thread(self.compact)
+            self._write_status()
+        except OSError as error:  # a full disk: the segments stay, and reports read them as well
+            self.fail("failed", self.reason or f"the records could not be closed: {error}")
 
     async def _stop_mock(self, mock: Child) -> None:
         try:

@@ -36,6 +36,9 @@ def main() -> None:
     except HarnessError as error:
         print(f"windtunnel: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"windtunnel: {error}", file=sys.stderr)
+        raise SystemExit(NOT_VALID) from None
 
 
 @app.command()

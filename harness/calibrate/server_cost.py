@@ -88,8 +88,8 @@ def cost_finding(pairs: list[tuple[float, float]]) -> Finding:
         mine * 1e6,
         bare * 1e6,
         AIM,
-        f"rules, limits, capacity and journal on, against a bare aiohttp handler with the same bytes; median of {ROUNDS} "
-        f"pairs of {REQUESTS_PER_ROUND} requests; ratios from {ratios[0]:.2f} to {ratios[-1]:.2f}",
+        "rules, limits, capacity and journal on, against a bare aiohttp handler with the same bytes; median of "
+        f"{ROUNDS} pairs of {REQUESTS_PER_ROUND} requests; ratios from {ratios[0]:.2f} to {ratios[-1]:.2f}",
     )
 
 
