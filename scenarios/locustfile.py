@@ -4,7 +4,7 @@
 
 opens Locust's own page. `windtunnel run` starts it headless, with `--cell`. Calls and attempts appear as rows of their
 own (types CALL and ATTEMPT). Locust's users only stand by: arrivals come from the scenario's schedule, one greenlet
-each, so the number of users and the spawn rate change nothing.
+each (async clients: one task each), so the number of users and the spawn rate change nothing.
 
 Locust forks after importing this file, so nothing is started here: all begins in `test_start`, on each worker.
 """
@@ -92,6 +92,7 @@ class Session:
         """Every process has played its share."""
         if self.environment.runner is None:
             return
+        self.environment.process_exit_code = 0  # calls that fail are what a scenario is there for
         if self.environment.web_ui is None:
             self.environment.runner.quit()
         else:

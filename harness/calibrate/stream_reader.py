@@ -1,7 +1,7 @@
 """A raw-socket reader of many token streams: when did each content chunk arrive?
 
 Run as `python -m harness.calibrate.stream_reader PORT STREAMS SPREAD_S`. Streams start evenly over SPREAD_S seconds.
-Prints one JSON line `{"arrivals": {call id: [monotonic seconds of each content chunk, …]}}`.
+Writes `{call id: [monotonic seconds of each content chunk, …]}` to `arrivals.json`; prints one JSON line with its name.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import sys
 import time
 from functools import partial
+from pathlib import Path
+from typing import cast
 
 import uvloop
 
@@ -22,6 +24,7 @@ CONTENT = b'"content":"'
 EMPTY = b'"content":""'
 END = b"data: [DONE]"
 LIMIT_S = 60.0
+ARRIVALS = "arrivals.json"
 
 
 class Reader(asyncio.Protocol):
@@ -33,8 +36,8 @@ class Reader(asyncio.Protocol):
         self._done = done
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports do not inherit from asyncio's.
+        self._transport = transport = cast("asyncio.Transport", transport)
         transport.write(
             b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer sk-windtunnel\r\n"
             b"Content-Type: application/json\r\nx-windtunnel-call: "
@@ -77,4 +80,5 @@ async def read(port: int, streams: int, spread_s: float) -> dict[str, list[float
 if __name__ == "__main__":
     die_with_parent()
     result = uvloop.run(read(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
-    print(json.dumps({"arrivals": result}), flush=True)
+    Path(ARRIVALS).write_text(json.dumps(result))
+    print(json.dumps({"file": ARRIVALS}), flush=True)

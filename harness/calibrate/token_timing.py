@@ -55,7 +55,8 @@ async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
             await asyncio.sleep(1.1)  # the journal flushes every second
             async with session.get(f"{server.announced['admin_url']}/served") as served:
                 rows = [orjson.loads(line) for line in (await served.read()).splitlines()]
-    errors = reader_errors(read["arrivals"], {row["call_id"]: row["started_s"] + t0 for row in rows})
+    arrivals = orjson.loads((folder / read["file"]).read_bytes())
+    errors = reader_errors(arrivals, {row["call_id"]: row["started_s"] + t0 for row in rows})
     return [
         finding(
             "at the server's write",

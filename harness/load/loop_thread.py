@@ -7,6 +7,7 @@ sockets and timers gevent cannot patch.
 from __future__ import annotations
 
 import asyncio
+import math
 import platform
 import sys
 import time
@@ -20,7 +21,7 @@ from gevent import monkey
 
 T = TypeVar("T")
 SWITCH_INTERVAL_S = 0.0005
-POLL_S = 0.005
+POLL_S = 0.02
 
 
 class InlineExecutor(ThreadPoolExecutor):
@@ -54,7 +55,7 @@ class LoopThread:
     def _run(self) -> None:
         self.loop.run_forever()
 
-    def wait_for(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+    def wait_for(self, work: Coroutine[Any, Any, T], timeout_s: float = math.inf) -> T:
         """Run a coroutine on the loop while this greenlet waits. Raises `TimeoutError` if it takes longer."""
         done: list[asyncio.Task[T]] = []
         self.loop.call_soon_threadsafe(lambda: done.append(self.loop.create_task(work)))
