@@ -131,8 +131,8 @@ class LoopFleet:
         self, calls: Iterable[tuple[int, CallSpec]], begun: Callable[[CallSpec], None]
     ) -> None:
         for instance, spec in calls:
-            while (left := spec.intended_s - self._now()) > 0:
-                await asyncio.sleep(left)  # noqa: ASYNC110  # it waits for a moment, not for an event
+            while (left := spec.intended_s - self._now()) > 0:  # noqa: ASYNC110  # for a moment, not an event
+                await asyncio.sleep(left)
             work: Coroutine[Any, Any, None]
             work = self._in_place(instance, spec) if self._places else self._instances[instance].call(spec)
             task = asyncio.create_task(work)

@@ -105,7 +105,7 @@ def test_a_failed_write_leaves_whole_batches(tmp_path: Path, monkeypatch: pytest
 
     writer.add(_row(1))
     with monkeypatch.context() as patch:
-        patch.setattr(segments.os, "write", full)
+        patch.setattr(os, "write", full)
         with pytest.raises(OSError, match="No space left"):
             writer.flush()
     assert read_segments([path]).num_rows == 256

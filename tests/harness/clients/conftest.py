@@ -56,12 +56,19 @@ def profile_of(driver: str, **parts: Any) -> dict[str, Any]:
     pool = {"connections": 100, "keepalive": 10, "expiry": "5s", **parts.pop("pool", {})}
     if driver != "httpx2":
         parts.setdefault("sdk", {"max_retries": 0})
-    return {"name": "tested", "about": "A test.", "driver": driver, "timeouts": timeouts, "pool": pool, **parts}
+    return {
+        "name": "tested",
+        "about": "A test.",
+        "driver": driver,
+        "timeouts": timeouts,
+        "pool": pool,
+        **parts,
+    }
 
 
 @pytest.fixture
 def play(player: subprocess.Popen[str]) -> Play:
-    """Play calls with a driver against a handler: `play(driver, handler, stream=…, calls=…, **parts of the profile)`."""
+    """`play(driver, handler, stream=…, calls=…, **parts of the profile)` plays calls against a handler."""
 
     def run(
         driver: str,

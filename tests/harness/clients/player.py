@@ -69,7 +69,9 @@ def play_greenlets(driver: Driver, job: dict[str, Any], specs: list[CallSpec], r
     instance.close()
 
 
-def play_loop(thread: LoopThread, driver: Driver, job: dict[str, Any], specs: list[CallSpec], rows: Rows) -> None:
+def play_loop(
+    thread: LoopThread, driver: Driver, job: dict[str, Any], specs: list[CallSpec], rows: Rows
+) -> None:
     async def work() -> None:
         instance = driver.build(settings(job, rows))
         if job.get("warm_up"):

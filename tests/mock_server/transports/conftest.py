@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -102,7 +102,8 @@ class Serving:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.loop.call_soon_threadsafe(self.shell.stop)
+        with suppress(RuntimeError):  # the test has stopped it already, and the loop is closed
+            self.loop.call_soon_threadsafe(self.shell.stop)
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         assert self._failure is None
@@ -283,9 +284,3 @@ def serve(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[Cal
 def ask() -> Callable[..., bytes]:
     """Build the bytes of a request."""
     return request_bytes
-
-
-@pytest.fixture
-def closing_after() -> Callable[[Any], Any]:
-    """Close something at the end of a with block."""
-    return closing

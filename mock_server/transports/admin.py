@@ -1,0 +1,55 @@
+"""The admin API on a connection: replies are written piece by piece, as fast as the client reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mock_server.control import Reply
+from mock_server.script import Head
+
+if TYPE_CHECKING:
+    from mock_server.transports.http1 import Connection
+
+
+class AdminExchange:
+    """One reply on its way. It has no ticket and leaves no row."""
+
+    __slots__ = ("_connection", "_pieces", "_reply", "wire_over")
+
+    def __init__(self, connection: Connection, reply: Reply) -> None:
+        self._connection = connection
+        self._reply = reply
+        self._pieces: Iterator[bytes] | None = None
+        self.wire_over = False
+        headers = (("content-type", reply.content_type), ("cache-control", "no-store"), *reply.headers)
+        connection.answer_header = ""
+        if isinstance(reply.body, bytes):
+            connection.head(Head(reply.status, headers), len(reply.body))
+            connection.body(reply.body)
+        else:
+            connection.head(Head(reply.status, headers, framing="chunked"), 0)
+            self._pieces = reply.body
+        self.wake()
+
+    def wake(self) -> None:
+        """Write the next piece. Between two pieces the loop serves everyone else."""
+        connection = self._connection
+        if self.wire_over or connection.paused:
+            return
+        piece = next(self._pieces, None) if self._pieces is not None else None
+        if piece is None:
+            connection.end()
+            connection.flush()
+            self.wire_over = True
+            connection.over()
+            if self._reply.then is not None:
+                self._reply.then()
+            return
+        connection.body(piece)
+        connection.flush()
+        connection.later(self.wake)
+
+    def client_left(self) -> None:
+        """The client is gone: nothing more is written."""
+        self.wire_over = True

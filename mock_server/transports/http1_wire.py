@@ -1,0 +1,119 @@
+"""The writing half of an HTTP/1.1 connection: the Wire that players play on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+from aiohttp.base_protocol import BaseProtocol
+
+from mock_server.script import Head
+from mock_server.transports.framing import LAST_CHUNK, chunk, head_bytes
+
+_LINGER_RESET = struct.pack("ii", 1, 0)
+_UNSENT_CHECK = 0.001
+"""Seconds between looks at whether bytes before an RST have left."""
+
+
+class Http1Wire(BaseProtocol):
+    """Frames heads and bodies as HTTP/1.1 and writes them to the transport: see `player.Wire`."""
+
+    __slots__ = (
+        "_body_left",
+        "_chunked",
+        "_closing",
+        "_keep_alive",
+        "_out",
+        "_version10",
+        "answer_header",
+        "paused",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.paused = False
+        self.answer_header = ""
+        """Header lines, each with its CRLF, that the next head gets besides its own."""
+        self._out: list[bytes] = []
+        self._keep_alive = True
+        self._version10 = False
+        self._chunked = False
+        self._body_left = 0
+        self._closing = False
+
+    @property
+    def http_version(self) -> str:
+        """The version that the request in flight came in."""
+        return "1.0" if self._version10 else "1.1"
+
+    def head(self, head: Head, body_length: int) -> None:
+        """See `Wire.head`."""
+        length = body_length if head.content_length is None else head.content_length
+        framing = head.framing
+        self._chunked = framing == "chunked" and not self._version10
+        self._body_left = length if framing == "length" else 0
+        data, self._keep_alive = head_bytes(
+            head, length, self.answer_header, version10=self._version10, keep_alive=self._keep_alive
+        )
+        self._out.append(data)
+
+    def body(self, data: bytes) -> None:
+        """See `Wire.body`."""
+        if self._chunked:
+            data = chunk(data)
+        else:
+            self._body_left -= len(data)
+        self._out.append(data)
+
+    def raw(self, data: bytes) -> None:
+        """See `Wire.raw`."""
+        self._out.append(data)
+
+    def end(self) -> None:
+        """See `Wire.end`. A body that is not as long as its head said leaves the connection unusable."""
+        if self._chunked:
+            self._out.append(LAST_CHUNK)
+            self._chunked = False
+        elif self._body_left:
+            self._keep_alive = False
+
+    def flush(self) -> int:
+        """See `Wire.flush`."""
+        data = b"".join(self._out)
+        self._out.clear()
+        if self.transport is None or not data:
+            return 0
+        self.transport.write(data)
+        return len(data)
+
+    def close(self) -> None:
+        """See `Wire.close`."""
+        self._closing = True
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """See `Wire.abort`: lingering for zero seconds makes the kernel send RST instead of FIN."""
+        self._closing = True
+        transport = self.transport
+        if transport is None:
+            return
+        if transport.get_write_buffer_size() and not transport.is_closing():
+            # Aborting drops what the loop has not written yet, and the script sent it before the RST.
+            self._loop.call_later(_UNSENT_CHECK, self.abort)
+            return
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
+        transport.abort()
+
+    def pause_writing(self) -> None:
+        """asyncio's callback: the client reads too slowly."""
+        super().pause_writing()
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        """asyncio's callback: the client has read on."""
+        super().resume_writing()
+        self.paused = False

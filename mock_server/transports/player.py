@@ -1,0 +1,214 @@
+"""Plays one script onto a wire, in time: no I/O of its own, no clock, no timers.
+
+    shell: "it is t" ──► Player.play(t) ──► head / body / end / abort … on the Wire, and one flush
+                                        └─► "call me again at t2" (absolute, so errors do not add up)
+
+Steps that are due together reach the wire as one write. Work (`FirstToken`, `Tokens`) has no duration here:
+the player asks the engine, and asks again when it is woken, since the provider's speed may have changed.
+Waits count from where the script stands, and work that went on behind a wait is then ready at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+from mock_server.punctuality import Punctuality
+from mock_server.script import Abort, Close, End, FirstToken, Head, Raw, Send, Step, Tokens, Wait
+
+TOLERANCE = 0.001
+"""Seconds: what is due within the next millisecond is played now, as event loops tick in milliseconds."""
+
+PIECE = 65_536
+"""Bytes: a coalesced write is handed over once it has grown to this, so that a slow reader is noticed."""
+
+Due: TypeAlias = Callable[[Any, int], float]
+"""When token number n (0 = the first) of a ticket is ready: `engine.due`."""
+
+
+class Wire(Protocol):
+    """One answer's way to the client. Nothing reaches the network before `flush`."""
+
+    paused: bool
+    """The client reads too slowly: buffers are full, and the player waits for `resumed`."""
+
+    def head(self, head: Head, body_length: int) -> None:
+        """Status and headers; `body_length` is what the script's sends add up to."""
+
+    def body(self, data: bytes) -> None:
+        """Bytes of the body, to be framed as the head said."""
+
+    def raw(self, data: bytes) -> None:
+        """Bytes outside any framing."""
+
+    def end(self) -> None:
+        """The proper end of the answer."""
+
+    def flush(self) -> int:
+        """Hand everything so far to the network in one write; gives the number of bytes."""
+
+    def close(self) -> None:
+        """FIN, after everything that was flushed."""
+
+    def abort(self) -> None:
+        """RST, after everything that was flushed."""
+
+
+class Player:
+    """Plays `steps` onto `wire`. Times are the engine's (seconds from t0).
+
+    `shift` is how much later the client's side sees what the provider does (half a round trip). `punctuality`
+    counts how far from their moments tokens are written. `ticket.done` is set *before* the bytes are written
+    after which a client may leave with the whole answer.
+    """
+
+    __slots__ = (
+        "_at",
+        "_due",
+        "_index",
+        "_pending",
+        "_punctuality",
+        "_shift",
+        "_steps",
+        "_ticket",
+        "_wire",
+        "_work",
+        "bytes_sent",
+        "ending",
+        "first_byte_s",
+        "last_byte_s",
+        "status",
+        "tokens_sent",
+    )
+
+    def __init__(
+        self,
+        steps: tuple[Step, ...],
+        wire: Wire,
+        ticket: Any,
+        due: Due,
+        at: float,
+        shift: float = 0.0,
+        punctuality: Punctuality | None = None,
+    ) -> None:
+        self._steps = steps
+        self._wire = wire
+        self._ticket = ticket
+        self._due = due
+        self._shift = shift
+        self._punctuality = punctuality
+        self._at = at
+        self._index = 0
+        self._work = 0
+        self._pending = 0
+        self.ending: str | None = None
+        """How the script ended on the wire (end, close, abort), or None while it has not."""
+        self.status: int | None = None
+        self.first_byte_s: float | None = None
+        self.last_byte_s: float | None = None
+        self.tokens_sent = 0
+        self.bytes_sent = 0
+
+    def play(self, now: float) -> float:
+        """Play all that is due by `now`.
+
+        Returns when to be called again: `inf` if only the client (by leaving, or by reading on) can make
+        something happen, or once `ending` is set.
+        """
+        wire = self._wire
+        if wire.paused:
+            return math.inf
+        steps = self._steps
+        soon = now + TOLERANCE - self._shift
+        if self._at > soon:
+            return self._at + self._shift
+        while True:
+            step = steps[self._index]
+            kind = type(step)  # one look-up, compared by identity: this loop runs once a token
+            if kind is Send:
+                if self._send(step, now):  # type: ignore[arg-type]  # `type() is` does not narrow
+                    return math.inf
+            elif kind is Tokens:
+                work = self._work + step.n  # type: ignore[union-attr]
+                ready = self._due(self._ticket, work)
+                if ready > soon:
+                    self._flush(now)
+                    return ready + self._shift
+                self._work = work
+                if ready > self._at:
+                    self._at = ready
+                    if self._punctuality is not None:
+                        self._punctuality.note(now - self._shift - ready)
+            elif kind is Head:
+                self._head(step, wire)  # type: ignore[arg-type]
+            elif kind is FirstToken or kind is Wait:
+                ready = self._ready(step)  # type: ignore[arg-type]
+                if ready > soon:
+                    self._flush(now)
+                    return ready + self._shift
+                self._at = ready
+            elif kind is Raw:
+                wire.raw(step.data)  # type: ignore[union-attr]
+                self._pending += 1
+            else:
+                return self._finish(step, now)
+            self._index += 1
+
+    def _ready(self, step: FirstToken | Wait) -> float:
+        if type(step) is Wait:
+            return self._at + step.seconds
+        return max(self._at, self._due(self._ticket, 0))
+
+    def _send(self, step: Send, now: float) -> bool:
+        """Put a body's bytes on the wire; True if they are enough for a write that a slow reader holds up."""
+        data = step.data
+        self._wire.body(data)
+        self._pending += len(data)
+        self.tokens_sent += step.tokens
+        if step.role == "terminal":
+            self._ticket.done = True
+        if self._pending < PIECE:
+            return False
+        self._flush(now)
+        if self._wire.paused:
+            self._index += 1
+            return True
+        return False
+
+    def _head(self, step: Head, wire: Wire) -> None:
+        self.status = step.status
+        length = 0
+        if step.framing == "length":
+            length = sum([len(later.data) for later in self._steps if type(later) is Send])
+        wire.head(step, length)
+        self._pending += 1
+
+    def _finish(self, step: Step, now: float) -> float:
+        wire = self._wire
+        self._ticket.done = True
+        if type(step) is End:
+            wire.end()
+            self._pending += 1
+            self._flush(now)
+            self.ending = "end"
+        else:
+            self._flush(now)
+            if type(step) is Close:
+                self.ending = "close"
+                wire.close()
+            elif type(step) is Abort:
+                self.ending = "abort"
+                wire.abort()
+        return math.inf
+
+    def _flush(self, now: float) -> None:
+        if not self._pending:
+            return
+        self._pending = 0
+        written = self._wire.flush()
+        if written:
+            self.bytes_sent += written
+            if self.first_byte_s is None:
+                self.first_byte_s = now
+            self.last_byte_s = now

@@ -1,0 +1,69 @@
+"""The served row of an exchange, in the order of `SERVED_SCHEMA`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mock_server.transports.exchange import Exchange
+
+_PID = os.getpid()
+
+
+def _take_pid() -> None:
+    global _PID
+    _PID = os.getpid()
+
+
+os.register_at_fork(after_in_child=_take_pid)
+
+
+def served_row(exchange: Exchange, now: float) -> tuple[Any, ...]:
+    """What is recorded of `exchange`, which is over at `now` (seconds from t0)."""
+    ticket = exchange.ticket
+    request = ticket.request
+    player = exchange.player
+    return (
+        exchange.served_id,
+        ticket.call_id,
+        ticket.attempt,
+        request.client_attempt,
+        request.sdk_retry_count,
+        ticket.identity,
+        ticket.arrived_s,
+        ticket.started_s,
+        player.first_byte_s if player else None,
+        player.last_byte_s if player else None,
+        now,
+        player.status if player else None,
+        ticket.faults,
+        request.fault_header,
+        ticket.region,
+        request.model,
+        request.api,
+        request.stream,
+        request.key_hash,
+        exchange.connection.connection_id,
+        exchange.number,
+        exchange.http_version,
+        ticket.truth_digest,
+        ticket.tokens_planned,
+        player.tokens_sent if player else 0,
+        ticket.tokens_billed,
+        ticket.prompt_tokens_billed,
+        ticket.abandoned,
+        ticket.abandoned_at_s,
+        ticket.retry_after_promised_s,
+        ticket.came_back_early,
+        ticket.queue_depth,
+        ticket.in_flight,
+        request.user_agent,
+        request.sdk_version,
+        ticket.phase,
+        ticket.prompt_tokens,
+        ticket.rtt_s,
+        player.bytes_sent if player else 0,
+        exchange.ending,
+        _PID,
+    )

@@ -1,0 +1,217 @@
+"""The player alone, on a wire that only remembers: when it does what."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server.script import FOREVER, Abort, Close, End, FirstToken, Head, Send, Step, Tokens, Wait
+from mock_server.transports.player import PIECE, TOLERANCE, Player
+
+
+class Ticket:
+    """All that a player needs of a ticket."""
+
+    done = False
+
+
+class Wire:
+    """Remembers what was flushed together, and whether the ticket was done by then."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        self.paused = False
+        self.flushed: list[tuple[bytes, bool]] = []
+        self.lengths: list[int] = []
+        self.ends: list[str] = []
+        self._ticket = ticket
+        self._out = b""
+
+    def head(self, head: Head, body_length: int) -> None:
+        self.lengths.append(body_length)
+        self._out += b"H"
+
+    def body(self, data: bytes) -> None:
+        self._out += data
+
+    def raw(self, data: bytes) -> None:
+        self._out += data
+
+    def end(self) -> None:
+        self._out += b"."
+
+    def flush(self) -> int:
+        out, self._out = self._out, b""
+        self.flushed.append((out, self._ticket.done))
+        return len(out)
+
+    def close(self) -> None:
+        self.ends.append("close")
+
+    def abort(self) -> None:
+        self.ends.append("abort")
+
+
+class Provider:
+    """A provider at a constant speed that can be changed: token k is due at `first + k / rate`."""
+
+    def __init__(self, first: float = 1.0, rate: float = 10.0) -> None:
+        self.first = first
+        self.rate = rate
+
+    def due(self, _: Any, tokens: int) -> float:
+        return self.first + tokens / self.rate
+
+
+def _player(*steps: Step, provider: Provider | None = None, **how: Any) -> tuple[Player, Wire, Ticket]:
+    ticket = Ticket()
+    wire = Wire(ticket)
+    due = (provider or Provider()).due
+    return Player(steps, wire, ticket, due, at=0.0, **how), wire, ticket
+
+
+STREAM: tuple[Step, ...] = (
+    Head(200, framing="chunked"),
+    FirstToken(),
+    Send(b"a", tokens=1),
+    Tokens(4),
+    Send(b"b", tokens=4),
+    Tokens(4),
+    Send(b"c", tokens=4),
+    Send(b"d", role="terminal"),
+    End(),
+)
+
+
+def test_a_stream_in_time() -> None:
+    """Every token is written when it is due, and the player says when it wants to be called again."""
+    player, wire, ticket = _player(*STREAM)
+    assert player.play(0.0) == 1.0
+    assert player.play(1.0) == 1.4
+    assert player.play(1.4) == 1.8
+    assert not ticket.done
+    assert player.play(1.8) == math.inf
+    assert [data for data, _ in wire.flushed] == [b"H", b"a", b"b", b"cd."]
+    assert (player.first_byte_s, player.last_byte_s, player.tokens_sent) == (0.0, 1.8, 9)
+    assert player.ending == "end"
+
+
+def test_done_before_the_last_bytes() -> None:
+    """The answer is marked done before the terminal bytes are written, and not earlier."""
+    player, wire, _ = _player(*STREAM)
+    for now in (0.0, 1.0, 1.4, 1.8):
+        player.play(now)
+    assert [done for _, done in wire.flushed] == [False, False, False, True]
+
+
+def test_lateness_does_not_add_up() -> None:
+    """Deadlines are absolute: a late call does not delay what follows, and what became due is one write."""
+    player, wire, _ = _player(*STREAM)
+    player.play(0.0)
+    assert player.play(1.45) == 1.8
+    assert [data for data, _ in wire.flushed] == [b"H", b"ab"]
+
+
+def test_the_speed_may_change() -> None:
+    """A token that has moved away is waited for again."""
+    provider = Provider()
+    player, wire, _ = _player(*STREAM, provider=provider)
+    player.play(0.0)
+    assert player.play(1.0) == 1.4
+    provider.rate = 5.0
+    assert player.play(1.4) == 1.8
+    assert player.play(1.8) == 2.6
+    assert [data for data, _ in wire.flushed if data] == [b"H", b"a", b"b"]
+
+
+def test_work_goes_on_behind_a_wait() -> None:
+    """A stall delays the bytes, not the work: what was generated meanwhile comes at once after it."""
+    player, wire, _ = _player(*STREAM[:3], Wait(5.0), *STREAM[3:])
+    assert player.play(0.0) == 1.0
+    assert player.play(1.0) == 6.0
+    assert player.play(6.0) == math.inf
+    assert [data for data, _ in wire.flushed] == [b"H", b"a", b"bcd."]
+
+
+def test_half_a_round_trip_shifts_everything() -> None:
+    """With a shift every byte comes that much later, and waits stay as long as they are."""
+    player, wire, _ = _player(*STREAM, shift=0.25)
+    assert player.play(0.0) == 0.25
+    assert wire.flushed == []
+    assert player.play(0.25) == 1.25
+    assert player.play(1.25) == 1.65
+
+
+def test_waiting_forever() -> None:
+    """After the last thing that time brings, only the client can end it."""
+    player, wire, ticket = _player(Head(200), Wait(FOREVER))
+    assert player.play(0.0) == math.inf
+    assert player.ending is None
+    assert not ticket.done
+    assert [data for data, _ in wire.flushed] == [b"H"]
+
+
+def test_ends() -> None:
+    """Close and Abort flush what was sent before them, and count as the server's own end."""
+    for step, name in ((Close(), "close"), (Abort(), "abort")):
+        player, wire, ticket = _player(Head(200), Send(b"x"), step)
+        assert player.play(0.0) == math.inf
+        assert player.ending == name
+        assert wire.ends == [name]
+        assert ticket.done
+        assert wire.lengths == [1]
+        assert [data for data, _ in wire.flushed] == [b"Hx"]
+
+
+def test_a_slow_reader() -> None:
+    """While the wire is paused nothing is played, and large answers are handed over in pieces."""
+    piece = Send(b"x" * PIECE, tokens=1)
+    player, wire, _ = _player(Head(200), piece, piece, End())
+    wire.paused = True
+    assert player.play(0.0) == math.inf
+    wire.paused = False
+
+    def flush_and_pause() -> int:
+        wire.paused = True
+        return Wire.flush(wire)
+
+    wire.flush = flush_and_pause  # type: ignore[method-assign]
+    assert player.play(0.0) == math.inf
+    assert player.tokens_sent == 1
+    wire.paused = False
+    player.play(0.0)
+    wire.paused = False
+    player.play(0.0)
+    assert player.ending == "end"
+    assert b"".join([data for data, _ in wire.flushed]) == b"H" + b"x" * 2 * PIECE + b"."
+
+
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.builds(Send, st.binary(max_size=5), st.integers(0, 3)),
+            st.builds(Wait, st.floats(0, 2)),
+            st.builds(Tokens, st.integers(1, 9)),
+        ),
+        max_size=20,
+    ),
+    late=st.floats(0, 0.5),
+    shift=st.floats(0, 0.5),
+)
+def test_any_script_is_played_once_in_order(steps: list[Any], late: float, shift: float) -> None:
+    """However late the player is called, every byte is written once, in order, and never before it is due."""
+    player, wire, _ = _player(Head(200, framing="chunked"), *steps, End(), shift=shift)
+    now = 0.0
+    for _ in range(2 * len(steps) + 5):
+        at = player.play(now)
+        if player.ending is not None:
+            break
+        assert at > now + TOLERANCE / 2
+        now = at + late
+    assert player.ending == "end"
+    sent = b"".join([step.data for step in steps if isinstance(step, Send)])
+    assert b"".join([data for data, _ in wire.flushed]) == b"H" + sent + b"."
+    waits = sum(step.seconds for step in steps if isinstance(step, Wait))
+    assert now >= shift + waits - TOLERANCE * (len(steps) + 2)
