@@ -89,6 +89,7 @@ def _report(folder: Path, *, check: bool, whole: bool) -> int:
     """Write the report, print its summary, and last the run directory's path; returns the exit code."""
     from reports.build import write_report
     from reports.errors import ReportsError
+    from reports.expectations import input_errors
 
     console = Console(stderr=True)
     try:
@@ -98,9 +99,14 @@ def _report(folder: Path, *, check: bool, whole: bool) -> int:
         print(f"windtunnel: {error}", file=sys.stderr)
         return INPUT_WRONG if whole else NOT_VALID
     print((folder / "summary.md").read_text())
+    wrong = input_errors(result.metrics["expectations"])
+    for message in wrong:
+        print(f"windtunnel: {message}", file=sys.stderr)
     print(folder)
     if not result.valid or result.partial or not whole:
         return NOT_VALID
+    if wrong:
+        return INPUT_WRONG
     failed = [expectation for expectation in result.metrics["expectations"] if not expectation["passed"]]
     return EXPECTATION_FAILED if check and failed else 0
 

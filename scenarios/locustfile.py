@@ -12,6 +12,7 @@ Locust forks after importing this file, so nothing is started here: all begins i
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -171,6 +172,9 @@ def on_done(environment: Environment, msg: Any, **_: Any) -> None:
 def on_test_start(environment: Environment, **_: Any) -> None:
     """The test starts: play, on workers and alone; a master only leads."""
     options: Any = environment.parsed_options
+    # Locust shows INFO of every library: a line per request is load of our own, and every request has a row.
+    for library in ("openai", "httpx2", "httpcore2"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     session: Session = environment.windtunnel  # type: ignore[attr-defined]
     session.waiting_for = max(1, options.processes or 1)
     if session.by_hand is not None:
