@@ -24,7 +24,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["cp", "-r", *(str(ROOT / name) for name in tracked), str(source)], check=True)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     subprocess.run(
-        [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(source)], check=True, timeout=110
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(source)],
+        check=True,
+        timeout=110,
     )
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
     site = next((folder / "venv" / "lib").glob("python*")) / "site-packages"

@@ -18,7 +18,16 @@ MAY_IMPORT = {
 }
 # The command line may reach the reports, lazily: inside a function, never when it is imported.
 LAZY = {"harness/cli.py": {"reports"}}
-TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "harness", "scenarios", "mock_server", "reports", "tests"}
+TOP_LEVEL = {
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "harness",
+    "scenarios",
+    "mock_server",
+    "reports",
+    "tests",
+}
 GENERATED = {"runs", "build", "dist", "windtunnel.egg-info", "__pycache__"}
 
 
