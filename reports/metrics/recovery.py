@@ -39,7 +39,8 @@ class Recovery:
     """What became of the service after the last faulty phase; times in seconds from t0 unless said otherwise.
 
     `recovered` and `time_s` (from `fault_end_s`) are null if there is no goodput before the fault to compare
-    with, or if the run was cut off before it could be told. `window_s` is the widest window that G needed.
+    with, or if it could not be told: the run was cut off, or planned to end too soon after the fault for any client
+    to show 10 s of health. `window_s` is the widest window that G needed.
     """
 
     fault_start_s: float
@@ -65,8 +66,8 @@ def recovery_of(judged: Judged, scenario: Mapping[str, Any]) -> Recovery | None:
     pre = float(before.mean()) if len(before) else None
     grid = GoodputGrid.of(calls["intended_s"].to_numpy(), calls["good"].to_numpy(), end, judged.end_s)
     time = grid.recovered_after(SHARE_OF_BEFORE * pre) if pre else None
-    cut_off = judged.end_s < judged.cell.end_s
-    recovered = None if not pre or (time is None and cut_off) else time is not None
+    cannot_tell = judged.end_s < judged.cell.end_s or grid.is_too_short
+    recovered = None if not pre or (time is None and cannot_tell) else time is not None
     observed = max(0.0, min(judged.cell.end_s, judged.cell.observed_s) - end)
     stuck = None
     if recovered is True:
@@ -111,6 +112,11 @@ class GoodputGrid:
         return cls(
             (good_until[last] - good_until[first]) / (last - first), float(widths.max()) if len(at) else None
         )
+
+    @property
+    def is_too_short(self) -> bool:
+        """Whether even perfect goodput could not be held for HELD_S on this grid."""
+        return len(self.goodput) < HELD_S * STEPS_PER_S + 1
 
     def recovered_after(self, level: float) -> float | None:
         """Seconds after the start from which on G stays at `level` or above for HELD_S; None if never."""

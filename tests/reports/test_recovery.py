@@ -119,6 +119,15 @@ def retries(per_second: float, start_s: float, end_s: float) -> list[Row]:
     return [served(f"c{int(t * RATE)}", 1, t, queue_depth=100) for t in times]
 
 
+def test_too_little_time_after_the_fault_is_no_verdict() -> None:
+    """Where the phases end too soon for anybody to hold 10 s of health, nobody is called unrecovered."""
+    phases = (("before", 0.0, 10.0), ("brownout", 10.0, 30.0), ("after", 30.0, 40.0))
+    calls, answers = even_calls(RATE, 40.0, [(0.0, 10.0), (30.0, 40.0)])
+    found = recovery(make_cell(calls, answers, phases=phases))
+    assert found.recovered is None
+    assert found.time_s is None
+
+
 def test_sustained_amplification_is_metastable() -> None:
     """Unrecovered, observed long enough, provider restored, load that fits, and twice the attempts: metastable."""
     found = recovery(storm(NEVER, extra=retries(RATE, 20, 70)))
