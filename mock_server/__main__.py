@@ -1,7 +1,11 @@
 """`python -P -m mock_server`: the mock server alone."""
 
+import os
 import sys
 
-from mock_server.serve import main
+# numpy comes along with pyarrow and starts a thread per core for arithmetic that nobody does here.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from mock_server.serve import main  # noqa: E402 - numpy looks at its environment when it is imported
 
 sys.exit(main())

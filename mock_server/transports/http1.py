@@ -65,7 +65,7 @@ class Connection(Http1Wire):
     )
 
     def __init__(self, shell: Shell, region: str) -> None:
-        super().__init__(shell.loop)
+        super().__init__(shell.loop, shell.outbox)
         self._parser = HttpRequestParser(
             self, shell.loop, MAX_BODY, max_line_size=MAX_LINE, max_field_size=MAX_LINE
         )
@@ -192,8 +192,8 @@ class Connection(Http1Wire):
             self._refuse(413, f"Request body is larger than {MAX_BODY} bytes")
         elif not self._asked_to_continue and message.headers.get("Expect", "").lower() == "100-continue":
             self._asked_to_continue = True
-            if self.transport is not None:
-                self.transport.write(CONTINUE)
+            self.raw(CONTINUE)
+            self.flush()
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer a request that cannot be read, and close. It has no identity, so it has no journal row."""

@@ -10,6 +10,8 @@ from aiohttp.base_protocol import BaseProtocol
 
 from mock_server.script import Head
 from mock_server.transports.framing import LAST_CHUNK, chunk, head_bytes
+from mock_server.transports.outbox import Outbox
+from mock_server.transports.player import PIECE
 
 _LINGER_RESET = struct.pack("ii", 1, 0)
 _UNSENT_CHECK = 0.001
@@ -25,13 +27,17 @@ class Http1Wire(BaseProtocol):
         "_closing",
         "_keep_alive",
         "_out",
+        "_outbox",
+        "_unsent",
         "_version10",
         "answer_header",
         "paused",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
         super().__init__(loop)
+        self._outbox = outbox
+        self._unsent = b""
         self.paused = False
         self.answer_header = ""
         """Header lines, each with its CRLF, that the next head gets besides its own."""
@@ -79,22 +85,39 @@ class Http1Wire(BaseProtocol):
             self._keep_alive = False
 
     def flush(self) -> int:
-        """See `Wire.flush`."""
-        data = b"".join(self._out)
-        self._out.clear()
+        """See `Wire.flush`. The bytes leave at the end of the loop's round; many of them leave at once, so that a
+        slow reader is noticed."""
+        out = self._out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
         if self.transport is None or not data:
             return 0
-        self.transport.write(data)
-        return len(data)
+        size = len(data)
+        unsent = self._unsent
+        self._unsent = unsent + data if unsent else data
+        if size >= PIECE:
+            self.write_out()
+        elif not unsent:
+            self._outbox.add(self)
+        return size
+
+    def write_out(self) -> None:
+        """Hand everything that was flushed to the transport."""
+        unsent, self._unsent = self._unsent, b""
+        transport = self.transport
+        if unsent and transport is not None and not transport.is_closing():
+            transport.write(unsent)
 
     def close(self) -> None:
         """See `Wire.close`."""
+        self.write_out()
         self._closing = True
         if self.transport is not None:
             self.transport.close()
 
     def abort(self) -> None:
         """See `Wire.abort`: lingering for zero seconds makes the kernel send RST instead of FIN."""
+        self.write_out()
         self._closing = True
         transport = self.transport
         if transport is None:

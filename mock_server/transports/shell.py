@@ -28,6 +28,7 @@ from mock_server.plan import Plan
 from mock_server.punctuality import Punctuality
 from mock_server.transports.admin import AdminExchange
 from mock_server.transports.exchange import Exchange
+from mock_server.transports.outbox import Outbox
 from mock_server.transports.rows import served_row
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Shell:
         self.loop = loop
         self.clock = clock
         self.engine = Engine(plan) if engine is None else engine
+        self.outbox = Outbox(loop)
         self.journal = journal
         self.counters = Counters()
         self.punctuality = Punctuality()

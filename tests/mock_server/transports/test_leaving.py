@@ -19,6 +19,11 @@ SLOW: dict[str, Any] = {
 NOTICED_WITHIN = 0.05
 
 
+def _about(seconds: float) -> Any:
+    """Equal to what is hardly earlier and, on a busy machine, a little later."""
+    return pytest.approx(seconds + 0.05, abs=0.053)
+
+
 def _reset(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
@@ -59,7 +64,7 @@ def test_an_abandoned_request_keeps_working(serve: Callable[..., Any]) -> None:
     row = server.row()
     assert row["tokens_billed"] == 5
     assert row["tokens_sent"] == 0
-    assert row["ended_s"] == pytest.approx(row["started_s"] + 0.34, abs=0.03)
+    assert row["ended_s"] == _about(row["started_s"] + 0.34)
     assert row["abandoned_at_s"] < row["ended_s"] - 0.1
 
 
@@ -74,7 +79,7 @@ def test_an_abandoned_request_can_stop_the_work(serve: Callable[..., Any]) -> No
         assert second.answer()[0] == 200
     rows = {row["call_id"]: row for row in server.journal.wait_for(2)}
     assert rows["c0"]["tokens_billed"] == 0
-    assert rows["c1"]["started_s"] == pytest.approx(rows["c0"]["abandoned_at_s"], abs=0.03)
+    assert rows["c1"]["started_s"] == _about(rows["c0"]["abandoned_at_s"])
 
 
 @pytest.mark.parametrize("abandoned", ["keep_working", "stop"])
@@ -96,10 +101,10 @@ def test_leaving_the_queue(serve: Callable[..., Any], abandoned: str) -> None:
     if abandoned == "stop":
         assert rows["c1"]["started_s"] is None
         assert rows["c1"]["tokens_billed"] == 0
-        assert rows["c2"]["started_s"] == pytest.approx(rows["c0"]["started_s"] + 0.34, abs=0.03)
+        assert rows["c2"]["started_s"] == _about(rows["c0"]["started_s"] + 0.34)
     else:
         assert rows["c1"]["tokens_billed"] == 5
-        assert rows["c2"]["started_s"] == pytest.approx(rows["c0"]["started_s"] + 0.68, abs=0.05)
+        assert rows["c2"]["started_s"] == _about(rows["c0"]["started_s"] + 0.68)
 
 
 @pytest.mark.parametrize("abandoned", ["keep_working", "stop"])
