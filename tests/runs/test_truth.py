@@ -192,11 +192,23 @@ def test_three_attempts_per_call_are_an_amplification_of_three(light: dict[str, 
 
 
 def test_answers_after_300_ms_are_measured_as_300_ms(light: dict[str, Played]) -> None:
-    """A server that answers after exactly 300 ms has measured medians within 5 ms of it, with every driver."""
+    """A server that answers after exactly 300 ms has measured medians within 5 ms of it, with every driver.
+
+    The light driver's own time is next to nothing, so its metrics must agree; an SDK works for milliseconds around an
+    answer, more on a slower machine, so there the attempts, as its transport saw them, must.
+    """
     played = valid(light["exactly_300_ms"])
+    for metric in ("latency_p50_s", "wait_p50_s", "service_p50_s"):
+        assert played.value("patient", metric) == pytest.approx(0.300, abs=0.005), metric
     for client in ("openai-default", "openai-async-default", "patient"):
-        for metric in ("latency_p50_s", "wait_p50_s", "service_p50_s"):
-            assert played.value(client, metric) == pytest.approx(0.300, abs=0.005), (client, metric)
+        attempts = played.table("attempts", client)
+        measured = attempts[attempts["started_s"].between(0, 10)]
+        answered = (measured["headers_s"] - measured["sent_s"]).median()
+        whole = (measured["last_byte_s"] - measured["sent_s"]).median()
+        assert len(measured) >= 99
+        assert whole == pytest.approx(0.300, abs=0.005), client
+        assert answered <= whole
+        assert played.value(client, "latency_p50_s") >= whole
 
 
 def test_a_planted_recovery_is_found(light: dict[str, Played]) -> None:
