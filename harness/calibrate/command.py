@@ -17,7 +17,7 @@ from harness.run import raise_open_file_limit
 
 
 def measure_all(*, long: bool, say: Callable[[str], None]) -> tuple[list[Finding], dict[str, Any]]:
-    """Every finding, and what machine it was found on. Takes about two minutes; with `long`, about half an hour.
+    """Every finding, and what machine it was found on. Takes about five minutes; `long` adds a quarter of an hour.
 
     Raises `MeasurementError` if a process under measurement dies.
     """
