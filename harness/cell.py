@@ -28,7 +28,7 @@ State = Literal["preparing", "running", "finished", "interrupted", "failed"]
 READY_TIMEOUT_S = 90.0
 POLL_S = 0.25
 OVERTIME_S = 30.0
-TABLES = ("calls", "attempts", "served", "lags")
+TABLES = ("calls", "attempts", "served", "connections", "lags")
 
 
 @dataclass(slots=True)
@@ -179,7 +179,7 @@ class Cell:
         if self._load.process.returncode != 0:
             raise MeasurementError(f"the load failed ({self._load.how_it_ended()})")
         unfinished = [
-            path.name for path in self.folder.glob("progress-*.json") if not _read_json(path).get("done")
+            path.name for path in self.folder.glob("progress-*.json") if not read_json(path).get("done")
         ]
         if unfinished:
             raise MeasurementError(f"a load process ended before its schedule did ({', '.join(unfinished)})")
@@ -239,7 +239,7 @@ class Cell:
         now = 0.0 if self.t0 is None else time.monotonic() - self.t0
         merged = Progress(at_s=now, phase=self._phase_at(now))
         for path in sorted(self.folder.glob("progress-*.json")):
-            worker = _read_json(path)
+            worker = read_json(path)
             merged.intended += int(worker.get("intended", 0))
             merged.ended += int(worker.get("ended", 0))
             merged.ok += int(worker.get("ok", 0))
@@ -283,7 +283,7 @@ def _meeting_point() -> list[str]:
     return [*bind, "--master-host", "127.0.0.1", "--master-port", port]
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """A JSON object that another process may be writing: empty when it is not (yet) whole."""
     try:
         content = json.loads(path.read_text())

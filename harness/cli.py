@@ -1,4 +1,4 @@
-"""The command line: `windtunnel run | report | serve | list | calibrate`.
+"""The command line: `windtunnel run | report | replay | serve | list | calibrate`.
 
 Exit codes: 0 fine, 1 an expectation failed (with `--check`), 2 the input is wrong, 3 the measurement is not
 valid or not whole (3 wins over 1). Progress goes to stderr, results to stdout.
@@ -10,7 +10,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -53,10 +53,29 @@ def run(
     repeat: Annotated[
         int, typer.Option(help="Play every client this often, each time with another seed.")
     ] = 1,
-    jobs: Annotated[int | None, typer.Option(help="Cells side by side. Default: two per core.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Cells side by side. Default: two per core, one on the virtual clock.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the scenario's seed.")] = None,
     processes: Annotated[
         int | None, typer.Option(help="Load processes per cell, at most one per instance.")
+    ] = None,
+    time_scale: Annotated[
+        str | None,
+        typer.Option(
+            help="How long a second of the incident takes, such as 1/60. Default: the scenario's own."
+        ),
+    ] = None,
+    clock: Annotated[
+        Literal["real", "virtual"] | None,
+        typer.Option(help="virtual: time jumps, bit for bit reproducible. Default: the scenario's own."),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="Play every client with so many seeds, counting up from --seed: one report over all. "
+            "Needs the virtual clock."
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Exit 1 if an expectation of the scenario fails.")
@@ -65,9 +84,12 @@ def run(
     """Play SCENARIO against each client, cells side by side, and write the report."""
     from harness.progress import reporter
     from harness.run import RunOptions, run
+    from harness.time_scale import asked_time_scale
 
     names = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
-    options = RunOptions(scenario, names, out, repeat, jobs, seed, processes)
+    options = RunOptions(
+        scenario, names, out, repeat, jobs, seed, processes, asked_time_scale(time_scale, "run"), clock, seeds
+    )
     records = run(options, reporter(Console(stderr=True)))
     for failure in records.failures:
         print(f"not whole: {failure}", file=sys.stderr)
@@ -93,8 +115,10 @@ def _report(folder: Path, *, check: bool, whole: bool) -> int:
 
     console = Console(stderr=True)
     try:
-        with console.status("Writing the report …"):
-            result = write_report(folder)
+        with console.status("Writing the report …") as status:
+            result = write_report(
+                folder, told=lambda done, of: status.update(f"Writing the report: {done} of {of} cells …")
+            )
     except ReportsError as error:
         print(f"windtunnel: {error}", file=sys.stderr)
         return INPUT_WRONG if whole else NOT_VALID
@@ -112,11 +136,30 @@ def _report(folder: Path, *, check: bool, whole: bool) -> int:
 
 
 @app.command()
+def replay(
+    run_dir: Annotated[Path, typer.Argument(help="A run directory, of a run with --clock virtual.")],
+    call: Annotated[str, typer.Option(help="The call's id, as calls.parquet and the report have it.")],
+    client: Annotated[
+        str | None, typer.Option(help="The client's name; not needed where there is one.")
+    ] = None,
+    repeat: Annotated[int | None, typer.Option(help="The number of the repeat, from 0.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Every event with all details, as JSON.")] = False,
+) -> None:
+    """Play a cell of RUN_DIR again up to one call's end, and tell what happened to that call."""
+    from harness.virtual.replay_command import replay_command
+
+    raise typer.Exit(replay_command(run_dir, call, client=client, repeat=repeat, as_json_text=as_json))
+
+
+@app.command()
 def serve(
     scenario: Annotated[
         str | None, typer.Option(help="Faults, provider and phases of this scenario. Default: healthy.")
     ] = None,
     port: Annotated[int, typer.Option(help="0 picks a free one.")] = 0,
+    admin_port: Annotated[
+        int, typer.Option(help="The admin API alone; no fault closes it. 0 picks a free one.")
+    ] = 0,
     host: Annotated[str, typer.Option(help="Anything but loopback needs --admin-token.")] = "127.0.0.1",
     journal: Annotated[
         Path | None, typer.Option(help="Write a record per request into this directory.")
@@ -128,16 +171,32 @@ def serve(
             envvar="WINDTUNNEL_CONTROL_TOKEN", help="Bearer token that the admin API then asks for."
         ),
     ] = None,
+    time_scale: Annotated[
+        str | None, typer.Option(help="How long a second of the scenario takes, such as 1/60.")
+    ] = None,
+    epoch: Annotated[
+        Literal["real", "fixed"],
+        typer.Option(help="The time that answers state; fixed: equal runs have equal bytes."),
+    ] = "real",
 ) -> None:
     """Run the mock alone; prints one JSON line with its base_url once it is ready."""
     from harness.gallery import load_scenario
+    from harness.time_scale import asked_time_scale
     from mock_server.errors import WindtunnelServerError
     from mock_server.options import ServeOptions, default_plan
     from mock_server.serve import run as serve_mock
 
-    plan = load_scenario(scenario).plan() if scenario else default_plan(workers)
+    scale = asked_time_scale(time_scale, "serve")
+    plan = load_scenario(scenario, time_scale=scale).plan() if scenario else default_plan(workers)
     options = ServeOptions(
-        plan=plan, host=host, port=port, journal=journal, workers=workers, control_token=admin_token
+        plan=plan,
+        host=host,
+        port=port,
+        admin_port=admin_port,
+        journal=journal,
+        workers=workers,
+        control_token=admin_token,
+        epoch=epoch,
     )
     try:
         code = serve_mock(options)
@@ -191,7 +250,26 @@ def _entries(kind: Kind) -> list[dict[str, Any]]:
 def calibrate(
     as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON on stdout.")] = False,
     long: Annotated[
-        bool, typer.Option("--long", help="Also how memory grows over hundreds of thousands of calls.")
+        bool,
+        typer.Option(
+            "--long", help="Also what takes its time: memory, a virtual day, verdicts on both clocks."
+        ),
+    ] = False,
+    peers: Annotated[
+        Path | None,
+        typer.Option(help="Also beside aimock and llmock, where they are installed in this folder."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="These alone, with commas between: server, tokens, harness, rules, virtual, peers, memory."
+        ),
+    ] = None,
+    fidelity: Annotated[
+        bool,
+        typer.Option(
+            "--fidelity", help="How true the virtual clock is: the same on both clocks. Nothing else."
+        ),
     ] = False,
 ) -> None:
     """Measure how fast and how true windtunnel is on this machine, each figure beside its yardstick."""
@@ -201,7 +279,13 @@ def calibrate(
 
     progress = Console(stderr=True)
     findings, machine = measure_all(
-        long=long, say=lambda message: progress.print(message, style="dim", highlight=False)
+        long=long,
+        say=lambda message: progress.print(message, style="dim", highlight=False),
+        only=[
+            *([name.strip() for name in only.split(",")] if only else []),
+            *(["fidelity"] if fidelity else []),
+        ],
+        peers=peers,
     )
     if as_json:
         print(json.dumps(findings_as_json(findings, machine), indent=1))

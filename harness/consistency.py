@@ -99,7 +99,7 @@ def absence_errors(source: YamlSource, scenario: Scenario) -> list[InputError]:
     framed = any(faulty) and not faulty[0] and not faulty[-1]
     needs = (
         (OF_RECOVERY, framed, "a faulty phase, one before the first and one after the last"),
-        (OF_STREAMS, scenario.load.stream, "load.stream: true"),
+        (OF_STREAMS, True in scenario.load.forms, "load.stream: true"),
         (OF_PRICES, scenario.prices is not None, "prices"),
     )
     return [
@@ -146,16 +146,20 @@ def _placed_rules(scenario: Scenario) -> Iterator[tuple[Loc, server.Rule]]:
 def _never_met(source: YamlSource, scenario: Scenario, loc: Loc, rule: server.Rule) -> Iterator[InputError]:
     load = scenario.load
     sent = {"api": load.api, "stream": load.stream, "model": load.model, "region": scenario.region}
+    wanted_form = rule.match.stream
+    forms = [form for form in load.forms if wanted_form in (None, form)]
     for key, value in sent.items():
         wanted = getattr(rule.match, key)
         alone = server.Match.model_validate({key: wanted})
-        if wanted is not None and not alone.holds(load.api, load.model, scenario.region, load.stream, ""):
+        held = any(alone.holds(load.api, load.model, scenario.region, form, "") for form in load.forms)
+        if wanted is not None and not held:
             found = f"{show(_as_written(wanted))}, which can never hold"
             expected = f"what the load sends, {show(_as_written(value))}"
             yield source.error((*loc, "match", key), found=found, expected=expected)
             return
-    if not rule.acts_on(load.api, load.stream):
-        form = "streamed" if load.stream else "not streamed"
+    closes_ports = any(use is not None and use.kind.stage == "listener" for use in rule.uses)
+    if not closes_ports and not any(rule.acts_on(load.api, form) for form in forms):
+        form = " or ".join("streamed" if form else "not streamed" for form in forms)
         names = ", ".join(sorted({use.kind.name for use in rule.uses if use is not None}))
         found = f"'{names}', which can never act on the load's answers ({load.api}, {form})"
         yield source.error((*loc, "fault"), found=found, expected="a fault that can")

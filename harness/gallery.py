@@ -1,11 +1,12 @@
 """The gallery: scenarios and client profiles by name, and files of one's own beside them.
 
-A word that ends in `.yaml` or `.yml`, or has a slash in it, is a file; any other is a name of the gallery.
+A word that ends in `.yaml` or `.yml`, or has a slash in it, is a file; any other is a name of the gallery. So is
+`incidents/NAME`, for the incidents seen in public, which are found as NAME alone as well: so reports call them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -15,6 +16,8 @@ from harness.errors import InputError, listing, nearest
 from harness.profile import Profile, load_profile_file
 from harness.scenario import Scenario, read_scenario
 from harness.yaml_source import read_yaml
+
+INCIDENTS = "incidents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,8 @@ def gallery_folder() -> Path:
 
 
 def scenario_names() -> list[str]:
-    """The scenarios of the gallery, in alphabetical order."""
-    return _names(gallery_folder())
+    """The scenarios of the gallery in alphabetical order, then the incidents."""
+    return _scenario_names(gallery_folder())
 
 
 def client_names() -> list[str]:
@@ -43,18 +46,21 @@ def client_names() -> list[str]:
 
 def list_scenarios() -> list[Entry]:
     """The scenarios of the gallery with what they are about."""
-    return list(_entries(gallery_folder()))
+    return list(_entries(gallery_folder(), scenario_names()))
 
 
 def list_clients() -> list[Entry]:
     """The client profiles of the gallery with what they are about."""
-    return list(_entries(gallery_folder() / "clients"))
+    return list(_entries(gallery_folder() / "clients", client_names()))
 
 
-def load_scenario(name: str | Path) -> Scenario:
-    """A scenario by name or file. Raises InputError with everything that is wrong with it."""
+def load_scenario(name: str | Path, *, time_scale: float | None = None) -> Scenario:
+    """A scenario by name or file, in the time in which it is played: `time_scale` replaces the scenario's own.
+
+    Raises InputError with everything that is wrong with it.
+    """
     path = _find(str(name), gallery_folder(), "scenario", Path())
-    return read_scenario(path, partial(_client, base=path.parent))
+    return read_scenario(path, partial(_client, base=path.parent)).played(time_scale)
 
 
 def load_profile(name: str | Path) -> Profile:
@@ -64,7 +70,9 @@ def load_profile(name: str | Path) -> Profile:
 
 def is_file(name: str) -> bool:
     """Whether a word means a file rather than a name of the gallery."""
-    return "/" in name or name.endswith((".yaml", ".yml"))
+    if name.endswith((".yaml", ".yml")):
+        return True
+    return "/" in name and name.partition("/")[0] != INCIDENTS
 
 
 def _client(name: str, base: Path) -> str:
@@ -81,7 +89,9 @@ def _find(name: str, folder: Path, what: str, base: Path) -> Path:
                 path, found="no such file" if not path.exists() else "no file", expected=f"a {what} file"
             )
         return path
-    known = _names(folder)
+    known = _scenario_names(folder) if what == "scenario" else _names(folder)
+    if name not in known and f"{INCIDENTS}/{name}" in known:
+        name = f"{INCIDENTS}/{name}"
     if name not in known:
         raise InputError(
             "the gallery",
@@ -92,12 +102,16 @@ def _find(name: str, folder: Path, what: str, base: Path) -> Path:
     return folder / f"{name}.yaml"
 
 
+def _scenario_names(folder: Path) -> list[str]:
+    return [*_names(folder), *(f"{INCIDENTS}/{name}" for name in _names(folder / INCIDENTS))]
+
+
 def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def _entries(folder: Path) -> Iterator[Entry]:
-    for name in _names(folder):
+def _entries(folder: Path, names: Iterable[str]) -> Iterator[Entry]:
+    for name in names:
         path = folder / f"{name}.yaml"
         about = str(read_yaml(path).data.get("about", ""))
         yield Entry(name, " ".join(about.split()), path)

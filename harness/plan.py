@@ -16,7 +16,7 @@ from harness.arrivals import Arrival, schedule
 from harness.errors import InputError
 from harness.profile import Limiter, Profile
 from harness.scenario import Scenario
-from harness.workload import Load
+from harness.workload import ClockName, Load
 from mock_server.chance import derive
 
 MIN_TAIL_S = 10.0
@@ -76,6 +76,10 @@ class CellPlan(_File):
     profile: Profile = Field(description="The client configuration, as it is played.")
     repeat: int = Field(ge=0, description="The number of the repeat, from 0.")
     seed: int = Field(ge=0, description="The repeat's seed, shared by all clients.")
+    run_seed: int | None = Field(
+        default=None,
+        description="The run's seed that plays this cell as the first repeat; null: there is none.",
+    )
     server_plan: dict[str, Any] = Field(description="The mock server's plan, as JSON.")
     load: Load = Field(description="The load.")
     region: str = Field(description="The region that is called.")
@@ -83,6 +87,7 @@ class CellPlan(_File):
     faulty: tuple[str, ...] = Field(description="The phases that are the incident.")
     warmup_s: float = Field(ge=0, description="Load before t0, in seconds.")
     tail_s: float = Field(ge=0, description="Load after the last phase, in seconds.")
+    clock: ClockName = Field(default="real", description="real, or virtual: time that jumps.")
     dir: str = Field(description="The cell's directory, from the run directory.")
 
     @property
@@ -108,7 +113,16 @@ class RunPlan(_File):
     scenario_name: str = Field(description="The scenario's name.")
     scenario: dict[str, Any] = Field(description="The scenario as it was read, defaults filled in.")
     seed: int = Field(ge=0, description="The seed of the whole run.")
+    time_scale: float = Field(
+        default=1.0,
+        gt=0,
+        description="How long a second of the scenario's file took, in seconds; it is scaled here.",
+    )
+    clock: ClockName = Field(default="real", description="real, or virtual: time that jumps.")
     repeats: int = Field(ge=1, description="How often each client is played.")
+    seeds: int | None = Field(
+        default=None, description="If given, the repeats are those of so many runs with seeds in sequence."
+    )
     processes: int = Field(ge=1, description="Load processes per cell.")
     cells: tuple[CellPlan, ...] = Field(description="The cells, repeat by repeat.")
     versions: dict[str, str] = Field(description="Versions of everything that matters.")
@@ -121,17 +135,30 @@ def resolve(
     repeats: int = 1,
     seed: int | None = None,
     processes: int | None = None,
+    clock: ClockName | None = None,
+    seeds: int | None = None,
     created: datetime | None = None,
 ) -> RunPlan:
     """A run of `scenario` against every profile. Raises InputError if the parts do not go together.
 
-    Cells are in the order repeat, client, so that a run that is broken off has compared like with like.
+    With `seeds`, repeat n is the first (and only) repeat of a run with `seed` + n; without, the seeds of the repeats
+    are derived from `seed`. Cells are in the order repeat, client, so that a run that is broken off has compared like
+    with like.
     """
     if repeats < 1:
         raise InputError("the run", path="repeats", found=str(repeats), expected="at least 1")
     seed = scenario.seed if seed is None else seed
     if seed < 0:
         raise InputError("the run", path="seed", found=str(seed), expected="a whole number of at least 0")
+    clock = scenario.clock if clock is None else clock
+    if seeds is not None:
+        _refuse_seeds(scenario, profiles, seeds, repeats, clock)
+        repeats = seeds
+    if clock == "virtual":
+        if processes is not None and processes > 1:
+            expected = "1: on the virtual clock a cell is one process; --jobs plays cells side by side"
+            raise InputError("the run", path="processes", found=str(processes), expected=expected)
+        processes = 1
     processes = scenario.load.processes if processes is None else processes
     if not 1 <= processes <= scenario.load.instances:
         most = scenario.load.instances
@@ -147,15 +174,48 @@ def resolve(
         scenario_name=scenario.name,
         scenario=_scenario_dump(scenario),
         seed=seed,
+        time_scale=scenario.played_at,
         repeats=repeats,
+        seeds=seeds,
+        clock=clock,
         processes=processes,
         cells=tuple(
-            _cell(scenario, profile, repeat, derive(seed, "repeat", repeat))
-            for repeat in range(repeats)
+            _cell(scenario, profile, repeat, run_seed, derived, clock)
+            for repeat, (run_seed, derived) in enumerate(
+                _repeat_seeds(seed, repeats, apart=seeds is not None)
+            )
             for profile in profiles
         ),
         versions=versions(),
     )
+
+
+def _repeat_seeds(seed: int, repeats: int, *, apart: bool) -> list[tuple[int | None, int]]:
+    """Of each repeat the run's seed that has it as its first one (None: no run has), and its own seed.
+
+    `apart`: each repeat is the first of a run of its own, whose seed is one more than the last one's.
+    """
+    if apart:
+        return [(seed + n, derive(seed + n, "repeat", 0)) for n in range(repeats)]
+    return [(None if n else seed, derive(seed, "repeat", n)) for n in range(repeats)]
+
+
+def _refuse_seeds(
+    scenario: Scenario, profiles: Sequence[Profile], seeds: int, repeats: int, clock: ClockName
+) -> None:
+    if seeds < 1:
+        raise InputError("the run", path="--seeds", found=str(seeds), expected="a whole number of at least 1")
+    if repeats != 1:
+        found, expected = f"--repeat {repeats} as well", "one of them: every seed is a repeat of its own"
+        raise InputError("the run", path="--seeds", found=found, expected=expected)
+    if clock != "virtual":
+        length = scenario.warmup + sum(phase.for_ for phase in scenario.phases)
+        hours = seeds * len(profiles) * length / 3600
+        expected = (
+            f"--clock virtual: in real time {seeds} seeds of {len(profiles)} client(s) are {hours:.1f} h of load "
+            "(--repeat plays a few)"
+        )
+        raise InputError("the run", path="--seeds", found=f"--clock {clock}", expected=expected)
 
 
 def _refuse_twins(profiles: Sequence[Profile]) -> None:
@@ -174,7 +234,9 @@ def _scenario_dump(scenario: Scenario) -> dict[str, Any]:
     return dump
 
 
-def _cell(scenario: Scenario, profile: Profile, repeat: int, seed: int) -> CellPlan:
+def _cell(
+    scenario: Scenario, profile: Profile, repeat: int, run_seed: int | None, seed: int, clock: ClockName
+) -> CellPlan:
     spans: list[PhaseSpan] = []
     for phase in scenario.phases:
         start = spans[-1].end if spans else 0.0
@@ -184,6 +246,7 @@ def _cell(scenario: Scenario, profile: Profile, repeat: int, seed: int) -> CellP
         client=profile.name,
         profile=profile.model_copy(update={"limiter": _limiter(scenario, profile.limiter)}),
         repeat=repeat,
+        run_seed=run_seed,
         seed=seed,
         server_plan=scenario.plan(seed=seed).model_dump(mode="json", by_alias=True),
         load=scenario.load,
@@ -192,6 +255,7 @@ def _cell(scenario: Scenario, profile: Profile, repeat: int, seed: int) -> CellP
         faulty=tuple(phase.name for phase in scenario.phases if phase.is_faulty),
         warmup_s=scenario.warmup,
         tail_s=max(scenario.load.patience_s, MIN_TAIL_S),
+        clock=clock,
         dir=f"cells/{profile.name}-{repeat}",
     )
 

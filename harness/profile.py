@@ -6,21 +6,36 @@ it is done by the policies (`timeouts.first_content` and below, `retries`, `budg
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from typing_extensions import TypedDict
 
+from harness.target import FORM, check_target
 from harness.validation import complaint, show, validate
 from harness.yaml_source import read_yaml
 from mock_server.errors import PlanError
 from mock_server.units import PositiveSeconds, Seconds, format_seconds, parse_seconds
 
-DriverName: TypeAlias = Literal["openai", "openai-async", "httpx2"]
+DriverName: TypeAlias = Literal[
+    "openai", "openai-async", "openai-aiohttp", "httpx2", "httpx2-async", "aiohttp", "python"
+]
 Check: TypeAlias = Literal["finish_reason", "refusal", "end"]
 Jitter: TypeAlias = Literal["none", "full", "equal", "decorrelated", "down25"]
 SOCKET_TIMEOUTS = ("connect", "read", "write", "pool")
+SDK_DRIVERS = ("openai", "openai-async", "openai-aiohttp")
+OVER_AIOHTTP = ("openai-aiohttp", "aiohttp")
+TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 RETRY_CAUSES = ("timeout", "connection", "broken_answer", "4xx", "5xx", "everything")
 
 
@@ -47,7 +62,10 @@ class Part(BaseModel):
 
 
 class SdkArguments(TypedDict, total=False):
-    """Arguments of `openai.OpenAI(...)`, handed over as they are; what is absent is left to the SDK."""
+    """Arguments of `openai.OpenAI(...)`, handed over as they are; what is absent is left to the SDK.
+
+    With the driver aiohttp, `timeout` is `aiohttp.ClientTimeout(total=...)`: of one request, its answer included.
+    """
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # pydantic's way for a TypedDict
 
@@ -103,6 +121,15 @@ def _retry_cause(value: Any) -> Any:
     return value
 
 
+def _target(value: str) -> str:
+    if not re.fullmatch(TARGET, value):
+        raise complaint("", show(value), f"{FORM}, such as my_client:ask")
+    return value
+
+
+Target: TypeAlias = Annotated[
+    str, AfterValidator(_target), WithJsonSchema({"type": "string", "pattern": TARGET})
+]
 RetryCause: TypeAlias = Annotated[
     int | Literal["timeout", "connection", "broken_answer", "4xx", "5xx", "everything"],
     BeforeValidator(_retry_cause),
@@ -195,6 +222,14 @@ class Profile(Part):
     )
     about: str = Field(min_length=1, description="One sentence that a reviewer understands.")
     driver: DriverName = Field(description="What makes the requests.")
+    target: Target | None = Field(
+        default=None,
+        description="With the driver python: `package.module:function`, an async callable of one's own.",
+    )
+    target_folders: tuple[str, ...] = Field(
+        default=(),
+        description="Where the target's module is looked for first; filled in when the profile is read.",
+    )
     sdk: SdkArguments = Field(default_factory=lambda: SdkArguments(), description="The SDK's own arguments.")
     timeouts: Timeouts = Field(description="How long each layer may take.")
     pool: Pool = Field(description="The connections it may hold.")
@@ -221,6 +256,8 @@ class Profile(Part):
         )
         if not isinstance(sdk, dict) or not isinstance(timeouts, dict) or "timeout" not in sdk:
             return data
+        if data.get("driver") not in SDK_DRIVERS:
+            return data
         try:
             parse_seconds(sdk["timeout"])
         except PlanError:
@@ -230,10 +267,9 @@ class Profile(Part):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Profile:
-        if self.driver == "httpx2" and self.sdk:
-            raise complaint("sdk", "SDK arguments", "none with the driver httpx2")
+        self._driver_can()
         said = self.sdk.get("timeout")
-        if said is None:
+        if said is None or self.driver not in SDK_DRIVERS:
             return self
         for name in SOCKET_TIMEOUTS:
             if getattr(self.timeouts, name) != said:
@@ -241,7 +277,31 @@ class Profile(Part):
                 raise complaint(f"timeouts.{name}", found, f"{format_seconds(said)}, as sdk.timeout says")
         return self
 
+    def _driver_can(self) -> None:
+        """Refuse what the driver has no way to do, rather than playing something else than what is written."""
+        driver = self.driver
+        allowed = ("timeout",) if driver == "aiohttp" else ()
+        if driver not in SDK_DRIVERS and set(self.sdk) - set(allowed):
+            expected = f"{allowed[0]} alone" if allowed else "none"
+            raise complaint("sdk", "SDK arguments", f"{expected} with the driver {driver}")
+        if driver == "aiohttp" and self.timeouts.write is not None:
+            raise complaint(
+                "timeouts.write", format_seconds(self.timeouts.write), "null: aiohttp has no such limit"
+            )
+        if driver in OVER_AIOHTTP and self.pool.keepalive is not None:
+            raise complaint("pool.keepalive", str(self.pool.keepalive), "null: aiohttp keeps all it may have")
+        if driver == "python" and self.target is None:
+            raise complaint("target", "nothing", f"{FORM} with the driver python")
+        if driver != "python" and self.target is not None:
+            raise complaint("target", show(self.target), f"none with the driver {driver}")
+
 
 def load_profile_file(path: str | Path) -> Profile:
-    """The profile in a YAML file. Raises InputError with every mistake in it."""
-    return validate(read_yaml(path), Profile, STAND_INS)
+    """The profile in a YAML file. Raises InputError with every mistake in it, and with one in its target."""
+    source = read_yaml(path)
+    profile = validate(source, Profile, STAND_INS)
+    if profile.target is None:
+        return profile
+    folders = tuple(dict.fromkeys((str(source.base.resolve()), str(Path.cwd()))))
+    check_target(source, profile.target, folders)
+    return profile.model_copy(update={"target_folders": folders})

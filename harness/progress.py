@@ -1,4 +1,7 @@
-"""What a person sees while a run goes on: a live bar per cell on a terminal, plain lines elsewhere (stderr)."""
+"""What a person sees while a run goes on: a live bar per cell on a terminal, plain lines elsewhere (stderr).
+
+Many cells have one bar, or one line, together.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from rich.table import Table
 from harness.cell import Cell
 
 PLAIN_EVERY_S = 5.0
+MOST_ROWS = 8
+"""Cells that are shown one by one; more have a bar in common."""
+ENDED = ("finished", "interrupted", "failed")
 
 
 class Reporter(Protocol):
@@ -42,11 +48,43 @@ def amplification(cell: Cell) -> str:
     return f"{cell.progress.attempts / done:.2f}" if done else "-"
 
 
+class Whole:
+    """How far many cells are together, and how long the rest will take if it goes on like that."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def share(self, cells: Sequence[Cell]) -> float:
+        """The part of all cells' time that is played, 0 to 1."""
+        parts = [
+            1.0 if cell.state in ENDED else min(max(cell.progress.at_s / cell.length_s, 0.0), 0.99)
+            for cell in cells
+        ]
+        return sum(parts) / len(parts)
+
+    def counts(self, cells: Sequence[Cell]) -> str:
+        """`37 of 400 cells`, and how many of them failed."""
+        ended = sum(cell.state in ENDED for cell in cells)
+        failed = sum(cell.state == "failed" for cell in cells)
+        return f"{ended} of {len(cells)} cells" + (f", {failed} failed" if failed else "")
+
+    def left(self, cells: Sequence[Cell], now: float) -> str:
+        """`about 310 s left`; empty while there is nothing to go by. `now` is monotonic seconds."""
+        if self._since is None:
+            self._since = now
+        share = self.share(cells)
+        if share <= 0.0 or share >= 1.0 or now - self._since < 1.0:
+            return ""
+        seconds = (now - self._since) * (1 - share) / share
+        return f"about {seconds:.0f} s left" if seconds < 100 else f"about {seconds / 60:.0f} min left"
+
+
 class LiveReporter:
     """A table that is drawn again in place, a row and a bar per cell."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._whole = Whole()
         self._live = Live(console=console, refresh_per_second=4, transient=False)
 
     def __enter__(self) -> Self:
@@ -59,7 +97,10 @@ class LiveReporter:
         self._live.stop()
 
     def show(self, cells: Sequence[Cell]) -> None:
-        """Draw every cell as it stands now."""
+        """Draw every cell as it stands now, or all of them in one bar."""
+        if len(cells) > MOST_ROWS:
+            self._live.update(self._together(cells))
+            return
         table = Table(box=None, pad_edge=False)
         for title, align in (("cell", "left"), ("phase", "left"), ("", "left"), ("s", "right")):
             table.add_column(title, justify="left" if align == "left" else "right", no_wrap=True)
@@ -76,6 +117,14 @@ class LiveReporter:
             table.add_row(cell.name, phase, bar, seconds, *counts, amplification(cell))
         self._live.update(table)
 
+    def _together(self, cells: Sequence[Cell]) -> Table:
+        whole = self._whole
+        table = Table(box=None, pad_edge=False, show_header=False)
+        bar = ProgressBar(total=1.0, completed=whole.share(cells), width=48)
+        calls = f"{sum(cell.progress.ended for cell in cells):,} calls"
+        table.add_row(whole.counts(cells), bar, calls, whole.left(cells, time.monotonic()))
+        return table
+
     def say(self, message: str) -> None:
         """A line that stays."""
         self._console.print(message, highlight=False)
@@ -86,6 +135,7 @@ class PlainReporter:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._whole = Whole()
         self._last = 0.0
 
     def __enter__(self) -> Self:
@@ -101,6 +151,11 @@ class PlainReporter:
         if time.monotonic() - self._last < PLAIN_EVERY_S:
             return
         self._last = time.monotonic()
+        if len(cells) > MOST_ROWS:
+            whole = self._whole
+            parts = (whole.counts(cells), f"{100 * whole.share(cells):.0f} %", whole.left(cells, self._last))
+            self.say(", ".join(part for part in parts if part))
+            return
         for cell in cells:
             done = cell.progress
             phase = done.phase if cell.state == "running" else cell.state

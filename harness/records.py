@@ -15,11 +15,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from mock_server.journal import LAG_SCHEMA, SERVED_SCHEMA
+from mock_server.journal import CONNECTIONS_SCHEMA, LAG_SCHEMA, SERVED_SCHEMA
 
 __all__ = [
     "ATTEMPTS_SCHEMA",
     "CALLS_SCHEMA",
+    "CONNECTIONS_SCHEMA",
     "LAG_SCHEMA",
     "SERVED_SCHEMA",
     "AttemptRow",

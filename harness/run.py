@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from harness.cell import Cell
 from harness.errors import InputError
 from harness.gallery import load_profile, load_scenario
 from harness.plan import RunPlan, resolve
 from harness.progress import Reporter
 from harness.supervisor import Supervisor
+from harness.virtual.supervisor import VirtualSupervisor
+from harness.workload import ClockName
 
 OPEN_FILES = 65_536
 CELLS_PER_CORE = 2
+MOST_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,9 @@ class RunOptions:
     jobs: int | None = None
     seed: int | None = None
     processes: int | None = None
+    time_scale: float | None = None
+    clock: ClockName | None = None
+    seeds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +58,27 @@ def run(options: RunOptions, reporter: Reporter) -> RunRecords:
     folder = run_folder(options.out, plan.scenario_name)
     raise_open_file_limit()
     plan.write_json(folder / "plan.json")
-    jobs = options.jobs or CELLS_PER_CORE * (os.cpu_count() or 1)
-    supervisor = Supervisor(plan, folder, jobs=jobs, reporter=reporter)
+    jobs = options.jobs or (1 if plan.clock == "virtual" else CELLS_PER_CORE) * (os.cpu_count() or 1)
+    kind = VirtualSupervisor if plan.clock == "virtual" else Supervisor
+    supervisor = kind(plan, folder, jobs=jobs, reporter=reporter)
     with reporter:
         asyncio.run(supervisor.play())
-    failures = tuple(f"{cell.name}: {cell.reason}" for cell in supervisor.cells if cell.state != "finished")
-    return RunRecords(folder, supervisor.interrupted, failures)
+    return RunRecords(folder, supervisor.interrupted, tuple(failures_of(supervisor.cells)))
+
+
+def failures_of(cells: Sequence[Cell]) -> list[str]:
+    """A line per cell that was not played to its end; one line for many that share a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.state != "finished":
+            by_reason.setdefault(cell.reason, []).append(cell.name)
+    lines = []
+    for reason, names in by_reason.items():
+        many = len(names) > MOST_NAMED
+        lines += (
+            [f"{len(names)} of {len(cells)} cells: {reason}"] if many else [f"{n}: {reason}" for n in names]
+        )
+    return lines
 
 
 def plan_for(options: RunOptions) -> RunPlan:
@@ -65,16 +87,23 @@ def plan_for(options: RunOptions) -> RunPlan:
         ("--repeat", options.repeats),
         ("--jobs", options.jobs),
         ("--processes", options.processes),
+        ("--seeds", options.seeds),
     ):
         if value is not None and value < 1:
             raise InputError(
                 "windtunnel run", path=name, found=str(value), expected="a whole number of at least 1"
             )
-    scenario = load_scenario(options.scenario)
+    scenario = load_scenario(options.scenario, time_scale=options.time_scale)
     names = list(options.clients) if options.clients else list(scenario.clients)
     profiles = [load_profile(name) for name in names]
     return resolve(
-        scenario, profiles, repeats=options.repeats, seed=options.seed, processes=options.processes
+        scenario,
+        profiles,
+        repeats=options.repeats,
+        seed=options.seed,
+        processes=options.processes,
+        clock=options.clock,
+        seeds=options.seeds,
     )
 
 

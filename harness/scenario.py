@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from harness.consistency import WHAT_IS_SENT, absence_errors, expectation_errors, reach_errors
 from harness.errors import InputError
 from harness.expectation import Expectation
+from harness.time_scale import TimeScale, scale_lengths
 from harness.timestamps import read_timestamps
 from harness.validation import collect
-from harness.workload import Load
+from harness.workload import ClockName, Load
 from harness.yaml_source import Loc, YamlSource, fail, read_yaml
 from mock_server import plan as server
 from mock_server.units import Seconds
@@ -96,11 +97,38 @@ class Scenario(BaseModel):
         default=0.99, gt=0, lt=1, description="The share of good calls that was promised to users."
     )
     prices: Prices | None = Field(default=None, description="For the metrics of cost; null: they are absent.")
+    time_scale: TimeScale = Field(
+        default=1.0,
+        description="How long a second of the lengths in this file takes when it is played, in seconds, such as 1/60; "
+        "--time-scale replaces it.",
+    )
+    clock: ClockName = Field(
+        default="real",
+        description="real: sockets and processes; virtual: one process whose time jumps. --clock replaces it.",
+    )
+    _played_at: float = PrivateAttr(default=1.0)
 
     @property
     def length_s(self) -> float:
         """Seconds from t0 to the end of the last phase."""
         return sum(phase.for_ for phase in self.phases)
+
+    @property
+    def played_at(self) -> float:
+        """The time scale of the lengths as they are now: 1 until `played` has scaled them."""
+        return self._played_at
+
+    def played(self, time_scale: float | None = None) -> Self:
+        """This scenario in the time in which it is played: its lengths scaled by `time_scale`, or by its own.
+
+        What comes out has the time scale 1, so that nothing is scaled twice.
+        """
+        scale = self.time_scale if time_scale is None else time_scale
+        data = self.model_dump(mode="json", by_alias=True)
+        scale_lengths(data, scale)
+        scaled = type(self).model_validate({**data, "time_scale": 1})
+        scaled._played_at = self.played_at * scale
+        return scaled
 
     @property
     def region(self) -> str:

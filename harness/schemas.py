@@ -32,6 +32,7 @@ SHORT_FORMS: dict[str, dict[str, Any]] = {
 FILLED_IN: dict[str, tuple[str, ...]] = {
     "Arrivals": ("times_s",),
     "Expectation": ("metric", "phase", "op", "limit"),
+    "Profile": ("target_folders",),
 }
 """Keys that are filled in when a file is read, and that nobody writes."""
 
@@ -51,8 +52,9 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema(by_alias=True, mode="validation")
     definitions = schema.get("$defs", {})
     for name, keys in FILLED_IN.items():
-        for key in keys if name in definitions else ():
-            definitions[name]["properties"].pop(key)
+        filled_in = schema if name == model.__name__ else definitions.get(name)
+        for key in keys if filled_in is not None else ():
+            filled_in["properties"].pop(key)
     for name, short in SHORT_FORMS.items():
         if name in definitions:
             definitions[name] = {"anyOf": [short, definitions[name]]}

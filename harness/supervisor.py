@@ -27,8 +27,12 @@ LEAD_S = 1.0
 class Supervisor:
     """Plays a plan into `folder`. `interrupted` tells whether somebody asked to stop."""
 
+    kind: type[Cell] = Cell
+
     def __init__(self, plan: RunPlan, folder: Path, *, jobs: int, reporter: Reporter) -> None:
-        self.cells = [Cell(cell, folder / cell.dir, plan.processes) for cell in plan.cells]
+        self.cells: Sequence[Cell] = [
+            self.kind(cell, folder / cell.dir, plan.processes) for cell in plan.cells
+        ]
         self.interrupted = False
         self._jobs = jobs
         self._reporter = reporter
@@ -50,12 +54,14 @@ class Supervisor:
             cell.prepare()
         shown = asyncio.create_task(self._show(wave))
         try:
-            await self._each(wave, Cell.start)
+            await self._each(wave, lambda cell: cell.start())
             alive = [cell for cell in wave if cell.state == "preparing"]
             if alive and not self._stop.is_set():
                 t0 = time.monotonic() + LEAD_S + max(cell.plan.warmup_s for cell in alive)
                 await self._each(alive, lambda cell: cell.begin(t0))
-                await self._each([cell for cell in alive if cell.state == "running"], Cell.watch)
+                await self._each(
+                    [cell for cell in alive if cell.state == "running"], lambda cell: cell.watch()
+                )
         finally:
             for cell in wave:
                 if cell.state in ("preparing", "running"):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from operator import gt
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from harness.validation import complaint, show
+from mock_server.chance import uniform
 from mock_server.distributions import Size
 from mock_server.units import PositiveSeconds, Rate
 
 Api: TypeAlias = Literal["chat", "responses", "embeddings"]
+ClockName: TypeAlias = Literal["real", "virtual"]
 Spacing: TypeAlias = Literal["poisson", "constant"]
 RESERVED = (
     "model",
@@ -22,6 +24,7 @@ RESERVED = (
     "max_completion_tokens",
     "max_output_tokens",
 )
+_STREAMED = "true, false, or the share of calls that are streamed, between 0 and 1"
 _ARRIVALS = "poisson, constant, or a mapping with one of the keys ramp, steps, replay"
 
 
@@ -94,12 +97,25 @@ class Arrivals(Part):
         return any(shape is not None for shape in (self.ramp, self.steps, self.replay, self.times_s))
 
 
+def _streamed(value: Any) -> Any:
+    share = isinstance(value, int | float) and 0 < value < 1
+    if not (isinstance(value, bool) or share):
+        raise complaint("", show(value), _STREAMED)
+    return value
+
+
+Streamed: TypeAlias = Annotated[bool | Annotated[float, Field(gt=0, lt=1)], BeforeValidator(_streamed)]
+
+
 class Load(Part):
     """What the application asks of the provider, and how often."""
 
     api: Api = Field(default="chat", description="chat (completions), responses or embeddings.")
     model: str = Field(default="gpt-4.1-mini", min_length=1, description="The model asked for.")
-    stream: bool = Field(default=False, description="Whether answers are streamed.")
+    stream: Streamed = Field(
+        default=False,
+        description="Whether answers are streamed; a number is the share of calls whose answers are, drawn per call.",
+    )
     arrivals: Arrivals = Field(
         default_factory=lambda: Arrivals.model_validate("poisson"),
         description="poisson, constant, {ramp: {from, to}}, {steps: [{for, rate}]} or {replay: FILE}.",
@@ -146,7 +162,11 @@ class Load(Part):
     @model_validator(mode="after")
     def _agrees(self) -> Load:
         if self.api == "embeddings" and self.stream:
-            raise complaint("stream", "true with the api embeddings", "false: embeddings are never streamed")
+            raise complaint(
+                "stream",
+                f"{str(self.stream).lower()} with the api embeddings",
+                "false: embeddings are never streamed",
+            )
         if self.arrivals.has_own_rate and self.rate is not None:
             raise complaint("rate", "a rate beside arrivals that have their own", "one of the two")
         if not self.arrivals.has_own_rate and not self.rate:
@@ -161,6 +181,17 @@ class Load(Part):
                 "processes", str(self.processes), f"at most the number of instances, {self.instances}"
             )
         return self
+
+    def streams(self, call_id: str, seed: int) -> bool:
+        """Whether this call's answer is streamed. `seed` is the cell's."""
+        if isinstance(self.stream, bool):
+            return self.stream
+        return uniform(seed, "stream", call_id) < self.stream
+
+    @property
+    def forms(self) -> tuple[bool, ...]:
+        """Which forms of answers (streamed or not) some calls ask for."""
+        return (self.stream,) if isinstance(self.stream, bool) else (True, False)
 
     @property
     def patience_s(self) -> float:

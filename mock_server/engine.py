@@ -10,6 +10,9 @@ shell) keeps these promises:
 
 - it calls `start` at once for every ticket that is granted, by `admit` or in what `left`, `finished`, `advance` and
   `set_plan` return: the slot is already kept for it;
+- where `admit` has set `early`, it plays that at once, and nothing of what `start` gives later;
+- when `aftermath` holds tickets after `admit` or `start` (one request may cancel another, or be waited for by others),
+  it calls `advance`, and ends the answers of those that `aftermath.take_cancelled` gives;
 - it calls `advance` when `next_change` says, and `finished` when `slot_free_at` says;
 - `due` and `slot_free_at` hold as long as the speed does. When `speed_version` has changed (after a phase change, or
   whenever a slot changes hands while `slowdown` is in force), it asks again;
@@ -19,34 +22,54 @@ shell) keeps these promises:
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 from mock_server.api.answer import answer as healthy_answer
 from mock_server.chance import uniform
 from mock_server.identity import Registry
+from mock_server.outages import Outages
 from mock_server.plan import Plan
 from mock_server.provider import service
 from mock_server.provider.admission import EPOCH, Admission, Answering
 from mock_server.provider.conditions import Conditions
+from mock_server.provider.idempotency import Idempotency
+from mock_server.provider.life import Aftermath
 from mock_server.provider.regions import RegionState
 from mock_server.provider.ticket import Ticket
 from mock_server.request import Request
-from mock_server.rules import RuleBook
+from mock_server.rules import ASKED_FOR, FaultUse, RuleBook
 from mock_server.script import Script
+from mock_server.store import Store
 
 
 class Engine:
-    """The mock's provider, as a pure machine: the same calls in the same order give the same results."""
+    """The mock's provider, as a pure machine: the same calls in the same order give the same results.
 
-    def __init__(self, plan: Plan, *, answer: Answering = healthy_answer) -> None:
+    `wall` is the Unix time of t0, which answers state; `origin` is when the plan's first phase begins, in seconds from
+    t0. `store` is what the API keeps, `aftermath` what requests have brought about for others.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        answer: Answering = healthy_answer,
+        wall: float = EPOCH,
+        origin: float = 0.0,
+    ) -> None:
         self._answering = answer
-        self._begin(plan)
+        self._begin(plan, wall, origin)
 
-    def _begin(self, plan: Plan) -> None:
+    def _begin(self, plan: Plan, wall: float, origin: float) -> None:
         self._plan = plan
-        self._admission = Admission(plan, RuleBook(plan), self._answering)
+        self._wall = wall
+        self._origin = origin
+        self.store = Store()
+        self.aftermath = Aftermath()
+        self._idempotency = Idempotency()
+        self._admission = self._admission_under(plan)
         self._registry = Registry()
-        self._startable: list[Ticket] = []
         self._settle_phases(plan)
         self._phase = 0
         self._boundary = self._starts[1] if len(self._starts) > 1 else math.inf
@@ -54,10 +77,24 @@ class Engine:
             name: RegionState(name, conditions) for name, conditions in self._conditions[0].items()
         }
 
+    def _admission_under(self, plan: Plan) -> Admission:
+        """Decisions under a plan whose rules have counted nothing yet."""
+        return Admission(
+            plan,
+            RuleBook(plan),
+            self._answering,
+            self.store,
+            self._idempotency,
+            self.aftermath,
+            self._wall,
+            self._origin,
+        )
+
     def _settle_phases(self, plan: Plan) -> None:
-        """Compile every phase: when it starts, and what holds in each region."""
+        """Compile every phase: when it starts, what holds in each region, and which ports are closed."""
+        self._outages = Outages(plan)
         phases = range(max(1, len(plan.phases)))
-        self._starts = [plan.phase_start(p) for p in phases]
+        self._starts = [self._origin + plan.phase_start(p) for p in phases]
         self._conditions: list[dict[str, Conditions]] = []
         for p in phases:
             provider = plan.settings_at(p)
@@ -80,7 +117,7 @@ class Engine:
         if rtt is not None:
             u = uniform(self._plan.seed, "rtt", request.region, call.call_id, attempt)
             rtt_s = round(rtt.at(u), 6)
-        return Ticket(request, call, attempt, region, self._phase, rtt_s, now)
+        return Ticket(request, call, attempt, region, self._phase, rtt_s, now, self._plan.name)
 
     def admit(self, ticket: Ticket, now: float) -> None:
         """The request is at the provider: decide. Sets `state`, and for a refusal `script` and `status`."""
@@ -89,13 +126,18 @@ class Engine:
         if ticket.state != "identified" or not ticket.place.open:
             return
         ticket.phase = self._phase
+        ticket.plan = self._plan.name
         self._admission.decide(ticket, now)
 
     def start(self, ticket: Ticket, now: float) -> Script:
         """A granted request takes its slot: the script to play, faults applied."""
         if now >= self._boundary:
             self._roll(now)
-        return service.start(ticket, now, self._plan.seed, EPOCH)
+        script = service.start(ticket, now, self._plan.seed, self._wall)
+        if ticket.followers:
+            self.aftermath.startable += ticket.followers
+            ticket.followers = ()
+        return script
 
     def left(self, ticket: Ticket, now: float) -> list[Ticket]:
         """The client is gone; returns the tickets that may start now.
@@ -113,13 +155,19 @@ class Engine:
             self._roll(now)
         return self._started_by(service.finish(ticket, now) if ticket.place.open else [])
 
+    def give_up(self, ticket: Ticket, now: float) -> list[Ticket]:
+        """The request cannot be gone on with, by a bug: its work ends, whatever the region does with abandoned ones.
+        Returns the tickets that may start now; replays that went along are in `aftermath`."""
+        if not ticket.place.open:
+            return self._started_by([])
+        self.aftermath.cancelled += ticket.followers
+        return self._started_by(service.cancel(ticket, now))
+
     # ---- time on the provider's clock
 
     def due(self, ticket: Ticket, tokens: int) -> float:
         """When token number `tokens` of a started ticket is ready at the present speed; 0 is the first."""
-        if ticket.progress is None:
-            return ticket.place.healthy_end(ticket)
-        return ticket.place.clock.due(ticket.progress, tokens)
+        return ticket.place.due(ticket, tokens)
 
     def slot_free_at(self, ticket: Ticket) -> float:
         """When the slot of a started ticket is free at the present speed: the end of the *healthy* answer, and
@@ -138,15 +186,26 @@ class Engine:
 
     # ---- conditions
 
+    def has_region(self, name: str) -> bool:
+        """Is there such a region under this plan?"""
+        return name in self._regions
+
     def advance(self, now: float) -> list[Ticket]:
-        """Phase changes due by `now`; returns the tickets that may start."""
+        """Phase changes due by `now`, and what was brought about meanwhile; returns the tickets that may start."""
         if now >= self._boundary:
             self._roll(now)
         return self._started_by([])
 
     def next_change(self, now: float) -> float | None:
         """When `advance` must be called next, or None."""
-        return None if math.isinf(self._boundary) else max(now, self._boundary)
+        change = min(self._boundary, self._outages.next_change(now, self._phase))
+        return None if math.isinf(change) else max(now, change)
+
+    def listening(self, region: str, now: float) -> FaultUse | None:
+        """The fault that keeps a region's port closed (`refuse` or `blackhole`); None while it is open."""
+        if now >= self._boundary:
+            self._roll(now)
+        return self._outages.listening(region, now, self._phase)
 
     def set_plan(self, plan: Plan, now: float) -> list[Ticket]:
         """Go on under another plan: levels, queue and numbering stay, counting rules begin anew.
@@ -154,26 +213,56 @@ class Engine:
         A region that the plan no longer has stays as it was. Returns the tickets that may start.
         """
         self._plan = plan
-        self._admission = Admission(plan, RuleBook(plan), self._answering)
+        for region in self._regions.values():
+            region.acted.clear()
+        self._admission = self._admission_under(plan)
         self._settle_phases(plan)
-        self._enter(plan.phase_at(now), now)
+        self._enter(plan.phase_at(now - self._origin), now)
         return self._started_by([])
 
-    def reset(self) -> None:
-        """Begin anew. Tickets from before are no longer part of anything: nothing that they do has an effect."""
+    def reset(self, *, wall: float | None = None) -> None:
+        """Begin anew, from another t0 whose Unix time is `wall` (None: as before). Tickets from before are no longer
+        part of anything: nothing that they do has an effect."""
+        self.close()
+        self._begin(self._plan, self._wall if wall is None else wall, 0.0)
+
+    def close(self) -> None:
+        """The end: nothing that its tickets do has an effect any more."""
         for region in self._regions.values():
             region.open = False
-        self._begin(self._plan)
+
+    def load(self) -> tuple[int, int]:
+        """Busy slots and queued requests of all regions."""
+        capacities = [region.capacity for region in self._regions.values()]
+        return sum([one.busy for one in capacities]), sum([one.waiting for one in capacities])
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """Phase, slots, queue and limits, in numbers for people and gauges."""
+        """Phase, slots, queue, limits and the rules in force, for people and gauges."""
         if now >= self._boundary:
             self._roll(now)
         regions = {name: region.snapshot(now) for name, region in self._regions.items()}
-        phases = self._plan.phases
+        for name, region in regions.items():
+            closed = self._outages.listening(name, now, self._phase)
+            region["closed_by"] = None if closed is None else closed.kind.name
+        acted = sum([region.acted for region in self._regions.values()], Counter())
+        plan, phase = self._plan, self._phase
         return {
-            "phase": phases[self._phase].name if phases else None,
-            "phase_index": self._phase,
+            "plan": plan.name,
+            "phase": plan.phases[phase].name if plan.phases else None,
+            "phase_index": phase,
+            "phases": [
+                {"name": one.name, "start_s": at} for one, at in zip(plan.phases, self._starts, strict=False)
+            ],
+            "end_s": self._origin + plan.length if plan.phases else None,
+            "rules": [
+                {
+                    "id": rule_id,
+                    **rule.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+                    "acted": acted[rule_id],
+                }
+                for rule_id, rule in plan.rules_at(phase)
+            ],
+            "acted_as_asked": acted[ASKED_FOR],
             "in_flight": sum(region["in_flight"] for region in regions.values()),
             "queue_depth": sum(region["queue_depth"] for region in regions.values()),
             "regions": regions,
@@ -193,13 +282,12 @@ class Engine:
                 self._regions[name] = RegionState(name, conditions)
             else:
                 region.change(conditions, at)
-                self._startable += region.grant(at)
+                self.aftermath.startable += region.grant(at)
 
     def _started_by(self, tickets: list[Ticket]) -> list[Ticket]:
         """`tickets` behind those that a change of phase let out meanwhile."""
-        if self._startable:
-            tickets = self._startable + tickets
-            self._startable = []
+        if self.aftermath.startable:
+            tickets = self.aftermath.take_startable() + tickets
         return tickets
 
 

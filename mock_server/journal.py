@@ -1,4 +1,5 @@
-"""The served records: one row per request that arrived, written when both its wire and its work are over.
+"""The served records: one row per request that arrived, written when both its wire and its work are over; and the
+connections, one row each, written when they are closed.
 
 Times are seconds from t0 on the monotonic clock, negative during warm-up. Keys are only ever recorded as
 hashes, and bodies not at all.
@@ -33,7 +34,7 @@ _FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("fault_declared", pa.string(), "what x-windtunnel-fault asked for"),
     ("region", pa.string(), "the region that was called"),
     ("model", pa.string(), "the model that was asked for"),
-    ("api", pa.string(), "chat, responses, embeddings or models"),
+    ("api", pa.string(), "the family of endpoints: chat, responses, embeddings, files, …"),
     ("stream", pa.bool_(), "a streamed answer was asked for"),
     ("key_hash", pa.string(), "hash of the bearer key"),
     ("connection_id", pa.int64(), "number of the connection within the server"),
@@ -59,13 +60,37 @@ _FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     (
         "ending",
         pa.string(),
-        "how the wire ended: end, close, abort, left (the client) or cut (the server stopped)",
+        "how the wire ended: end, close, abort, left (the client), cut (the server stopped) or failed (a bug)",
     ),
+    (
+        "effects",
+        pa.int32(),
+        "1 where the request did something (generated an answer, changed an object), else 0",
+    ),
+    (
+        "idempotent_replay",
+        pa.bool_(),
+        "the answer of an earlier request with its Idempotency-Key was repeated",
+    ),
+    ("plan", pa.string(), "name of the plan that the request was under"),
     ("process", pa.int32(), "pid of the server process"),
 )
 
 SERVED_SCHEMA: pa.Schema = pa.schema(
     [pa.field(name, kind, metadata={"about": about}) for name, kind, about in _FIELDS]
+)
+
+CONNECTIONS_SCHEMA: pa.Schema = pa.schema(
+    [
+        pa.field(
+            "connection_id", pa.int64(), metadata={"about": "number of the connection within the server"}
+        ),
+        pa.field("region", pa.string(), metadata={"about": "the region that was called"}),
+        pa.field("opened_s", pa.float64(), metadata={"about": "when it was accepted"}),
+        pa.field(
+            "closed_s", pa.float64(), metadata={"about": "when it was over; null: open when the server ended"}
+        ),
+    ]
 )
 
 LAG_SCHEMA: pa.Schema = pa.schema(
@@ -83,43 +108,54 @@ REMEMBERED_ROWS = 10_000
 
 
 class Journal:
-    """Takes served rows (tuples in the order of `SERVED_SCHEMA`).
+    """Takes served rows (tuples in the order of `SERVED_SCHEMA`), and those of connections.
 
-    With a directory they go to the segment `served-<pid>.arrows` there; without one the last
-    `REMEMBERED_ROWS` stay in memory.
+    With a directory they go to the segments `served-<pid>.arrows` and `connections-<pid>.arrows` there; without
+    one the last `REMEMBERED_ROWS` served rows stay in memory.
     """
 
-    __slots__ = ("_recent", "_writer", "add")
+    __slots__ = ("_connections", "_recent", "_writer", "add")
 
     def __init__(self, directory: Path | None = None) -> None:
         self._recent: deque[tuple[Any, ...]] = deque(maxlen=REMEMBERED_ROWS)
         self._writer: SegmentWriter | None = None
         self.add = self._recent.append
         """Record one row."""
+        self._connections: SegmentWriter | None = None
         if directory is not None:
             self._writer = SegmentWriter(segment_path(directory, "served"), SERVED_SCHEMA)
             self.add = self._writer.add
+            self._connections = SegmentWriter(segment_path(directory, "connections"), CONNECTIONS_SCHEMA)
+
+    def add_connection(self, row: tuple[Any, ...]) -> None:
+        """Record one connection, in the order of `CONNECTIONS_SCHEMA`; nowhere without a directory."""
+        if self._connections:
+            self._connections.add(row)
 
     @property
     def path(self) -> Path | None:
         """Where the rows go, if to disk."""
         return self._writer.path if self._writer else None
 
+    @property
+    def _writers(self) -> list[SegmentWriter]:
+        return [writer for writer in (self._writer, self._connections) if writer is not None]
+
     def flush(self) -> None:
         """Hand what is in memory to the operating system."""
-        if self._writer:
-            self._writer.flush()
+        for writer in self._writers:
+            writer.flush()
 
     def restart(self) -> None:
         """Forget every row so far: the times that follow count from another t0."""
         self._recent.clear()
-        if self._writer:
-            self._writer.restart()
+        for writer in self._writers:
+            writer.restart()
 
     def close(self) -> None:
-        """Flush and end the segment."""
-        if self._writer:
-            self._writer.close()
+        """Flush and end the segments."""
+        for writer in self._writers:
+            writer.close()
 
     def json_lines(self) -> Iterator[bytes]:
         """The rows so far as JSON objects, a line each, in pieces of at most a batch."""

@@ -1,19 +1,27 @@
-"""The parts of this package's README that are made from its tables, and how they get there."""
+"""The parts of this package's manuals that are made from its tables, and how they get there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+from mock_server.batch_pace import BatchPace
 from mock_server.distributions import Duration, Size
-from mock_server.faults import build_faults_reference
+from mock_server.faults import (
+    build_faults_clients,
+    build_faults_order,
+    build_faults_overview,
+    build_faults_reference,
+)
 from mock_server.faults.reference import explained, parameters
+from mock_server.kept import build_kept
 from mock_server.matching import Burst, Entry, Match, Ramp, Rule
 from mock_server.plan import Phase, Plan
-from mock_server.settings import AnswerModel, Capacity, Growth, Limits, Provider, Region
+from mock_server.settings import AnswerModel, Capacity, ColdStart, Growth, Limits, Provider, Region
 from mock_server.strict import Strict
 
 MANUAL = Path(__file__).parent / "README.md"
+FAULTS_MANUAL = Path(__file__).parent / "faults" / "README.md"
 
 _MODELS: tuple[tuple[str, type[Strict]], ...] = (
     ("plan", Plan),
@@ -22,8 +30,10 @@ _MODELS: tuple[tuple[str, type[Strict]], ...] = (
     ("provider.regions.NAME", Region),
     ("provider.capacity", Capacity),
     ("provider.answer", AnswerModel),
+    ("provider.answer.cold_start", ColdStart),
     ("provider.limits", Limits),
     ("provider.limits.growth", Growth),
+    ("provider.batches", BatchPace),
     ("wherever a duration is random", Duration),
     ("wherever a count is random", Size),
     ("rules", Rule),
@@ -49,13 +59,26 @@ def build_plan_reference() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-SECTIONS: dict[str, Callable[[], str]] = {"plan": build_plan_reference, "faults": build_faults_reference}
-"""What stands between the markers of each name."""
+SECTIONS: dict[Path, dict[str, Callable[[], str]]] = {
+    MANUAL: {
+        "kept": build_kept,
+        "plan": build_plan_reference,
+        "faults": lambda: build_faults_overview("faults/README.md"),
+    },
+    FAULTS_MANUAL: {
+        "order": build_faults_order,
+        "overview": build_faults_overview,
+        "clients": build_faults_clients,
+        "reference": build_faults_reference,
+    },
+}
+"""By manual: what stands between the markers of each name."""
 
 
-def renewed(text: str) -> str:
+def renewed(manual: Path) -> str:
     """The manual with every generated part as it is now. Raises ValueError where a marker is missing."""
-    for name, build in SECTIONS.items():
+    text = manual.read_text(encoding="utf-8")
+    for name, build in SECTIONS[manual].items():
         text = replace_between_markers(text, name, build())
     return text
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
@@ -13,12 +14,11 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_vali
 
 from mock_server.errors import PlanError, nearest
 from mock_server.faults import FAULTS
-from mock_server.faults.base import STREAMING_APIS, FaultKind, Params
+from mock_server.faults.base import FaultKind, Params
+from mock_server.request import APIS, STREAMING_APIS, Api
 from mock_server.strict import Problem, Strict, raise_located, relocated
 from mock_server.units import PositiveSeconds
 
-Api = Literal["chat", "responses", "embeddings", "models"]
-APIS: tuple[Api, ...] = ("chat", "responses", "embeddings", "models")
 OK = "ok"
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -46,7 +46,7 @@ class Match(Strict):
     def _possible(self) -> Self:
         if self.stream and self.api is not None and self.api not in STREAMING_APIS:
             problem = PlanError(
-                "", f"stream: true with api: {self.api}", "an api that streams (chat, responses)"
+                "", f"stream: true with api: {self.api}", f"an api that streams ({', '.join(STREAMING_APIS)})"
             )
             raise_located("Match", [(("stream",), problem)])
         return self
@@ -148,7 +148,8 @@ class Rule(Strict):
         description="What first, sequence and every count: a call's attempts (every: calls), or requests.",
     )
     charge: bool = Field(
-        default=False, description="An answer that never reaches the limits takes quota all the same."
+        default=False,
+        description="An answer that never reaches the limits takes quota and a slot and is billed all the same.",
     )
     holds_slot: bool = Field(
         default=False, description="The slot is held for as long as the changed answer lasts."
@@ -206,6 +207,9 @@ class Rule(Strict):
 
     def _use_problems(self) -> list[Problem]:
         uses = [use for use in self._uses if use is not None]
+        listening = [use.kind.name for use in uses if use.kind.stage == "listener"]
+        if listening:
+            return list(self._listener_problems(listening[0]))
         problems: list[Problem] = []
         if self.sequence is not None and self.fault not in (None, *(use.kind.name for use in uses)):
             unused = PlanError(
@@ -220,17 +224,27 @@ class Rule(Strict):
         if self.holds_slot and not any(use.kind.stage == "answer" for use in uses):
             never = PlanError("", "holds_slot on a fault that never takes a slot", "no `holds_slot`")
             problems.append((("holds_slot",), never))
-        if not problems and not self._acts_somewhere():
-            problems.append(((), self._idle()))
+        idle = [use.kind for use in uses if not self._acts_somewhere(use.kind)]
+        if idle and not problems:
+            problems.append(((), self._idle(idle[0])))
         return problems
 
-    def _acts_somewhere(self) -> bool:
+    def _listener_problems(self, name: str) -> Iterator[Problem]:
+        """A port is open or closed for everyone: such a rule has a region and times, and nothing of a request."""
+        about = f"{name}, which closes a region's port before there is a request"
+        for field in ("rate", "every", "first", "sequence", "ramp", "per", "charge", "holds_slot"):
+            if getattr(self, field) not in (None, False):
+                yield (field,), PlanError("", f"{field} on {about}", "`burst`, or a phase of its own")
+        for field in Match.model_fields:
+            if field != "region" and getattr(self.match, field) is not None:
+                yield ("match", field), PlanError("", f"a match on {field} for {about}", "`region` alone")
+
+    def _acts_somewhere(self, kind: FaultKind) -> bool:
         apis = APIS if self.match.api is None else (self.match.api,)
         forms = (False, True) if self.match.stream is None else (self.match.stream,)
-        return any(self.acts_on(api, stream) for api in apis for stream in forms)
+        return any(kind.acts_on(api, stream) for api in apis for stream in forms)
 
-    def _idle(self) -> PlanError:
-        kind = next(use for use in self._uses if use is not None).kind
+    def _idle(self, kind: FaultKind) -> PlanError:
         asked = self.match.model_dump(include={"api", "stream"}, exclude_none=True)
         said = ", ".join(f"{key}: {str(value).lower()}" for key, value in asked.items())
         able = [api for api in APIS if kind.acts_on(api, True) or kind.acts_on(api, False)]

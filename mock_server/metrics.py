@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from mock_server.failures import Failures
+
 if TYPE_CHECKING:
     from mock_server.transports.exchange import Exchange
 
@@ -27,9 +29,11 @@ class Counters:
         "billed_tokens",
         "bytes_sent",
         "connections",
+        "failures",
         "faults",
         "requests",
         "tokens_sent",
+        "unreceived",
     )
 
     def __init__(self) -> None:
@@ -42,6 +46,9 @@ class Counters:
         self.billed_prompt_tokens = 0
         self.bytes_sent = 0
         self.connections = 0
+        self.unreceived: dict[int, int] = {}
+        """Requests that could not be received, by the status that they got."""
+        self.failures = Failures()
 
     def count(self, exchange: Exchange) -> None:
         """Count a request that is over."""
@@ -72,6 +79,10 @@ class _Families(Collector):
         yield self._requests()
         yield self._faults()
         counters = self._counters
+        yield _labelled("unreceived", "Requests that could not be received.", "status", counters.unreceived)
+        yield _labelled(
+            "failures", "Requests that the mock itself failed on: bugs.", "place", counters.failures.by_place
+        )
         for name, about, value in (
             ("abandoned", "Requests whose client left before the answer was complete.", counters.abandoned),
             ("tokens_sent", "Tokens written to clients.", counters.tokens_sent),
@@ -99,10 +110,14 @@ class _Families(Collector):
         return family
 
     def _faults(self) -> Metric:
-        family = CounterMetricFamily("windtunnel_faults", "Faults that acted.", labels=["fault"])
-        for fault, count in self._counters.faults.items():
-            family.add_metric([fault], count)
-        return family
+        return _labelled("faults", "Faults that acted.", "fault", self._counters.faults)
+
+
+def _labelled(name: str, about: str, label: str, counts: Mapping[Any, int]) -> Metric:
+    family = CounterMetricFamily(f"windtunnel_{name}", about, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([str(value)], count)
+    return family
 
 
 class Metrics:

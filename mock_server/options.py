@@ -32,13 +32,16 @@ class ServeOptions:
     """How to serve.
 
     `ports` are the regions' ports, in the plan's order; without it the first region listens on `port` and the others
-    on the ports after it (0: any free port each). `worker` and `t0` are set for the workers of one group.
+    on the ports after it (0: any free port each). The admin API is on every one of them, and on `admin_port`, which
+    no fault closes. `epoch`: answers state the real time, or that t0 was at the beginning of 2026, so that equal runs
+    have equal bytes. `worker` and `t0` are set for the workers of one group.
     """
 
     plan: Plan = field(default_factory=Plan)
     host: str = "127.0.0.1"
     port: int = 0
     ports: tuple[int, ...] | None = None
+    admin_port: int = 0
     journal: Path | None = None
     control_token: str | None = None
     workers: int = 1
@@ -46,6 +49,7 @@ class ServeOptions:
     t0: float | None = None
     with_parent: bool = False
     loop: Literal["uvloop", "asyncio"] = "uvloop"
+    epoch: Literal["real", "fixed"] = "real"
 
     def check(self) -> None:
         """Refuse what is not safe or would be wrong, with a `ServeError`."""
@@ -87,7 +91,14 @@ def is_loopback(host: str) -> bool:
 
 def needs_shared_state(plan: Plan) -> str | None:
     """What in the plan several processes would have to share, with its key path; None if nothing."""
-    if plan.rules or any(phase.rules for phase in plan.phases):
+    rules = [*plan.rules, *[rule for phase in plan.phases for rule in phase.rules]]
+    for rule in rules:
+        for use in rule.uses:
+            if use is not None and use.kind.stage == "listener":
+                return (
+                    f"{use.kind.name} closes a port, which would have to happen in all of them at one moment"
+                )
+    if rules:
         return "rules count the attempts of every call"
     for index in range(max(1, len(plan.phases))):
         provider = plan.settings_at(index)
@@ -114,6 +125,7 @@ def parse_arguments(argv: Sequence[str] | None) -> ServeOptions:
         host=given.host,
         port=given.port,
         ports=given.ports,
+        admin_port=given.admin_port,
         journal=given.journal,
         control_token=given.control_token or os.environ.get(TOKEN_VARIABLE),
         workers=given.workers,
@@ -121,6 +133,7 @@ def parse_arguments(argv: Sequence[str] | None) -> ServeOptions:
         t0=given.t0,
         with_parent=given.with_parent,
         loop=given.loop,
+        epoch=given.epoch,
     )
 
 
@@ -157,12 +170,21 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=_port, default=0, help="port of the first region, the others follow (default: any)"
     )
     parser.add_argument("--ports", type=_ports, help="ports of all regions, separated by commas")
+    parser.add_argument(
+        "--admin-port", type=_port, default=0, help="port of the admin API alone, never closed (default: any)"
+    )
     parser.add_argument("--journal", type=Path, help="directory for the served records (default: memory)")
     parser.add_argument("--control-token", help=f"admin token (default: ${TOKEN_VARIABLE})")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the ports (default: 1)")
     parser.add_argument("--worker", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--t0", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--with-parent", action="store_true", help="exit when the parent process does")
+    parser.add_argument(
+        "--epoch",
+        choices=("real", "fixed"),
+        default="real",
+        help="the time that answers state (default: real)",
+    )
     parser.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop", help="the event loop")
     return parser
 

@@ -2,14 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from mock_server.script import Script
 
-Api: TypeAlias = Literal["chat", "responses", "embeddings", "models"]
+Api: TypeAlias = Literal[
+    "chat",
+    "responses",
+    "completions",
+    "embeddings",
+    "moderations",
+    "images",
+    "speech",
+    "transcriptions",
+    "models",
+    "stored",
+    "conversations",
+    "files",
+    "uploads",
+    "batches",
+]
+"""Families of endpoints. `stored` is everything done with a chat completion or response that exists already."""
 
-APIS: tuple[Api, ...] = ("chat", "responses", "embeddings", "models")
+APIS: tuple[Api, ...] = get_args(Api)
+
+STREAMING_APIS: tuple[Api, ...] = (
+    "chat",
+    "responses",
+    "completions",
+    "images",
+    "speech",
+    "transcriptions",
+    "stored",
+)
+"""What can be asked for as a stream; `stored` because a response's stream can be resumed."""
+
+WORKING_APIS: tuple[Api, ...] = (
+    "chat",
+    "responses",
+    "completions",
+    "embeddings",
+    "moderations",
+    "images",
+    "speech",
+    "transcriptions",
+)
+"""What takes quota and a slot; the others are book-keeping."""
+
+
+GENERATING_APIS: tuple[Api, ...] = ("chat", "responses", "completions")
+"""Whose output is billed by the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file in a multipart form: its name and type as the client gave them, and its bytes."""
+
+    filename: str
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Azure:
+    """A request that came in on one of Azure's paths: the deployment that it names (None on `/openai/v1/`), the
+    `api-version` of its query (`v1` below `/openai/v1/`, None if it is missing) and `x-ms-client-request-id`."""
+
+    deployment: str | None
+    version: str | None
+    client_request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +88,9 @@ class Request:
 
     `fault_header` is the value of `x-windtunnel-fault`. `problem` is the error answer that the API has
     already decided on (401, 404, 400 …); a request with a problem takes no quota and no slot.
+
+    `endpoint` is the name of the endpoint in `api.endpoints`, `ids` what its path named, in order, `query` the last
+    value of every query parameter, `parts` the files of a multipart form (whose other fields are the `body`).
     """
 
     api: Api
@@ -43,3 +109,9 @@ class Request:
     sdk_version: str | None = None
     fault_header: str | None = None
     problem: Script | None = None
+    endpoint: str = ""
+    ids: tuple[str, ...] = ()
+    query: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    azure: Azure | None = None

@@ -3,26 +3,30 @@
     request ──► rules that match it (cached) ──► burst window ──► trigger ──► Chosen(edge, answer)
 
 Every rule decides for itself: what another one does moves neither its draws nor its counters. Of several
-edge faults the first in the plan's order stands; answer faults are applied one after the other, in that
-order. Counting rules are the only state here.
+edge faults the first in the plan's order stands, alone; answer faults are applied one after the other, layer by
+layer (`faults.base.LAYERS`), within a layer in the plan's order. Faults of the listener meet no request: they
+are in `outages.py`. Counting rules are the only state here.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 from mock_server.chance import uniform
 from mock_server.faults import parse_fault_header
-from mock_server.faults.base import FaultKind, Params
+from mock_server.faults.base import RANK, FaultKind, Params
 from mock_server.matching import Rule, Use
 from mock_server.plan import Plan
 
-_CACHED_MATCHES = 4096
-_NUMBERED_CALLS = 50_000
+CACHED_MATCHES = 4096
+NUMBERED_CALLS = 50_000
+
+ASKED_FOR = "header"
+"""Where rules have an id: a fault that the request itself asked for."""
 
 
 class Asking(Protocol):
@@ -63,6 +67,11 @@ class Chosen:
 NOTHING = Chosen()
 
 
+def layered(uses: Iterable[FaultUse]) -> tuple[FaultUse, ...]:
+    """Answer faults in the order in which they act: by layer, otherwise as they come."""
+    return tuple(sorted(uses, key=lambda use: RANK[use.kind.layer]))
+
+
 @dataclass(frozen=True, slots=True)
 class _Moment:
     """One attempt, as triggers see it; `elapsed` is seconds since the rule's phase began."""
@@ -95,7 +104,7 @@ class _CallNumbers:
             number = self._next
             self._next += 1
             self._numbers[call_id] = number
-            if len(self._numbers) > _NUMBERED_CALLS:
+            if len(self._numbers) > NUMBERED_CALLS:
                 self._numbers.popitem(last=False)
         else:
             self._numbers.move_to_end(call_id)
@@ -151,13 +160,12 @@ def _trigger(rule: Rule, per: str, length: float) -> _Trigger:
 class _Live:
     """One rule of one phase, with its counters."""
 
-    __slots__ = ("_attempt", "_burst", "_start", "_trigger", "_uses", "rule", "rule_id")
+    __slots__ = ("_burst", "_start", "_trigger", "_uses", "rule", "rule_id")
 
     def __init__(self, rule_id: str, rule: Rule, plan: Plan, start: float, length: float) -> None:
         self.rule_id = rule_id
         self.rule = rule
         self._start = start
-        self._attempt = rule.match.attempt
         self._burst = None if rule.burst is None else (rule.burst.every, rule.burst.for_)
         self._trigger = _trigger(rule, rule.per or plan.per_default, length)
         self._uses = tuple(None if use is None else self._use(use) for use in rule.uses)
@@ -165,15 +173,15 @@ class _Live:
     def _use(self, use: Use) -> FaultUse:
         return FaultUse(use.kind, use.params, self.rule_id, self.rule.charge, self.rule.holds_slot)
 
-    def matches(self, request: Asking) -> bool:
+    def matches(self, request: Asking, attempt: int) -> bool:
         match = self.rule.match
-        return match.holds(
-            request.api, request.model, request.region, request.stream, request.key_hash
-        ) and self.rule.acts_on(request.api, request.stream)
+        return (
+            (match.attempt is None or match.attempt == attempt)
+            and match.holds(request.api, request.model, request.region, request.stream, request.key_hash)
+            and self.rule.acts_on(request.api, request.stream)
+        )
 
     def decide(self, seed: int, call_id: str, call_index: int, attempt: int, now: float) -> FaultUse | None:
-        if self._attempt is not None and attempt != self._attempt:
-            return None
         elapsed = now - self._start
         if self._burst is not None and elapsed % self._burst[0] >= self._burst[1]:
             return None
@@ -199,7 +207,8 @@ class RuleBook:
             length = plan.phases[p].for_ if plan.phases else 0.0
             live = [_Live(rule_id, rule, plan, plan.phase_start(p), length) for rule_id, rule in own]
             self._phases.append((*shared, *live))
-        self._matching: dict[tuple[int, str, str, str, bool, str], tuple[_Live, ...]] = {}
+        self._matching: dict[tuple[int, int, str, str, str, bool, str], tuple[_Live, ...]] = {}
+        self._attempts = {rule.rule.match.attempt for rules in self._phases for rule in rules} - {None}
         self._numbers = _CallNumbers()
 
     def choose(
@@ -210,14 +219,17 @@ class RuleBook:
         `call_id` is what draws depend on; `call_index` is the call's place in the schedule, None where
         nobody knows it (then calls are numbered in order of arrival).
         """
-        live = self._live(request, phase)
+        live = self._live(request, phase, attempt)
+        if call_index is None and (live or self._attempts):
+            call_index = self._numbers.of(
+                call_id
+            )  # also at an attempt that no rule asks for: calls are counted
         if not live:
             return NOTHING
-        index = self._numbers.of(call_id) if call_index is None else call_index
         edge: FaultUse | None = None
         answer: list[FaultUse] = []
         for rule in live:
-            use = rule.decide(self._plan.seed, call_id, index, attempt, now)
+            use = rule.decide(self._plan.seed, call_id, call_index or 0, attempt, now)
             if use is None or not use.kind.acts_on(request.api, request.stream):
                 continue
             if use.kind.stage == "answer":
@@ -226,15 +238,19 @@ class RuleBook:
                 edge = use
         if edge is not None:
             return Chosen(edge)
+        if len(answer) > 1:
+            return Chosen(None, layered(answer))
         return Chosen(None, tuple(answer)) if answer else NOTHING
 
-    def _live(self, request: Asking, phase: int) -> tuple[_Live, ...]:
-        key = (phase, request.api, request.model, request.region, request.stream, request.key_hash)
+    def _live(self, request: Asking, phase: int, attempt: int) -> tuple[_Live, ...]:
+        # Attempts that no rule asks for are alike: -1 stands for them.
+        asked = attempt if attempt in self._attempts else -1
+        key = (phase, asked, request.api, request.model, request.region, request.stream, request.key_hash)
         live = self._matching.get(key)
         if live is None:
-            if len(self._matching) >= _CACHED_MATCHES:
+            if len(self._matching) >= CACHED_MATCHES:
                 self._matching.clear()
-            live = tuple(rule for rule in self._phases[phase] if rule.matches(request))
+            live = tuple(rule for rule in self._phases[phase] if rule.matches(request, attempt))
             self._matching[key] = live
         return live
 
@@ -243,4 +259,4 @@ class RuleBook:
 def asked_for(header: str) -> FaultUse:
     """The fault that an `x-windtunnel-fault` header asks for. Raises `FaultHeaderError`."""
     kind, params = parse_fault_header(header)
-    return FaultUse(kind, params, "header")
+    return FaultUse(kind, params, ASKED_FOR)

@@ -59,6 +59,23 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Torn:
+    """The beginning of one HTTP chunk that promises `size` bytes in all; the rest never comes, so `Close` or `Abort`
+    follows. Without chunked framing it is bytes of the body and no more."""
+
+    data: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trickle:
+    """What has been written since the last wait (a head) leaves in pieces of `size` bytes, `seconds` after each."""
+
+    size: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Raw:
     """Bytes written to the connection as they are, outside any framing (a broken status line, say)."""
 
@@ -87,7 +104,7 @@ class Abort:
     """The connection ends with an RST."""
 
 
-Step: TypeAlias = Head | FirstToken | Tokens | Send | Raw | Wait | End | Close | Abort
+Step: TypeAlias = Head | FirstToken | Tokens | Send | Torn | Trickle | Raw | Wait | End | Close | Abort
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import stat
 import sys
 import time
@@ -26,15 +25,14 @@ from mock_server.journal import Journal
 from mock_server.lags import LagSampler
 from mock_server.options import ServeError, ServeOptions, parse_arguments
 from mock_server.parent import die_with_parent
-from mock_server.transports.http1 import Connection
-from mock_server.transports.listening import bind, url
+from mock_server.transports.listeners import Listeners
+from mock_server.transports.listening import Port, bind, port_of, url
 from mock_server.transports.shell import Shell
 from mock_server.workers import run_workers
 
 FLUSH_PERIOD = 1.0
 """Seconds: what a killed server may lose of its records."""
 
-BACKLOG = 4096
 GOODBYE = 0.5
 """Seconds that connections get to take what was written before the server exits."""
 
@@ -57,8 +55,12 @@ def run(options: ServeOptions) -> int:
     if options.with_parent:
         die_with_parent()
     _raise_descriptor_limit()
-    sockets = bind(options)
-    try:
+    with contextlib.ExitStack() as held:
+        ports = bind(options)
+        for port in ports.values():
+            held.callback(port.close)
+        admin = port_of(options, options.admin_port, option="--admin-port")
+        held.callback(admin.close)
         journal = _open_records(options)
         if options.loop == "uvloop":
             import uvloop
@@ -67,10 +69,7 @@ def run(options: ServeOptions) -> int:
         else:
             factory = asyncio.new_event_loop
         with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(_serve(options, sockets, journal))
-    finally:
-        for _, sock in sockets:
-            sock.close()
+            return runner.run(_serve(options, ports, admin, journal))
 
 
 def _open_records(options: ServeOptions) -> Journal:
@@ -80,27 +79,32 @@ def _open_records(options: ServeOptions) -> Journal:
         raise ServeError(f"cannot write the journal in {options.journal}: {error.strerror}") from error
 
 
-async def _serve(options: ServeOptions, sockets: list[tuple[str, socket.socket]], journal: Journal) -> int:
+async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, journal: Journal) -> int:
     loop = asyncio.get_running_loop()
     # uvloop's clock ticks in milliseconds; other loops' own clock may be a virtual one, and is the truth there.
     clock = time.monotonic if type(loop).__module__.startswith("uvloop") else loop.time
-    shell = Shell(options.plan, journal=journal, loop=loop, clock=clock, serial=options.worker, t0=options.t0)
+    shell = Shell(
+        options.plan,
+        journal=journal,
+        loop=loop,
+        clock=clock,
+        wall=time.time if options.epoch == "real" else None,
+        serial=options.worker,
+        t0=options.t0,
+    )
     shell.control = Control(shell, token=options.control_token, shared=options.shared_reason())
     lags = LagSampler(loop, shell.now, options.journal)
     shell.on_reset.append(lags.restart)
-    servers = [
-        await loop.create_server(_factory(shell, region), sock=sock, backlog=BACKLOG)
-        for region, sock in sockets
-    ]
+    listeners = Listeners(shell, ports, admin)
+    await listeners.open()
     flusher = _Flusher(loop, shell, lags)
     _watch(loop, shell, options)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    print(json.dumps(announcement(options, sockets)), flush=True)
+    print(json.dumps(announcement(options, ports, admin)), flush=True)
     await shell.stopped.wait()
-    for server in servers:
-        server.close()
+    await listeners.close()
     return await _end(shell, flusher, lags)
 
 
@@ -123,7 +127,7 @@ async def _end(shell: Shell, flusher: _Flusher, lags: LagSampler) -> int:
 
 
 class _Flusher:
-    """Hands the records to the operating system every second."""
+    """Every second: hands the records to the operating system, and takes a sample for the live page."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, shell: Shell, lags: LagSampler) -> None:
         self._loop = loop
@@ -133,6 +137,7 @@ class _Flusher:
 
     def _flush(self) -> None:
         self._timer = self._loop.call_later(FLUSH_PERIOD, self._flush)
+        self._shell.sample()
         try:
             self._shell.journal.flush()
             self._lags.flush()
@@ -144,18 +149,15 @@ class _Flusher:
         self._timer.cancel()
 
 
-def _factory(shell: Shell, region: str) -> Callable[[], Connection]:
-    return lambda: Connection(shell, region)
-
-
-def announcement(options: ServeOptions, sockets: list[tuple[str, socket.socket]]) -> dict[str, Any]:
-    """The one JSON line: where to call, where to control."""
-    roots = {region: url(options.host, sock) for region, sock in sockets}
-    first = next(iter(roots.values()))
+def announcement(options: ServeOptions, ports: dict[str, Port], admin: Port) -> dict[str, Any]:
+    """The one JSON line: where to call, where to control. The admin API has a port of its own besides those of
+    the regions, so that it can be reached while a region cannot."""
+    roots = {region: url(options.host, port) for region, port in ports.items()}
+    control = url(options.host, admin)
     return {
-        "base_url": f"{first}/v1",
-        "admin_url": f"{first}/_windtunnel",
-        "metrics_url": f"{first}/metrics",
+        "base_url": f"{next(iter(roots.values()))}/v1",
+        "admin_url": f"{control}/_windtunnel",
+        "metrics_url": f"{control}/metrics",
         "regions": {region: f"{root}/v1" for region, root in roots.items()},
         "pid": os.getpid(),
     }

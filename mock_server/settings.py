@@ -13,6 +13,7 @@ from pydantic import Field, GetJsonSchemaHandler, PrivateAttr, ValidationError, 
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from mock_server.batch_pace import BatchPace
 from mock_server.distributions import Duration, Size
 from mock_server.strict import Strict, relocated
 from mock_server.units import PositiveSeconds, Seconds
@@ -49,6 +50,13 @@ class Capacity(Strict):
     )
 
 
+class ColdStart(Strict):
+    """The first answer after idleness is slow, as is what begins while it still waits."""
+
+    after: PositiveSeconds = Field(description="How long a region idles before it is cold; it begins cold.")
+    first_token: Duration = Field(description="What this adds to the first token.")
+
+
 class AnswerModel(Strict):
     """How long answers are and how fast they come."""
 
@@ -68,6 +76,9 @@ class AnswerModel(Strict):
         default=None,
         gt=0,
         description="Prompt tokens read per second, before the first token; left out: at once.",
+    )
+    cold_start: ColdStart | None = Field(
+        default=None, description="What the first answer after idleness waits for; left out: nothing."
     )
     tool_calls: Literal["forced", "offered", "never"] = Field(
         default="forced",
@@ -149,6 +160,7 @@ class Provider(Strict):
     capacity: Capacity = Field(default=Capacity(), description="Slots and queue of each region.")
     answer: AnswerModel = Field(default=AnswerModel(), description="Length and speed of answers.")
     limits: Limits = Field(default=Limits(), description="Rate limits per key and model.")
+    batches: BatchPace = Field(default=BatchPace(), description="How fast batches go.")
     models: list[str] | None = Field(
         default=None, min_length=1, description="Models that exist; left out: every model name is served."
     )
@@ -210,6 +222,7 @@ def merge(base: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
 __all__ = [
     "AnswerModel",
     "Capacity",
+    "ColdStart",
     "Growth",
     "Limits",
     "PartOf",

@@ -22,12 +22,15 @@ def run_workers(options: ServeOptions) -> int:
     """
     # Bound, but not listening: the ports stay ours while the workers come up, and no connection is lost here.
     reserved = bind(options)
-    ports = ",".join([str(sock.getsockname()[1]) for _, sock in reserved])
+    ports = ",".join([str(port.number) for port in reserved.values()])
     workers: list[subprocess.Popen[str]] = []
+    told: set[int] = set()
 
     def stop(*_: Any) -> None:
+        # Once each: a worker that is already ending has given its handler back, and would die of a second one.
         for worker in workers:
-            if worker.poll() is None:
+            if worker.poll() is None and worker.pid not in told:
+                told.add(worker.pid)
                 worker.send_signal(signal.SIGTERM)
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -43,8 +46,8 @@ def run_workers(options: ServeOptions) -> int:
         stop()
         for number, handler in previous.items():
             signal.signal(number, handler)
-        for _, sock in reserved:
-            sock.close()
+        for port in reserved.values():
+            port.close()
 
 
 def _spawn(options: ServeOptions, index: int, ports: str, t0: float) -> subprocess.Popen[str]:
@@ -52,12 +55,16 @@ def _spawn(options: ServeOptions, index: int, ports: str, t0: float) -> subproce
     command += [
         "--ports",
         ports,
+        "--admin-port",
+        str(options.admin_port),
         "--worker",
         str(index),
         "--t0",
         repr(t0),
         "--loop",
         options.loop,
+        "--epoch",
+        options.epoch,
         "--with-parent",
     ]
     if options.journal is not None:

@@ -11,10 +11,12 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any, Literal
 
 from reports.charts.view import Span
 from reports.load import Run
+from reports.seeds_text import SeedsText
 from reports.verdict import Verdict, verdicts
 from reports.wording import LABELS, Kind, Label, Value, figure, label, limit, say
 
@@ -91,6 +93,7 @@ class Brief:
     title: str
     about: str
     seed: int
+    clock: str
     repeats: int
     created: str
     valid: bool
@@ -108,6 +111,7 @@ class Brief:
     versions: tuple[tuple[str, str], ...]
     commands: tuple[str, ...]
     parameters: str
+    seeds: SeedsText | None = None
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -137,6 +141,7 @@ def brief(
         title=str(metrics["scenario"]),
         about=str(scenario.get("about", "")),
         seed=int(metrics["seed"]),
+        clock=_clock(metrics),
         repeats=repeats,
         created=_moment(str(run.plan.get("created", ""))),
         valid=bool(metrics["valid"]),
@@ -290,11 +295,24 @@ def _marks(values: Sequence[Value], better: str | None) -> list[Mark]:
     ]
 
 
+def _clock(metrics: Mapping[str, Any]) -> str:
+    """Which clock the run was on, for people."""
+    if metrics["clock"] == "virtual":
+        return f"virtual clock, digest {metrics.get('digest', 'unknown')}"
+    return "real clock"
+
+
 def _commands(run: Run, clients: Sequence[str]) -> tuple[str, ...]:
     seed = run.plan.get("seed", run.scenario.get("seed", 0))
     repeats = len({cell.repeat for cell in run.cells})
     again = ["windtunnel", "run", str(run.scenario.get("name", ""))]
     again += ["--clients", ",".join(clients), "--seed", str(seed)]
-    if repeats > 1:
+    if run.plan.get("seeds"):
+        again += ["--seeds", str(run.plan["seeds"])]
+    elif repeats > 1:
         again += ["--repeat", str(repeats)]
+    if run.plan.get("clock") == "virtual":
+        again += ["--clock", "virtual"]
+    if run.plan.get("time_scale", 1) != 1:
+        again += ["--time-scale", str(Fraction(run.plan["time_scale"]).limit_denominator(10**6))]
     return (shlex.join(again), shlex.join(["windtunnel", "report", f"runs/{run.path.name}"]))

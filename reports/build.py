@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from reports.brief import brief
 from reports.charts import Charts, draw
 from reports.charts.outcomes import table
-from reports.load import load_run
+from reports.load import load_cell
 from reports.markdown import summary
+from reports.measured import MeasuredRun, measure_run
 from reports.metrics.table import METRICS
-from reports.outcomes import judge
+from reports.outcomes import Judged, judge
 from reports.page import page
+from reports.seeds import median_repeat
+from reports.seeds_text import pictures, seeds_text
 from reports.staging import stage_of
-from reports.summary import build_metrics
+from reports.summary import metrics_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +33,20 @@ class ReportResult:
     path: Path
 
 
-def write_report(run_dir: Path) -> ReportResult:
-    """Write the whole report of `run_dir` into it, over one that is there.
+def write_report(run_dir: Path, *, told: Callable[[int, int], None] = lambda done, of: None) -> ReportResult:
+    """Write the whole report of `run_dir` into it, over one that is there. `told` hears how many cells are measured.
 
     The bytes depend on the records alone. Raises `RunDirectoryError` if it is not a run directory.
     """
-    run = load_run(run_dir)
-    judged = [judge(cell) for cell in run.cells]
-    metrics = build_metrics(run, judged)
-    stage = stage_of(judged, metrics, run.scenario)
-    charts = draw(stage)
+    found = measure_run(run_dir, told=told)
+    run = found.run
+    metrics = metrics_of(run, found.cells, left_out=found.left_out)
+    repeat = median_repeat(metrics["cells"]) if "seeds" in metrics else None
+    stage = stage_of(_shown(found, repeat), metrics, run.scenario)
     content = brief(run, metrics, stage.phases, {name: metric.better for name, metric in METRICS.items()})
+    if repeat is not None:
+        content = replace(content, seeds=seeds_text(run, metrics, repeat, found.left_out))
+    charts = draw(stage, pictures(metrics) if repeat is not None else ())
     _write(
         run_dir / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     )
@@ -48,6 +54,16 @@ def write_report(run_dir: Path) -> ReportResult:
     _write(run_dir / "summary.md", summary(content))
     path = _write(run_dir / "report.html", page(content, charts, table(stage)))
     return ReportResult(metrics, content.valid, content.partial, path)
+
+
+def _shown(found: MeasuredRun, repeat: int | None) -> Sequence[Judged]:
+    """The judged cells that charts are drawn from: those of `repeat`, else of all (a chart takes the first)."""
+    if repeat is None and found.judged is not None:
+        return found.judged
+    run = found.run
+    first = {cell.client: cell for cell in sorted(run.cells, key=lambda c: c.repeat, reverse=True)}
+    chosen = first | {cell.client: cell for cell in run.cells if cell.repeat == repeat}
+    return [judge(load_cell(run.path, run.plan, chosen[client].plan)) for client in run.clients]
 
 
 def _write_charts(folder: Path, charts: Charts) -> None:

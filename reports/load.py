@@ -1,6 +1,6 @@
 """From a run directory to frames: the first step of every report.
 
-    plan.json, cells/<client>-<repeat>/{status.json, schedule.parquet, calls, attempts, served, lags}
+    plan.json, cells/<client>-<repeat>/{status.json, schedule.parquet, calls, attempts, served, connections, lags}
         ──► Run(plan, cells), each cell with a DataFrame a table
 
 A table is read from its Parquet file or, if the run was killed before that was written, from its segments, of
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harness.records import ATTEMPTS_SCHEMA, CALLS_SCHEMA, LAG_SCHEMA, SERVED_SCHEMA
+from harness.records import (
+    ATTEMPTS_SCHEMA,
+    CALLS_SCHEMA,
+    CONNECTIONS_SCHEMA,
+    LAG_SCHEMA,
+    SERVED_SCHEMA,
+)
 from reports.errors import RunDirectoryError
 from reports.units import seconds_or_none
 
@@ -33,9 +39,6 @@ SCHEDULE_SCHEMA: Final = pa.schema(
         ("instance", pa.int32()),
         ("phase", pa.string()),
     ]
-)
-CONNECTIONS_SCHEMA: Final = pa.schema(
-    [("connection_id", pa.int64()), ("opened_s", pa.float64()), ("closed_s", pa.float64())]
 )
 
 
@@ -73,11 +76,22 @@ class Cell:
     lags: pd.DataFrame
     gaps: pd.DataFrame
     connections: pd.DataFrame | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def partial(self) -> bool:
         """Whether the cell was cut off before its end."""
         return self.status.get("state") != "finished"
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of everything that was recorded, where the cell was played on the virtual clock."""
+        return self.digests.get("digest")
+
+    @property
+    def virtual(self) -> bool:
+        """Whether it was played on the virtual clock, where nothing can be late."""
+        return self.plan.get("clock") == "virtual"
 
     @property
     def start_s(self) -> float:
@@ -124,11 +138,12 @@ class Run:
 
 def load_run(path: Path) -> Run:
     """Read a run directory. Raises `RunDirectoryError` if it is not one."""
-    plan = _plan(path)
+    plan = open_run(path)
     return Run(path, plan, tuple(load_cell(path, plan, entry) for entry in plan["cells"]))
 
 
-def _plan(path: Path) -> dict[str, Any]:
+def open_run(path: Path) -> dict[str, Any]:
+    """The plan of a run directory alone. Raises `RunDirectoryError` if it is not one."""
     expected = "a run directory, as `windtunnel run` leaves it (with a plan.json in it)"
     if not path.is_dir():
         raise RunDirectoryError(path, "a file" if path.exists() else "nothing", expected)
@@ -142,6 +157,12 @@ def _plan(path: Path) -> dict[str, Any]:
     if not isinstance(plan, dict) or not isinstance(plan.get("scenario"), dict) or not plan.get("cells"):
         raise RunDirectoryError(file, "JSON of another form", "the keys scenario and cells")
     return plan
+
+
+def was_played(path: Path, entry: Mapping[str, Any]) -> bool:
+    """Whether a cell came to its end, a good one or a failure: not one that was cut off, or never began."""
+    folder = path / entry.get("dir", f"cells/{entry.get('client')}-{entry.get('repeat')}")
+    return _json(folder / "status.json").get("state") in ("finished", "failed")
 
 
 def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> Cell:
@@ -175,6 +196,7 @@ def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
         lags=frame_of(read_table(folder, "lags", LAG_SCHEMA)),
         gaps=exploded_gaps(calls),
         connections=frame_of(connections) if connections.num_columns else None,
+        digests=_json(folder / "digest.json"),
     )
 
 
@@ -221,9 +243,9 @@ def read_table(folder: Path, name: str, schema: pa.Schema, *, optional: bool = F
         if optional and not batches:
             return pa.table({})
         table = pa.Table.from_batches(batches) if batches else schema.empty_table()
-    for field in schema:
-        if field.name not in table.column_names:
-            table = table.append_column(field.name, pa.nulls(table.num_rows, field.type))
+    for column in schema:
+        if column.name not in table.column_names:
+            table = table.append_column(column.name, pa.nulls(table.num_rows, column.type))
     return table
 
 
@@ -258,11 +280,11 @@ def exploded_gaps(calls: pa.Table) -> pd.DataFrame:
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
     """A record table as the frame that the metrics work on."""
-    for index, field in enumerate(table.schema):
+    for index, of in enumerate(table.schema):
         column = table.column(index)
-        if pa.types.is_boolean(field.type):
-            table = table.set_column(index, field.name, pc.fill_null(column, False))
-        elif pa.types.is_list(field.type):
-            table = table.set_column(index, field.name, pc.fill_null(pc.binary_join(column, ","), ""))
+        if pa.types.is_boolean(of.type):
+            table = table.set_column(index, of.name, pc.fill_null(column, False))
+        elif pa.types.is_list(of.type):
+            table = table.set_column(index, of.name, pc.fill_null(pc.binary_join(column, ","), ""))
     frame: pd.DataFrame = table.to_pandas()
     return frame

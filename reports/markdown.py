@@ -16,7 +16,8 @@ def summary(brief: Brief) -> str:
     """The Markdown, with charts by relative path."""
     parts: list[str] = [f"# windtunnel: {text(brief.title)}", text(brief.about)]
     parts += _alarms(brief)
-    parts += [_verdicts(brief), _expectations(brief), "## Metrics", _metrics(brief.clients, brief.headlines)]
+    parts += [_verdicts(brief), _expectations(brief), *_seeds(brief)]
+    parts += ["## Metrics", _metrics(brief.clients, brief.headlines)]
     parts += ["▲ best of the row, ▼ worst." + _repeats(brief), "## Is the measurement valid?", _checks(brief)]
     parts += [
         "## Over time",
@@ -83,8 +84,38 @@ def _figure(cell: CellText) -> str:
     return {"best": f"▲ **{said}**", "worst": f"▼ *{said}*", "": said}[cell.mark]
 
 
+def _seeds(brief: Brief) -> list[str]:
+    """What a run over seeds has to say of them."""
+    seeds = brief.seeds
+    if seeds is None:
+        return []
+    left_out = f" of {seeds.asked} ({seeds.left_out} cells were not played)" if seeds.left_out else ""
+    rows = [
+        [
+            text(h.text),
+            *(f"{'✓' if r[1] else '✗'} {text(' '.join(r[::2]))}" if r else "not asked" for r in h.results),
+        ]
+        for h in seeds.held
+    ]
+    spread = [
+        [f"{text(g.text)}: {text(line.client)}", text(line.median), text(line.low), text(line.high)]
+        + [f"{text(value)} (seed {seed})" for value, seed in (line.least, line.most)]
+        for g in seeds.groups
+        for line in g.lines
+    ]
+    head = ["Metric", "Median", "5th percentile", "95th percentile", "Least", "Most"]
+    return [
+        f"## Over {seeds.played} seeds{left_out}",
+        table(["In how many seeds", *map(text, brief.clients)], rows),
+        table(head, spread),
+        f"Any seed plays again alone: `{seeds.replay}`",
+    ]
+
+
 def _repeats(brief: Brief) -> str:
-    return f" Means over {brief.repeats} repeats." if brief.repeats > 1 else ""
+    return (
+        f" Means over {brief.repeats} {'seeds' if brief.seeds else 'repeats'}." if brief.repeats > 1 else ""
+    )
 
 
 def _checks(brief: Brief) -> str:
@@ -95,4 +126,5 @@ def _checks(brief: Brief) -> str:
 
 def _versions(brief: Brief) -> str:
     versions = ", ".join(f"{text(name)} {text(number)}" for name, number in brief.versions)
-    return f"Seed {brief.seed}. {versions}."
+    seeds = f"Seeds {brief.seeds.first} to {brief.seeds.last}" if brief.seeds else f"Seed {brief.seed}"
+    return f"{seeds}, {brief.clock}. {versions}."

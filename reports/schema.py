@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from reports.metrics.table import METRICS
+from reports.seeds import POINTS
 from reports.summary import SCHEMA_VERSION
 
 _VALUE: Final = {"type": ["number", "boolean", "null"]}
@@ -30,6 +31,25 @@ def _metrics(scopes: tuple[str, ...], value: dict[str, Any]) -> dict[str, Any]:
     return _object(named, tuple(named))
 
 
+def _spreads() -> dict[str, Any]:
+    """Of a metric, or of a metric in a phase, how it is distributed over seeds."""
+    count, seed = {"type": "integer", "minimum": 0}, {"type": "integer", "minimum": 0}
+    seeds = {"type": "array", "items": seed}
+    extreme = _object({"value": _NUMBER, "seed": seed})
+    never = {**count, "description": "Seeds in which it never came; null stands for that."}
+    points = dict.fromkeys(POINTS, _NUMBER)
+    numbers = {"count": count, **points, "min": extreme, "max": extreme, "never": never}
+    truths = {"count": count, "share": {"type": "number"}, "yes": seeds, "no": seeds}
+    either = {"oneOf": [_object(numbers, optional=("never",)), _object(truths)]}
+    known = "|".join(METRICS)
+    return {
+        "type": "object",
+        "patternProperties": {f"^({known})(@.+)?$": either},
+        "additionalProperties": False,
+        "description": "metric or metric@phase; in a run over seeds alone.",
+    }
+
+
 def _measured(value: dict[str, Any], overall: tuple[str, ...]) -> dict[str, Any]:
     phases = {"type": "object", "additionalProperties": _metrics(("phase",), value)}
     return {"overall": _metrics(overall, value), "phases": phases}
@@ -41,9 +61,22 @@ def metrics_schema() -> dict[str, Any]:
     figure = _object({"value": _VALUE, "low": _NUMBER, "high": _NUMBER})
     validity = {"type": "object", "additionalProperties": _NUMBER}
     check = _object({"name": text, "value": _NUMBER, "limit": _NUMBER, "passed": flag, "sentence": text})
-    client = _object(_measured(figure, ("phase", "overall", "repeats")))
-    about = {"client": text, "repeat": {"type": "integer", "minimum": 0}, "partial": flag, "valid": flag}
-    cell = _object(about | {"validity": validity} | _measured(_VALUE, ("phase", "overall")))
+    whole = {"type": "integer", "minimum": 0}
+    client = _object(
+        _measured(figure, ("phase", "overall", "repeats")) | {"seeds": _spreads()}, optional=("seeds",)
+    )
+    about = {
+        "client": text,
+        "repeat": whole,
+        "seed": {**whole, "description": "The --seed that plays this cell again, as the first repeat."},
+        "digest": {**text, "description": "Equal where the cell's records are; on the virtual clock alone."},
+        "partial": flag,
+        "valid": flag,
+    }
+    cell = _object(
+        about | {"validity": validity} | _measured(_VALUE, ("phase", "overall")), optional=("seed", "digest")
+    )
+    held = _object({"count": whole, "held": whole, "failed": {"type": "array", "items": whole}})
     expectation = _object(
         {
             "client": text,
@@ -52,14 +85,21 @@ def metrics_schema() -> dict[str, Any]:
             "limit": {"type": "string", "pattern": r"^(<=|>=|==|!=|<|>) \S+$"},
             "value": _VALUE,
             "passed": flag,
+            "seeds": {
+                **held,
+                "description": "In how many seeds it holds, and the first in which it does not.",
+            },
             "error": text,
         },
-        optional=("error",),
+        optional=("seeds", "error"),
     )
     top = {
         "schema_version": {"const": SCHEMA_VERSION},
         "scenario": text,
         "seed": {"type": "integer", "minimum": 0},
+        "seeds": {**whole, "description": "Seeds that were asked for, from `seed` on; in a run over seeds."},
+        "clock": {"enum": ["real", "virtual"]},
+        "digest": {**text, "description": "Equal in equal runs; on the virtual clock alone."},
         "partial": {
             **flag,
             "description": "The run was cut off, or some answers have nothing to compare with.",
@@ -74,5 +114,5 @@ def metrics_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "metrics.json of a windtunnel run",
-        **_object(top),
+        **_object(top, optional=("seeds", "digest")),
     }

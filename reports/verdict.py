@@ -49,6 +49,16 @@ class Figures:
         """The value of a metric over the run; None if it is absent or null."""
         return self._client.get("overall", {}).get(name, {}).get("value")
 
+    @property
+    def over_seeds(self) -> bool:
+        """Whether the figures are over many seeds, each a repeat."""
+        return "seeds" in self._client
+
+    def spread(self, name: str) -> Mapping[str, Any]:
+        """How a metric is distributed over the seeds; empty if it is not."""
+        found: Mapping[str, Any] = self._client.get("seeds", {}).get(name, {})
+        return found
+
     def has(self, name: str) -> bool:
         """Whether the metric applies."""
         return name in self._client.get("overall", {})
@@ -91,9 +101,13 @@ def verdicts(
 
 
 def _of_recovery(client: str, figures: Figures, phases: Sequence[Span]) -> Verdict:
-    fault = [phase for phase in phases[:-1] if phase.faulty][-1:]
+    faults = [phase for phase in phases[:-1] if phase.faulty]
+    fault = faults[-1:]
     after = [phase for phase in phases if fault and phase.start >= fault[0].end]
     name = fault[0].name if fault else "fault"
+    share = figures.overall("recovered_fraction")
+    if figures.over_seeds and share is not None and 0 < share < 1:
+        return _of_some_seeds(client, figures, name, share, (faults, after))
     if not figures.overall("recovered"):
         slow = figures.overall("draining")
         headline = "Not recovered in time" if slow else "Never recovered"
@@ -104,9 +118,28 @@ def _of_recovery(client: str, figures: Figures, phases: Sequence[Span]) -> Verdi
     else:
         headline = f"Recovered after {seconds:.1f} s"
         opening = f"Let the provider recover {seconds:.1f} s after the {name} ended."
+    if figures.over_seeds:
+        seeds = figures.spread("recovered").get("count", 0)
+        opening = f"Let the provider recover from the {name} in all {seeds} seeds"
+        opening += (
+            f", in half of them within {duration(seconds)}." if seconds else ", in most of them at once."
+        )
     return Verdict(
-        client, "recovered", headline, _join(opening, _during(figures, name, after), _harm(figures))
+        client, "recovered", headline, _join(opening, _during(figures, faults, after), _harm(figures))
     )
+
+
+def _of_some_seeds(
+    client: str, figures: Figures, fault: str, share: float, phases: tuple[Sequence[Span], Sequence[Span]]
+) -> Verdict:
+    """Of a client that recovers in some seeds and not in others: chance decides."""
+    seeds = figures.spread("recovered")
+    told = f"{round(seeds['share'] * seeds['count'])} of {seeds['count']} seeds"
+    opening = f"Let the provider recover from the {fault} in {told}"
+    median = figures.overall("time_to_recover_s")
+    opening += f", in half of all within {duration(median)}." if median is not None else "."
+    sentence = _join(opening, _during(figures, *phases), _harm(figures))
+    return Verdict(client, "bad" if share >= 0.5 else "never", f"Recovered in {told}", sentence)
 
 
 def _stuck(figures: Figures, fault: str, after: Sequence[Span]) -> str:
@@ -124,12 +157,17 @@ def _stuck(figures: Figures, fault: str, after: Sequence[Span]) -> str:
     return opening + "."
 
 
-def _during(figures: Figures, fault: str, after: Sequence[Span]) -> str:
-    during = figures.phase(fault, "goodput")
+def _during(figures: Figures, faults: Sequence[Span], after: Sequence[Span]) -> str:
+    """How many calls were good after the last fault, and in each phase that had one."""
     then = figures.phase(after[-1].name, "goodput") if after else None
-    if during is None or then is None:
+    shares = [(phase.name, figures.phase(phase.name, "goodput")) for phase in faults]
+    known = [(name, share) for name, share in shares if share is not None]
+    if then is None or not known:
         return ""
-    return f"{say(then, 'share')} of the calls due after it were good, {say(during, 'share')} of those during it."
+    opening = f"{say(then, 'share')} of the calls due after it were good, "
+    if len(known) == 1:
+        return opening + f"{say(known[0][1], 'share')} of those during it."
+    return opening + ", ".join([f"{say(share, 'share')} in {name}" for name, share in known]) + "."
 
 
 def _harm(figures: Figures) -> str:

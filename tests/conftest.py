@@ -4,8 +4,32 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
+
+TESTS = Path(__file__).parent
+ALONE = (
+    "runs",
+    "test_packaging.py",
+    "harness/test_calibrate.py",
+    "harness/test_calibrate_peers.py",
+    "mock_server/transports",
+    "mock_server/observe",
+    "mock_server/hardening",
+    "mock_server/test_page.py",
+    "mock_server/test_serve.py",
+)
+"""What plays load in processes of its own, or measures time: these tests have the machine to themselves."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that must run one at a time; the others may share the machine (`pytest -n 2 -m "not alone"`)."""
+    places = tuple(str(TESTS / place) for place in ALONE)
+    for item in items:
+        if str(item.path).startswith(places):
+            item.add_marker("alone")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -5,25 +5,45 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from harness.calibrate import harness_cost, memory, server_cost, token_timing
+from harness.calibrate import (
+    fidelity,
+    harness_cost,
+    memory,
+    peer_rates,
+    rule_cost,
+    server_cost,
+    streams_held,
+    token_timing,
+    verdicts,
+    virtual_speed,
+)
 from harness.calibrate.finding import Finding
+from harness.calibrate.peers import find_peers
+from harness.errors import InputError, listing, nearest
 from harness.plan import versions
 from harness.run import raise_open_file_limit
 
+PARTS = ("server", "tokens", "harness", "rules", "virtual", "peers", "memory", "fidelity")
 
-def measure_all(*, long: bool, say: Callable[[str], None]) -> tuple[list[Finding], dict[str, Any]]:
-    """Every finding, and what machine it was found on. Takes about five minutes; `long` adds a quarter of an hour.
 
-    Raises `MeasurementError` if a process under measurement dies.
+def measure_all(
+    *, long: bool, say: Callable[[str], None], only: Collection[str] = (), peers: Path | None = None
+) -> tuple[list[Finding], dict[str, Any]]:
+    """Every finding, and what machine it was found on.
+
+    Takes about seven minutes; `long` adds half an hour, `peers` (the folder that they are in) five minutes. `only`
+    names the `PARTS` to measure in place of all; `fidelity` is measured only then. Raises `MeasurementError` if a
+    process under measurement dies, `InputError` for parts that do not exist or need an option.
     """
+    chosen = parts(long=long, only=only, peers=peers)
     raise_open_file_limit()
     with TemporaryDirectory(prefix="windtunnel-calibrate-") as folder:
-        findings = asyncio.run(_measure(Path(folder), long=long, say=say))
+        findings = asyncio.run(_measure(Path(folder), chosen, peers, say, long=long))
     return findings, {
         "cores": os.cpu_count(),
         "system": platform.system(),
@@ -32,13 +52,44 @@ def measure_all(*, long: bool, say: Callable[[str], None]) -> tuple[list[Finding
     }
 
 
-async def _measure(folder: Path, *, long: bool, say: Callable[[str], None]) -> list[Finding]:
-    findings = [
-        *await server_cost.measure(folder, say),
-        *await token_timing.measure(folder, say),
-        *await harness_cost.measure(folder, say),
-    ]
-    if long:
+def parts(*, long: bool, only: Collection[str], peers: Path | None) -> tuple[str, ...]:
+    """What to measure, in the order of `PARTS`. Raises `InputError`."""
+    for name in only:
+        if name not in PARTS:
+            hint = nearest(name, PARTS)
+            raise InputError("--only", found=f"the unknown part '{name}'", expected=listing(PARTS), hint=hint)
+    if "peers" in only and peers is None:
+        raise InputError("--only", found="peers without a folder", expected="--peers DIR beside it")
+    if only:
+        return tuple(name for name in PARTS if name in only)
+    asked = {"peers": peers is not None, "memory": long, "fidelity": False}
+    left_out = {name for name, wanted in asked.items() if not wanted}
+    return tuple(name for name in PARTS if name not in left_out)
+
+
+async def _measure(
+    folder: Path, chosen: Collection[str], peers: Path | None, say: Callable[[str], None], *, long: bool
+) -> list[Finding]:
+    findings: list[Finding] = []
+    if "server" in chosen:
+        findings += await server_cost.measure(folder, say)
+    if "tokens" in chosen:
+        findings += await token_timing.measure(folder, say)
+    if "harness" in chosen:
+        findings += await harness_cost.measure(folder, say)
+    if "rules" in chosen:
+        findings += await rule_cost.measure(folder, say)
+    if "virtual" in chosen:
+        findings += await virtual_speed.measure(folder, say)
+        findings += await virtual_speed.measure_soak(folder, say) if long else []
+    if "peers" in chosen and peers is not None:
+        found = find_peers(peers)
+        findings += await peer_rates.measure(found, folder, say)
+        findings += await streams_held.measure(found, folder, say)
+    if "memory" in chosen:
         findings.append(await memory.measure_mock(folder, say))
         findings.append(await harness_cost.measure_memory(folder, say))
+    if "fidelity" in chosen:
+        findings += await fidelity.measure(folder, say)
+        findings += await verdicts.measure(folder, say) if long else []
     return findings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -16,27 +16,35 @@ SCHEMA_VERSION = 1
 class Finding:
     """One measured figure.
 
-    `value` and `yardstick` are in `unit`; `ratio` is value ÷ yardstick where there is a yardstick; `aim` is the upper
-    limit for the ratio, or for the value where there is no yardstick. `note` says how it was measured.
+    `value` and `yardstick` are in `unit`; `ratio` is value ÷ yardstick where there is a yardstick; `aim` is the limit
+    for the ratio, or for the value where there is no yardstick: the upper one, or the lower one (`at least`). `note`
+    says how it was measured. Without a value nothing was measured, because something that it takes is not
+    installed: `note` says what, and how to install it.
     """
 
     name: str
     unit: str
-    value: float
+    value: float | None
     yardstick: float | None
     aim: float | None
     note: str
+    aim_is: Literal["at most", "at least"] = "at most"
 
     @property
     def ratio(self) -> float | None:
-        return self.value / self.yardstick if self.yardstick else None
+        return self.value / self.yardstick if self.value is not None and self.yardstick else None
 
     @property
     def met(self) -> bool | None:
-        """Whether the aim was met; None where there is none."""
-        if self.aim is None:
+        """Whether the aim was met; None where there is none, or nothing was measured.
+
+        Beside a yardstick of zero the ratio has no bounds: any value is at least the aim, and none at most.
+        """
+        if self.aim is None or self.value is None:
             return None
         judged = self.ratio if self.yardstick is not None else self.value
+        if self.aim_is == "at least":
+            return self.value > 0 if judged is None else judged >= self.aim
         return judged is not None and judged <= self.aim
 
 
@@ -54,14 +62,15 @@ def json_schema() -> dict[str, Any]:
         "properties": {
             "name": {"type": "string"},
             "unit": {"type": "string"},
-            "value": {"type": "number"},
+            "value": number_or_null,
             "yardstick": number_or_null,
             "ratio": number_or_null,
             "aim": number_or_null,
+            "aim_is": {"enum": ["at most", "at least"]},
             "met": {"type": ["boolean", "null"]},
             "note": {"type": "string"},
         },
-        "required": ["name", "unit", "value", "yardstick", "ratio", "aim", "met", "note"],
+        "required": ["name", "unit", "value", "yardstick", "ratio", "aim", "aim_is", "met", "note"],
         "additionalProperties": False,
     }
     return {
@@ -86,11 +95,19 @@ def show(findings: Sequence[Finding], console: Console) -> None:
     for title in ("value", "yardstick", "ratio", "aim", ""):
         table.add_column(title, justify="right", no_wrap=True)
     for finding in findings:
-        verdict = {True: "met", False: "NOT MET", None: ""}[finding.met]
-        ratio = "" if finding.ratio is None else f"{finding.ratio:.2f}"
-        yardstick = "" if finding.yardstick is None else f"{finding.yardstick:.4g}"
-        aim = "" if finding.aim is None else f"≤ {finding.aim:g}"
-        table.add_row(finding.name, finding.unit, f"{finding.value:.4g}", yardstick, ratio, aim, verdict)
+        table.add_row(*cells(finding))
     console.print(table)
     for finding in findings:
         console.print(f"{finding.name}: {finding.note}", style="dim", highlight=False)
+
+
+def cells(finding: Finding) -> tuple[str, ...]:
+    """The row of a finding: what, unit, value, yardstick, ratio, aim, verdict."""
+    if finding.value is None:
+        return (finding.name, finding.unit, "", "", "", "", "not installed")
+    verdict = {True: "met", False: "NOT MET", None: ""}[finding.met]
+    ratio = "" if finding.ratio is None else f"{finding.ratio:.2f}"
+    yardstick = "" if finding.yardstick is None else f"{finding.yardstick:.4g}"
+    sign = "≥" if finding.aim_is == "at least" else "≤"
+    aim = "" if finding.aim is None else f"{sign} {finding.aim:g}"
+    return (finding.name, finding.unit, f"{finding.value:.4g}", yardstick, ratio, aim, verdict)

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from harness.calibrate.pinned import pinned
 from harness.children import Child, python
 from harness.errors import MeasurementError
 
@@ -41,11 +42,17 @@ class Server:
 
 
 @asynccontextmanager
-async def server(name: str, arguments: Sequence[str], folder: Path) -> AsyncIterator[Server]:
-    """Run `python -m …` as a server that announces itself with one JSON line; ended on leaving."""
-    child = await Child.spawn(
-        name, python("-m", *arguments), log=folder / f"{name}.log", cwd=folder, speaks=True
-    )
+async def server(
+    name: str, arguments: Sequence[str], folder: Path, cores: Sequence[int] = ()
+) -> AsyncIterator[Server]:
+    """Run `python -m …` as a server that announces itself with one JSON line; ended on leaving.
+
+    It stays on `cores`, if there are any.
+    """
+    command = python("-m", *arguments)
+    if cores:
+        command = pinned(cores, command)
+    child = await Child.spawn(name, command, log=folder / f"{name}.log", cwd=folder, speaks=True)
     try:
         line = await child.first_line(START_TIMEOUT_S)
         if not line:
@@ -58,32 +65,35 @@ async def server(name: str, arguments: Sequence[str], folder: Path) -> AsyncIter
 
 
 @asynccontextmanager
-async def mock(plan: dict[str, Any], folder: Path, name: str = "mock") -> AsyncIterator[Server]:
-    """The mock with `plan`, its journal in `folder/NAME`."""
-    journal = folder / name
-    journal.mkdir(exist_ok=True)
+async def mock(
+    plan: dict[str, Any],
+    folder: Path,
+    name: str = "mock",
+    *,
+    journal: bool = True,
+    cores: Sequence[int] = (),
+) -> AsyncIterator[Server]:
+    """The mock with `plan`, its journal in `folder/NAME`, or in memory alone without `journal`."""
     file = folder / f"{name}-plan.json"
     file.write_text(json.dumps(plan))
-    arguments = [
-        "mock_server",
-        "--plan",
-        str(file),
-        "--journal",
-        str(journal),
-        "--port",
-        "0",
-        "--with-parent",
-    ]
-    async with server(name, arguments, folder) as running:
+    arguments = ["mock_server", "--plan", str(file), "--port", "0", "--with-parent"]
+    if journal:
+        place = folder / name
+        place.mkdir(exist_ok=True)
+        arguments += ["--journal", str(place)]
+    async with server(name, arguments, folder, cores) as running:
         yield running
 
 
-async def measured(module: str, *arguments: str, folder: Path, timeout_s: float = 300.0) -> dict[str, Any]:
-    """Run `python -m module arguments` to its end and return the JSON line that it prints."""
+async def measured(
+    module: str, *arguments: str, folder: Path, timeout_s: float = 300.0, cores: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Run `python -m module arguments`, on `cores` if there are any, and return the JSON line that it prints."""
     name = module.rsplit(".", 1)[-1]
-    child = await Child.spawn(
-        name, python("-m", module, *arguments), log=folder / f"{name}.log", cwd=folder, speaks=True
-    )
+    command = python("-m", module, *arguments)
+    if cores:
+        command = pinned(cores, command)
+    child = await Child.spawn(name, command, log=folder / f"{name}.log", cwd=folder, speaks=True)
     try:
         line = await child.first_line(timeout_s)
         await asyncio.wait_for(child.process.wait(), 10)

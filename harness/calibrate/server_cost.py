@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.calibrate.closed_loop import BODY, drive, exchange
+from harness.calibrate import wrk
+from harness.calibrate.closed_loop import drive, exchange
 from harness.calibrate.finding import Finding
 from harness.calibrate.processes import Server, mock, server
 
@@ -47,7 +46,7 @@ async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
             say("server: CPU per request, the mock and a bare handler in turns")
             costs = await in_turns(full, bare)
             findings = [cost_finding(costs)]
-            if shutil.which("wrk"):
+            if wrk.installed():
                 say("server: requests/s by wrk")
                 findings.append(await rates(full, bare, folder))
     return findings
@@ -95,29 +94,7 @@ def cost_finding(pairs: list[tuple[float, float]]) -> Finding:
 
 async def rates(full: Server, bare: Server, folder: Path) -> Finding:
     """Requests/s under wrk: one thread, 32 connections."""
-    script = folder / "post.lua"
-    body = BODY.decode().replace('"', '\\"')
-    script.write_text(
-        "local n = 0\n"
-        "function request()\n"
-        "  n = n + 1\n"
-        '  local headers = {["Content-Type"] = "application/json", ["Authorization"] = "Bearer sk-windtunnel",\n'
-        '                   ["x-windtunnel-call"] = "w" .. n}\n'
-        f'  return wrk.format("POST", "/v1/chat/completions", headers, "{body}")\n'
-        "end\n"
-    )
-    mine = await wrk(full, script)
-    bare_rate = await wrk(bare, script)
+    mine = await wrk.requests_per_second(full.port, WRK_SECONDS, folder)
+    bare_rate = await wrk.requests_per_second(bare.port, WRK_SECONDS, folder)
     note = "wrk, 1 thread, 32 connections; the ratio is how many times as many the bare handler answers"
     return Finding("bare handler's rate ÷ the mock's", "requests/s", bare_rate, mine, None, note)
-
-
-async def wrk(target: Server, script: Path) -> float:
-    """Requests per second that wrk got answered."""
-    process = await asyncio.create_subprocess_exec(
-        *("wrk", "-t1", "-c32", f"-d{WRK_SECONDS}s", "-s", str(script), f"http://127.0.0.1:{target.port}"),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    printed, _ = await process.communicate()
-    found = re.search(r"Requests/sec: *([\d.]+)", printed.decode())
-    return float(found[1]) if found else 0.0

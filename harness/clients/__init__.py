@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.clients.aiohttp_async import AiohttpAsync
 from harness.clients.base import Setting
+from harness.clients.httpx2_async import Httpx2Async
 from harness.clients.httpx2_sync import Httpx2Sync
+from harness.clients.openai_aiohttp import OpenAIAiohttp
 from harness.clients.openai_async import OpenAIAsync
 from harness.clients.openai_sync import OpenAISync
+from harness.clients.python_async import PythonAsync
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,5 +27,9 @@ class Driver:
 DRIVERS: dict[str, Driver] = {
     "openai": Driver("greenlet", OpenAISync),
     "openai-async": Driver("loop", OpenAIAsync),
+    "openai-aiohttp": Driver("loop", OpenAIAiohttp),
     "httpx2": Driver("greenlet", Httpx2Sync),
+    "httpx2-async": Driver("loop", Httpx2Async),
+    "aiohttp": Driver("loop", AiohttpAsync),
+    "python": Driver("loop", PythonAsync),
 }

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from harness.clients.waiting import GeventWaiting, Waiting
 from harness.policies.clock import Clock
 from harness.profile import Profile
 from harness.records import AttemptRow, CallRow
@@ -48,7 +49,7 @@ class Observer(Protocol):
 class Setting:
     """Where an instance stands: what is the same in all of its rows, and what it needs from outside.
 
-    `base_url` ends with `/v1`. `seed` is the cell's, for the jitter of waits.
+    `base_url` ends with `/v1`. `seed` is the cell's, for the jitter of waits. `waiting` is how blocking calls wait.
     """
 
     profile: Profile
@@ -61,6 +62,7 @@ class Setting:
     seed: int
     observer: Observer
     clock: Clock = field(default_factory=Clock)
+    waiting: Waiting = field(default_factory=GeventWaiting)
 
 
 class GreenletInstance(Protocol):

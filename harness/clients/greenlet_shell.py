@@ -1,18 +1,18 @@
-"""The blocking shell around `play`: waits in a greenlet, rings watchdogs by gevent's timers. It decides nothing."""
+"""The blocking shell around `play`: waits in a greenlet, rings watchdogs by throwing into it. It decides nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import gevent
-from gevent import GreenletExit
+from greenlet import GreenletExit, getcurrent
 
 from harness.clients.base import CallSpec, Setting
 from harness.clients.live import LiveCall
 from harness.clients.reading import Reading
 from harness.clients.recording import Book
 from harness.clients.verdict import cancelled, failure_of, overdue
+from harness.clients.waiting import Alarm, Waiting
 from harness.policies.clock import Now, jitter_draws
 from harness.policies.failure import Failure
 from harness.policies.play import Ending, Policies, Try, play
@@ -33,6 +33,7 @@ class GreenletShell:
         self._setting = setting
         self._book = book
         self._request = request
+        self._waiting = setting.waiting
         self._policies = Policies.of(
             setting.profile, now=clock.now, wall=clock.wall, draw=jitter_draws(setting.seed)
         )
@@ -41,7 +42,9 @@ class GreenletShell:
         """Make the call; it is recorded however it ends, also when its greenlet is killed."""
         live = LiveCall(self._setting, spec, waited=waited)
         self._book.calls[spec.call_id] = live
-        alarm = None if live.watch is None else _Alarm(live, live.watch, self._setting.clock.now)
+        alarm = (
+            None if live.watch is None else _Alarm(live, live.watch, self._setting.clock.now, self._waiting)
+        )
         verdict = cancelled(None)
         try:
             verdict = live.judge(self._drive(live))
@@ -64,7 +67,7 @@ class GreenletShell:
                 if isinstance(step, Try):
                     step = steps.send(self._try(live))
                 else:
-                    gevent.sleep(step.seconds)
+                    self._waiting.sleep(step.seconds)
                     step = steps.send(None)
         except StopIteration as end:
             ending: Ending = end.value
@@ -89,11 +92,12 @@ class GreenletShell:
 class _Alarm:
     """One timer for all watchdogs of a call: when it rings it asks whether anything is really due."""
 
-    def __init__(self, live: LiveCall, watch: Watch, now: Now) -> None:
+    def __init__(self, live: LiveCall, watch: Watch, now: Now, waiting: Waiting) -> None:
         self._watch = watch
         self._now = now
-        self._greenlet = gevent.getcurrent()
-        self._timer: Any = None
+        self._waiting = waiting
+        self._greenlet = getcurrent()
+        self._timer: Alarm | None = None
         live.rearm = self.arm
         self.arm()
 
@@ -102,8 +106,7 @@ class _Alarm:
         self.stop()
         left = self._watch.due()[0] - self._now()
         if left < float("inf"):
-            self._timer = gevent.get_hub().loop.timer(max(0.0, left))
-            self._timer.start(self._ring)
+            self._timer = self._waiting.alarm(max(0.0, left), self._ring)
 
     def stop(self) -> None:
         if self._timer is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,12 +13,9 @@ from harness.clients.greenlet_shell import GreenletShell
 from harness.clients.live import LiveCall
 from harness.clients.native import undo_gevents_poll
 from harness.clients.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
+from harness.clients.plain import DONE, PATHS, event_of
 from harness.clients.reading import Node, Reading
 from harness.clients.recording import Book, RecordingTransport
-
-PATHS = {"chat": "/chat/completions", "responses": "/responses", "embeddings": "/embeddings"}
-DATA = "data:"
-DONE = "[DONE]"
 
 
 class Httpx2Sync:
@@ -65,10 +61,10 @@ class Httpx2Sync:
 
 
 def _events(stream: httpx2.Response) -> Iterator[Any]:
-    """The JSON of every `data:` line, up to `[DONE]`: the way most hand-written clients read server-sent events."""
+    """Every event of a stream, up to `[DONE]`."""
     for line in stream.iter_lines():
-        if line.startswith(DATA):
-            data = line[len(DATA) :].strip()
-            if data == DONE:
-                return
-            yield json.loads(data, object_hook=Node)
+        event = event_of(line)
+        if event == DONE:
+            return
+        if event is not None:
+            yield event

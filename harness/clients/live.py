@@ -64,6 +64,12 @@ class LiveCall:
             row.gaps_s = []
         return reading
 
+    def asked(self) -> None:
+        """The application's own code begins to ask: content is awaited from now, as nobody may see its requests."""
+        if self.watch is not None:
+            self.watch.attempt_began(self._setting.clock.now())
+            self.rearm()
+
     def try_ended(self) -> None:
         """The try is over, well or not: nothing is awaited."""
         if self.watch is not None:

@@ -1,8 +1,10 @@
-"""Undoing one of gevent's patches where it costs much and helps nobody."""
+"""Undoing gevent's patches where they cost much and help nobody."""
 
 from __future__ import annotations
 
 import select
+import socket
+import sys
 from types import SimpleNamespace
 
 import httpcore2._utils
@@ -19,3 +21,18 @@ def undo_gevents_poll() -> None:
     if monkey.is_module_patched("select"):
         real = SimpleNamespace(poll=monkey.get_original("select", "poll"), POLLIN=select.POLLIN)
         httpcore2._utils.select = real  # type: ignore[assignment, attr-defined]  # where it is looked up
+        if (older := sys.modules.get("httpcore._utils")) is not None:  # a user's own client may have it
+            older.select = real  # type: ignore[attr-defined]  # the same
+
+
+def undo_gevents_sockets() -> None:
+    """Give aiohttp's way of connecting the real `socket.socket` back. Doing it twice is fine.
+
+    It opens its sockets itself and has the loop connect them. One of gevent's would bring a second hub to life in
+    the loop's thread, and make watchers there for each connection.
+    """
+    if monkey.is_module_patched("socket"):
+        import aiohappyeyeballs.impl
+
+        real = SimpleNamespace(**{**vars(socket), "socket": monkey.get_original("socket", "socket")})
+        aiohappyeyeballs.impl.socket = real  # type: ignore[assignment, attr-defined]  # where it is looked up

@@ -40,14 +40,16 @@ class OpenAIAsync:
         undo_gevents_poll()
         platform.platform()  # looked up and kept now, so that the SDK's first call on the loop finds it ready
         book = Book(setting)
-        transport = AsyncRecordingTransport(
-            httpx2.AsyncHTTPTransport(limits=limits(setting.profile.pool)), book
-        )
         self._client = openai.AsyncOpenAI(
-            http_client=openai.DefaultAsyncHttpxClient(transport=transport), **client_arguments(setting)
+            http_client=self._http_client(setting, book), **client_arguments(setting)
         )
         self._create = _creators(self._client)
         self.call = LoopShell(setting, book, self._request).call
+
+    def _http_client(self, setting: Setting, book: Book) -> httpx2.AsyncClient:
+        """What the SDK sends its requests with."""
+        inner = httpx2.AsyncHTTPTransport(limits=limits(setting.profile.pool))
+        return openai.DefaultAsyncHttpxClient(transport=AsyncRecordingTransport(inner, book))
 
     async def warm_up(self, spec: CallSpec) -> None:
         once = self._client.with_options(max_retries=0, timeout=WARM_UP_TIMEOUT_S)

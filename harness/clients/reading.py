@@ -35,6 +35,10 @@ class Node(dict[str, Any]):
         return self.get(name)
 
 
+TOOL_CONTENTS = {"function_call": "arguments", "custom_tool_call": "input"}
+"""Where a Responses item that calls one of the application's tools has what the tool is given."""
+
+
 class Reading:
     """What one try delivered so far. `opened`: the answer was handed to the application."""
 
@@ -163,11 +167,11 @@ class ResponseReading(Reading):
         if kind == "response.refusal.delta":
             self.refused = True
             return self._add(self._refusal, event.delta)
-        if kind == "response.function_call_arguments.delta":
+        if kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"):
             self._size += len(event.delta)
             return bool(event.delta)
-        if kind == "response.output_item.done" and event.item.type == "function_call":
-            self._tools.append((event.item.name, event.item.arguments))
+        if kind == "response.output_item.done" and event.item.type in TOOL_CONTENTS:
+            self._tools.append(_tool_call(event.item))
         elif kind in ("response.completed", "response.incomplete", "response.failed"):
             self._end(event.response)
         elif kind == "error":
@@ -176,9 +180,9 @@ class ResponseReading(Reading):
 
     def whole(self, answer: Any) -> None:
         for item in answer.output:
-            if item.type == "function_call":
-                self._tools.append((item.name, item.arguments))
-                self._size += len(item.arguments)
+            if item.type in TOOL_CONTENTS:
+                self._tools.append(_tool_call(item))
+                self._size += len(self._tools[-1][1])
             elif item.type == "message":
                 for part in item.content:
                     self._add_part(part)
@@ -211,6 +215,11 @@ class ResponseReading(Reading):
 
     def choices(self) -> list[Choice]:
         return [(0, "".join(self._text), "".join(self._refusal), self._tools, self.finish_reason)]
+
+
+def _tool_call(item: Any) -> tuple[str, str]:
+    """A finished call: the tool's name, and what it is given."""
+    return item.name, getattr(item, TOOL_CONTENTS[item.type])
 
 
 class EmbeddingReading(Reading):

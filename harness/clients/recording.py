@@ -8,7 +8,7 @@ Event hooks miss attempts that time out, are refused or wait for the pool in vai
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
 from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,21 +29,32 @@ class Book:
 
     def __init__(self, setting: Setting) -> None:
         self.now = setting.clock.now
-        self.ended = setting.observer.attempt_ended
+        self._ended = setting.observer.attempt_ended
         self.calls: dict[str, LiveCall] = {}
         self._prefix = f"{setting.worker}.{setting.instance}"
         self._numbers = count()
         self._connections: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        self._traces: dict[tuple[str, str], Trace] = {}
 
-    def trace(self, request: httpx2.Request) -> Trace | None:
-        """Open the row of this request, and mark the request; None if it belongs to no recorded call."""
-        live = self.calls.get(request.headers.get(CALL_HEADER, ""))
+    def trace(self, headers: MutableMapping[str, str]) -> Trace | None:
+        """Open the row of a request, and mark its headers; None if it belongs to no recorded call."""
+        live = self.calls.get(headers.get(CALL_HEADER, ""))
         if live is None:
             return None
-        retries = request.headers.get(SDK_RETRY_HEADER)
+        retries = headers.get(SDK_RETRY_HEADER)
         row = live.next_attempt(int(retries) if retries is not None else None)
-        request.headers[ATTEMPT_HEADER] = str(row.attempt)
-        return Trace(self, live, row)
+        headers[ATTEMPT_HEADER] = number = str(row.attempt)
+        trace = self._traces[live.call_id, number] = Trace(self, live, row)
+        return trace
+
+    def open_trace(self, headers: Mapping[str, str]) -> Trace | None:
+        """The trace that has been opened for a request with these headers and is not closed yet."""
+        return self._traces.get((headers.get(CALL_HEADER, ""), headers.get(ATTEMPT_HEADER, "")))
+
+    def closed(self, row: AttemptRow) -> None:
+        """An attempt is over: hand its row on."""
+        del self._traces[row.call_id, str(row.attempt)]
+        self._ended(row)
 
     def connection(self, stream: Any) -> str:
         """A name for a connection, the same for all attempts made on it."""
@@ -77,28 +88,33 @@ class Trace:
         if seen is not None:
             seen(self, info)
 
-    def connecting(self, info: dict[str, Any]) -> None:
+    def connecting(self) -> None:
+        """It has its place in the pool: it connects, or takes a connection that is there."""
         if self.row.pool_wait_s is None:
             self.row.pool_wait_s = self._book.now() - self.row.started_s
 
-    def connected(self, info: dict[str, Any]) -> None:
+    def connected(self, connection: Any = None) -> None:
+        """A connection was made for it."""
         self.row.connected_s = self._book.now()
-        self.row.connection_id = self._book.connection(info["return_value"])
+        if connection is not None:
+            self.row.connection_id = self._book.connection(connection)
 
-    def sent(self, info: dict[str, Any]) -> None:
+    def uses(self, connection: Any) -> None:
+        """It is on this connection, new or not."""
+        if self.row.connection_id is None:
+            self.row.connection_id = self._book.connection(connection)
+
+    def sent(self) -> None:
+        """The request is written."""
         self.row.sent_s = self._book.now()
 
-    def answered(self, response: httpx2.Response) -> None:
-        """The head is here."""
+    def answered(self, status: int, headers: Mapping[str, str], version: str) -> None:
+        """The head is here. `version` is HTTP's, such as `1.1`."""
         row = self.row
         row.headers_s = self._book.now()
-        row.status = response.status_code
-        row.served_id = response.headers.get(SERVED_HEADER)
-        extensions = response.extensions
-        row.http_version = extensions.get("http_version", b"HTTP/1.1").decode("ascii").removeprefix("HTTP/")
-        stream = extensions.get("network_stream")
-        if stream is not None and row.connection_id is None:
-            row.connection_id = self._book.connection(stream)
+        row.status = status
+        row.served_id = headers.get(SERVED_HEADER)
+        row.http_version = version
 
     def chunk(self, data: bytes) -> None:
         """A piece of the body."""
@@ -113,7 +129,7 @@ class Trace:
 
     def failed(self, error: BaseException) -> None:
         """The attempt broke, whatever the reason; the row says which."""
-        if self.row.error_type is None:
+        if self._open and self.row.error_type is None:
             self.row.error_type, self.row.error_cause = names_of(error)
 
     def closed(self) -> None:
@@ -121,18 +137,27 @@ class Trace:
         if self._open:
             self._open = False
             self.row.ended_s = self._book.now()
-            self._book.ended(self.row)
+            self._book.closed(self.row)
 
 
 EVENTS: dict[str, Callable[[Trace, dict[str, Any]], None]] = {
-    "connection.connect_tcp.started": Trace.connecting,
-    "connection.connect_tcp.complete": Trace.connected,
-    "connection.start_tls.complete": Trace.connected,
-    "http11.send_request_headers.started": Trace.connecting,
-    "http11.send_request_body.complete": Trace.sent,
-    "http2.send_request_headers.started": Trace.connecting,
-    "http2.send_request_body.complete": Trace.sent,
+    "connection.connect_tcp.started": lambda trace, _: trace.connecting(),
+    "connection.connect_tcp.complete": lambda trace, info: trace.connected(info["return_value"]),
+    "connection.start_tls.complete": lambda trace, info: trace.connected(info["return_value"]),
+    "http11.send_request_headers.started": lambda trace, _: trace.connecting(),
+    "http11.send_request_body.complete": lambda trace, _: trace.sent(),
+    "http2.send_request_headers.started": lambda trace, _: trace.connecting(),
+    "http2.send_request_body.complete": lambda trace, _: trace.sent(),
 }
+
+
+def _answered(trace: Trace, response: httpx2.Response) -> None:
+    extensions = response.extensions
+    version = extensions.get("http_version", b"HTTP/1.1").decode("ascii").removeprefix("HTTP/")
+    trace.answered(response.status_code, response.headers, version)
+    stream = extensions.get("network_stream")
+    if stream is not None:
+        trace.uses(stream)
 
 
 class RecordingTransport(httpx2.BaseTransport):
@@ -143,7 +168,7 @@ class RecordingTransport(httpx2.BaseTransport):
         self._book = book
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        trace = self._book.trace(request)
+        trace = self._book.trace(request.headers)
         if trace is None:
             return self._inner.handle_request(request)
         request.extensions["trace"] = trace.event
@@ -153,7 +178,7 @@ class RecordingTransport(httpx2.BaseTransport):
             trace.failed(error)
             trace.closed()
             raise
-        trace.answered(response)
+        _answered(trace, response)
         assert isinstance(response.stream, httpx2.SyncByteStream)
         response.stream = _Body(response.stream, trace)
         return response
@@ -195,7 +220,7 @@ class AsyncRecordingTransport(httpx2.AsyncBaseTransport):
         self._book = book
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        trace = self._book.trace(request)
+        trace = self._book.trace(request.headers)
         if trace is None:
             return await self._inner.handle_async_request(request)
         request.extensions["trace"] = trace.event_async
@@ -205,7 +230,7 @@ class AsyncRecordingTransport(httpx2.AsyncBaseTransport):
             trace.failed(error)
             trace.closed()
             raise
-        trace.answered(response)
+        _answered(trace, response)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = _AsyncBody(response.stream, trace)
         return response

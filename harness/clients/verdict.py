@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ssl
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import aiohttp
 import httpx2
 import openai
 
@@ -16,7 +19,15 @@ from harness.policies.watch import WatchdogTimeout
 Outcome: TypeAlias = Literal["ok", "incomplete", "error", "timeout", "deadline", "cancelled", "shed"]
 
 TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)
-CONNECTIONS = (openai.APIConnectionError, httpx2.TransportError, OSError, ssl.SSLError)
+CONNECTIONS = (
+    openai.APIConnectionError,
+    httpx2.TransportError,
+    aiohttp.ClientConnectionError,
+    aiohttp.ClientPayloadError,
+    aiohttp.http_exceptions.HttpProcessingError,
+    OSError,
+    ssl.SSLError,
+)
 MAX_CAUSES = 10
 LAYER_NAMES = {
     "total": "DeadlineExceeded",
@@ -46,13 +57,43 @@ def failure_of(error: BaseException, *, opened: bool) -> Failure:
         return Failure("timeout" if error.layer == "first_content" else "broken_answer", error)
     if opened:
         return Failure("broken_answer", error)
-    if isinstance(error, openai.APIStatusError | httpx2.HTTPStatusError):
-        return Failure("status", error, error.response.status_code, error.response.headers)
-    if isinstance(error, TIMEOUTS):
+    answered = _status_of(error)
+    if answered is not None:
+        return Failure("status", error, *answered)
+    if is_timeout(error):
         return Failure("timeout", error)
-    if isinstance(error, CONNECTIONS):
+    if _is_connection(error):
         return Failure("connection", error)
     return Failure("broken_answer", error)
+
+
+def _status_of(error: BaseException) -> tuple[int, Mapping[str, str]] | None:
+    """(status, headers) of the answer that an exception stands for; None if it stands for something else."""
+    legacy = _legacy("HTTPStatusError")
+    if isinstance(error, (openai.APIStatusError, httpx2.HTTPStatusError, *legacy)):
+        response = error.response  # type: ignore[attr-defined]  # httpx's has it as well
+        return response.status_code, response.headers
+    # aiohttp calls an answer that it cannot parse a response with status 400: the cause tells the two apart.
+    if isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
+        return error.status, error.headers or {}
+    return None
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether a client gave up waiting."""
+    return isinstance(error, (*TIMEOUTS, *_legacy("TimeoutException")))
+
+
+def _is_connection(error: BaseException) -> bool:
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.__cause__ is not None
+    return isinstance(error, (*CONNECTIONS, *_legacy("TransportError")))
+
+
+def _legacy(name: str) -> tuple[type[Exception], ...]:
+    """An exception of httpx, the predecessor of httpx2, if a user's own client has imported that."""
+    module = sys.modules.get("httpx")
+    return () if module is None else (getattr(module, name),)
 
 
 def forget_frames(error: BaseException) -> None:
@@ -85,7 +126,7 @@ def verdict_of(ending: Ending, *, incomplete: bool) -> Verdict:
             return Verdict("shed", error_type="LimiterRefused")
         return Verdict("incomplete" if incomplete else "ok")
     error = failure.error
-    timed_out = isinstance(error, (*TIMEOUTS, WatchdogTimeout))
+    timed_out = isinstance(error, WatchdogTimeout) or is_timeout(error)
     outcome: Outcome = "timeout" if timed_out else "error"
     if ending.gave_up == "deadline":
         outcome = "deadline"

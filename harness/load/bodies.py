@@ -21,7 +21,7 @@ def body_of(load: Load, call_id: str, seed: int) -> dict[str, Any]:
         body["messages"] = [{"role": "user", "content": text}]
     else:
         body["input"] = text
-    if load.stream:
+    if load.streams(call_id, seed):
         body["stream"] = True
     if load.max_tokens is not None:
         body["max_output_tokens" if load.api == "responses" else "max_completion_tokens"] = load.max_tokens

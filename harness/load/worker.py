@@ -105,7 +105,12 @@ class Worker:
         call_id = f"first{instance}"
         body = body_of(load, call_id, self.plan.seed)
         return CallSpec(
-            call_id=call_id, api=load.api, stream=load.stream, body=body, intended_s=0.0, warmup=True
+            call_id=call_id,
+            api=load.api,
+            stream=load.streams(call_id, self.plan.seed),
+            body=body,
+            intended_s=0.0,
+            warmup=True,
         )
 
     def _spec(self, arrival: Arrival) -> CallSpec:
@@ -113,7 +118,7 @@ class Worker:
         return CallSpec(
             call_id=arrival.call_id,
             api=load.api,
-            stream=load.stream,
+            stream=load.streams(arrival.call_id, self.plan.seed),
             body=body_of(load, arrival.call_id, self.plan.seed),
             intended_s=arrival.intended_s,
             phase=self.plan.phase_at(arrival.intended_s) if arrival.measured else None,

@@ -1,15 +1,17 @@
 """Chat completions on the wire: `chat.completion`, and a stream of `chat.completion.chunk`.
 
-Bytes are put together from prepared pieces; only content that needs escapes goes through a JSON encoder.
+Answers in words are put together from prepared bytes; only content that needs escapes goes through a JSON encoder.
+Tool calls, sound, log probabilities and the like are written by `chat_rich`, which is slower and knows everything.
 """
 
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
+from mock_server.api.chat_rich import RICH, Rich, rich_choice, rich_track, sound_tokens
 from mock_server.api.headers import EVENT_STREAM, JSON, RequestStamp, answer_headers
 from mock_server.api.said import Said
 from mock_server.request import Request
@@ -17,6 +19,9 @@ from mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
 DONE: Final = b"data: [DONE]\n\n"
 FINGERPRINT: Final = "fp_5c1e0a7f2d"
+_PADDED_TO: Final = 16
+"""Content and obfuscation of a chunk are together a multiple of this many characters."""
+
 _TAGS: Final = f'"service_tier":"default","system_fingerprint":"{FINGERPRINT}"'
 _DETAILS: Final = (
     '"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},'
@@ -29,77 +34,114 @@ Timed = tuple[int, bytes]
 
 
 def chat_script(
-    request: Request, said: list[Said], *, stamp: RequestStamp, created: int, tokens_per_chunk: int
+    request: Request,
+    said: list[Said],
+    *,
+    tokens: int,
+    stamp: RequestStamp,
+    created: int,
+    tokens_per_chunk: int,
 ) -> Script:
-    """The healthy answer to a chat completion request."""
+    """The healthy answer to a chat completion request; `tokens` is what all of `said` is billed as."""
     if request.stream:
-        return _streamed(request, said, stamp, created, tokens_per_chunk)
-    tokens = sum([one.tokens for one in said])
+        return _streamed(request, said, tokens, stamp, created, tokens_per_chunk)
+    head = Head(200, answer_headers(stamp, JSON))
+    send = Send(completion(request, said, tokens, created), tokens, "terminal")
+    if tokens == 1:
+        return Script((head, FirstToken(), send, End()))
+    return Script((head, FirstToken(), Tokens(tokens - 1), send, End()))
+
+
+def completion(request: Request, said: list[Said], tokens: int, created: int) -> bytes:
+    """The whole `chat.completion` object."""
+    rich = _rich(request.body, said, created)
     lead = (
         f'{{"id":"chatcmpl-{said[0].ident[:29]}","object":"chat.completion","created":{created},'
         f'"model":{_quoted(request.model)},"choices":['
     )
-    tail = f'],"usage":{_usage(request.prompt_tokens, tokens)},{_TAGS}}}'
-    body = b"".join((lead.encode(), b",".join([_choice(one) for one in said]), tail.encode()))
-    head = Head(200, answer_headers(stamp, JSON))
-    send = Send(body, tokens, "terminal")
-    if tokens == 1:
-        return Script((head, FirstToken(), send, End()))
-    return Script((head, FirstToken(), Tokens(tokens - 1), send, End()))
+    if rich is None:
+        tail = f'],"usage":{_usage(request, said, tokens, None)},{_TAGS}}}'
+        choices = [_choice(one) for one in said]
+    else:
+        tail = f'],"usage":{_usage(request, said, tokens, rich)},{_tags(rich)}{rich.moderation}}}'
+        choices = [rich_choice(one, rich) for one in said]
+    return b"".join((lead.encode(), b",".join(choices), tail.encode()))
+
+
+def _rich(body: dict[str, Any], said: list[Said], created: int) -> Rich | None:
+    """What the answer has besides words; None if it has nothing else."""
+    if RICH.isdisjoint(body) and said[0].tool is None:
+        return None
+    return Rich.of(body, said, created)
 
 
 def _quoted(text: str) -> str:
     return orjson.dumps(text).decode()
 
 
-def _usage(prompt: int, completion: int) -> str:
-    return (
-        f'{{"prompt_tokens":{prompt},"completion_tokens":{completion},'
-        f'"total_tokens":{prompt + completion},{_DETAILS}}}'
-    )
+def _tags(rich: Rich | None) -> str:
+    return _TAGS if rich is None else _TAGS.replace("default", rich.tier)
+
+
+def _usage(request: Request, said: list[Said], tokens: int, rich: Rich | None) -> str:
+    prompt = request.prompt_tokens
+    details = _DETAILS if rich is None else _details(said, rich)
+    return f'{{"prompt_tokens":{prompt},"completion_tokens":{tokens},"total_tokens":{prompt + tokens},{details}}}'
+
+
+def _details(said: list[Said], rich: Rich) -> str:
+    """The details of the usage, where there are any."""
+    details = {
+        "reasoning_tokens": sum([one.reasoning for one in said]),
+        "audio_tokens": sum([sound_tokens(one) for one in said]) if rich.sound is not None else 0,
+        "accepted_prediction_tokens": sum([one.predicted[0] for one in said]),
+        "rejected_prediction_tokens": sum([one.predicted[1] for one in said]),
+    }
+    prompt, _, _ = _DETAILS.partition(',"completion_tokens_details"')
+    return f'{prompt},"completion_tokens_details":{orjson.dumps(details).decode()}'
 
 
 def _choice(said: Said) -> bytes:
     """One entry of `choices` in an answer that comes in one piece."""
-    start = f'{{"index":{said.position},"message":{{"role":"assistant","content":'
-    end = f',"refusal":null,"annotations":[]}},"logprobs":null,"finish_reason":"{said.finish}"}}'
-    if said.tool is None:
-        content = b'"%b"' % said.content.encode() if said.plain else orjson.dumps(said.content)
-        return b"".join((start.encode(), content, end.encode()))
-    call = _call(said, _quoted(said.content))
-    called = f'"function_call":{call}' if said.kind == "legacy" else f'"tool_calls":[{call}]'
-    return f"{start}null,{called}{end}".encode()
-
-
-def _call(said: Said, content: str, position: str = "") -> str:
-    """A tool call with quoted arguments; `position` is the index that it has in streams."""
-    name = _quoted(said.tool or "")
-    if said.kind == "legacy":
-        return f'{{"name":{name},"arguments":{content}}}'
-    field = "input" if said.kind == "custom" else "arguments"
-    return (
-        f'{{{position}"id":"call_{said.ident[:24]}","type":"{said.kind}",'
-        f'"{said.kind}":{{"name":{name},"{field}":{content}}}}}'
+    content = b'"%b"' % said.content.encode() if said.plain else orjson.dumps(said.content)
+    return b"".join(
+        (
+            f'{{"index":{said.position},"message":{{"role":"assistant","content":'.encode(),
+            content,
+            f',"refusal":null,"annotations":[]}},"logprobs":null,"finish_reason":"{said.finish}"}}'.encode(),
+        )
     )
 
 
 def _streamed(
-    request: Request, said: list[Said], stamp: RequestStamp, created: int, tokens_per_chunk: int
+    request: Request, said: list[Said], tokens: int, stamp: RequestStamp, created: int, tokens_per_chunk: int
 ) -> Script:
-    options = request.body.get("stream_options")
-    with_usage = bool(options and options.get("include_usage"))
+    options = request.body.get("stream_options") or {}
+    with_usage = bool(options.get("include_usage"))
+    padding = "" if options.get("include_obfuscation") is False else said[0].ident
+    rich = _rich(request.body, said, created)
     lead = (
         f'data: {{"id":"chatcmpl-{said[0].ident[:29]}","object":"chat.completion.chunk","created":{created},'
-        f'"model":{_quoted(request.model)},{_TAGS},"choices":['
+        f'"model":{_quoted(request.model)},{_tags(rich)},"choices":['
     )
-    tail = '],"usage":null}\n\n' if with_usage else "]}\n\n"
-    tracks = [_track(one, lead, tail, tokens_per_chunk, first=0 if one.position else 1) for one in said]
+    tail = '],"usage":null' if with_usage else "]"
+    tracks = []
+    for one in said:
+        first = 0 if one.position else 1
+        if rich is None:
+            tracks.append(_track(one, lead, tail, padding, tokens_per_chunk, first=first))
+        else:
+            deltas = rich_track(one, rich, tokens_per_chunk, first=first)
+            tracks.append([(n, _chunks(lead, tail, padding, choices)) for n, choices in deltas])
     steps: list[Step] = [Head(200, answer_headers(stamp, EVENT_STREAM), "chunked"), FirstToken()]
     steps += timed_steps(tracks[0] if len(tracks) == 1 else _interleaved(tracks))
-    steps += [Send(f"{lead}{_finish(one)}{tail}".encode()) for one in said]
+    closing = f"{tail}{_padded(padding, 0)}}}\n\n"
+    steps += [Send(f"{lead}{choice}{closing}".encode()) for one in said for choice in _finish(one, rich)]
+    if rich is not None and rich.moderation:
+        steps.append(Send(f"{lead}{tail}{rich.moderation}{_padded(padding, 0)}}}\n\n".encode()))
     if with_usage:
-        usage = _usage(request.prompt_tokens, sum([one.tokens for one in said]))
-        steps.append(Send(f'{lead}],"usage":{usage}}}\n\n'.encode()))
+        usage = _usage(request, said, tokens, rich)
+        steps.append(Send(f'{lead}],"usage":{usage}{_padded(padding, 0)}}}\n\n'.encode()))
     steps += (Send(DONE, 0, "terminal"), End())
     return Script(tuple(steps))
 
@@ -111,7 +153,8 @@ def timed_steps(track: list[Timed]) -> list[Step]:
     steps: list[Step] = [] if tokens <= 1 else [Tokens(tokens - 1)]
     steps.append(Send(data, tokens, "content"))
     for tokens, data in track[1:]:
-        steps.append(work.get(tokens) or work.setdefault(tokens, Tokens(tokens)))
+        if tokens:
+            steps.append(work.get(tokens) or work.setdefault(tokens, Tokens(tokens)))
         steps.append(Send(data, tokens, "content"))
     return steps
 
@@ -121,35 +164,46 @@ def _interleaved(tracks: list[list[Timed]]) -> list[Timed]:
     return [timed for turn in zip_longest(*tracks) for timed in turn if timed is not None]
 
 
-def _track(said: Said, lead: str, tail: str, tokens_per_chunk: int, *, first: int) -> list[Timed]:
+def _padded(padding: str, size: int) -> str:
+    """The obfuscation of a chunk with `size` characters of content; none if `padding` is empty."""
+    return f',"obfuscation":"{padding[: _PADDED_TO - size % _PADDED_TO]}"' if padding else ""
+
+
+def _chunks(lead: str, tail: str, padding: str, choices: list[tuple[int, str]]) -> bytes:
+    """Chunks of one choice each, given with the characters of their content, that are sent together."""
+    return "".join([f"{lead}{text}{tail}{_padded(padding, size)}}}\n\n" for size, text in choices]).encode()
+
+
+def _track(
+    said: Said, lead: str, tail: str, padding: str, tokens_per_chunk: int, *, first: int
+) -> list[Timed]:
     """The chunks of one choice: its role goes along with its first content (`first` tokens, 0: a chunk's)."""
     start = f'{lead}{{"index":{said.position},"delta":'
     end = f',"logprobs":null,"finish_reason":null}}{tail}'
-    opening, before, after = _delta_forms(said)
-    before, after = start + before, after + end
+    before, after = f'{start}{{"content":"', f'"}}{end}'
+    prefix = f'{start}{{"role":"assistant","content":"","refusal":null}}{end}{_padded(padding, 0)}}}\n\n'
+    closes: dict[int, str] = {}
     track: list[Timed] = []
-    prefix = f"{start}{opening}{end}"
     for tokens, piece in said.pieces(tokens_per_chunk, first=first or tokens_per_chunk):
+        size = len(piece)
+        close = closes.get(size)
+        if close is None:
+            close = closes[size] = f"{after}{_padded(padding, size)}}}\n\n"
         if not said.plain:
             piece = _quoted(piece)[1:-1]
-        data = f"{prefix}{before}{piece}{after}" if piece else prefix
-        track.append((tokens, data.encode()))
-        prefix = ""
+        if prefix:
+            data = f"{prefix}{before}{piece}{close}" if piece else prefix
+            track.append((tokens + said.hidden, data.encode()))
+            prefix = ""
+        else:
+            track.append((tokens, f"{before}{piece}{close}".encode()))
     return track
 
 
-def _delta_forms(said: Said) -> tuple[str, str, str]:
-    """The opening delta of a choice, and what stands before and after a piece of content in the others."""
-    if said.tool is None:
-        return '{"role":"assistant","content":"","refusal":null}', '{"content":"', '"}'
-    call = _call(said, '""', '"index":0,')
-    if said.kind == "legacy":
-        opening = f'{{"role":"assistant","content":null,"function_call":{call},"refusal":null}}'
-        return opening, '{"function_call":{"arguments":"', '"}}'
-    opening = f'{{"role":"assistant","content":null,"tool_calls":[{call}],"refusal":null}}'
-    field = '"custom":{"input":"' if said.kind == "custom" else '"function":{"arguments":"'
-    return opening, f'{{"tool_calls":[{{"index":0,{field}', '"}}]}'
-
-
-def _finish(said: Said) -> str:
-    return f'{{"index":{said.position},"delta":{{}},"logprobs":null,"finish_reason":"{said.finish}"}}'
+def _finish(said: Said, rich: Rich | None) -> list[str]:
+    """The last entries of `choices`: what comes with the end, and why it ended."""
+    ends = [] if rich is None else rich.endings(said)
+    return [
+        *ends,
+        f'{{"index":{said.position},"delta":{{}},"logprobs":null,"finish_reason":"{said.finish}"}}',
+    ]

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from mock_server.api.chat_option_checks import (
+    audio,
+    logit_bias,
+    modalities,
+    moderation,
+    options_together,
+    prediction,
+    web_search,
+)
 from mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
@@ -14,24 +23,43 @@ from mock_server.api.errors import (
 from mock_server.api.fields import (
     COMMON,
     Check,
+    anything,
     boolean,
     check_fields,
     integer,
     mapping,
     number,
     objects,
+    one_of,
     stop_sequences,
+    stream_options,
+    string,
 )
 from mock_server.api.text import tokens_in
 from mock_server.api.tool_checks import check_format, check_functions, check_tools, tool_tokens
 
+PARTS: Final = ("text", "image_url", "input_audio", "refusal", "audio", "file")
+"""Kinds of parts that a message may be made of."""
 ROLES: Final = ("system", "assistant", "user", "function", "tool", "developer")
 IMAGE_TOKENS: Final = 85
 """What a picture (or a sound, or a file) in a message counts as, whatever its size."""
 
 _SHAPING: Final = frozenset(("tools", "tool_choice", "functions", "function_call", "response_format"))
-_FIELDS: Final[dict[str, Check]] = {
+_OPTIONS: Final = frozenset(
+    (
+        "stream_options",
+        "max_completion_tokens",
+        "max_tokens",
+        "top_logprobs",
+        "modalities",
+        "parallel_tool_calls",
+    )
+)
+"""Fields that exclude or need others."""
+EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+FIELDS: Final[dict[str, Check]] = {
     **COMMON,
+    "messages": anything,
     "n": integer(1, 128),
     "max_tokens": integer(1),
     "max_completion_tokens": integer(1),
@@ -41,7 +69,23 @@ _FIELDS: Final[dict[str, Check]] = {
     "presence_penalty": number(-2, 2),
     "logprobs": boolean,
     "top_logprobs": integer(0, 20),
+    "logit_bias": logit_bias,
     "seed": integer(-(2**63), 2**63 - 1),
+    "tools": anything,
+    "tool_choice": anything,
+    "functions": anything,
+    "function_call": anything,
+    "response_format": anything,
+    "modalities": modalities,
+    "audio": audio,
+    "prediction": prediction,
+    "web_search_options": web_search,
+    "moderation": moderation,
+    "reasoning_effort": one_of(*EFFORTS),
+    "verbosity": one_of("low", "medium", "high"),
+    "prompt_cache_key": string,
+    "prompt_cache_options": mapping,
+    "prompt_cache_retention": one_of("in_memory", "24h"),
 }
 
 
@@ -49,11 +93,13 @@ def check_chat(body: dict[str, Any]) -> ApiError | int:
     """The prompt's tokens (4 characters each, per text), or what is wrong with the body."""
     if body.get("model") is None:
         return ApiError(400, "you must provide a model parameter")
-    problem = check_fields(body, _FIELDS)
+    problem = check_fields(body, FIELDS, closed=True)
     if problem is None and "messages" not in body:
         problem = missing_parameter("messages")
     if problem is None:
-        problem = objects("messages", body["messages"]) or _together(body)
+        problem = objects("messages", body["messages"])
+    if problem is None and not _OPTIONS.isdisjoint(body):
+        problem = _together(body)
     if problem is not None:
         return problem
     tokens = _messages(body["messages"])
@@ -65,9 +111,12 @@ def check_chat(body: dict[str, Any]) -> ApiError | int:
 
 def _together(body: dict[str, Any]) -> ApiError | None:
     """Fields that exclude or need one another."""
-    if body.get("stream_options") is not None and not body.get("stream"):
-        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
-        return ApiError(400, message, INVALID_REQUEST, "stream_options")
+    problem = stream_options(body) or options_together(body)
+    if problem is not None:
+        return problem
+    if body.get("parallel_tool_calls") is not None and not body.get("tools"):
+        message = "'parallel_tool_calls' is only allowed when 'tools' are specified."
+        return ApiError(400, message, INVALID_REQUEST, "parallel_tool_calls")
     if body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None:
         message = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
         return ApiError(400, message, INVALID_REQUEST, "max_tokens", "invalid_parameter_combination")
@@ -130,6 +179,8 @@ def _parts(at: int, message: dict[str, Any], content: Any) -> ApiError | int:
         kind = part.get("type")
         if not isinstance(kind, str):
             return missing_parameter(f"{param}[{position}].type")
+        if kind not in PARTS:
+            return invalid_value(f"{param}[{position}].type", kind, PARTS)
         text = part.get("text") if kind == "text" else None
         if kind == "text" and not isinstance(text, str):
             return invalid_type(f"{param}[{position}].text", "a string", text)

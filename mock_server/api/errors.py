@@ -69,13 +69,14 @@ def error_script(status: int, body: bytes, headers: Iterable[tuple[str, str]]) -
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """One error of the API: what the body says, and the status it goes with."""
+    """One error of the API: what the body says, and the status it goes with. `allow` is the header of a 405."""
 
     status: int
     message: str
     type: str | None = INVALID_REQUEST
     param: str | None = None
     code: str | int | None = None
+    allow: str = ""
 
     def body(self) -> bytes:
         """The JSON body."""
@@ -184,9 +185,8 @@ def unknown_url(method: str, path: str) -> ApiError:
 
 def method_not_allowed(allowed: str) -> ApiError:
     """405 for a path that takes another method; `allowed` such as "POST"."""
-    return ApiError(
-        405, f"Only {allowed} requests are accepted.", INVALID_REQUEST, None, "method_not_supported"
-    )
+    message = f"Only {allowed} requests are accepted."
+    return ApiError(405, message, INVALID_REQUEST, None, "method_not_supported", allowed)
 
 
 def bad_json() -> ApiError:
@@ -200,6 +200,17 @@ def missing_parameter(param: str) -> ApiError:
     return ApiError(400, message, INVALID_REQUEST, param, "missing_required_parameter")
 
 
+def unsupported_value(param: str, found: str, why: str) -> ApiError:
+    """400 for a value that this combination of fields does not take; `why` ends the message."""
+    message = f"Unsupported value: '{param}' does not support '{found}' {why}."
+    return ApiError(400, message, INVALID_REQUEST, param, "unsupported_value")
+
+
+def unknown_parameter(param: str) -> ApiError:
+    """400 for a field that the endpoint does not have."""
+    return ApiError(400, f"Unknown parameter: '{param}'.", INVALID_REQUEST, param, "unknown_parameter")
+
+
 def invalid_type(param: str, expected: str, found: object) -> ApiError:
     """400 for a field of another JSON type; `expected` with its article, such as "an array of objects"."""
     message = f"Invalid type for '{param}': expected {expected}, but got {type_name(found)} instead."
@@ -209,7 +220,8 @@ def invalid_type(param: str, expected: str, found: object) -> ApiError:
 def invalid_value(param: str, found: object, supported: Iterable[str]) -> ApiError:
     """400 for a value outside a closed list."""
     names = [f"'{name}'" for name in supported]
-    listed = names[0] if len(names) == 1 else ", ".join(names[:-1]) + f", and {names[-1]}"
+    comma = "," if len(names) > 2 else ""
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])}{comma} and {names[-1]}"
     message = f"Invalid value: '{found}'. Supported values are: {listed}."
     return ApiError(400, message, INVALID_REQUEST, param, "invalid_value")
 

@@ -1,7 +1,7 @@
 """Checks of single fields of a request body, as tables of small functions.
 
 A check takes the field's name and its value (never null) and gives the error that the API answers with, or
-None. Fields that are in no table are let through: clients are ahead of any list.
+None.
 """
 
 from __future__ import annotations
@@ -16,19 +16,30 @@ from mock_server.api.errors import (
     invalid_type,
     invalid_value,
     out_of_range,
+    unknown_parameter,
 )
 
 Check: TypeAlias = Callable[[str, Any], ApiError | None]
 
 
-def check_fields(body: Mapping[str, Any], checks: Mapping[str, Check]) -> ApiError | None:
-    """The first error among the body's fields."""
+def check_fields(
+    body: Mapping[str, Any], checks: Mapping[str, Check], *, closed: bool = False
+) -> ApiError | None:
+    """The first error among the body's fields; where the table is `closed`, a field that is not in it is one."""
     for name, value in body.items():
         check = checks.get(name)
-        if check is not None and value is not None:
+        if check is None:
+            if closed:
+                return unknown_parameter(name)
+        elif value is not None:
             problem = check(name, value)
             if problem is not None:
                 return problem
+    return None
+
+
+def anything(name: str, value: Any) -> ApiError | None:
+    """A field that is known, and checked elsewhere or not at all."""
     return None
 
 
@@ -45,6 +56,34 @@ def string(name: str, value: Any) -> ApiError | None:
 def mapping(name: str, value: Any) -> ApiError | None:
     """Any object."""
     return None if isinstance(value, dict) else invalid_type(name, "an object", value)
+
+
+def metadata(name: str, value: Any) -> ApiError | None:
+    """Up to 16 short strings by name."""
+    if not isinstance(value, dict):
+        return invalid_type(name, "an object", value)
+    if len(value) > 16:
+        message = (
+            f"Invalid '{name}': too many properties. Expected an object with at most 16 properties, "
+            f"but got an object with {len(value)} properties instead."
+        )
+        return ApiError(400, message, INVALID_REQUEST, name, "object_above_max_properties")
+    for key, text in value.items():
+        if not isinstance(text, str):
+            return invalid_type(f"{name}.{key}", "a string", text)
+        for what, longest in ((key, 64), (text, 512)):
+            if len(what) > longest:
+                return text_too_long(f"{name}.{key}", longest, len(what))
+    return None
+
+
+def text_too_long(name: str, longest: int, found: int) -> ApiError:
+    """The error for a string with too many characters."""
+    message = (
+        f"Invalid '{name}': string too long. Expected a string with maximum length {longest}, "
+        f"but got a string with length {found} instead."
+    )
+    return ApiError(400, message, INVALID_REQUEST, name, "string_above_max_length")
 
 
 def integer(minimum: int, maximum: int | None = None) -> Check:
@@ -124,13 +163,29 @@ def stop_sequences(name: str, value: Any) -> ApiError | None:
     return too_long(name, 4, len(value)) if len(value) > 4 else None
 
 
+def stream_options(body: Mapping[str, Any]) -> ApiError | None:
+    """Whether options for streams go with a stream, and are known ones."""
+    options = body.get("stream_options")
+    if options is None:
+        return None
+    if not body.get("stream"):
+        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        return ApiError(400, message, INVALID_REQUEST, "stream_options")
+    for name, value in options.items():
+        if name not in ("include_usage", "include_obfuscation"):
+            return unknown_parameter(f"stream_options.{name}")
+        if not isinstance(value, bool):
+            return invalid_type(f"stream_options.{name}", "a boolean", value)
+    return None
+
+
 COMMON: dict[str, Check] = {
     "model": string,
     "stream": boolean,
     "temperature": number(0, 2),
     "top_p": number(0, 1),
     "parallel_tool_calls": boolean,
-    "metadata": mapping,
+    "metadata": metadata,
     "store": boolean,
     "user": string,
     "safety_identifier": string,

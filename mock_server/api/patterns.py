@@ -7,6 +7,7 @@ quantifiers, anchors. Look-around, back-references and Unicode properties are re
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -19,10 +20,13 @@ WORD: Final = LETTERS + DIGITS + "_"
 PRINTABLE: Final = "".join(map(chr, range(32, 127)))
 _CLASSES: Final = {"d": DIGITS, "w": WORD, "s": " "}
 _CONTROLS: Final = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_MOST_REPEATS: Final = 20_000
+_MOST_TRIES: Final = 1e7
 _LOOSELY: Final = (3, 3, 1, 8, 24)
 _EXACTLY: Final = 40
 
-Emit: TypeAlias = Callable[[Draws, int], str]
+Emit: TypeAlias = Callable[["_Spending", int], str]
 """Makes one string. The whole number says how many repeats beyond the least a quantifier takes: up to n
 for n >= 0, exactly -n - 1 for n < 0."""
 
@@ -31,27 +35,64 @@ class PatternError(ValueError):
     """The pattern uses something that this generator does not know, or no string was found for it."""
 
 
+class _Spending:
+    """Draws for one string: how often its quantifiers repeat anything is limited, however they are nested."""
+
+    __slots__ = ("draws", "left")
+
+    def __init__(self, draws: Draws) -> None:
+        self.draws = draws
+        self.left = _MOST_REPEATS
+
+    def count(self, least: int, most: int) -> int:
+        """How often to repeat something. Raises PatternError where it is all too much."""
+        count = self.draws.between(least, most)
+        self.left -= count
+        if self.left < 0:
+            raise PatternError("the strings that match the pattern are too long")
+        return count
+
+
+def found_in(text: str, pattern: str) -> bool | None:
+    """Does Python's own engine find the pattern? None where it cannot read it, or might take forever."""
+    if _tries(pattern, len(text)) > _MOST_TRIES:
+        return None
+    compiled = _read_by_python(pattern)
+    return None if compiled is None else compiled.search(text) is not None
+
+
+@lru_cache(maxsize=256)
+def _read_by_python(pattern: str) -> re.Pattern[str] | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a later Python may read differently
+            return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return None
+
+
+def _tries(pattern: str, length: int) -> float:
+    """How many ways a backtracking engine may try at most: exponentially many for a quantifier within another."""
+    length = min(length, 500)
+    if re.search(r"\)[*+{]", pattern):
+        return 4.0**length
+    quantifiers = min(50, len(re.findall(r"[*+{?]", pattern)))
+    return float(length + 1) ** (quantifiers + 1)
+
+
 def matching(pattern: str, draws: Draws, *, shortest: int = 0, longest: int | None = None) -> str:
     """A string that matches `pattern` (searched, as JSON Schema does) and has an allowed length."""
     emit = _compiled(pattern)
     exactly = range(-1 - shortest // 6, -1 - shortest - _EXACTLY, -1 - shortest // 60)
     for more in (*_LOOSELY, *exactly):
-        text = emit(draws, more)
+        text = emit(_Spending(draws), more)
         if len(text) < shortest and not pattern.endswith("$"):
             text += "".join(draws.pick(LETTERS) for _ in range(shortest - len(text)))
         if len(text) < shortest or (longest is not None and len(text) > longest):
             continue
-        if _agrees(pattern, text):
+        if found_in(text, pattern) is not False:  # a pattern that the engine cannot read is trusted
             return text
     raise PatternError(f"no string found for the pattern '{pattern}'")
-
-
-def _agrees(pattern: str, text: str) -> bool:
-    """Whether Python's own engine finds the pattern; a pattern that it cannot read is trusted."""
-    try:
-        return re.search(pattern, text) is not None
-    except re.error:
-        return True
 
 
 @lru_cache(maxsize=256)
@@ -87,13 +128,13 @@ class _Reader:
             branches.append(self.sequence())
         if len(branches) == 1:
             return branches[0]
-        return lambda draws, more: draws.pick(branches)(draws, more)
+        return lambda spending, more: spending.draws.pick(branches)(spending, more)
 
     def sequence(self) -> Emit:
         parts: list[Emit] = []
         while self.peek() not in ("", "|", ")"):
             parts.append(self.repeated())
-        return lambda draws, more: "".join([part(draws, more) for part in parts])
+        return lambda spending, more: "".join([part(spending, more) for part in parts])
 
     def repeated(self) -> Emit:
         atom = self.atom()
@@ -102,11 +143,11 @@ class _Reader:
             return atom
         least, most = bounds
 
-        def repeat(draws: Draws, more: int) -> str:
+        def repeat(spending: _Spending, more: int) -> str:
             ceiling = least + (more if more >= 0 else -more - 1)
             ceiling = ceiling if most is None else min(most, ceiling)
-            count = draws.between(least, ceiling) if more >= 0 else ceiling
-            return "".join([atom(draws, more) for _ in range(count)])
+            count = spending.count(least if more >= 0 else ceiling, ceiling)
+            return "".join([atom(spending, more) for _ in range(count)])
 
         return repeat
 
@@ -169,7 +210,10 @@ class _Reader:
             if not re.fullmatch("[0-9a-fA-F]+", digits):
                 raise PatternError(f"bad escape '\\{kind}' in the pattern '{self.pattern}'")
             self.at += len(digits)
-            return chr(int(digits, 16))
+            char = chr(int(digits, 16))
+            if _SURROGATE.match(char):
+                raise PatternError(f"half a character in the pattern '{self.pattern}'")
+            return char
         if kind.isalnum():
             raise PatternError(f"'\\{kind}' is not supported in the pattern '{self.pattern}'")
         return kind
@@ -193,7 +237,7 @@ class _Reader:
                 low = "".join(map(chr, range(ord(low), min(ord(high), ord(low) + 512) + 1)))
             found.append(low)
         self.at += 1
-        chars = "".join(dict.fromkeys("".join(found)))
+        chars = _SURROGATE.sub("", "".join(dict.fromkeys("".join(found))))
         chars = _without(chars) if negated else chars
         if not chars:
             raise PatternError(f"an empty class in the pattern '{self.pattern}'")
@@ -215,8 +259,8 @@ def _without(chars: str) -> str:
 
 
 def _literal(text: str) -> Emit:
-    return lambda _draws, _more: text
+    return lambda _spending, _more: text
 
 
 def _one_of(chars: str) -> Emit:
-    return _literal(chars) if len(chars) == 1 else lambda draws, _more: draws.pick(chars)
+    return _literal(chars) if len(chars) == 1 else lambda spending, _more: spending.draws.pick(chars)

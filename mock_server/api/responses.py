@@ -1,16 +1,20 @@
-"""The Responses API on the wire: a `response` object, and the stream of typed events that ends with it."""
+"""The Responses API on the wire: a `response` object in every state of its life, and the answer in one piece."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import orjson
 
-from mock_server.api.chat import Timed, timed_steps
-from mock_server.api.headers import EVENT_STREAM, JSON, RequestStamp, answer_headers
-from mock_server.api.said import Said
+from mock_server.api.headers import JSON, RequestStamp, answer_headers
+from mock_server.api.moderated import moderation_result
+from mock_server.api.responses_items import PLAIN, Form, form_of, item, response_id
+from mock_server.api.responses_said import Speech
 from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from mock_server.script import End, FirstToken, Head, Script, Send, Tokens
+
+State: TypeAlias = Literal["queued", "in_progress", "ended", "cancelled"]
+"""`ended` is completed or incomplete, as the response came out."""
 
 _ECHOED: Final[dict[str, Any]] = {
     "instructions": None,
@@ -34,45 +38,70 @@ _ECHOED: Final[dict[str, Any]] = {
 }
 """Fields of the request that a response repeats, with what they are when the request has none."""
 
+_RARE: Final = frozenset(
+    (
+        *("access_programs", "conversation", "image", "moderation", "prompt", "prompt_cache_options"),
+        *("prompt_cache_retention", "service_tier"),
+    )
+)
+"""Fields that a response has only where the request has them, or says otherwise than the request."""
 
-def responses_script(
-    request: Request, said: Said, *, stamp: RequestStamp, created: int, tokens_per_chunk: int
-) -> Script:
-    """The healthy answer to a Responses request."""
-    started = _started(request, said, created)
-    ended = {
-        **started,
-        "status": "completed",
-        "completed_at": created,
-        "output": [_item(said, done=True)],
-        "usage": _usage(request.prompt_tokens, said.tokens),
-    }
-    if said.finish == "length":
-        ended |= {
-            "status": "incomplete",
-            "completed_at": None,
-            "incomplete_details": {"reason": "max_output_tokens"},
-        }
-    if request.stream:
-        return _streamed(said, started, ended, stamp, tokens_per_chunk)
-    work = (FirstToken(), Tokens(said.tokens - 1)) if said.tokens > 1 else (FirstToken(),)
-    head = Head(200, answer_headers(stamp, JSON))
-    return Script((head, *work, Send(orjson.dumps(ended), said.tokens, "terminal"), End()))
+PROMPTED: Final = "gpt-4.1"
+"""The model of a prompt template, where the request names none."""
 
 
-def _started(request: Request, said: Said, created: int) -> dict[str, Any]:
-    """The response as it is when generation starts."""
+class Turn(NamedTuple):
+    """All that a response is made of, at any time and in any form.
+
+    `created` is Unix seconds, `prompt_tokens` the whole context: what the request holds and what it goes on from.
+    """
+
+    request: Request
+    speech: Speech
+    created: int
+    prompt_tokens: int
+    tokens_per_chunk: int
+
+
+def response_object(
+    turn: Turn,
+    state: State,
+    *,
+    form: Form | None = None,
+    spoken: int | None = None,
+    completed_at: int | None = None,
+) -> dict[str, Any]:
+    """A response in some state. `spoken` is how many tokens are generated of one in progress: the items that are
+    done by then are shown. `completed_at` is Unix seconds; None: as soon as it was created."""
+    form = form_of(turn.request) if form is None else form
+    response = started(turn, "queued" if state == "queued" else "in_progress")
+    if state == "ended":
+        return ended(turn, response, form, completed_at)
+    if state == "cancelled":
+        return response | {"status": "cancelled"}
+    at = 0
+    for number, output in enumerate(turn.speech.outputs):
+        at += output.tokens
+        if spoken is None or at > spoken:
+            break
+        response["output"].append(item(turn.speech, number, form, done=True))
+    return response
+
+
+def started(turn: Turn, status: str = "in_progress") -> dict[str, Any]:
+    """The response as it is before there is anything of it."""
+    request = turn.request
     body = request.body
     response = {
-        "id": f"resp_{said.ident}",
+        "id": response_id(turn.speech),
         "object": "response",
-        "created_at": created,
-        "status": "in_progress",
-        "background": False,
+        "created_at": turn.created,
+        "status": status,
+        "background": bool(body.get("background")),
         "completed_at": None,
         "error": None,
         "incomplete_details": None,
-        "model": request.model,
+        "model": request.model or PROMPTED,
         "output": [],
         "service_tier": "default",
         "usage": None,
@@ -85,123 +114,95 @@ def _started(request: Request, said: Said, created: int) -> dict[str, Any]:
         response["tools"] = [_echoed_tool(tool) for tool in body["tools"]]
     if body.get("text"):
         response["text"] = {"format": {"type": "text"}, **body["text"]}
+    if body.get("reasoning"):
+        response["reasoning"] = {"effort": None, "summary": None, **body["reasoning"]}
+    return response if _RARE.isdisjoint(body) else response | _rare(body)
+
+
+def ended(
+    turn: Turn, response: dict[str, Any], form: Form, completed_at: int | None = None
+) -> dict[str, Any]:
+    """A started response, changed to what it is when it is over."""
+    speech = turn.speech
+    response["output"] = [item(speech, at, form, done=True) for at in range(len(speech.outputs))]
+    response["usage"] = usage(turn)
+    if turn.request.body.get("moderation") is not None:
+        response["moderation"] = _moderation(turn)
+    if speech.finish == "length":
+        response["status"] = "incomplete"
+        response["incomplete_details"] = {"reason": "max_output_tokens"}
+    else:
+        response["status"] = "completed"
+        response["completed_at"] = turn.created if completed_at is None else completed_at
     return response
 
 
+def whole_script(turn: Turn, stamp: RequestStamp) -> Script:
+    """The healthy answer in one piece."""
+    body = orjson.dumps(ended(turn, started(turn), form_of(turn.request)))
+    tokens = turn.speech.tokens
+    work = (FirstToken(), Tokens(tokens - 1)) if tokens > 1 else (FirstToken(),)
+    return Script((Head(200, answer_headers(stamp, JSON)), *work, Send(body, tokens, "terminal"), End()))
+
+
+def queued_script(turn: Turn, stamp: RequestStamp) -> Script:
+    """What is answered at once to a request whose response is made in the background."""
+    body = orjson.dumps(response_object(turn, "queued", form=PLAIN))
+    return Script((Head(200, answer_headers(stamp, JSON)), Send(body, 0, "terminal"), End()))
+
+
 def _echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """A function tool is repeated with its defaults filled in, any other as it came."""
+    """A function tool is repeated with its defaults filled in, an MCP server without what it is unlocked with."""
+    if tool.get("type") == "mcp":
+        return {name: value for name, value in tool.items() if name not in ("authorization", "headers")}
     if tool.get("type") != "function":
         return tool
     return {"description": None, "parameters": None, "strict": True, **tool}
 
 
-def _usage(prompt: int, output: int) -> dict[str, Any]:
+def _rare(body: dict[str, Any]) -> dict[str, Any]:
+    """What only some responses have."""
+    given = {name: body[name] for name in _RARE & body.keys() if body[name] is not None}
+    given.pop("moderation", None)  # its results are there in the end
+    if "conversation" in given:
+        given["conversation"] = {"id": reference_id(given["conversation"])}
+    if given.get("service_tier") == "auto":
+        given["service_tier"] = "default"
+    if "image" in given:
+        asked = given["image"].get("context_compression")
+        given["image"] = {"context_compression": "disabled" if asked == "disabled" else "enabled"}
+    if "prompt_cache_options" in given:
+        options = {"mode": "implicit", "ttl": "30m", **given["prompt_cache_options"]}
+        options.pop("prewarm", None)
+        given["prompt_cache_options"] = options
+        if options.get("comparison_response_id"):
+            given["prompt_cache_diagnostics"] = {"type": "unavailable"}
+    return given
+
+
+def reference_id(given: str | dict[str, Any]) -> str:
+    """The id in a reference to a conversation, which is the id alone or an object that holds it."""
+    return given if isinstance(given, str) else str(given["id"])
+
+
+def usage(turn: Turn) -> dict[str, Any]:
+    """What a response is billed as."""
+    prompt, output = turn.prompt_tokens, turn.speech.tokens
     return {
         "input_tokens": prompt,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens": output,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": turn.speech.thought},
         "total_tokens": prompt + output,
     }
 
 
-def _item_id(said: Said) -> str:
-    if said.tool is None:
-        return f"msg_{said.ident}"
-    return f"{'ctc' if said.kind == 'custom' else 'fc'}_{said.ident}"
-
-
-def _part(text: str) -> dict[str, Any]:
-    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
-
-
-def _item(said: Said, *, done: bool) -> dict[str, Any]:
-    """The output item: as it is added, or as it is when it is done."""
-    status = ("incomplete" if said.finish == "length" else "completed") if done else "in_progress"
-    content = said.content if done else ""
-    item: dict[str, Any] = {"id": _item_id(said)}
-    if said.tool is None:
-        parts = [_part(content)] if done else []
-        return item | {"type": "message", "status": status, "role": "assistant", "content": parts}
-    item |= {"call_id": f"call_{said.ident[:24]}", "name": said.tool}
-    if said.kind == "custom":
-        return item | {"type": "custom_tool_call", "input": content}
-    return item | {"type": "function_call", "status": status, "arguments": content}
-
-
-class _Events:
-    """Events in order, each with the next sequence number."""
-
-    def __init__(self) -> None:
-        self.number = 0
-
-    def event(self, kind: str, fields: dict[str, Any]) -> bytes:
-        data = orjson.dumps({"type": kind, "sequence_number": self.number, **fields})
-        self.number += 1
-        return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
-
-
-def _streamed(
-    said: Said, started: dict[str, Any], ended: dict[str, Any], stamp: RequestStamp, tokens_per_chunk: int
-) -> Script:
-    events = _Events()
-    where = {"item_id": _item_id(said), "output_index": 0}
-    opening = events.event("response.created", {"response": started})
-    opening += events.event("response.in_progress", {"response": started})
-    added = events.event("response.output_item.added", {"output_index": 0, "item": _item(said, done=False)})
-    if said.tool is None:
-        where["content_index"] = 0
-        added += events.event("response.content_part.added", {**where, "part": _part("")})
-    track = _deltas(said, events, where, added, tokens_per_chunk)
-    closing = _closing(said, events, where)
-    last = events.event(f"response.{ended['status']}", {"response": ended})
-    steps: tuple[Step, ...] = (
-        Head(200, answer_headers(stamp, EVENT_STREAM), "chunked"),
-        Send(opening),
-        FirstToken(),
-        *timed_steps(track),
-        Send(closing),
-        Send(last, 0, "terminal"),
-        End(),
-    )
-    return Script(steps)
-
-
-def _kind(said: Said) -> str:
-    """What the events of this item's content are called."""
-    if said.tool is None:
-        return "response.output_text"
-    return "response.custom_tool_call_input" if said.kind == "custom" else "response.function_call_arguments"
-
-
-def _deltas(
-    said: Said, events: _Events, where: dict[str, Any], added: bytes, tokens_per_chunk: int
-) -> list[Timed]:
-    """The chunks of content; the first one takes the events that announce the item along."""
-    kind = f"{_kind(said)}.delta"
-    start = f'event: {kind}\ndata: {{"type":"{kind}","sequence_number":'
-    place = "".join([f',"{name}":{orjson.dumps(value).decode()}' for name, value in where.items()])
-    before = f'{place},"delta":"'
-    after = '","logprobs":[]}\n\n' if said.tool is None else '"}\n\n'
-    number = events.number
-    track: list[Timed] = []
-    for tokens, piece in said.pieces(tokens_per_chunk, first=1):
-        if not said.plain:
-            piece = orjson.dumps(piece).decode()[1:-1]
-        track.append((tokens, f"{start}{number}{before}{piece}{after}".encode()))
-        number += 1
-    events.number = number
-    track[0] = (track[0][0], added + track[0][1])
-    return track
-
-
-def _closing(said: Said, events: _Events, where: dict[str, Any]) -> bytes:
-    kind = f"{_kind(said)}.done"
-    if said.tool is None:
-        data = events.event(kind, {**where, "text": said.content, "logprobs": []})
-        data += events.event("response.content_part.done", {**where, "part": _part(said.content)})
-    else:
-        field = "input" if said.kind == "custom" else "arguments"
-        data = events.event(kind, {**where, field: said.content})
-    item = {"output_index": 0, "item": _item(said, done=True)}
-    return data + events.event("response.output_item.done", item)
+def _moderation(turn: Turn) -> dict[str, Any]:
+    """What the moderation of the request's own input and of the output found, which is nothing."""
+    body = turn.request.body
+    model = body["moderation"].get("model") or "omni-moderation-latest"
+    said = turn.speech.base.encode()
+    return {
+        "input": moderation_result(model, orjson.dumps(body.get("input"))),
+        "output": moderation_result(model, said),
+    }

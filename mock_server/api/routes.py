@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
-from urllib.parse import unquote
+from typing import Any, Final, overload
+from urllib.parse import parse_qsl
 
 import orjson
 
-from mock_server.api.chat_checks import check_chat
+from mock_server.api.azure import translate
+from mock_server.api.base import Endpoint
+from mock_server.api.endpoints import Found, find
 from mock_server.api.errors import (
     ApiError,
     bad_json,
@@ -18,23 +21,27 @@ from mock_server.api.errors import (
     missing_api_key,
     unknown_url,
 )
-from mock_server.api.headers import request_stamp
-from mock_server.api.input_checks import check_embeddings, check_responses
-from mock_server.request import Api, Request
+from mock_server.api.forms import BadFormError, read_form, without_boundary
+from mock_server.api.headers import RequestStamp, answer_headers, request_stamp
+from mock_server.api.json_body import TooDeepError, read_json
+from mock_server.request import Azure, Part, Request
+from mock_server.script import End, Head, Script
 
 _KEY_SALT: Final = b"windtunnel key"
-_MODEL_PREFIX: Final = "/v1/models/"
-_RESPONSE_PREFIX: Final = "/v1/responses/"
-_LIMITS: Final = {
-    "chat": ("max_completion_tokens", "max_tokens"),
-    "responses": ("max_output_tokens",),
-    "embeddings": (),
-}
-_CHECKS: Final[dict[str, tuple[Api, Callable[[dict[str, Any]], ApiError | int]]]] = {
-    "/v1/chat/completions": ("chat", check_chat),
-    "/v1/responses": ("responses", check_responses),
-    "/v1/embeddings": ("embeddings", check_embeddings),
-}
+_BODILESS: Final = ("HEAD", "OPTIONS")
+_CORS: Final = (
+    ("access-control-allow-origin", "*"),
+    ("access-control-allow-headers", "*"),
+    ("access-control-allow-methods", "GET, POST, DELETE, OPTIONS"),
+)
+MOST_SAID: Final = 256
+"""Characters that are kept of a call id, a model's name, an idempotency key, a user agent."""
+
+MOST_FAULT: Final = 4_096
+"""Characters of `x-windtunnel-fault`."""
+
+MOST_QUERY_FIELDS: Final = 100
+"""Fields of a query that are read; further ones are ignored."""
 
 
 def key_hash(key: str) -> str:
@@ -45,91 +52,185 @@ def key_hash(key: str) -> str:
 def parse(method: str, path: str, headers: Mapping[str, str], body: bytes, *, region: str) -> Request:
     """Reads and checks one request. `path` may carry a query; `headers` is case-insensitive, or lower-case.
 
-    Any Bearer key will do, but there must be one. A request that the API refuses has its error answer in
+    Any key will do, but there must be one. A request that the API refuses has its error answer in
     `problem`; `model`, `stream` and the rest are then filled in as far as they could be read.
     """
-    route, _, _ = path.partition("?")
-    found = _CHECKS.get(route)
-    authorization = headers.get("authorization") or ""
-    key = authorization[7:].strip() if authorization[:7].lower() == "bearer " else ""
-    if found is None or method != "POST" or not key:
-        return _without_body(method, route, headers, body, region, key)
-    api, check = found
-    read: Any
-    try:
-        read = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return _request(api, headers, body, region, key, {}, problem=bad_json())
-    if not isinstance(read, dict):
-        problem = invalid_type("body", "an object", read)
-        return _request(api, headers, body, region, key, {}, problem=problem)
-    checked = check(read)
-    if isinstance(checked, ApiError):
-        return _request(api, headers, body, region, key, read, problem=checked)
-    limit = None
-    for name in _LIMITS[api]:
-        limit = limit or read.get(name)
-    return _request(api, headers, body, region, key, read, prompt_tokens=checked, max_tokens=limit)
+    if not path.isascii():
+        path = _readable(path)
+    route, _, query = path.partition("?")
+    asked = _asked(query) if query else {}
+    azure = None
+    if route.startswith("/openai/"):
+        route, azure = translate(route, asked, headers.get("x-ms-client-request-id"))
+    key = _key(headers, azure)
+    found: Found | tuple[str, ...] = find(method, route)
+    kind = headers.get("content-type") or ""
+    if not kind.isascii():
+        kind = kind.encode("ascii", "replace").decode()
+    hashed = without_boundary(kind, body) or route.encode()
+    if azure is not None and azure.version is None:
+        found = ()
+    if isinstance(found, tuple):
+        read = _Read(problem=_nowhere(method, route, found, key))
+        if method in _BODILESS and read.problem is not None:
+            read.answer = _bodiless(method, found, read.problem)
+        return _request(headers, hashed, region, key, read, azure=azure)
+    read = _read(found.endpoint, kind, body) if key else _Read(problem=missing_api_key())
+    return _request(headers, hashed, region, key, read, found.endpoint, found.ids, asked, azure)
 
 
-def _without_body(
-    method: str, route: str, headers: Mapping[str, str], body: bytes, region: str, key: str
-) -> Request:
-    """A request for models, or one that is refused before its body is looked at."""
-    api: Api = _CHECKS[route][0] if route in _CHECKS else "models"
-    problem: ApiError | None = None
-    model = ""
-    allowed = "POST" if route in _CHECKS else "GET"
-    if route.startswith(_MODEL_PREFIX) and len(route) > len(_MODEL_PREFIX):
-        model = unquote(route[len(_MODEL_PREFIX) :])
-    elif route.startswith(_RESPONSE_PREFIX):
-        api, allowed = "responses", method
-        problem = ApiError(404, f"Response with id '{route[len(_RESPONSE_PREFIX) :]}' not found.")
-    elif route not in _CHECKS and route != "/v1/models":
-        problem, allowed = unknown_url(method, route), method
+def _nowhere(method: str, route: str, allowed: tuple[str, ...], key: str) -> ApiError:
+    """Why a request has no endpoint; without a key it is not told."""
     if not key:
-        problem = missing_api_key()
-    elif method != allowed:
-        problem = method_not_allowed(allowed)
-    return _request(api, headers, body or route.encode(), region, key, {}, model=model, problem=problem)
+        return missing_api_key()
+    return method_not_allowed(", ".join(allowed)) if allowed else unknown_url(method, route)
+
+
+def _bodiless(method: str, allowed: tuple[str, ...], problem: ApiError) -> Script:
+    """The answer to HEAD, without the body that GET has, and to OPTIONS, which needs no key."""
+    stamp = request_stamp(0, method)
+    if method == "OPTIONS" and allowed:
+        methods = ", ".join(("OPTIONS", *allowed))
+        return Script((Head(200, (*answer_headers(stamp), ("allow", methods), *_CORS)), End()))
+    status = 200 if problem.status == 405 and "GET" in allowed else problem.status
+    return Script((Head(status, answer_headers(stamp)), End()))
+
+
+def _asked(query: str) -> dict[str, str]:
+    """The last value of every field of a query; the values of a list (`name[]=…`) all, with commas between them."""
+    asked: dict[str, str] = {}
+    for name, value in parse_qsl(query, True, max_num_fields=None)[:MOST_QUERY_FIELDS]:
+        before = asked.get(name) if name.endswith("[]") else None
+        asked[name] = value if before is None else f"{before},{value}"
+    return asked
+
+
+def _key(headers: Mapping[str, str], azure: Azure | None) -> str:
+    authorization = headers.get("authorization") or ""
+    if authorization[:7].lower() == "bearer ":
+        return authorization[7:].strip()
+    return (headers.get("api-key") or "").strip() if azure is not None else ""
+
+
+@dataclass(slots=True)
+class _Read:
+    """A body, as far as it could be read."""
+
+    body: dict[str, Any] | None = None
+    parts: Mapping[str, tuple[Part, ...]] | None = None
+    prompt_tokens: int = 0
+    problem: ApiError | None = None
+    answer: Script | None = None
+
+    def script(self, stamp: RequestStamp) -> Script | None:
+        """What the API has already decided to answer."""
+        if self.answer is not None or self.problem is None:
+            return self.answer
+        allow = self.problem.allow
+        return self.problem.script(stamp, (("allow", allow),) if allow else ())
+
+
+def _read(endpoint: Endpoint, kind: str, body: bytes) -> _Read:
+    """Read and check the body that an endpoint takes; `kind` is its Content-Type."""
+    if endpoint.form is not None and not (endpoint.check is not None and kind.startswith("application/json")):
+        try:
+            fields, parts = read_form(kind, body)
+        except BadFormError as error:
+            return _Read(problem=ApiError(400, f"We could not parse your request's form: {error}."))
+        return _checked(endpoint.form(fields, parts), _Read(fields, parts))
+    if endpoint.check is None:
+        return _Read()
+    given: Any = {}
+    if body or not endpoint.empty:
+        try:
+            given = read_json(body)
+        except TooDeepError as error:
+            return _Read(problem=ApiError(400, f"Your request's body is nested too deeply: {error}."))
+        except orjson.JSONDecodeError:
+            return _Read(problem=bad_json())
+        if not isinstance(given, dict):
+            return _Read(problem=invalid_type("body", "an object", given))
+    return _checked(endpoint.check(given), _Read(given))
+
+
+def _checked(checked: ApiError | int, read: _Read) -> _Read:
+    if isinstance(checked, ApiError):
+        read.problem = checked
+    else:
+        read.prompt_tokens = checked
+    return read
 
 
 def _request(
-    api: Api,
     headers: Mapping[str, str],
-    body: bytes,
+    hashed: bytes,
     region: str,
     key: str,
-    read: dict[str, Any],
-    *,
-    prompt_tokens: int = 0,
-    max_tokens: int | None = None,
-    model: str | None = None,
-    problem: ApiError | None = None,
+    read: _Read,
+    endpoint: Endpoint | None = None,
+    ids: tuple[str, ...] = (),
+    query: Mapping[str, str] | None = None,
+    azure: Azure | None = None,
 ) -> Request:
     get = headers.get
-    body_hash = blake2b(body, digest_size=16).hexdigest()
-    call_id = get("x-windtunnel-call") or None
-    if model is None:
-        named = read.get("model")
-        model = named if isinstance(named, str) else ""
+    body = read.body or {}
+    body_hash = blake2b(hashed, digest_size=16).hexdigest()
+    call_id = _said(get("x-windtunnel-call")) or None
+    model: Any = azure.deployment if azure is not None and azure.deployment else body.get("model")
+    if endpoint is not None and endpoint.path == "/models/{model}":
+        model = ids[0]
+    limit = None
+    if endpoint is not None and read.problem is None:
+        for name in endpoint.limits:
+            limit = limit or body.get(name)
+    stream = body.get("stream") is True
+    if endpoint is not None and endpoint.streams is not None:
+        stream = endpoint.streams(body, query or {})
+    answered = None if read.problem is None else read.script(request_stamp(0, f"{body_hash}/{call_id}"))
     return Request(
-        api=api,
-        model=model,
+        api=endpoint.api if endpoint is not None else "models",
+        model=_said(model) if isinstance(model, str) else "",
         region=region,
-        stream=read.get("stream") is True,
+        stream=stream,
         key_hash=key_hash(key) if key else "",
         body_hash=body_hash,
-        prompt_tokens=prompt_tokens,
+        prompt_tokens=read.prompt_tokens,
         call_id=call_id,
-        body=read,
-        max_tokens=max_tokens,
+        body=body,
+        max_tokens=limit,
         client_attempt=_whole(get("x-windtunnel-attempt")),
         sdk_retry_count=_whole(get("x-stainless-retry-count")),
-        user_agent=get("user-agent"),
-        sdk_version=get("x-stainless-package-version"),
-        fault_header=get("x-windtunnel-fault"),
-        problem=None if problem is None else problem.script(request_stamp(0, f"{body_hash}/{call_id}")),
+        user_agent=_said(get("user-agent")),
+        sdk_version=_said(get("x-stainless-package-version")),
+        fault_header=_said(get("x-windtunnel-fault"), MOST_FAULT),
+        problem=answered,
+        endpoint=endpoint.name if endpoint is not None else "",
+        ids=ids,
+        query=query or {},
+        parts=read.parts or {},
+        idempotency_key=_said(get("idempotency-key")),
+        azure=azure,
+    )
+
+
+def _readable(text: str) -> str:
+    """Text that can be written down: what the transport could not decode is replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@overload
+def _said(text: str, most: int = ...) -> str: ...
+@overload
+def _said(text: str | None, most: int = ...) -> str | None: ...
+def _said(text: str | None, most: int = MOST_SAID) -> str | None:
+    """What a client says, as far as it is kept: a longer text is its beginning and a digest of it all."""
+    if text is None or (len(text) <= most and text.isascii()):
+        return text
+    text = _readable(text)
+    return (
+        text
+        if len(text) <= most
+        else f"{text[: most - 33]}~{blake2b(text.encode(), digest_size=16).hexdigest()}"
     )
 
 

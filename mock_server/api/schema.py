@@ -11,6 +11,7 @@ if/then/else, contains, dependent*, unevaluated*, propertyNames (no names are ma
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from typing import Any, Final
 
@@ -21,6 +22,12 @@ from mock_server.api.patterns import PatternError
 from mock_server.api.schema_compile import Compiler
 from mock_server.api.schema_nodes import Making, Node, SchemaError
 
+MOST_BYTES: Final = 256 * 1024
+"""Bytes of a schema; a larger one is refused."""
+
+MOST_SCHEMAS: Final = 128
+"""Schemas that are kept compiled."""
+
 _TRIAL: Final = "trial"
 
 __all__ = ["SchemaError", "instance", "instance_text", "schema_problem"]
@@ -29,9 +36,11 @@ __all__ = ["SchemaError", "instance", "instance_text", "schema_problem"]
 def instance(schema: dict[str, Any], draws: Draws) -> Any:
     """A value that is valid against `schema`, a function of schema and draws. Raises SchemaError."""
     try:
-        return _compiled(orjson.dumps(schema)).make(Making(draws), 0)
+        return _compiled(_text(schema)).make(Making(draws), 0)
     except PatternError as error:
         raise SchemaError(str(error)) from error
+    except (TypeError, AttributeError, ArithmeticError, RecursionError, LookupError, re.error) as error:
+        raise SchemaError(f"it is not a valid JSON schema ({error})") from error
 
 
 def instance_text(schema: dict[str, Any], draws: Draws) -> str:
@@ -49,20 +58,34 @@ def instance_text(schema: dict[str, Any], draws: Draws) -> str:
 
 def schema_problem(schema: dict[str, Any]) -> str | None:
     """Why no value can be made for a schema, or None if one can."""
-    return _problem(orjson.dumps(schema))
+    try:
+        return _problem(_text(schema))
+    except SchemaError as error:
+        return str(error)
 
 
-@lru_cache(maxsize=256)
+def _text(schema: dict[str, Any]) -> bytes:
+    """The schema as JSON. Raises SchemaError for one that is too large, or too deep to be written."""
+    try:
+        text = orjson.dumps(schema)
+    except TypeError:
+        raise SchemaError("it is nested too deeply") from None
+    if len(text) > MOST_BYTES:
+        raise SchemaError(f"it has more than {MOST_BYTES} bytes")
+    return text
+
+
+@lru_cache(maxsize=MOST_SCHEMAS)
 def _compiled(schema: bytes) -> Node:
     return Compiler(orjson.loads(schema)).compile()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=MOST_SCHEMAS)
 def _problem(schema: bytes) -> str | None:
     try:
         instance(orjson.loads(schema), Draws(_TRIAL))
     except SchemaError as error:
         return str(error)
-    except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+    except ValueError as error:
         return f"it is not a valid JSON schema ({error})"
     return None

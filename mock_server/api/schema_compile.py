@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from mock_server.api.schema_merge import accepts, merged
+from mock_server.api.schema_merge import accepts, merged, named_by
 from mock_server.api.schema_nodes import (
     Array,
     Constants,
@@ -33,6 +33,19 @@ _TYPES_BY_KEYWORD: Final = {
 _MOST_REFERENCES: Final = 64
 _SPAN: Final = 1000
 
+MOST_NODES: Final = 5_000
+"""Different sub-schemas of one schema; one with more is refused."""
+
+MOST_TEXT: Final = 8 * 2**20
+"""Bytes of all sub-schemas together, each with everything that holds for it."""
+
+MOST_NAMES: Final = 20_000
+"""Properties times `patternProperties` of an object."""
+
+
+class TooLargeError(SchemaError):
+    """A schema, or what follows from it, is more than is read; no way around it is looked for."""
+
 
 class Compiler:
     """Compiles one root schema. Equal sub-schemas become one node, which is what closes recursion."""
@@ -41,6 +54,7 @@ class Compiler:
         self._root = root
         self._known: dict[bytes, Reference] = {}
         self._nodes: list[Node] = []
+        self._text = 0
 
     def compile(self) -> Node:
         """The root's node, with all heights measured. Raises SchemaError if no value is valid."""
@@ -65,6 +79,9 @@ class Compiler:
         known = self._known.get(key)
         if known is not None:
             return known
+        self._text += len(key)
+        if self._text > MOST_TEXT or len(self._known) > MOST_NODES:
+            raise TooLargeError(f"it is too large: at most {MOST_NODES} sub-schemas are read")
         reference = self._known[key] = Reference()
         try:
             reference.target = self._build(self._flat(schema))
@@ -122,6 +139,8 @@ class Compiler:
         for branch in branches:
             try:
                 options.append(self._node(branch))
+            except TooLargeError:
+                raise
             except SchemaError as error:
                 reason = str(error)
         if not options:
@@ -147,18 +166,20 @@ class Compiler:
         extra = schema.get("additionalProperties", True)
         patterns: dict[str, Any] = schema.get("patternProperties", {})
         required = frozenset(schema.get("required", ()))
+        if (len(declared) + len(required)) * len(patterns) > MOST_NAMES:
+            raise TooLargeError(f"more than {MOST_NAMES} properties are to be looked for in patterns")
         for name in sorted(required - declared.keys()):
-            declared[name] = extra if not any(re.search(pattern, name) for pattern in patterns) else True
+            declared[name] = True if named_by(patterns, name) else extra
         for name, inner in declared.items():
             for pattern, also in patterns.items():
-                if re.search(pattern, name):
+                if named_by((pattern,), name):
                     declared[name] = merged({"allOf": [inner]}, also)
         properties: dict[str, Node] = {}
         for name, inner in declared.items():
             try:
                 properties[name] = self._node(inner)
-            except SchemaError:
-                if name in required:
+            except SchemaError as error:
+                if name in required or isinstance(error, TooLargeError):
                     raise
         least, most = _sizes(schema, "minProperties", "maxProperties")
         is_open = extra is not False and not patterns and "propertyNames" not in schema
@@ -171,8 +192,8 @@ class Compiler:
         inner = schema.get("items", True)
         try:
             items = None if inner is False else self._node(inner)
-        except SchemaError:
-            if least > len(prefix):
+        except SchemaError as error:
+            if least > len(prefix) or isinstance(error, TooLargeError):
                 raise
             items = None
         if items is None:

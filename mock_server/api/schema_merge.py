@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from mock_server.api.patterns import found_in
 from mock_server.api.schema_nodes import SchemaError
 
 _LARGER: Final = frozenset(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"))
 _SMALLER: Final = frozenset(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"))
+_MOST_BRANCHES: Final = 1_000
 _PYTHON_TYPES: Final[dict[str, Callable[[Any], bool]]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
@@ -54,6 +55,8 @@ def _both(key: str, left: Any, right: Any) -> Any:
     if key == "allOf":
         return [*left, *right]
     if key in ("anyOf", "oneOf"):
+        if len(left) * len(right) > _MOST_BRANCHES:
+            raise SchemaError(f"there are more than {_MOST_BRANCHES} combinations of its alternatives")
         return [{"allOf": [one, other]} for one in left for other in right]
     if key in ("const", "pattern", "$ref", "prefixItems", "multipleOf"):
         raise SchemaError(f"two different '{key}' at once are not supported")
@@ -79,9 +82,14 @@ def _closed(left: dict[str, Any], right: dict[str, Any], result: dict[str, Any])
         if side.get("additionalProperties", True) is False:
             patterns = side.get("patternProperties", {})
             for name in properties:
-                if name not in side.get("properties", {}) and not any(re.search(p, name) for p in patterns):
+                if name not in side.get("properties", {}) and not named_by(patterns, name):
                     properties[name] = False
     return {**result, "properties": properties}
+
+
+def named_by(patterns: Iterable[str], name: str) -> bool:
+    """Does one of `patternProperties` concern a property?"""
+    return any(found_in(name, pattern) for pattern in patterns)
 
 
 def accepts(schema: dict[str, Any], value: Any) -> bool:
@@ -96,7 +104,7 @@ def accepts(schema: dict[str, Any], value: Any) -> bool:
     if isinstance(value, str):
         pattern = schema.get("pattern")
         in_length = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
-        return in_length and (pattern is None or re.search(pattern, value) is not None)
+        return in_length and (pattern is None or found_in(value, pattern) is not False)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return bool(
             schema.get("minimum", value) <= value <= schema.get("maximum", value)

@@ -20,6 +20,8 @@ from mock_server.api.text import CHARS_PER_TOKEN, prose
 
 FREE_LEVELS: Final = 4
 FREE_VALUES: Final = 200
+MOST_VALUES: Final = 10_000
+MOST_CHARS: Final = 2**20
 _TRIES: Final = 60
 
 
@@ -28,13 +30,24 @@ class SchemaError(ValueError):
 
 
 class Making:
-    """One value in the making: its draws, and how much of the free part of it is left."""
+    """One value in the making: its draws, how much of the free part of it is left, and how much may come at all."""
 
-    __slots__ = ("draws", "left")
+    __slots__ = ("_chars", "_values", "draws", "left")
 
     def __init__(self, draws: Draws) -> None:
         self.draws = draws
         self.left = FREE_VALUES
+        self._values = MOST_VALUES
+        self._chars = MOST_CHARS
+
+    def spend(self, *, values: int = 0, chars: int = 0) -> None:
+        """So much is made. Raises SchemaError where the whole value becomes too large."""
+        self._values -= values
+        self._chars -= chars
+        if self._values < 0 or self._chars < 0:
+            raise SchemaError(
+                f"its values have more than {MOST_VALUES} parts, or strings of more than {MOST_CHARS} characters"
+            )
 
     def is_free(self, level: int) -> bool:
         """Whether there is still room for anything beyond what the schema demands."""
@@ -112,6 +125,7 @@ class Object(Node):
 
     def make(self, making: Making, level: int) -> dict[str, Any]:
         names = self._names(making, level)
+        making.spend(values=len(names))
         made = {
             name: self.properties[name].make(making, level + 1) for name in self.properties if name in names
         }
@@ -125,6 +139,7 @@ class Object(Node):
             if self.extra is None or self.extra.height == math.inf:
                 raise SchemaError(f"the object cannot have {wanted} properties")
             number += 1
+            making.spend(values=1)
             key = f"{prose(making.draws.raw(1)).strip(', ')}_{number}"
             if key not in self.properties:
                 made[key] = self.extra.make(making, level + 1)
@@ -170,6 +185,7 @@ class Array(Node):
             if node is None or node.height == math.inf:
                 break
             for _ in range(_TRIES):
+                making.spend(values=1)
                 value = node.make(making, level + 1)
                 key = json.dumps(value, sort_keys=True) if self.unique else ""
                 if not self.unique or key not in seen:
@@ -200,12 +216,14 @@ class Text(Node):
     def make(self, making: Making, level: int) -> str:
         draws = making.draws
         if self.pattern is not None:
+            making.spend(chars=self.least)
             return matching(self.pattern, draws, shortest=self.least, longest=self.most)
         make = FORMATS.get(self.form or "")
         if make is not None:
             return self._formed(make, draws)
         high = self.least + 24 if self.most is None else min(self.most, self.least + 24)
         length = draws.between(max(self.least, min(3, high)), high)
+        making.spend(chars=length)
         text = "".join(prose(draws.raw(1)) for _ in range(length // CHARS_PER_TOKEN + 1))[:length]
         return text.strip(", ").ljust(self.least, "o")
 

@@ -18,6 +18,7 @@ _NOT_PERMITTED: Final = (
     "dependentSchemas",
     "patternProperties",
 )
+_DEEPEST: Final = 200
 _MAPS: Final = ("properties", "$defs", "definitions")
 
 
@@ -49,9 +50,9 @@ def _complaint(schema: dict[str, Any]) -> str | None:
         return None
     if schema.get("additionalProperties") is not False:
         return "'additionalProperties' is required to be supplied and to be false."
-    required = schema.get("required", [])
-    for name in schema.get("properties", {}):
-        if name not in required:
+    required, properties = schema.get("required"), schema.get("properties")
+    for name in properties if isinstance(properties, dict) else ():
+        if not isinstance(required, list) or name not in required:
             return (
                 "'required' is required to be supplied and to be an array including every key in "
                 f"properties. Missing '{name}'."
@@ -60,8 +61,9 @@ def _complaint(schema: dict[str, Any]) -> str | None:
 
 
 def _walk(path: Path, schema: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every schema inside a schema, itself first, with the way to it."""
-    if not isinstance(schema, dict):
+    """Every schema inside a schema, itself first, with the way to it. Where it is nested beyond reason, that is not
+    this module's complaint."""
+    if not isinstance(schema, dict) or len(path) > _DEEPEST:
         return
     yield path, schema
     for keyword in _MAPS:

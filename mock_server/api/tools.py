@@ -14,6 +14,9 @@ from mock_server.api.draws import Draws
 from mock_server.api.schema import instance_text
 from mock_server.api.text import prose
 
+MOST_CALLS = 4
+"""Tool calls of one choice."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -55,6 +58,24 @@ def chosen_tool(body: dict[str, Any], draws: Draws, *, tool_calls: str, chat: bo
         tools = [tool for tool in tools if tool.name in names]
     offered = choice != "none" and tool_calls == "offered" and not _answers_a_tool(body, chat=chat)
     return draws.pick(tools) if tools and (forced or offered) else None
+
+
+def further_tools(body: dict[str, Any], first: Tool, *, chat: bool) -> list[Tool]:
+    """The tools that the answer calls besides `first`: none, unless the request says `parallel_tool_calls: true`.
+
+    Then every other tool that may be called, up to `MOST_CALLS` calls in all, and a lone tool a second time.
+    (The parameter is true by default, but an answer with several calls comes only where it is written out.)
+    """
+    choice = body.get("tool_choice") or "auto"
+    if body.get("parallel_tool_calls") is not True:
+        return []
+    tools = [tool for entry in body["tools"] if (tool := read_tool(entry, chat=chat)) is not None]
+    if isinstance(choice, dict):
+        if choice.get("type") != "allowed_tools":
+            return []
+        names, _ = _named(choice, chat=chat)
+        tools = [tool for tool in tools if tool.name in names]
+    return [tool for tool in tools if tool != first][: MOST_CALLS - 1] or [first]
 
 
 def _named(choice: dict[str, Any], *, chat: bool) -> tuple[set[str], bool]:

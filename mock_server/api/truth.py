@@ -26,7 +26,8 @@ def digest(choices: Sequence[Choice]) -> str:
     Canonical JSON is `json.dumps(..., separators=(",", ":"), ensure_ascii=False)` in UTF-8. An empty text
     or refusal counts as none at all: applications cannot tell the two apart, and SDKs do not agree.
 
-    - chat: one choice per choice, its text the message's content;
+    - chat: one choice per choice, its text the message's content (of a spoken answer, the transcript);
+    - legacy completions: one choice per choice, its text whole, with the echo;
     - Responses: one choice with index 0, its text all `output_text` put together; finish reason `stop` or
       `tool_calls` if completed, the reason (`length`, `content_filter`) if incomplete, else None;
     - embeddings: one choice per item, its text `vector_text(vector)`;

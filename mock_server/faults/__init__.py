@@ -2,25 +2,67 @@
 
     status.py      error statuses of the API itself            answering.py  how such an error is put together
     gateways.py    error statuses of what stands before it     retry.py      retry-after, in every spelling
-    connection.py  hang, reset, close                          pages.py      the HTML pages
-    streams.py     what happens to an answer while it runs     surgery.py    where a script is cut open
-    bodies.py      what a healthy-looking answer says          reference.py  this table for people
+    listener.py    refuse, blackhole: no connection at all     pages.py      the HTML pages
+    connection.py  hang, reset, close
+    wire.py        what is wrong with an answer as HTTP        drip.py       an answer that trickles
+    streams.py     when an answer comes                        surgery.py    where a script is cut open
+    events.py      single events that are wrong                reference.py  this table for people
+    endings.py     how a stream ends                           verdicts.py   a response that failed, or is incomplete
+    pieces.py      bytes in pieces, lines spelled differently
+    bodies.py      broken, halved or empty bodies
+    shapes.py      JSON of the wrong shape                     rewriting.py  JSON and events inside a script
+    said.py        refused, withheld, cut off                  retelling.py  an answer that says something else
+    structured.py  no JSON, or of no schema                    dialect_*.py  how an API writes what is told
+    tool_calls.py  calls that cannot be made                   clients.py    what clients make of them, for people
 
 To write one: a params model, a pure function `(script, params, ctx) -> script`, and a `FaultKind` in its
-family's `KINDS`, with a row in the table tests. Then `python -m mock_server.faults` renews the manual.
+family's `KINDS`, with a row in the table tests. Then `python -m mock_server.faults --observe` renews the manual.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mock_server.faults import bodies, connection, gateways, reference, status, streams
+from mock_server.faults import (
+    bodies,
+    connection,
+    drip,
+    endings,
+    events,
+    gateways,
+    listener,
+    pieces,
+    reference,
+    said,
+    shapes,
+    status,
+    streams,
+    structured,
+    tool_calls,
+    wire,
+)
 from mock_server.faults.base import FaultContext, FaultKind, Params
 from mock_server.faults.header import parse_header
 
 FAULTS: dict[str, FaultKind] = {
     kind.name: kind
-    for kind in (*status.KINDS, *gateways.KINDS, *connection.KINDS, *streams.KINDS, *bodies.KINDS)
+    for kind in (
+        *status.KINDS,
+        *gateways.KINDS,
+        *listener.KINDS,
+        *connection.KINDS,
+        *wire.KINDS,
+        *drip.KINDS,
+        *streams.KINDS,
+        *events.KINDS,
+        *endings.KINDS,
+        *pieces.KINDS,
+        *bodies.KINDS,
+        *shapes.KINDS,
+        *said.KINDS,
+        *structured.KINDS,
+        *tool_calls.KINDS,
+    )
 }
 
 
@@ -35,8 +77,23 @@ def describe() -> list[dict[str, Any]]:
 
 
 def build_faults_reference() -> str:
-    """The fault reference of the manual, as Markdown."""
+    """The fault reference, as Markdown."""
     return reference.build_reference(list(FAULTS.values()))
+
+
+def build_faults_overview(link: str = "") -> str:
+    """All faults in tables, as Markdown; `link` is where the reference is."""
+    return reference.build_overview(list(FAULTS.values()), link)
+
+
+def build_faults_clients() -> str:
+    """What stands out of what clients make of the faults, as Markdown."""
+    return reference.build_seen(list(FAULTS.values()))
+
+
+def build_faults_order() -> str:
+    """The order in which faults act, as Markdown."""
+    return reference.build_order(list(FAULTS.values()))
 
 
 __all__ = [
@@ -44,6 +101,9 @@ __all__ = [
     "FaultContext",
     "FaultKind",
     "Params",
+    "build_faults_clients",
+    "build_faults_order",
+    "build_faults_overview",
     "build_faults_reference",
     "describe",
     "parse_fault_header",

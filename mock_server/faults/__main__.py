@@ -1,15 +1,48 @@
-"""`python -m mock_server.faults`: writes the generated references into the manual, between their markers."""
+"""Renews what is made from the table of faults.
+
+python -m mock_server.faults             the generated parts of the manuals, between their markers
+python -m mock_server.faults --observe   before that, `observed.json`: what clients make of each fault, measured now
+"""
 
 from __future__ import annotations
 
-from mock_server.manual import MANUAL, renewed
+import argparse
+import sys
+
+from mock_server.faults import reference
+from mock_server.manual import SECTIONS, renewed
 
 
-def main() -> None:
-    """Rewrite the manual in place and say where it is."""
-    MANUAL.write_text(renewed(MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
-    print(MANUAL)
+def main() -> int:
+    """Rewrite the files in place and say where they are; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m mock_server.faults", description="Renews the manuals.")
+    parser.add_argument(
+        "--observe",
+        action="store_true",
+        help="measure what openai, httpx2 and aiohttp make of each fault, over real sockets (10 to 20 s)",
+    )
+    if parser.parse_args().observe and not observe():
+        return 1
+    for manual in SECTIONS:
+        manual.write_text(renewed(manual), encoding="utf-8")
+        print(manual)
+    return 0
+
+
+def observe() -> bool:
+    """Measure, save, and say where; False, with the reason on stderr, where the measurement is not valid."""
+    from mock_server.observe import measure  # the clients: nobody else here needs them
+    from mock_server.observe.server import ObserveError
+
+    try:
+        measure.save(measure.observe(reference.observed()["faults"]))
+    except ObserveError as error:
+        print(f"python -m mock_server.faults --observe: {error}", file=sys.stderr)
+        return False
+    reference.observed.cache_clear()
+    print(measure.FILE)
+    return True
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

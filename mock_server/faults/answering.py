@@ -10,10 +10,11 @@ from mock_server.api.errors import ApiError
 from mock_server.api.headers import JSON
 from mock_server.faults.base import ALL_APIS, FaultContext, FaultKind, Headers, with_content_type
 from mock_server.faults.retry import RetryParams, replaced, retry_headers
+from mock_server.request import APIS
 from mock_server.script import End, Head, Script, Send
 
-POSTS = ("chat", "responses", "embeddings")
-"""The APIs that are asked with a body."""
+POSTS: tuple[str, ...] = tuple([api for api in APIS if api != "models"])
+"""The APIs that are asked with a body, somewhere."""
 
 
 def answer(
@@ -50,11 +51,13 @@ def status_kind(
     what: ApiError | Callable[[Script, Any, FaultContext], Script],
     about: str,
     *,
+    example: str = "",
     seen: Literal["V", "U"] = "V",
     params: type[RetryParams] = RetryParams,
     apis: tuple[str, ...] = ALL_APIS,
 ) -> FaultKind:
-    """A row of the table of status errors: a fixed error, or a function that makes one."""
+    """A row of the table of status errors: a fixed error, or a function that makes one. `example` is what a rule has
+    beside the fault's name."""
     return FaultKind(
         name=name,
         family="status",
@@ -63,5 +66,6 @@ def status_kind(
         about=about,
         apply=Fixed(what) if isinstance(what, ApiError) else what,
         seen=seen,
+        example=f"{{fault: {name}, {example or 'rate: 0.1'}}}",
         apis=apis,
     )

@@ -2,8 +2,9 @@
 
     healthy script ──► kind.apply(script, params, ctx) ──► the script that is played
 
-An *edge* fault stands in for the whole answer, before limits and slots: it is given the empty script. An
-*answer* fault changes the healthy script and relies on its form alone: a head, work, sends, an end.
+A *listener* fault acts on the region's listening socket, before there is any request. An *edge* fault stands in
+for the whole answer, before limits and slots: it is given the empty script. An *answer* fault changes the healthy
+script and relies on its form alone: a head, work, sends, an end. Several of them act in the order of `LAYERS`.
 """
 
 from __future__ import annotations
@@ -12,16 +13,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from mock_server.request import APIS, STREAMING_APIS
 from mock_server.script import Script
 from mock_server.strict import Strict
 
 Family: TypeAlias = Literal["status", "edge", "stream", "body"]
-Stage: TypeAlias = Literal["edge", "answer"]
+Stage: TypeAlias = Literal["listener", "edge", "answer"]
+Layer: TypeAlias = Literal["content", "events", "ending", "pace", "bytes"]
 Form: TypeAlias = Literal["streamed", "whole"]
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
-ALL_APIS = ("chat", "responses", "embeddings", "models")
-STREAMING_APIS = ("chat", "responses")
+LAYERS: dict[Layer, str] = {
+    "content": "what is said",
+    "events": "the events, or the document, that say it",
+    "ending": "where and how that ends",
+    "pace": "when it comes",
+    "bytes": "how its bytes are cut, spelled and sent",
+}
+"""In which order the answer faults of one request act, each on what the one before it made. Within a layer the order
+of the rules counts."""
+
+RANK: dict[Layer, int] = {layer: rank for rank, layer in enumerate(LAYERS)}
+
+ALL_APIS: tuple[str, ...] = APIS
 BOTH_FORMS: tuple[Form, ...] = ("streamed", "whole")
 
 
@@ -55,8 +69,9 @@ class FaultKind:
 
     `about` says what is sent and what that stands for. `seen` is "V" where the wire form was seen verbatim
     in public, "U" where it is the plainest form of a documented status, None where there are no words to
-    see. `forms` are the kinds of answer it can act on. `stage_of` is given where the stage depends on the
-    parameters, `forms_of` where the forms do.
+    see. `layer` is where an answer fault acts among others, `example` a rule as it stands in a plan. `forms` are
+    the kinds of answer it can act on. `stage_of` is given where the stage depends on the parameters, `forms_of`
+    where the forms do.
     """
 
     name: str
@@ -66,6 +81,8 @@ class FaultKind:
     about: str
     apply: Apply
     seen: Literal["V", "U"] | None = None
+    layer: Layer = "content"
+    example: str = ""
     apis: tuple[str, ...] = ALL_APIS
     forms: tuple[Form, ...] = BOTH_FORMS
     stage_of: Callable[[Any], Stage] | None = None

@@ -1,4 +1,5 @@
-"""What stands in the body of an answer whose status is 200: broken JSON, half of it, nothing, a web page."""
+"""What stands in the body of an answer whose status is 200: broken JSON, half of it, nothing, a web page; and what the
+head says that it is."""
 
 from __future__ import annotations
 
@@ -30,6 +31,16 @@ class Truncated(Broken):
 
     keep: float = Field(
         default=0.5, gt=0, lt=1, description="The part of the JSON that is sent; never all of it."
+    )
+
+
+class ContentType(Params):
+    """What the head says that the body is."""
+
+    content_type: str = Field(
+        default="text/plain; charset=utf-8",
+        pattern=r"^[\x20-\x7e]+$",
+        description="The header `content-type`.",
     )
 
 
@@ -105,39 +116,69 @@ def html_200(script: Script, params: Nothing, ctx: FaultContext) -> Script:
     return Script((Head(200, headers), Send(portal_page(), role="terminal"), End()))
 
 
+def wrong_content_type(script: Script, params: ContentType, ctx: FaultContext) -> Script:
+    """The body as it should be, under another content-type."""
+
+    def call_it(step: Step) -> Steps:
+        if isinstance(step, Head):
+            return (replace(step, headers=with_content_type(step.headers, params.content_type)),)
+        return (step,)
+
+    return script.map_steps(call_it)
+
+
 KINDS = (
     FaultKind(
         name="malformed_json",
         family="body",
         stage="answer",
+        layer="events",
         params=Broken,
         apply=malformed_json,
         about="The body's last brace is a bracket: its JSON does not parse. In a stream, that of one event. "
         "A broken serialiser, a proxy that rewrites.",
+        example="{fault: malformed_json, with: {after_chunks: 4}, rate: 0.1}",
     ),
     FaultKind(
         name="truncated_json",
         family="body",
         stage="answer",
+        layer="ending",
         params=Truncated,
         apply=truncated_json,
         about="The body stops in the middle of its JSON, with a Content-Length that fits; a stream ends "
         "cleanly in the middle of an event. A buffer not flushed.",
+        example="{fault: truncated_json, with: {keep: 0.5}, rate: 0.1}",
     ),
     FaultKind(
         name="empty_body",
         family="body",
         stage="answer",
+        layer="ending",
         params=Nothing,
         apply=empty_body,
         about="Status 200 and no body at all; a stream without a single event.",
+        example="{fault: empty_body, rate: 0.1}",
     ),
     FaultKind(
         name="html_200",
         family="body",
         stage="answer",
+        layer="ending",
         params=Nothing,
         apply=html_200,
         about="Status 200 and an HTML page, at once. A captive portal, a maintenance page, a proxy's login.",
+        example="{fault: html_200, rate: 0.1}",
+    ),
+    FaultKind(
+        name="wrong_content_type",
+        family="body",
+        stage="answer",
+        layer="bytes",
+        params=ContentType,
+        apply=wrong_content_type,
+        about="The body is right and the header `content-type` is not. A proxy or a cache that guesses; a client "
+        "that goes by the header takes JSON for text.",
+        example="{fault: wrong_content_type, rate: 0.1}",
     ),
 )

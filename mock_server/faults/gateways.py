@@ -11,10 +11,11 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from mock_server.api.errors import ApiError
 from mock_server.api.headers import JSON
 from mock_server.errors import PlanError
-from mock_server.faults.answering import POSTS, answer, error, status_kind
+from mock_server.faults.answering import answer, error, status_kind
 from mock_server.faults.base import FaultContext, with_content_type
 from mock_server.faults.pages import CLOUDFLARE, cloudflare_page, edge_headers, gateway_page, ray_of
 from mock_server.faults.retry import RetryParams
+from mock_server.request import WORKING_APIS
 from mock_server.script import Script
 from mock_server.units import Seconds, complain
 
@@ -89,7 +90,11 @@ def country_unsupported(script: Script, params: RetryParams, ctx: FaultContext) 
 _AZURE_OPERATIONS = {
     "chat": "ChatCompletions_Create",
     "responses": "Responses_Create",
+    "completions": "Completions_Create",
     "embeddings": "Embeddings_Create",
+    "images": "ImageGenerations_Create",
+    "speech": "Speech_Create",
+    "transcriptions": "Transcriptions_Create",
 }
 
 
@@ -122,6 +127,7 @@ KINDS = (
         bad_gateway,
         "502 with an *integer* code in its JSON, or an HTML page. The edge could not reach the origin.",
         params=Gateway,
+        example="with: {html: true, retry_after: soon}, rate: 0.1",
     ),
     status_kind(
         "gateway_timeout",
@@ -129,6 +135,7 @@ KINDS = (
         "504, in OpenAI's form or as an HTML page. The edge gave up waiting for the origin.",
         seen="U",
         params=Gateway,
+        example="with: {retry_after_date: 30s}, rate: 0.05",
     ),
     status_kind(
         "cloudflare",
@@ -136,11 +143,13 @@ KINDS = (
         "520 to 524 or 530 with an HTML page and no header of the API. The edge cannot reach the origin.",
         seen="U",
         params=Cloudflare,
+        example="with: {status: 524}, rate: 0.05",
     ),
     status_kind(
         "country_unsupported",
         country_unsupported,
         "403, code `unsupported_country_region_territory`. The request came out of the wrong country.",
+        example="match: {region: local}",
     ),
     status_kind(
         "azure_rate_limit",
@@ -148,6 +157,7 @@ KINDS = (
         '429 as Azure OpenAI words it: code `"429"`, no type, `x-ms-region` and `apim-request-id`; '
         '`retry_after: none` and `retry_after: "-1"` are both seen.',
         params=Azure,
-        apis=POSTS,
+        apis=WORKING_APIS,
+        example="with: {seconds: 30s, retry_after: none}, rate: 0.2",
     ),
 )

@@ -20,6 +20,9 @@ def parse_header(text: str, faults: dict[str, FaultKind]) -> tuple[FaultKind, Pa
     kind = faults.get(name)
     if kind is None:
         raise FaultHeaderError(HEADER, f"the unknown fault {name!r}", nearest(name, faults, what="fault"))
+    if kind.stage == "listener":
+        found = f"{name}, which closes a port and so comes before any request"
+        raise FaultHeaderError(HEADER, found, "a fault of one request; for this one, a rule in a plan")
     given: dict[str, str] = {}
     for part in filter(None, parts):
         key, equals, value = part.partition("=")

@@ -1,32 +1,61 @@
-"""The fault reference: the table of faults as data, and as the Markdown that stands in the manual."""
+"""The fault reference: the table of faults as data, and as the Markdown that stands in the manuals.
+
+    FAULTS ──┐
+             ├──► describe() ──► list faults --json
+    observed.json  build_overview(), build_order(), build_reference() ──► README.md
+
+`observed.json` is what clients made of each fault when it was last measured, `versions` those of the clients; a fault
+that was not measured has no such lines.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
+import orjson
 from pydantic.fields import FieldInfo
 
-from mock_server.faults.base import ALL_APIS, BOTH_FORMS, STREAMING_APIS, FaultKind
+from mock_server.faults.base import ALL_APIS, LAYERS, FaultKind
+from mock_server.faults.clients import Seen, build_clients, cell, clients_table
 from mock_server.faults.retry import RetryParams
+from mock_server.request import STREAMING_APIS, WORKING_APIS
 from mock_server.strict import Strict
+
+OBSERVED = "observed.json"
 
 _FAMILIES = (
     ("status", "Status errors", "In place of the answer, before limits and slots."),
-    ("edge", "Around the answer", "Before any byte of the answer, or (`at`) in the middle of it."),
-    ("stream", "Streams", "Acting on the healthy answer while it is sent."),
-    ("body", "Bodies", "Acting on what a healthy answer says."),
+    ("edge", "Around the answer", "The connection, the head, the framing: before the answer, or around it."),
+    ("stream", "Streams", "The events of a healthy answer, when they come, and how they end."),
+    ("body", "Bodies", "What a healthy-looking answer says."),
 )
-_SEEN = {"V": "seen verbatim", "U": "plainest form", None: ""}
+_WIRE = {
+    "V": "The words were seen verbatim in public.",
+    "U": "The words are the plainest in OpenAI's form; they were not seen verbatim.",
+    None: "",
+}
+
+
+@cache
+def observed() -> dict[str, Any]:
+    """What was measured: `versions` by client, and `faults` by name. Both are empty where nothing was."""
+    file = files("mock_server.faults") / OBSERVED
+    measured: dict[str, Any] = orjson.loads(file.read_bytes()) if file.is_file() else {}
+    return {"versions": {}, "faults": {}} | measured
 
 
 def describe(kinds: Iterable[FaultKind]) -> list[dict[str, Any]]:
-    """Every fault as plain data: name, family, stage, where it can act, what it is, its parameters."""
+    """Every fault as plain data: name, family, stage, where it can act, what it is, its parameters, an example, and
+    what clients make of it. `layer` is None where it never acts on a healthy answer."""
     return [
         {
             "name": kind.name,
             "family": kind.family,
             "stage": kind.stage,
+            "layer": kind.layer if _on_answers(kind) else None,
             "apis": list(kind.apis),
             "forms": list(kind.forms),
             "seen": kind.seen,
@@ -40,31 +69,100 @@ def describe(kinds: Iterable[FaultKind]) -> list[dict[str, Any]]:
                 }
                 for name, field, default in parameters(kind.params)
             ],
+            "example": kind.example,
+            "clients": observed()["faults"].get(kind.name, {}),
         }
         for kind in kinds
     ]
 
 
-def build_reference(kinds: Sequence[FaultKind]) -> str:
-    """The reference as Markdown: a table a family, and once what all status errors take."""
+def build_overview(kinds: Sequence[FaultKind], link: str = "") -> str:
+    """All faults in a table a family: what each one sends, and where it acts. `link` is the reference's place."""
     parts = []
-    for family, title, about in _FAMILIES:
-        members = [kind for kind in kinds if kind.family == family]
-        parts.append(f"### {title}\n\n{about}")
-        if family == "status":
-            parts.append(_common(RetryParams))
-        rows = "\n".join(_row(kind) for kind in members)
+    for family, title, _ in _FAMILIES:
+        rows = [
+            f"| [`{kind.name}`]({link}#{kind.name}) | {cell(_first_sentence(kind.about))} | {_acts_on(kind)} |"
+            for kind in kinds
+            if kind.family == family
+        ]
         parts.append(
-            f"| fault | parameters | what it is | acts on | wire |\n| --- | --- | --- | --- | --- |\n{rows}"
+            "\n".join((f"| {title.lower()} | what is sent | acts on |", "| --- | --- | --- |", *rows))
         )
     return "\n\n".join(parts) + "\n"
 
 
-def _row(kind: FaultKind) -> str:
+def build_order(kinds: Sequence[FaultKind]) -> str:
+    """In which order faults of one request act, and which ones act where."""
+    listener = [kind.name for kind in kinds if kind.stage == "listener"]
+    edge = [kind.name for kind in kinds if kind.stage == "edge" and kind.family != "status"]
+    rows = [
+        ("listener", "before there is a request: the region's port", _named(listener)),
+        (
+            "edge",
+            "in place of the answer: the first one in the plan's order, alone",
+            f"status errors, {_named(edge)}",
+        ),
+    ]
+    for layer, about in LAYERS.items():
+        names = [kind.name for kind in kinds if kind.layer == layer and _on_answers(kind)]
+        rows.append((layer, f"on the healthy answer: {about}", _named(names)))
+    lines = [f"| {i}. {name} | {about} | {faults} |" for i, (name, about, faults) in enumerate(rows, 1)]
+    return "\n".join(("| order | what is decided | faults |", "| --- | --- | --- |", *lines)) + "\n"
+
+
+def build_seen(kinds: Sequence[FaultKind]) -> str:
+    """What stands out of what clients make of the faults."""
+    faults: dict[str, Seen] = observed()["faults"]
+    in_order = {kind.name: faults[kind.name] for kind in kinds if kind.name in faults}
+    return build_clients(in_order, observed()["versions"])
+
+
+def build_reference(kinds: Sequence[FaultKind]) -> str:
+    """The reference as Markdown: a section a fault, by family, and once what all status errors take."""
+    parts = []
+    for family, title, about in _FAMILIES:
+        parts.append(f"### {title}\n\n{about}")
+        if family == "status":
+            parts.append(_common(RetryParams))
+        parts += [_section(kind) for kind in kinds if kind.family == family]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(kind: FaultKind) -> str:
+    parts = [f"#### {kind.name}", kind.about]
     own = [item for item in parameters(kind.params) if not _is_common(kind, item[0])]
-    cell = "<br>".join(explained(*item) for item in own) or "none of its own" * (kind.family == "status")
-    cells = (f"`{kind.name}`", cell, kind.about, _acts_on(kind), _SEEN[kind.seen])
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    if own:
+        parts.append("\n".join(f"- {explained(*item)}" for item in own))
+    parts.append(" ".join(filter(None, (f"Acts on {_acts_on(kind)}; {_place(kind)}.", _WIRE[kind.seen]))))
+    if kind.example:
+        parts.append(f"```yaml\n- {kind.example}\n```")
+    seen: Seen = observed()["faults"].get(kind.name, {})
+    if seen:
+        parts.append(clients_table(seen, observed()["versions"]))
+    return "\n\n".join(parts)
+
+
+def _first_sentence(about: str) -> str:
+    return about.partition(". ")[0].removesuffix(".")
+
+
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _on_answers(kind: FaultKind) -> bool:
+    return kind.stage == "answer" or kind.stage_of is not None
+
+
+def _place(kind: FaultKind) -> str:
+    """Where it acts among others, in words."""
+    layer = f"in the layer *{kind.layer}*"
+    if kind.stage == "listener":
+        return "before there is a request"
+    if kind.stage == "edge":
+        alone = "alone, in place of the answer"
+        return f"{alone}, or (`at`) {layer}" if kind.stage_of is not None else alone
+    return layer
 
 
 def _is_common(kind: FaultKind, name: str) -> bool:
@@ -103,5 +201,16 @@ def explained(name: str, field: FieldInfo, default: Any) -> str:
 
 
 def _acts_on(kind: FaultKind) -> str:
-    apis = {ALL_APIS: "every API", STREAMING_APIS: "chat, responses"}.get(kind.apis, ", ".join(kind.apis))
-    return apis if kind.forms == BOTH_FORMS else f"{apis}; {kind.forms[0]} only"
+    if not kind.apis:
+        return "the region's port"
+    if set(kind.apis) == set(STREAMING_APIS) and kind.forms == ("streamed",):
+        return "every stream"
+    only = {"streamed": ", streamed only", "whole": ", not streamed only"}
+    return _apis(kind.apis) + (only[kind.forms[0]] if len(kind.forms) == 1 else "")
+
+
+def _apis(apis: tuple[str, ...]) -> str:
+    missing = [api for api in ALL_APIS if api not in apis]
+    if len(missing) <= 2:
+        return f"every API{' but ' if missing else ''}{' and '.join(missing)}"
+    return "every API with a model behind it" if set(apis) == set(WORKING_APIS) else ", ".join(apis)

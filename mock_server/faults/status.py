@@ -18,10 +18,12 @@ from mock_server.errors import PlanError
 from mock_server.faults.answering import POSTS, answer, error, status_kind
 from mock_server.faults.base import FaultContext, with_content_type
 from mock_server.faults.retry import RetryParams, duration_of
+from mock_server.request import WORKING_APIS
 from mock_server.script import Script
 from mock_server.strict import raise_located
 
 _NO_BODY = (204, 304)
+_WITH_CONTEXT = ("chat", "responses", "completions", "embeddings")
 
 
 class RateLimited(RetryParams):
@@ -126,7 +128,7 @@ def context_length_exceeded(script: Script, params: ContextLength, ctx: FaultCon
     """400 for a prompt that is too long."""
     what = api.context_length_exceeded(limit=params.limit, requested=params.requested)
     if ctx.api != "chat":
-        what = replace(what, param="input")
+        what = replace(what, param="prompt" if ctx.api == "completions" else "input")
     return error(what, params, ctx)
 
 
@@ -160,7 +162,8 @@ KINDS = (
         "429, code `rate_limit_exceeded`, type `requests`, the wait in the message, `retry-after-ms` and "
         "`retry-after`. More requests per minute than the key has.",
         params=RateLimited,
-        apis=POSTS,
+        apis=WORKING_APIS,
+        example="with: {retry_after: 2s}, burst: {every: 60s, for: 10s}",
     ),
     status_kind(
         "rate_limit_tokens",
@@ -168,89 +171,106 @@ KINDS = (
         "429, code `rate_limit_exceeded`, type `tokens`, the wait in the message, `retry-after-ms` and "
         "`retry-after`. More tokens per minute than the key has.",
         params=TokensLimited,
-        apis=POSTS,
+        apis=WORKING_APIS,
+        example="with: {limit: 60000, used: 59000, requested: 2500}, rate: 0.2",
     ),
     status_kind(
         "request_too_large",
         request_too_large,
         "429, type `tokens`: the request alone is larger than the limit. Retrying can never help.",
         params=TooLarge,
-        apis=POSTS,
+        apis=WORKING_APIS,
+        example='match: {model: "gpt-4*"}, every: 50',
     ),
     status_kind(
         "insufficient_quota",
         api.insufficient_quota(),
         "429, type and code `insufficient_quota`. The account has no credit left; SDKs retry all the same.",
+        example='match: {model: "gpt-4*"}',
     ),
     status_kind(
         "slow_down",
         api.slow_down(),
         "429, type `rate_limit_error`, code `slow_down`. Traffic grows too fast, inside the limits.",
         seen="U",
-        apis=POSTS,
+        apis=WORKING_APIS,
+        example='with: {retry_after: "0"}, ramp: {from: 0, to: 0.5, over: 60s}',
     ),
     status_kind(
         "overloaded",
         api.overloaded(),
         "503, type `service_unavailable_error`, code `server_is_overloaded`, no Retry-After. No room.",
+        example="first: 2",
     ),
     status_kind(
         "overloaded_legacy",
         overloaded_legacy,
         "503, type `server_error`, code null: the overload's older form, with the request id in the message.",
+        example="with: {should_retry: false}, rate: 0.1",
     ),
     status_kind(
         "server_error",
         api.server_error(),
         "500, type `server_error`. Something broke inside the provider.",
+        example="with: {retry_after_ms: 150ms}, rate: 0.05",
     ),
     status_kind(
-        "invalid_api_key", api.invalid_api_key(), "401, code `invalid_api_key`. A revoked or mistyped key."
+        "invalid_api_key",
+        api.invalid_api_key(),
+        "401, code `invalid_api_key`. A revoked or mistyped key.",
+        example="match: {region: local}",
     ),
     status_kind(
         "ip_not_authorized",
         _plain(401, "Your IP address is not authorized to access this resource.", "ip_not_authorized"),
         "401, code `ip_not_authorized`. The project has an allow-list and the caller is not on it.",
         seen="U",
+        example="match: {attempt: 0}",
     ),
     status_kind(
         "model_not_found",
         model_not_found,
         "404, code `model_not_found`. A retired model, or one that the key may not use.",
         seen="U",
+        example='match: {model: "gpt-4-*"}',
     ),
     status_kind(
         "conflict",
         _plain(409, "The request conflicts with another request. Please try again."),
-        "409. SDKs retry it.",
+        "409: two requests that change the same thing got in each other's way. SDKs retry it.",
         seen="U",
+        example='with: {retry_after: "-1"}, first: 1',
     ),
     status_kind(
         "request_timeout",
         _plain(408, "The request timed out. Please try again."),
-        "408: the server did not get the whole request in time. SDKs retry it.",
+        "408: the server did not get the whole request in time. A slow upload, a starved link. SDKs retry it.",
         seen="U",
+        example='with: {retry_after: "999999"}, first: 1',
     ),
     status_kind(
         "payload_too_large",
         _plain(413, "The request is too large."),
-        "413: the body is larger than the server takes.",
+        "413: the body is larger than the server takes. A file or a conversation that grew.",
         seen="U",
         apis=POSTS,
+        example="match: {api: files}",
     ),
     status_kind(
         "unprocessable",
         _plain(422, "The request could not be processed."),
-        "422: well-formed, and refused.",
+        "422: well-formed, and refused by a check further in. A value that one model takes and another does not.",
         seen="U",
         apis=POSTS,
+        example="with: {should_retry: true}, rate: 0.02",
     ),
     status_kind(
         "context_length_exceeded",
         context_length_exceeded,
         "400, code `context_length_exceeded`. A conversation that grew too long.",
         params=ContextLength,
-        apis=POSTS,
+        apis=_WITH_CONTEXT,
+        example="with: {limit: 128000, requested: 131072}, rate: 0.02",
     ),
     status_kind(
         "status",
@@ -258,5 +278,6 @@ KINDS = (
         "Any other status, with a body and headers of your own.",
         seen="U",
         params=Status,
+        example='with: {status: 418, body: {detail: short and stout}, headers: {x-kettle: "yes"}}, rate: 0.01',
     ),
 )

@@ -1,4 +1,4 @@
-"""What happens to an answer while it runs: late, silent, cut, ended without an end, an error in its middle.
+"""When an answer comes: late, after a silence, all at once.
 
 `after_chunks` counts chunks that carry content. An answer with fewer of them is hit after its last one. A
 wait is time on the wire: it adds time and no content, and holds no slot unless the rule says so.
@@ -7,17 +7,15 @@ wait is time on the wire: it adds time and no content, and holds no slot unless 
 from __future__ import annotations
 
 import math
-import re
 from typing import Self
 
-import orjson
 from pydantic import Field, model_validator
 
-from mock_server.api.errors import SERVER_ERROR_MESSAGE
 from mock_server.errors import PlanError
-from mock_server.faults.base import STREAMING_APIS, FaultContext, FaultKind, Params
+from mock_server.faults.base import FaultContext, FaultKind, Params
 from mock_server.faults.surgery import Steps, after_bytes, after_chunks, body_of, first_send, promised
-from mock_server.script import FOREVER, Close, End, FirstToken, Script, Send, Wait
+from mock_server.request import STREAMING_APIS
+from mock_server.script import FOREVER, FirstToken, Head, Script, Send, Tokens, Wait
 from mock_server.strict import raise_located
 from mock_server.units import PositiveSeconds, Seconds, SecondsOrForever
 
@@ -25,7 +23,7 @@ PING = b": ping\n\n"
 MOST_BEATS = 10_000
 """Heartbeats of one script at most; a longer stall is silent after them."""
 
-_SEQUENCE = re.compile(rb'"sequence_number":\s*(\d+)')
+_TIMED = (FirstToken, Tokens, Wait)
 
 
 class Late(Params):
@@ -64,11 +62,11 @@ class Heartbeats(Stall):
         return self
 
 
-class Early(Params):
-    """Where a stream ends as if it were complete."""
+class Buffered(Params):
+    """What else the buffer keeps back."""
 
-    after_chunks: int | None = Field(
-        default=None, ge=0, description="After this many chunks of content; left out: after the last one."
+    hold_headers: bool = Field(
+        default=False, description="Status and headers come at the end as well, not at once."
     )
 
 
@@ -104,40 +102,14 @@ def _silent(before: Steps, silence: Steps, after: Steps, seconds: float) -> Scri
     return Script((*before, *silence) if math.isinf(seconds) else (*before, *silence, *after))
 
 
-def cut(script: Script, params: Place, ctx: FaultContext) -> Script:
-    """The connection ends inside the chunked body."""
-    before, _ = after_chunks(script, params.after_chunks)
-    return Script((*before, Close()))
-
-
-def eof_without_done(script: Script, params: Early, ctx: FaultContext) -> Script:
-    """The stream ends properly, without finish_reason and `[DONE]` (or without the terminal event)."""
-    chunks = sum(isinstance(step, Send) and step.role == "content" for step in script.steps)
-    wanted = chunks if params.after_chunks is None else params.after_chunks
-    before, _ = after_chunks(script, wanted) if chunks else (script.steps[: first_send(script.steps)], ())
-    return Script((*before, End()))
-
-
-def error_event(script: Script, params: Place, ctx: FaultContext) -> Script:
-    """An error as an event of a stream whose status was 200, and the end of that stream."""
-    before, _ = after_chunks(script, params.after_chunks)
-    if ctx.api == "responses":
-        return Script((*before, Send(_response_error(before), role="terminal"), End()))
-    error = {"message": SERVER_ERROR_MESSAGE, "type": "server_error", "param": None, "code": None}
-    event = b"data: " + orjson.dumps({"error": error}) + b"\n\n"
-    return Script((*before, Send(event), Send(b"data: [DONE]\n\n", role="terminal"), End()))
-
-
-def _response_error(before: Steps) -> bytes:
-    numbers = _SEQUENCE.findall(body_of(Script(before)))
-    event = {
-        "type": "error",
-        "code": "server_error",
-        "message": SERVER_ERROR_MESSAGE,
-        "param": None,
-        "sequence_number": int(numbers[-1]) + 1 if numbers else 0,
-    }
-    return b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"
+def buffered(script: Script, params: Buffered, ctx: FaultContext) -> Script:
+    """All work and all waits first, then every byte at once. What never ends is never passed on."""
+    first = () if params.hold_headers else tuple(step for step in script.steps if isinstance(step, Head))
+    time = tuple(step for step in script.steps if isinstance(step, _TIMED))
+    if Wait(FOREVER) in time:
+        return Script((*first, *time))
+    rest = tuple(step for step in script.steps if step not in first and not isinstance(step, _TIMED))
+    return Script((*first, *time, *rest))
 
 
 KINDS = (
@@ -145,16 +117,20 @@ KINDS = (
         name="slow_first_token",
         family="stream",
         stage="answer",
+        layer="pace",
         params=Late,
         apply=slow_first_token,
+        example="{fault: slow_first_token, with: {seconds: 8s}, rate: 0.05}",
         about="Status and headers at once, the content late. A long prompt, a cold model, a hidden queue.",
     ),
     FaultKind(
         name="stall",
         family="stream",
         stage="answer",
+        layer="pace",
         params=Stall,
         apply=stall,
+        example="{fault: stall, with: {after_chunks: 3, seconds: 5s}, rate: 0.1}",
         about="Silence after some chunks of a stream, or half way through any other body; then it "
         "goes on. A stuck worker, a lost route.",
     ),
@@ -162,43 +138,27 @@ KINDS = (
         name="stall_with_heartbeats",
         family="stream",
         stage="answer",
+        layer="pace",
         params=Heartbeats,
         apply=stall_with_heartbeats,
         apis=STREAMING_APIS,
         forms=("streamed",),
+        example="{fault: stall_with_heartbeats, with: {seconds: 90s, every: 5s}, every: 20}",
         about="The same, while SSE comments (`: ping`) keep coming: read timeouts never fire. After "
-        f"{MOST_BEATS:,} comments a stall that lasts `forever` is silent.",
+        f"{MOST_BEATS:,} comments a stall that lasts `forever` is silent. A gateway that keeps the connection "
+        "alive for a model that hangs.",
     ),
     FaultKind(
-        name="cut",
+        name="buffered",
         family="stream",
         stage="answer",
-        params=Place,
-        apply=cut,
+        layer="pace",
+        params=Buffered,
+        apply=buffered,
         apis=STREAMING_APIS,
         forms=("streamed",),
-        about="The connection ends (FIN) inside the chunked body. A proxy restarts in mid-stream.",
-    ),
-    FaultKind(
-        name="eof_without_done",
-        family="stream",
-        stage="answer",
-        params=Early,
-        apply=eof_without_done,
-        apis=STREAMING_APIS,
-        forms=("streamed",),
-        about="A clean end of the stream without finish_reason and `[DONE]` (Responses: without the "
-        "terminal event). Several SDKs take it for success.",
-    ),
-    FaultKind(
-        name="error_event",
-        family="stream",
-        stage="answer",
-        params=Place,
-        apply=error_event,
-        apis=STREAMING_APIS,
-        forms=("streamed",),
-        about='An error as an event in a stream that began with 200: for chat `data: {"error": …}`, then '
-        "`[DONE]`; for Responses `event: error` with its sequence_number.",
+        example="{fault: buffered, match: {api: chat}}",
+        about="The whole stream arrives at once, when its last byte would have come; a stream that never ends "
+        "never arrives. A proxy that buffers, or compresses, what it should pass on.",
     ),
 )

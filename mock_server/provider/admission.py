@@ -1,43 +1,62 @@
-"""Stages 1 to 5 of a request: checks, edge faults, rate limits, growth, queue. What is refused has taken no slot."""
+"""Stages 1 to 5 of a request: checks, edge faults, rate limits, growth, queue. What is refused has taken no slot.
+
+checks ─► look-ups ─► idempotency ─► edge faults ─► limits ─► growth ─► queue ─► accepted: its effect, once
+                          └─ a replay ───────┴──────────────────────────────────► accepted, without a slot
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from mock_server.api import errors
-from mock_server.api.answer import Answer
+from mock_server.api.azure import dress
+from mock_server.api.base import Answer, World
+from mock_server.api.endpoints import ENDPOINTS
 from mock_server.api.headers import RequestStamp, request_stamp
 from mock_server.chance import uniform
-from mock_server.errors import FaultHeaderError
-from mock_server.identity import BY_FAULT
 from mock_server.plan import Plan
+from mock_server.provider import service
+from mock_server.provider.asked import MAGIC, with_asked_for
 from mock_server.provider.capacity import Place
 from mock_server.provider.faulty import edge_answer, keep_promise
+from mock_server.provider.idempotency import Idempotency, Remembered
+from mock_server.provider.life import Aftermath, TicketLife
 from mock_server.provider.limits import Quota, Refusal
-from mock_server.provider.refusals import limited, quota_headers, whole_milliseconds
+from mock_server.provider.lines import line_answer
+from mock_server.provider.refusals import limited, penalty, quota_headers, whole_milliseconds
 from mock_server.provider.ticket import Ticket
-from mock_server.rules import Chosen, RuleBook, asked_for
+from mock_server.request import Request
+from mock_server.rules import RuleBook
 from mock_server.script import Script
+from mock_server.store import Store
 
-Answering: TypeAlias = Callable[..., Answer]
+Answering: TypeAlias = Callable[[Request, World], Answer]
 """`api.answer.answer`, or what a test puts in its place."""
 
 EPOCH = 1_767_225_600
-"""The Unix time that answers state at t0: 1 January 2026. No clock is read, so equal runs have equal bytes."""
+"""The Unix time that answers state at t0 unless they are told another: 1 January 2026. Equal runs have equal bytes."""
 
 EARLY_S = 0.001
 """Coming back this much before the promised time is the granularity of timers, not impatience."""
 
+_REFUSING = {endpoint.name: endpoint.refuse for endpoint in ENDPOINTS.values() if endpoint.refuse is not None}
+
 
 @dataclass(slots=True)
 class Admission:
-    """Decides on requests under one plan."""
+    """Decides on requests under one plan. `wall` is the Unix time of t0, `origin` when the plan's phases begin."""
 
     plan: Plan
     rules: RuleBook
     answering: Answering
+    store: Store
+    idempotency: Idempotency
+    aftermath: Aftermath
+    wall: float = EPOCH
+    origin: float = 0.0
 
     def decide(self, ticket: Ticket, now: float) -> None:
         """Set the ticket's state to refused, queued or granted, and what goes with it."""
@@ -47,36 +66,61 @@ class Admission:
         promise = ticket.call.promise
         if promise is not None:
             ticket.came_back_early = promise.until - now > EARLY_S and promise.concerns(request)
-        script = request.problem or self._unserved(ticket) or self._edge(ticket, now)
+        script = self.refusal(ticket, now)
         if script is not None:
             _refuse(ticket, script)
-        elif request.api == "models":
-            self._plan_answer(ticket, now)
+            return
+        if ticket.remembered is not None:
+            _replay(ticket, ticket.remembered)
+        elif not ticket.takes_slot:
+            self.planned(ticket, now)
             ticket.state = "granted"
         else:
             self._limit(ticket, now)
+        if ticket.state != "refused":
+            self._accepted(ticket, now)
 
-    def _unserved(self, ticket: Ticket) -> Script | None:
-        """404 for a model that the provider does not have."""
-        models, request = ticket.place.conditions.models, ticket.request
-        if models is None or request.model in models or request.api == "models":
-            return None
-        return errors.model_not_found(request.model).script(self._stamp(ticket))
+    def refusal(self, ticket: Ticket, now: float) -> Script | None:
+        """The answer of a request that gets no further than its checks and the edge; chooses its faults."""
+        request = ticket.request
+        if request.problem is not None:
+            return request.problem
+        if not self._serves(ticket):
+            return errors.model_not_found(request.model).script(self._stamp(ticket))
+        refuse = _REFUSING.get(request.endpoint)
+        error = None if refuse is None else refuse(request, self._world(ticket, now))
+        if error is None and request.idempotency_key is not None:
+            found = self.idempotency.find(request)
+            if isinstance(found, errors.ApiError):
+                error = found
+            else:
+                ticket.remembered = found
+        if error is not None:
+            return error.script(self._stamp(ticket))
+        return self._edge(ticket, now)
+
+    def _serves(self, ticket: Ticket) -> bool:
+        """Does the provider have the model, or is it none that anybody could have?"""
+        models, model = ticket.place.conditions.models, ticket.request.model
+        return (
+            models is None or not model or model in models or not ticket.takes_slot or model.startswith(MAGIC)
+        )
 
     def _edge(self, ticket: Ticket, now: float) -> Script | None:
         """Choose the faults; the script of an edge fault that takes neither quota nor slot."""
         request, call = ticket.request, ticket.call
-        chosen = self.rules.choose(request, call.call_id, call.index, ticket.attempt, now, ticket.phase)
-        if request.fault_header is not None:
-            try:
-                chosen = _with_asked_for(chosen, request.fault_header, request.api, request.stream)
-            except FaultHeaderError as error:
-                return errors.ApiError(400, str(error)).script(self._stamp(ticket))
+        elapsed = now - self.origin
+        chosen = self.rules.choose(request, call.call_id, call.index, ticket.attempt, elapsed, ticket.phase)
+        if request.fault_header is not None or (ticket.takes_slot and request.model.startswith(MAGIC)):
+            asked = with_asked_for(chosen, request)
+            if isinstance(asked, errors.ApiError):
+                return asked.script(self._stamp(ticket))
+            chosen = asked
         ticket.chosen = chosen
         if chosen.edge is None or chosen.edge.charge:
             return None
         quota = ticket.place.limits.quota(request.key_hash, request.model, now)
-        return edge_answer(ticket, chosen.edge, quota, self.plan.seed, EPOCH, now)
+        return edge_answer(ticket, chosen.edge, quota, self.plan.seed, self.wall, now)
 
     def _limit(self, ticket: Ticket, now: float) -> None:
         """Rate limits, growth, and the way into the queue or a slot."""
@@ -87,11 +131,11 @@ class Admission:
             if quota.tokens is not None:
                 tokens = self._tokens_asked_for(ticket, now)
             refusal = quota.check(tokens, now)
-            penalty = _penalty(ticket, quota, now)
-            if penalty > 0.0 and refusal is None and ticket.call.promise is not None:
+            prolonged = penalty(ticket, quota, now)
+            if prolonged > 0.0 and refusal is None and ticket.call.promise is not None:
                 refusal = Refusal(ticket.call.promise.by)
             if refusal is not None:
-                self._refuse_limited(ticket, quota, refusal, tokens, penalty, now)
+                self._refuse_limited(ticket, quota, refusal, tokens, prolonged, now)
                 return
         place = region.capacity.offers()
         if place is Place.NOWHERE:
@@ -99,7 +143,7 @@ class Admission:
                 quota.charge_refused(now)
             _refuse(ticket, errors.overloaded().script(self._stamp(ticket), quota_headers(quota, now)))
             return
-        self._plan_answer(ticket, now)
+        self.planned(ticket, now)
         if quota is not None:
             quota.charge(tokens, now)
             ticket.quota = quota
@@ -112,11 +156,11 @@ class Admission:
             region.capacity.wait(ticket)
 
     def _refuse_limited(
-        self, ticket: Ticket, quota: Quota, refusal: Refusal, tokens: int, penalty: float, now: float
+        self, ticket: Ticket, quota: Quota, refusal: Refusal, tokens: int, prolonged: float, now: float
     ) -> None:
         """A 429, with the exact wait after what the refusal itself took."""
         quota.charge_refused(now)
-        wait = 0.0 if refusal is Refusal.TOO_LARGE else max(quota.wait(tokens, now), penalty)
+        wait = 0.0 if refusal is Refusal.TOO_LARGE else max(quota.wait(tokens, now), prolonged)
         request = ticket.request
         script = limited(
             refusal,
@@ -134,34 +178,60 @@ class Admission:
     def _tokens_asked_for(self, ticket: Ticket, now: float) -> int:
         """What the TPM limit is charged: the prompt, and max_tokens of every choice or else what is planned."""
         request = ticket.request
-        if request.api == "embeddings":
+        if not ticket.generates:
             return ticket.prompt_tokens
-        if request.max_tokens is None:
-            return ticket.prompt_tokens + self._plan_answer(ticket, now).tokens
-        choices = request.body.get("n") if request.api == "chat" else None
-        return ticket.prompt_tokens + request.max_tokens * (choices or 1)
+        if request.max_tokens is None or request.api == "responses":  # whose context only planning tells
+            planned = self.planned(ticket, now).tokens
+            return ticket.prompt_tokens + (request.max_tokens or planned)
+        return ticket.prompt_tokens + request.max_tokens * (request.body.get("n") or 1)
 
-    def _plan_answer(self, ticket: Ticket, now: float) -> Answer:
+    def _accepted(self, ticket: Ticket, now: float) -> None:
+        """Nothing stops the request any more: its effect, what is remembered of it, and what it gets at once."""
+        answer = self.planned(ticket, now)
+        if not ticket.replay:
+            if ticket.request.idempotency_key is not None:
+                ticket.remembered = self.idempotency.remember(ticket, answer)
+            if answer.effect is not None:
+                ticket.executed = True
+                ticket.life = TicketLife(ticket, self.aftermath)
+                answer.effect(ticket.life)
+        if answer.early is not None:
+            ticket.early = service.early_answer(ticket, answer.early, self.plan.seed, self.wall, now)
+
+    def planned(self, ticket: Ticket, now: float) -> Answer:
         """What the ticket's healthy answer will be: drawn per call, so every attempt means the same."""
-        if ticket.answer is None:
-            request, conditions, seed = ticket.request, ticket.place.conditions, self.plan.seed
-            call_id = ticket.call.call_id
-            length = conditions.tokens
-            drawn = length.median if length.constant else length.at(uniform(seed, "tokens", call_id))
-            ticket.answer = self.answering(
-                request,
-                seed=seed,
-                call_key=call_id,
-                attempt=ticket.attempt,
-                tokens=max(1, round(drawn)),
-                tokens_per_chunk=conditions.tokens_per_chunk,
-                tool_calls=conditions.tool_calls,
-                created=EPOCH + int(now),
-                models=conditions.models,
-            )
-            ticket.truth_digest = ticket.answer.truth_digest
-            ticket.tokens_planned = ticket.answer.tokens
-        return ticket.answer
+        answer = ticket.answer
+        if answer is None:
+            answer = ticket.answer = self.answering(ticket.request, self._world(ticket, now))
+            ticket.truth_digest = answer.truth_digest
+            ticket.tokens_planned = answer.tokens
+            ticket.prompt_tokens += answer.context_tokens
+        return answer
+
+    def _world(self, ticket: Ticket, now: float) -> World:
+        if ticket.world is not None and ticket.world.now == now:
+            return ticket.world
+        conditions, seed = ticket.place.conditions, self.plan.seed
+        call_id = ticket.call.call_id
+        length = conditions.tokens
+        drawn = length.median if length.constant else length.at(uniform(seed, "tokens", call_id))
+        world = World(
+            seed=seed,
+            call_key=call_id,
+            store=self.store,
+            attempt=ticket.attempt,
+            tokens=max(1, round(drawn)),
+            tokens_per_chunk=conditions.tokens_per_chunk,
+            tool_calls=conditions.tool_calls,
+            now=now,
+            wall=self.wall,
+            models=conditions.models,
+            batches=conditions.batches,
+            line=None if ticket.takes_slot else partial(line_answer, self, ticket, now),
+        )
+        if ticket.takes_slot:  # the others are asked once, and their world knows them
+            ticket.world = world
+        return world
 
     def _stamp(self, ticket: Ticket) -> RequestStamp:
         return request_stamp(self.plan.seed, ticket.call.call_id, ticket.attempt)
@@ -169,25 +239,28 @@ class Admission:
 
 def _refuse(ticket: Ticket, script: Script) -> None:
     ticket.state = "refused"
-    ticket.script = script
-    ticket.status = script.status
+    ticket.script = script if ticket.request.azure is None else dress(script, ticket.request)
+    ticket.status = ticket.script.status
 
 
-def _penalty(ticket: Ticket, quota: Quota, now: float) -> float:
-    """The wait of a request that came back before the limiter's promised time: prolonged. Else 0."""
-    promise, penalty = ticket.call.promise, quota.settings.early_return_penalty
-    if penalty is None or promise is None or not ticket.came_back_early or promise.by == BY_FAULT:
-        return 0.0
-    return promise.until + penalty - now
-
-
-def _with_asked_for(chosen: Chosen, header: str, api: str, stream: bool) -> Chosen:
-    """What the rules chose, and the fault that the request itself asks for. Raises `FaultHeaderError`."""
-    use = asked_for(header)
-    if not use.kind.acts_on(api, stream):
-        form = "streamed" if stream else "not streamed"
-        where = f"{', '.join(use.kind.apis)} ({' or '.join(use.kind.forms)})"
-        raise FaultHeaderError("x-windtunnel-fault", f"{use.kind.name} for {api}, {form}", where)
-    if use.kind.stage == "edge":
-        return Chosen(use)
-    return Chosen(chosen.edge, (*chosen.answer, use))
+def _replay(ticket: Ticket, remembered: Remembered) -> None:
+    """Repeat an earlier request's answer, at its pace while that is being worked on. Takes nothing."""
+    first, answer = remembered.ticket, remembered.answer
+    ticket.replay = True
+    ticket.remembered = None
+    ticket.takes_slot = ticket.generates = False
+    ticket.answer = answer
+    ticket.truth_digest = answer.truth_digest
+    ticket.tokens_planned = answer.tokens
+    ticket.state = "granted"
+    if first is None:
+        return
+    first.wanted = True
+    if answer.early is not None:
+        return
+    if first.state == "running":
+        service.follow(ticket, first)
+    else:
+        ticket.state = "queued"
+        ticket.follows = first
+        first.followers = (*first.followers, ticket)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mock_server.batch_pace import BatchPace
 from mock_server.chance import lognormal as quantile
 from mock_server.distributions import Lognormal
 from mock_server.provider.growth import GrowthSettings
@@ -33,6 +34,14 @@ class Spread:
         return cls(distribution.quantile(0.5), distribution.quantile(0.99))
 
 
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """After so many seconds without work (`after`), first tokens come that much later (`first_token`)."""
+
+    after: float
+    first_token: Spread
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
     """What holds in one region. Durations are seconds, speeds tokens a second."""
@@ -47,15 +56,18 @@ class Conditions:
     tokens_per_chunk: int
     slowdown: float
     prefill_tokens_per_second: float | None
+    cold_start: ColdStart | None
     tool_calls: str
     limits: LimitSettings
     models: tuple[str, ...] | None
+    batches: BatchPace
 
     @classmethod
     def of(cls, provider: Provider, region: str) -> Conditions:
         """What `provider` says about `region`. Raises KeyError for a region that it does not have."""
         here = provider.region(region)
         capacity, answer = here.capacity, here.answer
+        cold = answer.cold_start
         return cls(
             rtt=None if here.rtt is None else Spread.of(here.rtt),
             slots=capacity.slots,
@@ -67,9 +79,11 @@ class Conditions:
             tokens_per_chunk=answer.tokens_per_chunk,
             slowdown=answer.slowdown,
             prefill_tokens_per_second=answer.prefill_tokens_per_second,
+            cold_start=None if cold is None else ColdStart(cold.after, Spread.of(cold.first_token)),
             tool_calls=answer.tool_calls,
             limits=limit_settings(here.limits),
             models=None if provider.models is None else tuple(provider.models),
+            batches=provider.batches,
         )
 
     def token_rate(self, busy: int) -> float:

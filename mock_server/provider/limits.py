@@ -192,12 +192,16 @@ class Limits:
         shown: list[dict[str, object]] = []
         for (key_hash, model), quota in list(reversed(self._quotas.items()))[:most]:
             requests, tokens = quota.levels(now)
+            growth = quota.growth
             shown.append(
                 {
                     "key_hash": key_hash,
                     "model": model,
                     "remaining_requests": None if requests is None else requests.remaining,
                     "remaining_tokens": None if tokens is None else tokens.remaining,
+                    "most_requests": None if quota.requests is None else quota.requests.capacity,
+                    "most_tokens": None if quota.tokens is None else quota.tokens.capacity,
+                    "growth_wait_s": None if growth is None else growth.wait(now),
                 }
             )
         return shown

@@ -7,7 +7,9 @@ import math
 from mock_server.api import errors
 from mock_server.api.errors import ApiError
 from mock_server.api.headers import Headers, RequestStamp, limit_headers
+from mock_server.identity import BY_FAULT
 from mock_server.provider.limits import Quota, Refusal
+from mock_server.provider.ticket import Ticket
 from mock_server.script import Script
 
 
@@ -23,6 +25,14 @@ def retry_after(wait_s: float) -> Headers:
 def whole_milliseconds(wait_s: float) -> int:
     """A wait in milliseconds, rounded up (but for what floating point adds): who waits that long is served."""
     return math.ceil(round(wait_s * 1000.0, 6))
+
+
+def penalty(ticket: Ticket, quota: Quota, now: float) -> float:
+    """The wait of a request that came back before the limiter's promised time: prolonged. Else 0."""
+    promise, prolonged = ticket.call.promise, quota.settings.early_return_penalty
+    if prolonged is None or promise is None or not ticket.came_back_early or promise.by == BY_FAULT:
+        return 0.0
+    return promise.until + prolonged - now
 
 
 def quota_headers(quota: Quota | None, now: float) -> Headers:

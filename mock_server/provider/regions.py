@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import Any
 
 from mock_server.provider.capacity import Capacity
@@ -12,18 +14,36 @@ from mock_server.provider.ticket import Ticket
 
 
 class RegionState:
-    """Everything that a region remembers. `speed_version` counts changes of its token rate."""
+    """Everything that a region remembers. `speed_version` counts changes of its token rate.
 
-    __slots__ = ("capacity", "clock", "conditions", "limits", "name", "open", "speed_version")
+    `idle_since` is when its last work ended, infinite while it works; it begins cold. `warm_at` is when what keeps
+    first tokens back after a cold start is over. `acted` is how often each rule's faults have acted, by its id.
+    """
+
+    __slots__ = (
+        "acted",
+        "capacity",
+        "clock",
+        "conditions",
+        "idle_since",
+        "limits",
+        "name",
+        "open",
+        "speed_version",
+        "warm_at",
+    )
 
     def __init__(self, name: str, conditions: Conditions) -> None:
         self.name = name
+        self.acted: Counter[str] = Counter()
         self.conditions = conditions
         self.capacity: Capacity[Ticket] = Capacity(conditions.slots, conditions.queue)
         self.limits = Limits(conditions.limits)
         self.clock = WorkClock(conditions.token_rate(0))
         self.open = True
         self.speed_version = 0
+        self.idle_since = -math.inf
+        self.warm_at = -math.inf
 
     def change(self, conditions: Conditions, now: float) -> None:
         """From `now` on, other conditions hold. Running work goes on, at the new speed."""
@@ -41,8 +61,12 @@ class RegionState:
 
     def release(self, now: float) -> list[Ticket]:
         """Give a slot back; says who has one now."""
-        self.capacity.release()
-        return self.grant(now)
+        capacity = self.capacity
+        capacity.release()
+        granted = self.grant(now)
+        if not capacity.busy:
+            self.idle_since = now
+        return granted
 
     def grant(self, now: float) -> list[Ticket]:
         """Give free slots to those who wait longest."""
@@ -52,6 +76,12 @@ class RegionState:
         if self.conditions.slowdown:
             self._pace(now)
         return granted
+
+    def due(self, ticket: Ticket, tokens: int) -> float:
+        """When token number `tokens` (0 is the first) of a started ticket is ready, at the present speed."""
+        if ticket.progress is None:
+            return self.healthy_end(ticket)
+        return self.clock.due(ticket.progress, tokens)
 
     def generated(self, ticket: Ticket, now: float) -> int:
         """How many tokens of the answer there are at `now`, the first one included."""

@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
+from math import inf
+
+from mock_server.api.azure import dress
 from mock_server.chance import uniform
 from mock_server.provider.faulty import changed, edge_answer
 from mock_server.provider.refusals import quota_headers
 from mock_server.provider.ticket import Ticket
-from mock_server.script import Head, Script
+from mock_server.script import FirstToken, Head, Script, Tokens
+
+
+def early_answer(ticket: Ticket, script: Script, seed: int, epoch: float, now: float) -> Script:
+    """What the client of background work gets at once: `script`, faults applied, without waiting for any work."""
+    script = _with_faults(ticket, script, seed, epoch, now)
+    ticket.status = script.status
+    return Script(tuple([step for step in script.steps if type(step) not in (FirstToken, Tokens)]))
 
 
 def start(ticket: Ticket, now: float, seed: int, epoch: float) -> Script:
-    """A granted ticket takes its slot. Raises ValueError for a ticket that was not granted one."""
+    """A granted ticket takes its slot. Raises ValueError for a ticket that was not granted one.
+
+    Replays that waited for it may start as well: they are `granted` afterwards.
+    """
     answer = ticket.answer
     if ticket.state != "granted" or answer is None:
         raise ValueError(f"start of a ticket that is {ticket.state}, expected granted")
     ticket.state = "running"
     ticket.started_s = now
     if ticket.takes_slot:
+        ticket.executed = True
         ticket.prompt_tokens_billed = ticket.prompt_tokens
-        ticket.progress = ticket.place.clock.begin(now + _first_token(ticket, seed), now)
-    edge = ticket.chosen.edge
-    if edge is not None:
-        script = edge_answer(ticket, edge, ticket.quota, seed, epoch, now)
-    else:
-        script = _with_limits(answer.script, ticket, now)
-        if ticket.chosen.answer:
-            script = changed(ticket, script, seed, epoch + now)
+        ticket.progress = ticket.place.clock.begin(now + _first_token(ticket, seed, now), now)
+    for follower in ticket.followers:
+        follow(follower, ticket)
+    if ticket.early is not None:
+        return ticket.early
+    script = _with_faults(ticket, answer.script, seed, epoch, now)
     ticket.script = script
     ticket.status = script.status
     return script
+
+
+def follow(replay: Ticket, first: Ticket) -> None:
+    """A replay goes at the pace of the request that it repeats, which has its slot."""
+    replay.follows = None
+    replay.progress = first.progress
+    replay.state = "granted"
 
 
 def finish(ticket: Ticket, now: float) -> list[Ticket]:
@@ -37,25 +56,36 @@ def finish(ticket: Ticket, now: float) -> list[Ticket]:
         return []
     if ticket.generates:
         ticket.tokens_billed = ticket.tokens_planned
-    return _end(ticket, now)
+    return _end(ticket, now, ticket.tokens_planned)
 
 
 def left(ticket: Ticket, now: float) -> list[Ticket]:
-    """The client is gone. Returns who has a slot now."""
-    if ticket.done:
+    """The client is gone. Returns who has a slot now. Detached work goes on, and nobody has abandoned it."""
+    if ticket.done or ticket.detached:
         return _work_on(ticket, now) if ticket.state == "running" else []
     if not ticket.abandoned:
         ticket.abandoned = True
         ticket.abandoned_at_s = now
     if ticket.place.conditions.keep_working:
         return _work_on(ticket, now) if ticket.state == "running" else []
+    return cancel(ticket, now)
+
+
+def cancel(ticket: Ticket, now: float) -> list[Ticket]:
+    """The work ends before its time, and what was generated until now is billed. Returns who has a slot now."""
     state, region = ticket.state, ticket.place
     if state == "running":
         bill(ticket, now)
-        return _end(ticket, now)
+        return _end(ticket, now, region.generated(ticket, now), whole=False)
     if state in ("identified", "queued", "granted"):
         ticket.state = "gone"
-    if state == "queued":
+        for follower in ticket.followers:
+            follower.state = "gone"
+        _tell(ticket, 0, now, whole=False)
+    if state == "queued" and ticket.follows is not None:
+        others = ticket.follows.followers
+        ticket.follows.followers = tuple([other for other in others if other is not ticket])
+    elif state == "queued":
         region.capacity.withdraw(ticket)
     if state in ("queued", "granted"):
         _settle_quota(ticket, now)
@@ -70,7 +100,7 @@ def bill(ticket: Ticket, now: float) -> None:
 
 def _work_on(ticket: Ticket, now: float) -> list[Ticket]:
     """An abandoned answer is worked on to its end. A wait without end, though, was for the client."""
-    if ticket.held_s == float("inf"):
+    if ticket.held_s == inf:
         end = ticket.place.healthy_end(ticket)
         ticket.held_s = max(0.0, now - end)
         if end <= now:
@@ -78,10 +108,19 @@ def _work_on(ticket: Ticket, now: float) -> list[Ticket]:
     return []
 
 
-def _end(ticket: Ticket, now: float) -> list[Ticket]:
+def _end(ticket: Ticket, now: float, tokens: int, *, whole: bool = True) -> list[Ticket]:
     ticket.state = "ended"
     _settle_quota(ticket, now)
+    _tell(ticket, tokens, now, whole=whole)
     return ticket.place.release(now) if ticket.takes_slot else []
+
+
+def _tell(ticket: Ticket, tokens: int, now: float, *, whole: bool) -> None:
+    """Those who look at the work from outside learn that it is over."""
+    if ticket.life is not None:
+        ticket.life.over(whole=whole, tokens=tokens, now=now)
+    if ticket.remembered is not None:
+        ticket.remembered.over(forget=ticket.abandoned and not whole)
 
 
 def _settle_quota(ticket: Ticket, now: float) -> None:
@@ -90,9 +129,21 @@ def _settle_quota(ticket: Ticket, now: float) -> None:
         ticket.quota.settle(ticket.charged_tokens - used, now)
 
 
-def _first_token(ticket: Ticket, seed: int) -> float:
-    """Seconds to the first token: drawn per attempt, and the prompt's reading. Whole microseconds, since libm's
-    last digits differ between machines."""
+def _with_faults(ticket: Ticket, script: Script, seed: int, epoch: float, now: float) -> Script:
+    """What is sent in place of a healthy script."""
+    edge = ticket.chosen.edge
+    if edge is not None:
+        script = edge_answer(ticket, edge, ticket.quota, seed, epoch, now)
+    else:
+        script = _with_limits(script, ticket, now)
+        if ticket.chosen.answer:
+            script = changed(ticket, script, seed, epoch + now)
+    return script if ticket.request.azure is None else dress(script, ticket.request)
+
+
+def _first_token(ticket: Ticket, seed: int, now: float) -> float:
+    """Seconds to the first token: drawn per attempt, the prompt's reading, and what a cold start takes. Whole
+    microseconds, since libm's last digits differ between machines."""
     conditions = ticket.place.conditions
     wait = conditions.first_token.median
     if not conditions.first_token.constant:
@@ -100,6 +151,13 @@ def _first_token(ticket: Ticket, seed: int) -> float:
         wait = conditions.first_token.at(u)
     if conditions.prefill_tokens_per_second is not None:
         wait += ticket.prompt_tokens / conditions.prefill_tokens_per_second
+    cold, place = conditions.cold_start, ticket.place
+    if cold is not None:
+        if now - place.idle_since >= cold.after:
+            u = uniform(seed, "cold_start", place.name, ticket.call.call_id, ticket.attempt)
+            place.warm_at = now + cold.first_token.at(u)
+        wait += max(0.0, place.warm_at - now)
+    place.idle_since = inf
     return round(wait, 6)
 
 

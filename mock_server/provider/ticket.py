@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from mock_server.identity import Call
-from mock_server.request import Request
+from mock_server.request import GENERATING_APIS, WORKING_APIS, Request
 from mock_server.rules import NOTHING, Chosen
 from mock_server.script import Script
 
 if TYPE_CHECKING:
-    from mock_server.api.answer import Answer
+    from mock_server.api.base import Answer, World
+    from mock_server.provider.idempotency import Remembered
+    from mock_server.provider.life import TicketLife
     from mock_server.provider.limits import Quota
     from mock_server.provider.regions import RegionState
     from mock_server.provider.speed import Progress
@@ -20,7 +22,7 @@ State: TypeAlias = Literal["identified", "refused", "queued", "granted", "runnin
     identified ─► refused                        (its script is set, it took nothing)
                ─► queued ─► granted ─► running ─► ended
                ─► granted          (a slot is kept for it: call `start` at once)
-    identified, queued or granted ─► gone         (its client left and nothing more happens)
+    identified, queued or granted ─► gone         (its client left, or it was cancelled: nothing more happens)
 """
 
 
@@ -29,6 +31,11 @@ class Ticket:
 
     Times are seconds from t0. `queue_depth` and `in_flight` are the region's at admission, this request left
     out. `done` is the player's to set: the answer is complete for the client, who may leave now.
+
+    `early` is set at admission where the client gets an answer at once, whatever becomes of the work. `executed`: what
+    the request does was done, or is being done. A `replay` repeats an earlier request's answer and does no work; it
+    `follows` that one until it has its slot, and is then among its `followers`. Somebody waits for the answer of a
+    `wanted` ticket besides its own client. `life` and `remembered` are to be told when the work is over.
     """
 
     __slots__ = (
@@ -42,17 +49,25 @@ class Ticket:
         "charged_tokens",
         "chosen",
         "done",
+        "early",
+        "executed",
         "faults",
+        "followers",
+        "follows",
         "generates",
         "held_s",
         "in_flight",
+        "life",
         "phase",
         "place",
+        "plan",
         "progress",
         "prompt_tokens",
         "prompt_tokens_billed",
         "queue_depth",
         "quota",
+        "remembered",
+        "replay",
         "request",
         "retry_after_promised_s",
         "rtt_s",
@@ -64,6 +79,8 @@ class Ticket:
         "tokens_billed",
         "tokens_planned",
         "truth_digest",
+        "wanted",
+        "world",
     )
 
     def __init__(
@@ -75,12 +92,14 @@ class Ticket:
         phase: int,
         rtt_s: float,
         now: float,
+        plan: str = "",
     ) -> None:
         self.request = request
         self.call = call
         self.attempt = attempt
         self.place = place
         self.phase = phase
+        self.plan = plan
         self.rtt_s = rtt_s
         self.arrived_s = now
         self.started_s: float | None = None
@@ -102,12 +121,27 @@ class Ticket:
         self.done = False
         self.chosen: Chosen = NOTHING
         self.answer: Answer | None = None
+        self.world: World | None = None  # what the answer may know, once it was asked for
         self.quota: Quota | None = None
         self.charged_tokens = 0
-        self.takes_slot = request.api != "models"
-        self.generates = request.api in ("chat", "responses")  # what it generates is billed as output
+        self.takes_slot = request.api in WORKING_APIS
+        self.generates = request.api in GENERATING_APIS  # what it generates is billed as output
         self.progress: Progress | None = None  # of the answer, once started in a slot
         self.held_s = 0.0  # how long faults keep the slot after the healthy answer is over
+        self.early: Script | None = None
+        self.executed = False
+        self.replay = False
+        self.follows: Ticket | None = None
+        self.followers: tuple[Ticket, ...] = ()
+        self.wanted = False
+        self.life: TicketLife | None = None
+        self.remembered: Remembered | None = None
+
+    @property
+    def detached(self) -> bool:
+        """Does the work go on without its client, whatever the region does with abandoned requests?"""
+        answer = self.answer
+        return self.wanted or (answer is not None and (answer.background or answer.early is not None))
 
     @property
     def call_id(self) -> str:

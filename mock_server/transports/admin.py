@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mock_server.control import Reply
+from mock_server.failures import Failures
 from mock_server.script import Head
 
 if TYPE_CHECKING:
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 class AdminExchange:
     """One reply on its way. It has no ticket and leaves no row."""
 
-    __slots__ = ("_connection", "_pieces", "_reply", "wire_over")
+    __slots__ = ("_connection", "_failures", "_pieces", "_reply", "wire_over")
 
-    def __init__(self, connection: Connection, reply: Reply) -> None:
+    def __init__(self, connection: Connection, reply: Reply, failures: Failures) -> None:
         self._connection = connection
         self._reply = reply
+        self._failures = failures
         self._pieces: Iterator[bytes] | None = None
         self.wire_over = False
         headers = (("content-type", reply.content_type), ("cache-control", "no-store"), *reply.headers)
@@ -37,7 +39,14 @@ class AdminExchange:
         connection = self._connection
         if self.wire_over or connection.paused:
             return
-        piece = next(self._pieces, None) if self._pieces is not None else None
+        try:
+            piece = next(self._pieces, None) if self._pieces is not None else None
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this reply's end and nobody else's
+            self._failures.note(error)
+            self.wire_over = True
+            connection.abort()
+            connection.over()
+            return
         if piece is None:
             connection.end()
             connection.flush()

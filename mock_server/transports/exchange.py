@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
-from mock_server.script import Script
+from mock_server.failures import FAILED
+from mock_server.script import Close, Script
 from mock_server.transports.player import TOLERANCE, Player
 
 if TYPE_CHECKING:
-    from mock_server.engine import Ticket
+    from mock_server.engine import Engine, Ticket
     from mock_server.transports.http1 import Connection
     from mock_server.transports.shell import Shell
+
+_P = ParamSpec("_P")
+
+
+def _step(method: Callable[Concatenate[Exchange, _P], None]) -> Callable[Concatenate[Exchange, _P], None]:
+    """A step that fails is the end of its own exchange, and of nothing else."""
+
+    @wraps(method)
+    def step(exchange: Exchange, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            method(exchange, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, others are served
+            exchange.failed(error)
+
+    return step
 
 
 class Exchange:
@@ -29,6 +47,7 @@ class Exchange:
         "_timer",
         "connection",
         "ending",
+        "engine",
         "http_version",
         "number",
         "player",
@@ -38,8 +57,11 @@ class Exchange:
         "wire_over",
     )
 
-    def __init__(self, shell: Shell, connection: Connection, ticket: Ticket, number: int) -> None:
+    def __init__(
+        self, shell: Shell, engine: Engine, connection: Connection, ticket: Ticket, number: int
+    ) -> None:
         self.shell = shell
+        self.engine = engine
         self.connection = connection
         self.ticket = ticket
         self.number = number
@@ -54,8 +76,14 @@ class Exchange:
         self._free_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def script(self) -> Script | None:
+        """What is played, or will be, as far as that is known."""
+        return self.ticket.early or self.ticket.script
+
     # ---- the way in
 
+    @_step
     def arrive(self, now: float) -> None:
         """The request was read: half a round trip to the provider, and a whole one more to connect before it."""
         rtt = self.ticket.rtt_s
@@ -69,7 +97,7 @@ class Exchange:
         self._admit_at = None
         ticket = self.ticket
         shell = self.shell
-        shell.engine.admit(ticket, now)
+        self.engine.admit(ticket, now)
         state = ticket.state
         if state == "granted":
             self._start(now)
@@ -77,14 +105,24 @@ class Exchange:
             self._play(ticket.script, now)
         elif state == "queued":
             shell.queued[id(ticket)] = self
+            if ticket.early is not None:
+                self._play(ticket.early, now)
+            self._follow_up(now)
 
+    def _follow_up(self, now: float) -> None:
+        """See to what this request has brought about for others."""
+        aftermath = self.engine.aftermath
+        if aftermath.startable or aftermath.cancelled:
+            self.shell.follow_up(self.engine, now)
+
+    @_step
     def start(self) -> None:
         """The engine let the request out of the queue: it takes its slot now."""
         self._start(self.shell.now())
 
     def _start(self, now: float) -> None:
         shell = self.shell
-        engine = shell.engine
+        engine = self.engine
         ticket = self.ticket
         script = engine.start(ticket, now)
         self._holds_slot = True
@@ -92,7 +130,11 @@ class Exchange:
         if shell.speed_follows_slots:
             shell.slot_changed_hands()
         self._asked_at_speed = shell.speed_version
-        self._play(script, now)
+        if self.player is None:
+            self._play(script, now)
+        else:  # the client of background work has its answer already
+            self._go_on(now)
+        self._follow_up(now)
 
     def _play(self, script: Script | None, now: float) -> None:
         if script is not None and not self.wire_over:
@@ -102,7 +144,7 @@ class Exchange:
                 script.steps,
                 self.connection,
                 ticket,
-                shell.engine.due,
+                self.engine.due,
                 now,
                 ticket.rtt_s / 2,
                 shell.punctuality,
@@ -111,6 +153,7 @@ class Exchange:
 
     # ---- in time
 
+    @_step
     def wake(self) -> None:
         """Do what is due now; called by the timer, and when a slow client has read on."""
         now = self.shell.now()
@@ -123,12 +166,13 @@ class Exchange:
             return
         self._go_on(now)
 
+    @_step
     def poke(self) -> None:
         """The conditions changed: ask again when things are due."""
         if self._admit_at is not None or (self.player is None and not self._holds_slot):
             return
         if self._holds_slot:
-            self._free_at = self.shell.engine.slot_free_at(self.ticket)
+            self._free_at = self.engine.slot_free_at(self.ticket)
         self.wake()
 
     def _go_on(self, now: float) -> None:
@@ -146,7 +190,8 @@ class Exchange:
             self._arm(min(next_step, self._free_at), now)
         elif self.wire_over:
             self._disarm()
-            self.shell.record(self, now)
+            if self.ticket.state != "queued":
+                self.shell.record(self, now)
         else:
             self._arm(next_step, now)
 
@@ -155,12 +200,12 @@ class Exchange:
         shell = self.shell
         if self._asked_at_speed != shell.speed_version:
             self._asked_at_speed = shell.speed_version
-            self._free_at = shell.engine.slot_free_at(self.ticket)
+            self._free_at = self.engine.slot_free_at(self.ticket)
             if self._free_at > now + TOLERANCE:
                 return now
         now = shell.at_least(self._free_at)
         self._holds_slot = False
-        started = shell.engine.finished(self.ticket, now)
+        started = self.engine.finished(self.ticket, now)
         if shell.speed_follows_slots:
             shell.slot_changed_hands()
         if started:
@@ -179,6 +224,7 @@ class Exchange:
 
     # ---- the ways out
 
+    @_step
     def client_left(self) -> None:
         """The connection is gone before the answer was over."""
         shell = self.shell
@@ -197,17 +243,59 @@ class Exchange:
     def _leave(self, now: float) -> None:
         shell = self.shell
         ticket = self.ticket
-        started = shell.engine.left(ticket, now)
+        started = self.engine.left(ticket, now)
         if ticket.state == "gone":
             self._admit_at = None
             shell.queued.pop(id(ticket), None)
         elif self._holds_slot:
-            self._free_at = shell.engine.slot_free_at(ticket)
+            self._free_at = self.engine.slot_free_at(ticket)
             self._holds_slot = ticket.state == "running"
             if shell.speed_follows_slots:
                 shell.slot_changed_hands()
         if started:
             shell.start(started)
+
+    @_step
+    def cancelled(self, now: float) -> None:
+        """Another request has ended this one's work. A stream ends where it is; what had not begun never comes."""
+        self.shell.queued.pop(id(self.ticket), None)
+        self._holds_slot = False
+        if not self.wire_over and self.ticket.early is None:
+            if self.player is None:
+                self._play(Script((Close(),)), now)
+                return
+            self.player.stop(now)
+        self._go_on(now)
+
+    def failed(self, error: Exception) -> None:
+        """A bug: the client gets a 500, or an RST if it has some of its answer already, and the slot is free."""
+        shell, ticket = self.shell, self.ticket
+        shell.counters.failures.note(error)
+        self._disarm()
+        self._admit_at = None
+        self._holds_slot = False
+        now = shell.now()
+        try:
+            shell.queued.pop(id(ticket), None)
+            started = self.engine.give_up(ticket, now)
+            if not self.wire_over:
+                self._break_off()
+            shell.record(self, now)
+            shell.start(started)
+            self._follow_up(now)
+        except Exception as another:  # noqa: BLE001 - what cannot even be given up is forgotten
+            shell.counters.failures.note(another)
+            self.drop()
+            shell.forget(self)
+
+    def _break_off(self) -> None:
+        self.wire_over = True
+        self.ending = "failed"
+        if self.player is None or self.player.status is None:
+            self.connection.refuse(500, FAILED)
+        else:
+            self.connection.abort()
+        self.connection.over()
 
     def drop(self) -> None:
         """Forget the request: the server begins anew."""
@@ -215,11 +303,17 @@ class Exchange:
         if not self.wire_over:
             self.wire_over = True
             self.connection.abort()
+            self.connection.over()
+
+    def cut_off(self, now: float) -> None:
+        """The plan that the request is under is taken away: record it as it stands, and end its connection."""
+        self.cut(now)
+        self.drop()
 
     def cut(self, now: float) -> None:
         """The server ends: record the request as it stands."""
         self._disarm()
-        self.shell.engine.settle(self.ticket, now)
+        self.engine.settle(self.ticket, now)
         if self.ending is None:
             self.ending = "cut"
         self.shell.record(self, now)

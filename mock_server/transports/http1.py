@@ -4,38 +4,33 @@
     bytes ◄── Connection, the Wire that the exchange's player plays on ◄──┘
 
 A connection is a protocol of callbacks without a task: `connection_lost` tells the exchange in flight at
-once that its client left, and a token costs one timer and one write.
+once that its client left, and a token costs one timer and one write. What a client may send, and for how long, is
+bounded in `reception`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import HttpVersion10
-from aiohttp.http import HttpRequestParser, RawRequestMessage
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
 
-from mock_server.script import Head
-from mock_server.transports.framing import CONTINUE
-from mock_server.transports.http1_wire import Http1Wire
+from mock_server.failures import FAILED
+from mock_server.transports.http1_intake import FULL, Http1Intake
+from mock_server.transports.reception import (
+    ADMIN_PATHS,
+    LARGE,
+    MAX_HELD,
+    MAX_PIPELINED,
+    MAX_VALUES,
+    weight,
+)
 
 if TYPE_CHECKING:
     from mock_server.transports.shell import Shell
-
-MAX_BODY = 32 * 1024 * 1024
-"""Bytes of a request's body; a larger one gets a 413."""
-
-MAX_LINE = 65_536
-"""Bytes of a request line or a header."""
-
-MAX_PIPELINED = 32
-"""Requests that wait behind the one in flight before the connection is no longer read."""
-
-ADMIN_PATHS = ("/_windtunnel", "/metrics")
 
 
 class InFlight(Protocol):
@@ -50,45 +45,46 @@ class InFlight(Protocol):
         """Go on: the client has read what held the answer up."""
 
 
-class Connection(Http1Wire):
-    """One client's connection to one region; also the wire of the request in flight on it."""
+class Connection(Http1Intake):
+    """One client's connection to one region (`""`: to the admin API alone); also the wire of the request in flight
+    on it."""
 
     __slots__ = (
-        "_asked_to_continue",
         "_current",
-        "_reading_stopped",
+        "_refusal",
         "_requests",
-        "_shell",
-        "_waiting",
         "connection_id",
         "region",
     )
 
     def __init__(self, shell: Shell, region: str) -> None:
-        super().__init__(shell.loop, shell.outbox)
-        self._parser = HttpRequestParser(
-            self, shell.loop, MAX_BODY, max_line_size=MAX_LINE, max_field_size=MAX_LINE
-        )
-        self._shell = shell
+        super().__init__(shell)
         self.region = region
         self.connection_id = 0
-        self._waiting: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         self._current: InFlight | None = None
         self._requests = 0
-        self._reading_stopped = False
-        self._asked_to_continue = False
+        self._refusal: tuple[int, str] | None = None
+
+    # ---- asyncio's callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's callback: a client connected."""
         super().connection_made(transport)
-        self.connection_id = self._shell.connected(self)
+        shell = self._shell
+        self.connection_id = shell.connected(self)
+        if self.region and len(shell.connections) > shell.reception.most_connections:
+            most = shell.reception.most_connections
+            self._count(503)
+            self.refuse(
+                503, f"{most} connections are open already, as many as this server takes.", linger=False
+            )
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """asyncio's callback: the connection is over, by whoever's will."""
         super().connection_lost(exc)
         self._shell.disconnected(self)
-        self._waiting.clear()
         self._closing = True
+        self._forget()
         self._parser = None
         self._gone()
 
@@ -107,37 +103,90 @@ class Connection(Http1Wire):
         if self._current is not None:
             self._current.wake()
 
-    def pause_reading(self) -> None:
-        """The parser's callback: a body outgrew its buffer."""
-        self._refuse(413, f"Request body is larger than {MAX_BODY} bytes")
-
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        """The parser's callback: a body was read. Nothing was paused for it."""
-
     def data_received(self, data: bytes) -> None:
         """asyncio's callback: bytes of requests."""
-        if self._closing or self._parser is None:
+        parser = self._parser
+        if self._closing or parser is None:
             return
+        self._more = False
         try:
-            messages, upgraded, _ = self._parser.feed_data(data)
-        except HttpProcessingError as error:
-            self._refuse(400, f"Bad request: {error.message}".splitlines()[0])
+            messages, upgraded, _ = parser.feed_data(data)
+        except Exception as error:  # noqa: BLE001 - whatever the parser raises, it is over what the client sent
+            self._unreadable(error)
             return
-        if len(messages) == 1 and self._current is None and not self._waiting and not upgraded:
+        if len(messages) == 1 and not self._head_bytes and self._current is None and not upgraded:
             message, payload = messages[0]
-            if payload is EMPTY_PAYLOAD or payload.is_eof():
+            if not self._waiting and (payload is EMPTY_PAYLOAD or payload.is_eof()):
                 # Nearly every request: alone, and whole in one read.
+                parser.message_consumed()
                 self._begin(message, payload.read_nowait())
                 return
-        self._waiting.extend(messages)
+        self._take(messages, len(data))
         if upgraded:
             # Nothing here speaks another protocol: the request is answered, and what follows it is not read.
             self._parser = None
         if self._current is None:
             self._next()
-        if len(self._waiting) > MAX_PIPELINED and not self._reading_stopped:
-            self._reading_stopped = True
-            self._pause_transport_reading()
+        if self._more:
+            self.later(self._read_on)
+
+    # ---- the way in
+
+    def _next(self) -> None:
+        """Begin with the first request that waits, if there is one."""
+        if self._closing or self._current is not None:
+            return
+        if not self._waiting:
+            if self._refusal is not None:
+                self._refuse(*self._refusal)
+            return
+        message, body = self._waiting.popleft()
+        self._release(len(body))
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._reading_stopped and len(self._waiting) <= MAX_PIPELINED // 2:
+            self._reading_stopped = False
+            self._loop.call_soon(self._read_on)
+        self._begin(message, body)
+
+    def _read_on(self) -> None:
+        """Go on with what the parser has in hand, and then with reading."""
+        if not self._closing:
+            self.data_received(b"")
+            if not self._reading_stopped:
+                self._resume_transport_reading()
+
+    def _begin(self, message: RawRequestMessage, body: bytes) -> None:
+        number = self._requests
+        self._requests = number + 1
+        self._keep_alive = not message.should_close and (
+            self._parser is not None or self._refusal is not None
+        )
+        self._version10 = message.version is HttpVersion10
+        shell = self._shell
+        heavy = 0
+        if len(body) > LARGE:
+            heavy = weight(message.headers, body)
+            if heavy < 0:
+                self._refuse(413, f"Your request's body holds more than {MAX_VALUES} values.")
+                return
+            if shell.reception.held + heavy > MAX_HELD:
+                self._refuse(503, FULL)
+                return
+        try:
+            if not self.region or message.path.startswith(ADMIN_PATHS):
+                exchange: InFlight = shell.admin_request(self, message, body)
+            else:
+                exchange = shell.arrived(self, message, body, number, heavy)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            shell.counters.failures.note(error)
+            self._refuse(500, FAILED)
+            return
+        # An answer that needs no time is over by now, and has called `over`.
+        if not exchange.wire_over:
+            self._current = exchange
+
+    # ---- the ways on and out
 
     def over(self) -> None:
         """The answer in flight is complete on the wire: close, or begin with the next request."""
@@ -146,7 +195,7 @@ class Connection(Http1Wire):
             return
         if not self._keep_alive:
             self.close()
-        elif self._waiting:
+        elif self._waiting or self._refusal is not None:
             # Not a direct call: a long pipeline would recurse.
             self._loop.call_soon(self._next)
 
@@ -154,60 +203,27 @@ class Connection(Http1Wire):
         """Do something in the loop's next round."""
         self._loop.call_soon(call)
 
-    def _next(self) -> None:
-        """Begin with the first request that waits, if there is one and it is complete."""
-        if not self._waiting or self._closing or self._current is not None:
-            return
-        message, payload = self._waiting[0]
-        body = b""
-        if payload is not EMPTY_PAYLOAD:
-            if not payload.is_eof():
-                self._unfinished_body(message, payload)
-                return
-            body = payload.read_nowait()
-        self._waiting.popleft()
-        self._asked_to_continue = False
-        if self._reading_stopped and len(self._waiting) <= MAX_PIPELINED // 2:
-            self._reading_stopped = False
-            self._resume_transport_reading()
-        self._begin(message, body)
-
-    def _begin(self, message: RawRequestMessage, body: bytes) -> None:
-        number = self._requests
-        self._requests = number + 1
-        self._keep_alive = not message.should_close and self._parser is not None
-        self._version10 = message.version is HttpVersion10
-        if message.path.startswith(ADMIN_PATHS):
-            exchange: InFlight = self._shell.admin_request(self, message, body)
-        else:
-            exchange = self._shell.arrived(self, message, body, number)
-        # An answer that needs no time is over by now, and has called `over`.
-        if not exchange.wire_over:
-            self._current = exchange
-
-    def _unfinished_body(self, message: RawRequestMessage, payload: StreamReader) -> None:
-        if payload.exception() is not None:
-            self._refuse(400, "Bad request: the body could not be read")
-        elif payload.total_bytes > MAX_BODY:
-            self._refuse(413, f"Request body is larger than {MAX_BODY} bytes")
-        elif not self._asked_to_continue and message.headers.get("Expect", "").lower() == "100-continue":
-            self._asked_to_continue = True
-            self.raw(CONTINUE)
-            self.flush()
-
     def _refuse(self, status: int, message: str) -> None:
-        """Answer a request that cannot be read, and close. It has no identity, so it has no journal row."""
+        """Answer a request that cannot be received, and close. It has no identity, so it has no journal row.
+
+        What was whole before it is answered first; nothing more is read meanwhile.
+        """
         if self._closing or self.transport is None:
             return
-        self._gone()
-        self._keep_alive = False
-        self.answer_header = ""
-        body = self._shell.error_body(status, message)
-        self.head(Head(status, (("content-type", "application/json"),)), len(body))
-        self.body(body)
-        self.end()
-        self.flush()
-        self.close()
+        self._parser = None
+        self._unfinished = None
+        self._shell.reception.over(self)
+        if self._current is not None or self._waiting:
+            self._refusal = (status, message)
+            self._resume_transport_reading()
+            return
+        self._forget()
+        self._count(status)
+        self.refuse(status, message)
+
+    def _count(self, status: int) -> None:
+        unreceived = self._shell.counters.unreceived
+        unreceived[status] = unreceived.get(status, 0) + 1
 
     def _gone(self) -> None:
         current, self._current = self._current, None

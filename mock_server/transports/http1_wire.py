@@ -8,11 +8,16 @@ import struct
 
 from aiohttp.base_protocol import BaseProtocol
 
+from mock_server.api.errors import error_body
 from mock_server.script import Head
 from mock_server.transports.framing import LAST_CHUNK, chunk, head_bytes
 from mock_server.transports.outbox import Outbox
 from mock_server.transports.player import PIECE
 
+LINGER_S = 5.0
+"""Seconds for which what a refused client goes on sending is read and dropped."""
+
+_TYPES = {500: "server_error", 503: "service_unavailable_error"}
 _LINGER_RESET = struct.pack("ii", 1, 0)
 _UNSENT_CHECK = 0.001
 """Seconds between looks at whether bytes before an RST have left."""
@@ -72,6 +77,10 @@ class Http1Wire(BaseProtocol):
             self._body_left -= len(data)
         self._out.append(data)
 
+    def torn(self, data: bytes, size: int) -> None:
+        """See `Wire.torn`."""
+        self._out.append(b"%x\r\n%b" % (size, data) if self._chunked else data)
+
     def raw(self, data: bytes) -> None:
         """See `Wire.raw`."""
         self._out.append(data)
@@ -101,6 +110,15 @@ class Http1Wire(BaseProtocol):
             self._outbox.add(self)
         return size
 
+    def flush_part(self, most: int) -> int:
+        """See `Wire.flush_part`."""
+        data = b"".join(self._out)
+        self._out[:] = [data[:most]]
+        size = self.flush()
+        if len(data) > most:
+            self._out.append(data[most:])
+        return size
+
     def write_out(self) -> None:
         """Hand everything that was flushed to the transport."""
         unsent, self._unsent = self._unsent, b""
@@ -125,6 +143,39 @@ class Http1Wire(BaseProtocol):
         if transport.get_write_buffer_size() and not transport.is_closing():
             # Aborting drops what the loop has not written yet, and the script sent it before the RST.
             self._loop.call_later(_UNSENT_CHECK, self.abort)
+            return
+        self.reset()
+
+    def refuse(self, status: int, message: str, *, linger: bool = True) -> None:
+        """Answer a request that could not be received with an error in the API's form, and close.
+
+        With `linger` what the client goes on sending is dropped for a while: an RST would take the answer away from it.
+        """
+        self._keep_alive = False
+        self.answer_header = ""
+        self._out.clear()
+        body = error_body(status, message, _TYPES.get(status, "invalid_request_error"))
+        self.head(Head(status, (("content-type", "application/json"),)), len(body))
+        self.body(body)
+        self.end()
+        self.flush()
+        self.write_out()
+        self._closing = True
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if linger and transport.can_write_eof():
+            transport.write_eof()
+            self._resume_transport_reading()
+            self._loop.call_later(LINGER_S, transport.close)
+        else:
+            transport.close()
+
+    def reset(self) -> None:
+        """RST at once, whatever has not left yet."""
+        self._closing = True
+        transport = self.transport
+        if transport is None:
             return
         sock = transport.get_extra_info("socket")
         if sock is not None:

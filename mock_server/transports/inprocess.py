@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import heapq
 import math
-import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from mock_server.api.routes import parse
 from mock_server.engine import Engine, Ticket
 from mock_server.errors import WindtunnelServerError
+from mock_server.faults.listener import Closed
 from mock_server.plan import Plan
-from mock_server.script import Head, Script
+from mock_server.rules import FaultUse
+from mock_server.script import Close, Head, Script
+from mock_server.transports.mocked import MOST_HEAD, SYN_WAITS_S, Library, Sink
 from mock_server.transports.player import Player
 
 
@@ -39,14 +41,18 @@ class InProcess:
         self.tickets: list[Ticket] = []
         self._busy: list[tuple[float, int, Ticket]] = []
         self._queued: dict[int, _Conversation] = {}
+        self._lives: dict[int, _Conversation] = {}
         self._hosts: set[str] = set()
+        self._closed_by: FaultUse | None = None
+        self.resets = 0
+        """How often all connections have been reset."""
 
     def handle(self, request: Any) -> Any:
         """Answer a request of httpx or httpx2 with a response of the same library, or raise its exceptions.
 
         The body is streamed: what goes wrong in the middle of it is raised while it is read.
         """
-        library = _Library(request)
+        library = Library(request)
         conversation = self._begin(request, library)
         head = conversation.head()
         return library.module.Response(
@@ -58,6 +64,7 @@ class InProcess:
         while (at := self.next_event()) <= until:
             self.now = max(self.now, at)
             started = self.engine.advance(self.now)
+            self._listen()
             while self._busy and self._busy[0][0] <= self.now:
                 started = [*started, *self._free(heapq.heappop(self._busy)[2])]
             for ticket in started:
@@ -76,31 +83,75 @@ class InProcess:
         if ticket.state == "running":
             self.watch(ticket)
 
-    def _begin(self, request: Any, library: _Library) -> _Conversation:
+    def _begin(self, request: Any, library: Library) -> _Conversation:
+        self._listen()
+        host = str(request.url.host)
+        if host not in self._hosts:
+            self._knock(library)
         body = request.read()
         path = request.url.raw_path.decode("ascii")
         parsed = parse(request.method, path, request.headers, body, region=self.region)
         ticket = self.engine.identify(parsed, self.now)
         self.tickets.append(ticket)
         conversation = _Conversation(self, ticket, library)
-        host = str(request.url.host)
         if host not in self._hosts:
             conversation.connect()
             self._hosts.add(host)
         self.advance(self.now + ticket.rtt_s / 2)
         self.engine.admit(ticket, self.now)
+        if ticket.life is not None:
+            self._lives[id(ticket)] = conversation
+        if ticket.early is not None:
+            conversation.play(ticket.early)
         if ticket.state == "queued":
             self._queued[id(ticket)] = conversation
         elif ticket.state == "granted":
             conversation.start()
         elif ticket.script is not None:
             conversation.play(ticket.script)
+        self._follow_up()
         return conversation
+
+    def _follow_up(self) -> None:
+        """See to what one request has brought about for others: cancelled, or free to start."""
+        for ticket in self.engine.aftermath.take_cancelled():
+            self._queued.pop(id(ticket), None)
+            conversation = self._lives.pop(id(ticket), None)
+            if conversation is not None:
+                conversation.stop()
+        if self.engine.aftermath.startable:
+            for ticket in self.engine.advance(self.now):
+                self._start(ticket)
+
+    def _listen(self) -> None:
+        """See what becomes of the region's port, and whether the connections that exist end with it."""
+        use = self.engine.listening(self.region, self.now)
+        if use != self._closed_by:
+            self._closed_by = use
+            if use is not None and isinstance(use.params, Closed) and use.params.established == "reset":
+                self._hosts.clear()
+                self.resets += 1
+
+    def _knock(self, library: Library) -> None:
+        """Send SYNs until the port is open. Raises the library's exceptions, as a client does that cannot connect."""
+        latest = self.now + library.timeout("connect")
+        for wait in SYN_WAITS_S:
+            use = self.engine.listening(self.region, self.now)
+            if use is None:
+                return
+            if use.kind.name == "refuse":
+                library.fail("ConnectError", "[Errno 111] Connection refused")
+            if self.now + wait > latest:
+                self.advance(latest)
+                library.fail("ConnectTimeout", "timed out")
+            self.advance(self.now + wait)
+        library.fail("ConnectTimeout", "[Errno 110] Connection timed out")
 
     def _start(self, ticket: Ticket) -> None:
         conversation = self._queued.pop(id(ticket), None)
         if conversation is not None:
             conversation.start()
+            self._follow_up()
 
     def _free(self, ticket: Ticket) -> list[Ticket]:
         if ticket.state != "running":
@@ -108,6 +159,7 @@ class InProcess:
         if self.engine.slot_free_at(ticket) > self.now:
             self.watch(ticket)
             return []
+        self._lives.pop(id(ticket), None)
         return self.engine.finished(ticket, self.now)
 
     def watch(self, ticket: Ticket) -> None:
@@ -117,63 +169,18 @@ class InProcess:
             heapq.heappush(self._busy, (at, id(ticket), ticket))
 
 
-class _Sink:
-    """The wire that the player plays on: it only remembers."""
-
-    def __init__(self) -> None:
-        self.paused = False
-        self.answer: Head | None = None
-        self.length: int | None = None
-        self.out: list[bytes] = []
-        self.sent = 0
-        self.complete = False
-        self.garbage = False
-
-    def head(self, head: Head, body_length: int) -> None:
-        """See `Wire.head`."""
-        self.answer = head
-        if head.framing == "length":
-            self.length = body_length if head.content_length is None else head.content_length
-
-    def body(self, data: bytes) -> None:
-        """See `Wire.body`."""
-        self.sent += len(data)
-        if data:
-            self.out.append(data)
-
-    def raw(self, data: bytes) -> None:
-        """See `Wire.raw`: no client can read bytes outside the framing."""
-        self.garbage = True
-
-    def end(self) -> None:
-        """See `Wire.end`. A body shorter than promised leaves the client waiting, until the connection closes."""
-        self.complete = self.length is None or self.sent >= self.length
-
-    def flush(self) -> int:
-        """See `Wire.flush`."""
-        return 1
-
-    def close(self) -> None:
-        """See `Wire.close`: a body that ends with the connection is complete, and one that was all sent."""
-        head = self.answer
-        framing = None if head is None else head.framing
-        self.complete = framing == "none" or (framing == "length" and self.sent == self.length)
-
-    def abort(self) -> None:
-        """See `Wire.abort`."""
-
-
 class _Conversation:
     """One request and its answer."""
 
-    def __init__(self, world: InProcess, ticket: Ticket, library: _Library) -> None:
+    def __init__(self, world: InProcess, ticket: Ticket, library: Library) -> None:
         self._world = world
         self._ticket = ticket
         self._library = library
-        self._wire = _Sink()
+        self._wire = Sink()
         self._player: Player | None = None
         self._next = math.inf
         self._heard_at = world.now
+        self._resets = world.resets
         self._over = False
 
     def connect(self) -> None:
@@ -191,8 +198,18 @@ class _Conversation:
         """The request has its slot."""
         script = self._world.engine.start(self._ticket, self._world.now)
         self._world.watch(self._ticket)
-        if not self._over:
+        if not self._over and self._ticket.early is None:
             self.play(script)
+
+    def stop(self) -> None:
+        """The work was cancelled: an answer under way ends where it is, one that has not begun never comes."""
+        if self._ticket.early is not None:
+            return
+        if self._player is None:
+            self.play(Script((Close(),)))
+        else:
+            self._player.stop(self._world.now)
+            self._next = self._world.now
 
     def play(self, script: Script) -> None:
         """The answer is known: play it from now on."""
@@ -208,6 +225,8 @@ class _Conversation:
             if wire.garbage:
                 self._fail("RemoteProtocolError", "illegal status line")
             self._until_more("Server disconnected without sending a response.")
+        if wire.head_size > MOST_HEAD:
+            self._fail("RemoteProtocolError", "Receive buffer too long")
         return wire.answer
 
     def pieces(self) -> Iterator[bytes]:
@@ -242,7 +261,7 @@ class _Conversation:
         deadline = self._heard_at + self._library.timeout("read")
         while not wire.out and not wire.complete and not wire.garbage and wire.answer is answer:
             player = self._player
-            if player is not None and player.ending == "abort":
+            if world.resets != self._resets or (player is not None and player.ending == "abort"):
                 self._fail("ReadError", "[Errno 104] Connection reset by peer")
             if player is not None and player.ending is not None:
                 self._fail("RemoteProtocolError", when_closed)
@@ -261,40 +280,3 @@ class _Conversation:
     def _fail(self, name: str, message: str) -> NoReturn:
         self.leave()
         self._library.fail(name, message)
-
-
-class _Library:
-    """httpx or httpx2, whichever the request is of."""
-
-    def __init__(self, request: Any) -> None:
-        self.module: Any = sys.modules[type(request).__module__.partition(".")[0]]
-        self._request = request
-
-    def timeout(self, kind: str) -> float:
-        """The request's timeout of a kind in seconds; `inf` for none."""
-        timeouts: Mapping[str, float | None] = self._request.extensions.get("timeout", {})
-        limit = timeouts.get(kind)
-        return math.inf if limit is None else limit
-
-    def fail(self, name: str, message: str) -> NoReturn:
-        """Raise the library's exception of that name."""
-        raise getattr(self.module, name)(message, request=self._request)
-
-    def stream(self, conversation: _Conversation) -> Any:
-        """The body as a byte stream, for sync and for async clients."""
-
-        class Stream(self.module.SyncByteStream, self.module.AsyncByteStream):  # type: ignore[misc, name-defined]
-            def __iter__(self) -> Iterator[bytes]:
-                yield from conversation.pieces()
-
-            async def __aiter__(self) -> AsyncIterator[bytes]:
-                for piece in conversation.pieces():
-                    yield piece
-
-            def close(self) -> None:
-                conversation.leave()
-
-            async def aclose(self) -> None:
-                conversation.leave()
-
-        return Stream()

@@ -15,7 +15,20 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from mock_server.punctuality import Punctuality
-from mock_server.script import Abort, Close, End, FirstToken, Head, Raw, Send, Step, Tokens, Wait
+from mock_server.script import (
+    Abort,
+    Close,
+    End,
+    FirstToken,
+    Head,
+    Raw,
+    Send,
+    Step,
+    Tokens,
+    Torn,
+    Trickle,
+    Wait,
+)
 
 TOLERANCE = 0.001
 """Seconds: what is due within the next millisecond is played now, as event loops tick in milliseconds."""
@@ -39,6 +52,9 @@ class Wire(Protocol):
     def body(self, data: bytes) -> None:
         """Bytes of the body, to be framed as the head said."""
 
+    def torn(self, data: bytes, size: int) -> None:
+        """The beginning of a chunk that promises `size` bytes; the rest never comes."""
+
     def raw(self, data: bytes) -> None:
         """Bytes outside any framing."""
 
@@ -47,6 +63,9 @@ class Wire(Protocol):
 
     def flush(self) -> int:
         """Hand everything so far to the network in one write; gives the number of bytes."""
+
+    def flush_part(self, most: int) -> int:
+        """Hand no more than `most` bytes to the network; gives their number, 0 if nothing is left."""
 
     def close(self) -> None:
         """FIN, after everything that was flushed."""
@@ -151,9 +170,21 @@ class Player:
             elif kind is Raw:
                 wire.raw(step.data)  # type: ignore[union-attr]
                 self._pending += 1
+            elif kind is Torn:
+                wire.torn(step.data, step.size)  # type: ignore[union-attr]
+                self._pending += 1
+            elif kind is Trickle:
+                if not self._trickled(step, now):  # type: ignore[arg-type]
+                    return self._at + self._shift
             else:
                 return self._finish(step, now)
             self._index += 1
+
+    def stop(self, now: float) -> None:
+        """The answer ends at `now`, properly framed, whatever its script had left."""
+        self._steps = (End(),)
+        self._index = 0
+        self._at = now - self._shift
 
     def _ready(self, step: FirstToken | Wait) -> float:
         if type(step) is Wait:
@@ -174,6 +205,17 @@ class Player:
         if self._wire.paused:
             self._index += 1
             return True
+        return False
+
+    def _trickled(self, step: Trickle, now: float) -> bool:
+        """Hand over the pieces that are due; True once all have left and the last one's time is over."""
+        self._pending = 0
+        while self._at <= now + TOLERANCE - self._shift:
+            written = self._wire.flush_part(step.size)
+            if not written:
+                return True
+            self._count(written, now)
+            self._at += step.seconds
         return False
 
     def _head(self, step: Head, wire: Wire) -> None:
@@ -208,7 +250,10 @@ class Player:
         self._pending = 0
         written = self._wire.flush()
         if written:
-            self.bytes_sent += written
-            if self.first_byte_s is None:
-                self.first_byte_s = now
-            self.last_byte_s = now
+            self._count(written, now)
+
+    def _count(self, written: int, now: float) -> None:
+        self.bytes_sent += written
+        if self.first_byte_s is None:
+            self.first_byte_s = now
+        self.last_byte_s = now

@@ -65,5 +65,8 @@ def served_row(exchange: Exchange, now: float) -> tuple[Any, ...]:
         ticket.rtt_s,
         player.bytes_sent if player else 0,
         exchange.ending,
+        int(ticket.executed),
+        ticket.replay,
+        ticket.plan,
         _PID,
     )

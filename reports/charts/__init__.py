@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.charts.outcomes import outcomes
 from reports.charts.raster import rasters
+from reports.charts.spread import Picture, spread
 from reports.charts.strip import strip
 from reports.charts.svg import Chart, settings
 from reports.charts.timeline import timelines
 from reports.charts.view import ClientView, Span, Stage
 from reports.charts.waits import waits
 
-__all__ = ["Chart", "Charts", "ClientView", "Span", "Stage", "draw"]
+__all__ = ["Chart", "Charts", "ClientView", "Picture", "Span", "Stage", "draw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +26,14 @@ class Charts:
     waits: tuple[Chart, ...]
     rasters: tuple[Chart, ...]
     outcomes: Chart
+    spreads: tuple[Chart, ...] = ()
 
     def all(self) -> tuple[Chart, ...]:
-        return (*self.strips, *self.timelines, *self.waits, *self.rasters, self.outcomes)
+        return (*self.strips, *self.timelines, *self.waits, *self.rasters, self.outcomes, *self.spreads)
 
 
-def draw(stage: Stage) -> Charts:
-    """Draw every chart of `stage`, which has at least one phase and one client."""
+def draw(stage: Stage, pictures: Sequence[Picture] = ()) -> Charts:
+    """Draw every chart of `stage`, which has at least one phase and one client, and of the metrics over seeds."""
     with settings():
         return Charts(
             strips=tuple(strip(view, stage) for view in stage.clients),
@@ -38,4 +41,5 @@ def draw(stage: Stage) -> Charts:
             waits=tuple(waits(stage)),
             rasters=tuple(rasters(stage)),
             outcomes=outcomes(stage),
+            spreads=tuple(spread(picture) for picture in pictures),
         )

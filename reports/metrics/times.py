@@ -57,7 +57,8 @@ def service(cohort: Cohort) -> Samples:
 def ttft(cohort: Cohort) -> Samples:
     if not cohort.load.get("stream"):
         return ABSENT
-    return _array(cohort.calls["first_token_s"] - cohort.calls["intended_s"])
+    streamed = cohort.calls[cohort.calls["stream"]]
+    return _array(streamed["first_token_s"] - streamed["intended_s"])
 
 
 def inter_token(cohort: Cohort) -> Samples:

@@ -33,7 +33,7 @@ def tokens_after_stop(cohort: Cohort) -> Result:
 
 
 def duplicate_effects(cohort: Cohort) -> Result:
-    if "effects" not in cohort.served:
+    if cohort.judged.served["effects"].isna().all():  # records of a server that did not count them
         return ABSENT
     executed = cohort.served.groupby("call")["effects"].sum()
     return int((executed > 1).sum())

@@ -22,7 +22,7 @@ from harness.gallery import (
 )
 from harness.metric_names import METRIC_NAMES
 from harness.plan import resolve
-from harness.profile import SOCKET_TIMEOUTS
+from harness.profile import SDK_DRIVERS, SOCKET_TIMEOUTS
 from harness.schemas import build_schemas, write_schemas
 
 SCENARIOS = [
@@ -31,11 +31,17 @@ SCENARIOS = [
     "rate_limit_wave",
     "retry_storm",
     "server_errors",
+    "soak_24h",
     "stalled_streams",
 ]
+INCIDENTS = ["incidents/edge_530", "incidents/routing_oom", "incidents/two_waves"]
 CLIENTS = [
+    "aiohttp-default",
+    "article-aiohttp",
+    "httpx2-async-default",
     "naive-loop",
     "openai-4s-timeout",
+    "openai-aiohttp",
     "openai-async-default",
     "openai-default",
     "polite",
@@ -46,7 +52,8 @@ CLIENTS = [
 
 def test_names() -> None:
     """The gallery has its scenarios and clients, in the package, each listed with what it is about."""
-    assert scenario_names() == SCENARIOS
+    assert scenario_names() == [*SCENARIOS, *INCIDENTS]
+    assert [entry.name for entry in list_scenarios()] == scenario_names()
     assert client_names() == CLIENTS
     assert gallery_folder() == Path(str(files("scenarios")))
     for entry in (*list_scenarios(), *list_clients()):
@@ -54,24 +61,46 @@ def test_names() -> None:
         assert "\n" not in entry.about
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", [*SCENARIOS, *INCIDENTS])
 def test_scenarios_play_with_all_clients(name: str) -> None:
     """Every scenario resolves with every client of the gallery, and its name is that of its file."""
     scenario = load_scenario(name)
-    assert scenario.name == name
+    assert scenario.name == name.rpartition("/")[2]
     plan = resolve(scenario, [load_profile(client) for client in CLIENTS])
     assert [cell.client for cell in plan.cells] == CLIENTS
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenarios_fit_two_cores(name: str) -> None:
-    """No scenario is longer than about a minute or offers more than 14 calls a second; each expects something."""
+    """No scenario is longer than about a minute (the virtual soak aside) or offers more than 14 calls a second; each
+    expects something."""
     scenario = load_scenario(name)
+    assert (scenario.clock == "virtual") is (name == "soak_24h")
     assert scenario.load.rate is not None
     assert scenario.load.rate <= 14
-    assert 40 <= scenario.length_s <= 62
+    assert 40 <= scenario.length_s <= 62 or scenario.length_s == 86_400
     assert scenario.expect
     assert {expectation.metric for expectation in scenario.expect} <= set(METRIC_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "faulty"),
+    [
+        ("incidents/routing_oom", {"out_of_memory": 94, "ramp_back": 25}),
+        ("incidents/edge_530", {"edge_down": 4, "dns_stalls": 6}),
+        ("incidents/two_waves", {"first_wave": 44, "second_wave": 15}),
+    ],
+)
+def test_incidents_keep_their_shape(name: str, faulty: dict[str, int]) -> None:
+    """An incident is written in its own minutes, is known without its folder too, and plays in two minutes at most."""
+    real, played = load_scenario(name, time_scale=1), load_scenario(name)
+    assert {phase.name: phase.for_ / 60 for phase in real.phases if phase.is_faulty} == faulty
+    assert 60 <= played.length_s <= 120
+    assert played.length_s == pytest.approx(real.length_s * played.played_at)
+    assert load_scenario(played.name) == played
+    assert played.load.rate is not None
+    assert played.load.rate <= 14
+    assert played.expect
 
 
 @pytest.mark.parametrize("name", CLIENTS)
@@ -83,7 +112,7 @@ def test_clients_state_what_they_do(name: str) -> None:
     assert set(SOCKET_TIMEOUTS) <= set(written["timeouts"])
     assert set(written["pool"]) == {"connections", "keepalive", "expiry"}
     assert "tries" in written["retries"]
-    assert profile.driver == "httpx2" or "max_retries" in written["sdk"]
+    assert profile.driver not in SDK_DRIVERS or "max_retries" in written["sdk"]
 
 
 def test_budget_is_all_that_differs() -> None:
@@ -139,7 +168,11 @@ def test_retry_storm_tips() -> None:
 
 @pytest.mark.parametrize(
     ("schema", "pattern"),
-    [("scenario.schema.json", "*.yaml"), ("client.schema.json", "clients/*.yaml")],
+    [
+        ("scenario.schema.json", "*.yaml"),
+        ("scenario.schema.json", "incidents/*.yaml"),
+        ("client.schema.json", "clients/*.yaml"),
+    ],
 )
 def test_schemas_accept_the_gallery(schema: str, pattern: str) -> None:
     """The schemas for editors accept every file of the gallery, which names its schema in its first line."""
@@ -162,6 +195,8 @@ def test_schemas_accept_the_gallery(schema: str, pattern: str) -> None:
         ("amplification <= 1.5", "amplification"),
         ("arrivals: poisson", "arrivals: often"),
         ("seed: 7", "sede: 7"),
+        ("seed: 7", "time_scale: 60x"),
+        ("seed: 7", "time_scale: 0"),
     ],
 )
 def test_schemas_refuse_mistakes(old: str, new: str) -> None:
@@ -183,6 +218,7 @@ def test_schemas_are_up_to_date(tmp_path: Path) -> None:
     ("load", "name", "hint"),
     [
         (load_scenario, "retrystorm", "did you mean 'retry_storm'?"),
+        (load_scenario, "incidents/two_wave", "did you mean 'incidents/two_waves'?"),
         (load_profile, "polit", "did you mean 'polite'?"),
         (load_scenario, "./absent.yaml", "no such file"),
         (load_profile, "clients/absent", "no such file"),
@@ -200,4 +236,4 @@ def test_works_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """The gallery is found from a directory that has its own `scenarios`."""
     (tmp_path / "scenarios").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert scenario_names() == SCENARIOS
+    assert scenario_names() == [*SCENARIOS, *INCIDENTS]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from mock_server.api.answer import Answer
+from mock_server.api.answer import Answer, World
 from mock_server.engine import Engine, Ticket
 from mock_server.plan import Plan
 from mock_server.request import Request
 from mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
 
-def fixed_answer(request: Request, *, tokens: int, tokens_per_chunk: int, **_: Any) -> Answer:
+def fixed_answer(request: Request, world: World) -> Answer:
     """A streamed answer of exactly `tokens` tokens (or `max_tokens`), one byte each."""
+    tokens, tokens_per_chunk = world.tokens, world.tokens_per_chunk
     count = tokens if request.max_tokens is None else min(tokens, request.max_tokens)
     steps: list[Step] = [Head(200, (("content-type", "text/event-stream"),), "chunked"), FirstToken()]
     steps.append(Send(b"t", 1, "content"))

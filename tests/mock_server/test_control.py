@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
 import pytest
 
-from mock_server.control import Control, Reply
-from mock_server.journal import Journal
-from mock_server.metrics import Counters
-from mock_server.plan import Plan
-from mock_server.punctuality import Punctuality
+from mock_server.control import Control
 
-
-class Server:
-    """Remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.journal = Journal()
-        self.counters = Counters()
-        self.punctuality = Punctuality()
-        self.t0 = 100.0
-        self.plan = Plan(name="first")
-        self.told: list[Any] = []
-
-    def now(self) -> float:
-        return 2.5
-
-    def snapshot(self) -> dict[str, Any]:
-        return {"regions": {"local": {"in_flight": 3, "queue_depth": 1}}}
-
-    def set_plan(self, plan: Plan) -> None:
-        self.plan = plan
-
-    def reset(self, t0: float | None = None) -> None:
-        self.told.append(("reset", t0))
-
-    def stop(self) -> None:
-        self.told.append("stop")
-
-
-NOBODY: Mapping[str, str] = {}
+from .control_world import Server
+from .control_world import ask as _ask
+from .control_world import content as _content
 
 
 @pytest.fixture
 def server() -> Server:
     """A server that only remembers."""
     return Server()
-
-
-def _ask(
-    control: Control, method: str, path: str, body: Any = None, headers: Mapping[str, str] = NOBODY
-) -> Reply:
-    payload = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    return control.handle(method, path, headers, payload)
-
-
-def _content(reply: Reply) -> Any:
-    assert isinstance(reply.body, bytes)
-    return json.loads(reply.body)
 
 
 def test_health(server: Server) -> None:
@@ -159,7 +115,7 @@ def test_metrics(server: Server) -> None:
 def test_unknown_paths_and_methods(server: Server) -> None:
     """What does not exist is a 404 that lists what does; a wrong method is a 405 that says which is right."""
     control = Control(server)
-    missing = _ask(control, "GET", "/_windtunnel/plans")
+    missing = _ask(control, "GET", "/_windtunnel/plams")
     assert missing.status == 404
     assert "/_windtunnel/plan" in _content(missing)["error"]["message"]
     wrong = _ask(control, "POST", "/_windtunnel/health")
@@ -192,11 +148,38 @@ def test_web_pages_are_refused(server: Server) -> None:
     assert reply.then is None
 
 
+@pytest.mark.parametrize(
+    ("origin", "host", "status"),
+    [
+        ("http://127.0.0.1:8080", "127.0.0.1:8080", 200),
+        ("http://localhost:8080", "localhost:8080", 200),
+        ("http://[::1]:8080", "[::1]:8080", 200),
+        ("http://127.0.0.1:9090", "127.0.0.1:8080", 403),
+        ("http://example.com", "127.0.0.1:8080", 403),
+        ("http://example.com:8080", "example.com:8080", 403),
+        ("null", "127.0.0.1:8080", 403),
+    ],
+)
+def test_the_server_s_own_page_may_ask(server: Server, origin: str, host: str, status: int) -> None:
+    """A page of this server, called by a name of this machine, is no stranger; one by a name that an attacker
+    pointed here is."""
+    reply = _ask(Control(server), "POST", "reset", headers={"Origin": origin, "Host": host})
+    assert reply.status == status
+
+
 def test_one_of_several_workers(server: Server) -> None:
     """A worker among several refuses what would have to reach the others too, with the reason."""
     control = Control(server, shared="one of several workers")
-    for method, path in (("PUT", "plan"), ("POST", "reset"), ("GET", "served")):
-        reply = _ask(control, method, f"/_windtunnel/{path}", {})
+    for method, path in (
+        ("PUT", "plan"),
+        ("POST", "reset"),
+        ("GET", "served"),
+        ("PUT", "plans/mine"),
+        ("DELETE", "plans/mine"),
+        ("POST", "plan/use"),
+        ("POST", "clock"),
+    ):
+        reply = _ask(control, method, path, {})
         assert reply.status == 409
         assert _content(reply)["error"]["message"] == "one of several workers"
     assert _ask(control, "GET", "/_windtunnel/health").status == 200

@@ -171,5 +171,13 @@ def test_the_snapshot_tells_what_people_want_to_know() -> None:
     assert (seen["phase"], seen["phase_index"], seen["in_flight"], seen["queue_depth"]) == (None, 0, 2, 1)
     assert seen["regions"]["local"]["slots"] == 2
     assert seen["regions"]["local"]["limits"] == [
-        {"key_hash": "k1", "model": "gpt-4.1", "remaining_requests": 57, "remaining_tokens": None}
+        {
+            "key_hash": "k1",
+            "model": "gpt-4.1",
+            "remaining_requests": 57,
+            "remaining_tokens": None,
+            "most_requests": 60.0,
+            "most_tokens": None,
+            "growth_wait_s": None,
+        }
     ]

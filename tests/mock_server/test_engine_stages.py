@@ -201,7 +201,9 @@ def test_the_real_answers_play_through_the_engine(api: str, stream: bool) -> Non
     """With the API's own answers every kind of request is granted, has a truth, and ends when its work does."""
     world = Engine(Plan())
     contents = {"messages": [{"role": "user", "content": "hi"}], "input": "hi", "model": "gpt-4.1"}
-    ticket = world.identify(request("c0", api=api, stream=stream, body=contents), 0.0)
+    endpoint = f"{api}.create"
+    asked = request("c0", api=api, stream=stream, body=contents, endpoint=endpoint)
+    ticket = world.identify(asked, 0.0)
     world.admit(ticket, 0.0)
     assert world.start(ticket, 0.0).status == 200
     assert ticket.truth_digest

@@ -199,7 +199,7 @@ def test_what_is_wrong_is_reported_at_its_place(
     [
         ({"fault": "hang", "match": {"region": "mars"}}, ("match", "region")),
         ({"fault": "hang", "match": {"model": "claude*"}}, ("match", "model")),
-        ({"fault": "hang", "match": {"api": "images"}}, ("match", "api")),
+        ({"fault": "hang", "match": {"api": "videos"}}, ("match", "api")),
         ({"fault": "hang", "match": {"api": "embeddings", "stream": True}}, ("match", "stream")),
         ({"fault": "hang", "match": {"attempt": -1}}, ("match", "attempt")),
         ({"fault": "cut", "match": {"stream": False}}, ()),
@@ -207,6 +207,9 @@ def test_what_is_wrong_is_reported_at_its_place(
         ({"fault": "rate_limit_tokens", "match": {"api": "models"}}, ()),
         ({"fault": "reset", "with": {"at": "after_chunks 2"}, "match": {"stream": False}}, ()),
         ({"fault": "stall_with_heartbeats", "match": {"api": "embeddings"}}, ()),
+        ({"fault": "short_body", "match": {"stream": True}}, ()),
+        ({"fault": "response_failed", "match": {"api": "chat"}}, ()),
+        ({"sequence": ["overloaded", "cut"], "match": {"stream": False}}, ()),
     ],
 )
 def test_a_match_that_can_never_hold_is_refused(rule: dict[str, Any], loc: tuple[str, ...]) -> None:

@@ -232,12 +232,31 @@ def test_counters_of_rules_that_are_always_on_go_on_over_phases() -> None:
     assert [acts(rules, call, phase=call // 2) for call in range(4)] == [True, True, False, False]
 
 
-def test_the_first_edge_fault_stands_and_answer_faults_add_up() -> None:
-    """An edge fault replaces everything; without one all answer faults act, in the plan's order."""
+def test_the_first_edge_fault_stands_alone() -> None:
+    """An edge fault replaces everything, wherever its rule stands among those of answer faults."""
     both = book({"fault": "stall"}, {"fault": "overloaded"}, {"fault": "hang"})
     assert names(both.choose(ASK, "c1", 1, 0, 1.0, 0)) == ["overloaded"]
-    answers = book({"fault": "stall"}, {"fault": "cut"}, {"fault": "slow_first_token"})
-    assert names(answers.choose(ASK, "c1", 1, 0, 1.0, 0)) == ["stall", "cut", "slow_first_token"]
+
+
+ALL_LAYERS = ["missing_usage", "bad_json_event", "cut", "stall", "fragment"]
+
+
+@pytest.mark.parametrize(
+    ("written", "acting"),
+    [
+        (ALL_LAYERS, ALL_LAYERS),
+        (ALL_LAYERS[::-1], ALL_LAYERS),
+        (["stall", "cut", "slow_first_token"], ["cut", "stall", "slow_first_token"]),
+        (["slow_first_token", "cut", "stall"], ["cut", "slow_first_token", "stall"]),
+        (["drip", "fragment", "crlf_events"], ["drip", "fragment", "crlf_events"]),
+        (["crlf_events", "error_event"], ["error_event", "crlf_events"]),
+        (["buffered", "swapped_events", "stall"], ["swapped_events", "buffered", "stall"]),
+    ],
+)
+def test_answer_faults_act_layer_by_layer(written: list[str], acting: list[str]) -> None:
+    """The layers of the faults decide their order, and the plan's order where they share one."""
+    rules = book(*[{"fault": name} for name in written])
+    assert names(rules.choose(ASK, "c1", 1, 0, 1.0, 0)) == acting
 
 
 def test_reset_acts_at_the_edge_or_inside_the_answer_as_its_place_says() -> None:

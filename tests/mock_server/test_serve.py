@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from mock_server.journal import LAG_SCHEMA
 from mock_server.options import ServeError, ServeOptions, needs_shared_state
 from mock_server.parent import PARENT_PID
 from mock_server.plan import Plan
+from mock_server.provider.admission import EPOCH
 from mock_server.segments import read_segments
 from mock_server.serve import main
 
@@ -74,15 +76,39 @@ def test_from_the_json_line_to_the_records(tmp_path: Path, loop: str) -> None:
         assert line["pid"] == process.pid
         assert line["base_url"] == line["regions"]["east"]
         for base in line["regions"].values():
-            assert _get(f"{base}/chat/completions", CHAT)["object"] == "chat.completion"
+            completion = _get(f"{base}/chat/completions", CHAT)
+            assert completion["object"] == "chat.completion"
+            assert abs(completion["created"] - time.time()) < 60
         assert _get(f"{line['admin_url']}/health")["status"] == "ok"
         assert _get(f"{line['admin_url']}/stop", {})["status"] == "stopping"
         assert process.wait(20) == 0
     served = read_segments(tmp_path.glob("served-*.arrows"))
     assert served.column("region").to_pylist() == ["east", "west"]
     assert set(served.column("process").to_pylist()) == {process.pid}
+    connections = read_segments(tmp_path.glob("connections-*.arrows"))
+    assert sorted(connections.column("region").to_pylist()) == ["east", "west"]
     lags = read_segments(tmp_path.glob("lags-mock-*.arrows"), LAG_SCHEMA)
     assert set(lags.column("source").to_pylist()) <= {"server"}
+
+
+def test_a_region_that_refuses_has_an_admin_api(tmp_path: Path) -> None:
+    """A server whose only region refuses is ready, and another plan opens the region, at the same port."""
+    plan = _plan_file(tmp_path, provider=UNLIMITED, rules=[{"fault": "refuse"}])
+    with _server("--plan", plan) as (process, line):
+        with pytest.raises(urllib.error.URLError, match="refused"):
+            _get(f"{line['base_url']}/models")
+        healthy = Plan.model_validate({"provider": UNLIMITED}).model_dump(mode="json", by_alias=True)
+        _get(f"{line['admin_url']}/plan", healthy, method="PUT")
+        assert _get(f"{line['base_url']}/chat/completions", CHAT)["object"] == "chat.completion"
+        assert _get(f"{line['admin_url']}/stop", {})["status"] == "stopping"
+        assert process.wait(20) == 0
+
+
+def test_an_admin_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """The message about a port in use names the option that chooses it."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert main(["--admin-port", str(other.getsockname()[1])]) == 2
+    assert "choose another with --admin-port" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -222,12 +248,13 @@ def _ask_until_it_fails(url: str) -> None:
 
 
 def test_workers_share_the_port(tmp_path: Path) -> None:
-    """Several workers serve one port, keep journals of their own, and end together."""
+    """Several workers serve one port, keep journals of their own, state one time, and end together."""
     plan = _plan_file(tmp_path, provider=UNLIMITED)
-    with _server("--plan", plan, "--workers", "2", "--journal", str(tmp_path)) as (process, line):
+    options = ["--workers", "2", "--journal", str(tmp_path), "--epoch", "fixed"]
+    with _server("--plan", plan, *options) as (process, line):
         assert len(line["workers"]) == 2
         for _ in range(40):
-            _get(f"{line['base_url']}/chat/completions", CHAT)
+            assert _get(f"{line['base_url']}/chat/completions", CHAT)["created"] - EPOCH < 60
         with pytest.raises(urllib.error.HTTPError, match="409") as caught:
             _get(f"{line['admin_url']}/reset", {})
         caught.value.close()

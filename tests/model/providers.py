@@ -184,6 +184,7 @@ def asks(call_id: str) -> Request:
     """The same question in every call."""
     return Request(
         api="chat",
+        endpoint="chat.create",
         model="gpt-4.1-mini",
         region="us-east",
         stream=True,

@@ -11,8 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.records import ATTEMPTS_SCHEMA, CALLS_SCHEMA, LAG_SCHEMA, SERVED_SCHEMA
-from reports.load import CONNECTIONS_SCHEMA, SCHEDULE_SCHEMA, Cell, Phase, exploded_gaps, frame_of
+from harness.records import (
+    ATTEMPTS_SCHEMA,
+    CALLS_SCHEMA,
+    CONNECTIONS_SCHEMA,
+    LAG_SCHEMA,
+    SERVED_SCHEMA,
+)
+from reports.load import SCHEDULE_SCHEMA, Cell, Phase, exploded_gaps, frame_of
 from reports.metrics import Value, cohort_of, measure
 from reports.outcomes import Judged, judge
 

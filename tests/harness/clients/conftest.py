@@ -18,6 +18,8 @@ from tests.harness.clients.fault_server import FaultServer, Handler
 ROOT = Path(__file__).parents[3]
 BODY = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "Hello"}]}
 Row = dict[str, Any]
+DRIVERS = ("openai", "openai-async", "openai-aiohttp", "httpx2", "httpx2-async", "aiohttp", "python")
+SDKS = ("openai", "openai-async", "openai-aiohttp")
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,14 @@ def profile_of(driver: str, **parts: Any) -> dict[str, Any]:
     """A profile that makes one try and allows a lot of time."""
     timeouts = {"connect": "5s", "read": "20s", "write": "20s", "pool": "20s", **parts.pop("timeouts", {})}
     pool = {"connections": 100, "keepalive": 10, "expiry": "5s", **parts.pop("pool", {})}
-    if driver != "httpx2":
+    if driver.startswith("openai"):
         parts.setdefault("sdk", {"max_retries": 0})
+    if driver.endswith("aiohttp"):
+        pool["keepalive"] = None
+    if driver == "aiohttp":
+        timeouts["write"] = None
+    if driver == "python":
+        parts = {"target": "targets:ask", "target_folders": [str(Path(__file__).parent)], **parts}
     return {
         "name": "tested",
         "about": "A test.",

@@ -10,10 +10,11 @@ import openai
 import orjson
 import pytest
 
-from mock_server.api.answer import Answer, answer
+from mock_server.api.answer import Answer, World, answer
 from mock_server.api.routes import parse
 from mock_server.request import Request
 from mock_server.script import FirstToken, Head, Script, Send, Tokens
+from mock_server.store import Store
 
 PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "embeddings": "/v1/embeddings"}
 HEADERS = {"authorization": "Bearer sk-test"}
@@ -34,6 +35,16 @@ class Wire:
         return parse("POST", PATHS[api], HEADERS, orjson.dumps(given), region="local")
 
     @staticmethod
+    def get(path: str, method: str = "GET") -> Request:
+        """A request without a body."""
+        return parse(method, path, HEADERS, b"", region="local")
+
+    @staticmethod
+    def dumps(value: Any) -> bytes:
+        """JSON of a value."""
+        return orjson.dumps(value)
+
+    @staticmethod
     def reply(request: Request, **settings: Any) -> Answer:
         """The answer with everyday settings, changed by `settings`."""
         assert request.problem is None, Wire.bytes(request.problem)
@@ -43,9 +54,10 @@ class Wire:
             "tokens": 30,
             "tokens_per_chunk": 4,
             "tool_calls": "forced",
-            "created": 1_700_000_000,
+            "wall": 1_700_000_000,
+            "store": Store(),
         }
-        return answer(request, **{**usual, **settings})
+        return answer(request, World(**{**usual, **settings}))
 
     @staticmethod
     def bytes(script: Script) -> bytes:
@@ -91,7 +103,8 @@ def client(answers: list[Answer]) -> Iterator[openai.OpenAI]:
     """The real SDK; what it sends is parsed and answered in memory."""
 
     def handle(sent: httpx2.Request) -> httpx2.Response:
-        request = parse(sent.method, sent.url.path, sent.headers, sent.content, region="local")
+        path = sent.url.raw_path.decode("ascii")
+        request = parse(sent.method, path, sent.headers, sent.content, region="local")
         script = request.problem
         if script is None:
             found = Wire.reply(request, call_key=f"c{len(answers)}", tool_calls="offered")

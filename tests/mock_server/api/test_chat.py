@@ -29,6 +29,9 @@ JSON_OBJECT = {
     "response_format": {"type": "json_object"},
     "messages": [{"role": "user", "content": "Give me JSON"}],
 }
+OTHER = {"type": "function", "function": {"name": "clock", "parameters": {}}}
+SPOKEN = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "pcm16"}}
+PREDICTION = {"type": "content", "content": "It was a dark and stormy night; the rain fell in torrents. " * 2}
 SHAPES: dict[str, dict[str, Any]] = {
     "prose": {},
     "choices": {"n": 3},
@@ -39,6 +42,24 @@ SHAPES: dict[str, dict[str, Any]] = {
     "cut tool": {"tools": [TOOL], "tool_choice": "required", "max_completion_tokens": 2},
     "stopped": {"stop": ["e", " "]},
     "stopped choices": {"stop": "a", "n": 4},
+    "several tools": {"tools": [TOOL, OTHER], "tool_choice": "required", "parallel_tool_calls": True},
+    "one tool twice": {"tools": [TOOL], "tool_choice": "required", "parallel_tool_calls": True, "n": 2},
+    "several tools cut": {
+        **{"tools": [TOOL, OTHER], "tool_choice": "required", "parallel_tool_calls": True},
+        "max_tokens": 9,
+    },
+    "logprobs": {"logprobs": True},
+    "alternatives": {"logprobs": True, "top_logprobs": 20, "n": 2},
+    "logprobs of json": {**JSON_OBJECT, "logprobs": True, "top_logprobs": 1},
+    "spoken": {**SPOKEN, "n": 2},
+    "reasoned": {"reasoning_effort": "high", "n": 2},
+    "reasoned tool": {"reasoning_effort": "low", "tools": [TOOL], "tool_choice": "required"},
+    "cut in its reasoning": {"reasoning_effort": "max", "max_completion_tokens": 20},
+    "predicted": {"prediction": PREDICTION},
+    "predicted and cut": {"prediction": PREDICTION, "max_completion_tokens": 7},
+    "moderated": {"moderation": {"model": "omni-moderation-latest"}, "n": 2},
+    "priority": {"service_tier": "fast"},
+    "brief": {"verbosity": "low", "seed": 3, "store": True, "metadata": {"a": "b"}, "user": "me"},
 }
 
 
@@ -54,21 +75,30 @@ def no_extras(value: Any) -> None:
 def received(events: list[tuple[str | None, Any]]) -> list[tuple[Any, ...]]:
     """What an application reads from a stream: the choices that the truth is a digest of."""
     texts: dict[int, str] = {}
-    calls: dict[int, list[str]] = {}
+    calls: dict[int, dict[int, list[str]]] = {}
     finish: dict[int, str] = {}
     for _, data in events:
         for choice in data["choices"] if data != "[DONE]" else ():
             index, delta = choice["index"], choice["delta"]
-            if delta.get("content"):
-                texts[index] = texts.get(index, "") + delta["content"]
-            called = [call["function"] for call in delta.get("tool_calls", ())]
-            for part in [*called, *([delta["function_call"]] if "function_call" in delta else [])]:
-                call = calls.setdefault(index, [part.get("name", ""), ""])
+            said = delta.get("content") or delta.get("audio", {}).get("transcript")
+            if said:
+                texts[index] = texts.get(index, "") + said
+            called = [(call["index"], call["function"]) for call in delta.get("tool_calls", ())]
+            if "function_call" in delta:
+                called.append((0, delta["function_call"]))
+            for at, part in called:
+                call = calls.setdefault(index, {}).setdefault(at, [part.get("name", ""), ""])
                 call[1] += part["arguments"]
             if choice["finish_reason"]:
                 finish[index] = choice["finish_reason"]
     return [
-        (index, texts.get(index), None, [tuple(calls[index])] if index in calls else [], finish[index])
+        (
+            index,
+            texts.get(index),
+            None,
+            [tuple(call) for call in calls.get(index, {}).values()],
+            finish[index],
+        )
         for index in sorted(finish)
     ]
 

@@ -7,12 +7,15 @@ import math
 import struct
 from typing import Any
 
+import openai
 import pytest
-from openai.types import CreateEmbeddingResponse, Model
+from openai.types import CreateEmbeddingResponse, Model, ModelDeleted
 
 from mock_server.api.embeddings import vector, vector_text
 from mock_server.api.routes import parse
 from mock_server.api.truth import digest
+
+from .tunnel import refusal, sdk, strict, tunnel
 
 KEY = {"authorization": "Bearer sk-test"}
 
@@ -71,6 +74,34 @@ def test_models_are_listed_and_found(wire: Any) -> None:
         "param": None,
         "code": "model_not_found",
     }
+
+
+def test_fine_tuned_models_can_be_deleted() -> None:
+    """A fine-tuned model is gone once it was deleted; any other may not be; one that is not there is a 404."""
+    world = tunnel(models=["gpt-4.1", "ft:gpt-4.1:mine/one"])
+    with sdk(world) as client:
+        with pytest.raises(openai.PermissionDeniedError, match="insufficient permissions"):
+            client.models.delete("gpt-4.1")
+        gone = strict(ModelDeleted, client.models.delete("ft:gpt-4.1:mine/one"))
+        assert (gone.id, gone.deleted) == ("ft:gpt-4.1:mine/one", True)
+        assert [model.id for model in client.models.list()] == ["gpt-4.1"]
+        for call in (client.models.retrieve, client.models.delete):
+            with pytest.raises(openai.NotFoundError):
+                call("ft:gpt-4.1:mine/one")
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (["x" * 4 * 8193], None),
+        ([[1] * 8193], None),
+        (["x" * 4 * 8000] * 38, "max_tokens_per_request"),
+    ],
+)
+def test_too_much_input_is_refused(wire: Any, given: Any, code: str | None) -> None:
+    """An input longer than the model's context is refused, and inputs that are too much together."""
+    status, error = refusal(wire.ask("embeddings", input=given))
+    assert (status, error["code"]) == (400, code)
 
 
 def test_any_model_is_found_where_all_are_served(wire: Any) -> None:

@@ -6,11 +6,15 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mock_server.api.chat_checks import FIELDS as CHAT_FIELDS
+from mock_server.api.completions_checks import FIELDS as LEGACY_FIELDS
+from mock_server.api.embeddings_checks import FIELDS as EMBEDDING_FIELDS
 from mock_server.api.routes import key_hash, parse
 from mock_server.request import Request
+from mock_server.script import Head
 
 KEY = {"authorization": "Bearer sk-secret"}
 USER = {"role": "user", "content": "Hi"}
@@ -72,11 +76,13 @@ def test_a_request_without_a_bearer_key_is_refused(wire: Any, authorization: str
     [
         ("POST", "/v1/chat/completion", 404, "Invalid URL (POST /v1/chat/completion)", None),
         ("GET", "/", 404, "Invalid URL (GET /)", None),
-        ("POST", "/v1/completions", 404, "Invalid URL (POST /v1/completions)", None),
-        ("GET", "/v1/chat/completions", 405, "Only POST requests are accepted.", "method_not_supported"),
+        ("POST", "/v1/complete", 404, "Invalid URL (POST /v1/complete)", None),
+        ("GET", "/v1/chat/completions/", 404, "Invalid URL (GET /v1/chat/completions/)", None),
+        ("PUT", "/v1/chat/completions", 405, "Only POST, GET requests are accepted.", "method_not_supported"),
+        ("GET", "/v1/completions", 405, "Only POST requests are accepted.", "method_not_supported"),
+        ("PATCH", "/v1/models/a/b", 405, "Only GET, DELETE requests are accepted.", "method_not_supported"),
         ("DELETE", "/v1/embeddings", 405, "Only POST requests are accepted.", "method_not_supported"),
         ("POST", "/v1/models", 405, "Only GET requests are accepted.", "method_not_supported"),
-        ("GET", "/v1/responses/resp_1", 404, "Response with id 'resp_1' not found.", None),
     ],
 )
 def test_wrong_places_are_refused(
@@ -86,6 +92,42 @@ def test_wrong_places_are_refused(
     found, error = refused(wire, parse(method, path, KEY, b"", region="local"))
     assert (found, error["message"], error["code"]) == (status, message, code)
     assert error["type"] == "invalid_request_error"
+    assert request_allows(method, path) == (message.split()[1:-3] if found == 405 else [])
+
+
+def request_allows(method: str, path: str) -> list[str]:
+    """The methods that the answer's `allow` header names, as words."""
+    problem = parse(method, path, KEY, b"", region="local").problem
+    assert problem is not None
+    head = problem.steps[0]
+    assert isinstance(head, Head)
+    return dict(head.headers).get("allow", "").split()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("HEAD", "/v1/models", KEY, 200),
+        ("HEAD", "/v1/chat/completions/chatcmpl-1", KEY, 200),
+        ("HEAD", "/v1/embeddings", KEY, 405),
+        ("HEAD", "/nowhere", KEY, 404),
+        ("HEAD", "/v1/models", {}, 401),
+        ("OPTIONS", "/v1/embeddings", {}, 200),
+        ("OPTIONS", "/nowhere", KEY, 404),
+    ],
+)
+def test_head_and_options_have_no_body(
+    wire: Any, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    """HEAD has the status of GET; OPTIONS needs no key and says which methods a path takes, to browsers too."""
+    problem = parse(method, path, headers, b"", region="local").problem
+    assert problem is not None
+    assert (problem.status, wire.bytes(problem)) == (status, b"")
+    if method == "OPTIONS" and status == 200:
+        head = problem.steps[0]
+        assert isinstance(head, Head)
+        given = dict(head.headers)
+        assert (given["allow"], given["access-control-allow-origin"]) == ("OPTIONS, POST", "*")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"a":}', b"nope"])
@@ -199,7 +241,6 @@ BAD: list[tuple[str, dict[str, Any], str | None, str | None, str]] = [
     ("responses", {"input": [{"content": "x"}]}, "input[0].role", "missing_required_parameter", ""),
     ("responses", {"input": [{"role": "user"}]}, "input[0].content", "missing_required_parameter", ""),
     ("responses", {"max_output_tokens": 15}, "max_output_tokens", "integer_below_min_value", ">= 16"),
-    ("responses", {"background": True}, "background", "unsupported_parameter", ""),
     ("responses", {"text": {"format": {"type": "json_schema", "name": "a"}}}, "text.format.schema", None, ""),
     (
         "responses",
@@ -246,8 +287,15 @@ FIELDS = st.sampled_from(
         *("function", "name", "parameters", "strict", "role", "content", "tool_calls", "tool_call_id", "id"),
         *("text", "format", "response_format", "json_schema", "schema", "properties", "required", "items"),
         *("anyOf", "$ref", "enum", "pattern", "functions", "function_call", "stream_options", "dimensions"),
+        *("logprobs", "top_logprobs", "modalities", "audio", "prediction", "moderation", "reasoning_effort"),
+        *("web_search_options", "parallel_tool_calls", "metadata", "store", "prompt", "echo", "suffix"),
     ]
 )
+TAKEN = {
+    "/v1/chat/completions": st.sampled_from(list(CHAT_FIELDS)),
+    "/v1/completions": st.sampled_from(list(LEGACY_FIELDS)),
+    "/v1/embeddings": st.sampled_from(list(EMBEDDING_FIELDS)),
+}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 2**63) | st.floats(allow_nan=False) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4),
@@ -255,15 +303,22 @@ JSON = st.recursive(
 )
 
 
-@given(
-    path=st.sampled_from(["/v1/chat/completions", "/v1/responses", "/v1/embeddings"]),
-    fields=st.dictionaries(FIELDS, JSON, max_size=6),
-    valid=st.booleans(),
-)
-def test_no_body_makes_the_server_fail(wire: Any, path: str, fields: dict[str, Any], valid: bool) -> None:
+VALID: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": "m", "messages": [USER]},
+    "/v1/responses": {"model": "m", "input": "Hi"},
+    "/v1/embeddings": {"model": "m", "input": "Hi"},
+    "/v1/completions": {"model": "m", "prompt": "Hi"},
+}
+
+
+@given(path=st.sampled_from(list(VALID)), data=st.data(), valid=st.booleans())
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_no_body_makes_the_server_fail(wire: Any, path: str, data: st.DataObject, valid: bool) -> None:
     """Any JSON either is refused in the API's form or has an answer."""
-    base = {"model": "m", "messages": [USER], "input": "Hi"} if valid else {}
-    request = parse("POST", path, KEY, orjson.dumps({**base, **fields}), region="local")
+    names = TAKEN.get(path, FIELDS)
+    fields = data.draw(st.dictionaries(names, JSON, max_size=5))
+    body = {**(VALID[path] if valid else {}), **fields}
+    request = parse("POST", path, KEY, orjson.dumps(body), region="local")
     if request.problem is not None:
         assert refused(wire, request)[0] == 400
     else:

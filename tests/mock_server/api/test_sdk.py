@@ -12,6 +12,8 @@ from mock_server.api.answer import Answer
 from mock_server.api.embeddings import vector_text
 from mock_server.api.truth import digest
 
+from .tunnel import async_sdk, tunnel
+
 USER: Any = [{"role": "user", "content": "Speak."}]
 
 
@@ -157,7 +159,64 @@ def test_errors_are_those_of_the_sdk(client: openai.OpenAI) -> None:
         client.chat.completions.create(model="gpt-4.1", messages=bad)
     assert (caught.value.param, caught.value.code) == ("messages[0].role", "invalid_value")
     assert caught.value.request_id is not None
+    with pytest.raises(openai.BadRequestError, match="Unknown parameter: 'best'"):
+        client.chat.completions.create(model="gpt-4.1", messages=USER, extra_body={"best": 1})
     with pytest.raises(openai.NotFoundError, match="Invalid URL"):
-        client.completions.create(model="gpt-4.1", prompt="x")
+        client.post("/complete", cast_to=object)
     with pytest.raises(openai.LengthFinishReasonError):
         client.chat.completions.parse(model="gpt-4.1", messages=USER, response_format=Plan, max_tokens=3)
+
+
+def test_responses_are_streamed_by_hand(client: openai.OpenAI, answers: list[Answer]) -> None:
+    """`with_streaming_response` gives headers first and the body, lines or events later."""
+    create = client.chat.completions.with_streaming_response.create
+    with create(model="gpt-4.1", messages=USER) as response:
+        assert response.headers["x-request-id"].startswith("req_")
+        assert digest([chat_choice(response.parse().choices[0])]) == answers[-1].truth_digest
+    with create(model="gpt-4.1", messages=USER, stream=True) as streamed:
+        lines = [line for line in streamed.iter_lines() if line]
+    assert lines[-1] == "data: [DONE]"
+
+
+def test_parallel_calls_and_sound_accumulate(client: openai.OpenAI, answers: list[Answer]) -> None:
+    """`.stream()` puts several tool calls and spoken answers together as they were meant."""
+    tools = [openai.pydantic_function_tool(Weather), openai.pydantic_function_tool(Step)]
+    with client.chat.completions.stream(
+        model="gpt-4.1", messages=USER, tools=tools, parallel_tool_calls=True
+    ) as stream:
+        final = stream.until_done().get_final_completion()
+    calls = final.choices[0].message.tool_calls
+    assert calls
+    assert {type(call.function.parsed_arguments) for call in calls} == {Weather, Step}
+    assert digest([chat_choice(final.choices[0])]) == answers[-1].truth_digest
+    with client.chat.completions.stream(
+        model="gpt-audio",
+        messages=USER,
+        modalities=["text", "audio"],
+        audio={"voice": "alloy", "format": "pcm16"},
+    ) as spoken:
+        message = spoken.until_done().get_final_completion().choices[0].message
+    assert message.audio is not None
+    assert digest([(0, message.audio.transcript, None, [], "stop")]) == answers[-1].truth_digest
+
+
+async def test_the_async_client_does_all_of_it() -> None:
+    """Raw responses, streams, `.parse()` and the streaming helper work with the async client."""
+    world = tunnel()
+    async with async_sdk(world) as client:
+        create = client.chat.completions.with_raw_response.create
+        raw = await create(model="gpt-4.1", messages=USER)
+        assert raw.headers["openai-version"] == "2020-10-01"
+        asked: Any = {"model": "gpt-4.1", "messages": USER, "extra_headers": {"x-windtunnel-call": "c1"}}
+        text = (await client.chat.completions.create(**asked)).choices[0].message.content
+        parts = [chunk async for chunk in await client.chat.completions.create(**asked, stream=True)]
+        assert "".join(part.choices[0].delta.content or "" for part in parts) == text
+        async with client.chat.completions.stream(**asked) as stream:
+            assert (await stream.get_final_completion()).choices[0].message.content == text
+        async with client.chat.completions.with_streaming_response.create(**asked) as response:
+            assert (await response.parse()).choices[0].message.content == text
+        parsed = await client.chat.completions.parse(model="gpt-4.1", messages=USER, response_format=Plan)
+        assert isinstance(parsed.choices[0].message.parsed, Plan)
+        assert len((await client.embeddings.create(model="m", input=["a", "b"])).data) == 2
+        names = [model.id async for model in client.models.list()]
+        assert (await client.models.retrieve(names[0])).id == names[0]

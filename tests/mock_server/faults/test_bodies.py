@@ -116,3 +116,20 @@ def test_a_web_page_stands_in_for_the_answer(
         assert isinstance(body, Send)
         assert body.data.startswith(b"<!DOCTYPE html>")
         assert body.role == "terminal"
+
+
+def test_the_body_is_right_and_the_content_type_is_not(play: Play, whole: Script, chat: Script) -> None:
+    """One content-type, the one that was asked for; every other header and every byte as they were."""
+    for script, stream in ((whole, False), (chat, True)):
+        called = play("wrong_content_type", script, stream=stream, content_type="text/html")
+        head, healthy = called.steps[0], script.steps[0]
+        assert isinstance(head, Head)
+        assert isinstance(healthy, Head)
+        assert sorted(head.headers) == sorted({**dict(healthy.headers), "content-type": "text/html"}.items())
+        assert called.steps[1:] == script.steps[1:]
+
+
+def test_a_content_type_has_to_fit_into_a_header(play: Play, whole: Script) -> None:
+    """A line break in it is refused when the plan is loaded."""
+    with pytest.raises(ValueError, match="pattern"):
+        play("wrong_content_type", whole, stream=False, content_type="text/html\r\nx: y")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.faults import FAULTS, FaultContext, FaultKind, Params
+from mock_server.rules import FaultUse, layered
 from mock_server.script import (
     FOREVER,
     Abort,
@@ -18,17 +20,17 @@ from mock_server.script import (
     End,
     FirstToken,
     Head,
+    Raw,
     Script,
     Send,
     Step,
     Tokens,
+    Torn,
     Wait,
 )
 
-ANSWER_FAULTS = [name for name, kind in FAULTS.items() if kind.family in ("stream", "body")] + [
-    "reset",
-    "close",
-]
+ANSWER_FAULTS = [name for name, kind in FAULTS.items() if kind.stage == "answer"] + ["reset", "close"]
+CHUNKS = st.fixed_dictionaries({"after_chunks": st.integers(0, 9)})
 PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "slow_first_token": st.fixed_dictionaries({"seconds": st.sampled_from(["0s", "100ms", "3s"])}),
     "stall": st.fixed_dictionaries(
@@ -41,10 +43,26 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "every": st.sampled_from(["100ms", "300ms", "5s"]),
         }
     ),
-    "cut": st.fixed_dictionaries({"after_chunks": st.integers(0, 9)}),
-    "error_event": st.fixed_dictionaries({"after_chunks": st.integers(0, 9)}),
+    "cut": CHUNKS,
+    "error_event": CHUNKS,
+    "response_failed": CHUNKS,
+    "response_incomplete": CHUNKS,
+    "bad_json_event": CHUNKS,
+    "bad_utf8_event": CHUNKS,
+    "swapped_events": CHUNKS,
+    "dataless_event": st.fixed_dictionaries({"line": st.sampled_from(["event", "id", "retry", "data"])}),
+    "duplicate_events": st.fixed_dictionaries(
+        {"after_chunks": st.integers(0, 9), "count": st.integers(1, 9)}
+    ),
+    "open_after_done": st.fixed_dictionaries({"seconds": st.sampled_from(["1s", "forever"])}),
+    "buffered": st.fixed_dictionaries({"hold_headers": st.booleans()}),
+    "fragment": st.fixed_dictionaries({"bytes": st.integers(1, 300)}),
+    "slow_headers": st.fixed_dictionaries({"seconds": st.sampled_from(["0s", "2s"])}),
+    "drip": st.fixed_dictionaries({"bytes_per_second": st.sampled_from([10.0, 1e5]), "head": st.booleans()}),
+    "bad_gzip": st.fixed_dictionaries({"how": st.sampled_from(["not_gzip", "truncated"])}),
+    "huge_headers": st.just({"bytes": 100}),
     "eof_without_done": st.fixed_dictionaries({"after_chunks": st.none() | st.integers(0, 9)}),
-    "malformed_json": st.fixed_dictionaries({"after_chunks": st.integers(0, 9)}),
+    "malformed_json": CHUNKS,
     "truncated_json": st.fixed_dictionaries(
         {"after_chunks": st.integers(0, 9), "keep": st.floats(0.01, 0.99)}
     ),
@@ -88,6 +106,9 @@ TEXTS = st.lists(st.text(max_size=8), max_size=6)
 ANSWERS = st.one_of(
     st.tuples(TEXTS.map(_chat), st.just(FaultContext(api="chat", model="m", stream=True))),
     st.tuples(TEXTS.map(_responses), st.just(FaultContext(api="responses", model="m", stream=True))),
+    st.tuples(TEXTS.map(_chat), st.just(FaultContext(api="completions", model="m", stream=True))),
+    st.tuples(TEXTS.map(_responses), st.just(FaultContext(api="stored", model="m", stream=True))),
+    st.tuples(TEXTS.map(_responses), st.just(FaultContext(api="images", model="m", stream=True))),
     st.tuples(TEXTS.map(_whole), st.just(FaultContext(api="chat", model="m"))),
     st.tuples(TEXTS.map(_whole), st.just(FaultContext(api="embeddings", model="m"))),
 )
@@ -107,6 +128,11 @@ def body_of(script: Script) -> bytes:
     return b"".join(step.data for step in script.steps if isinstance(step, Send) and step.role != "comment")
 
 
+def tokens_of(script: Script) -> int:
+    """The tokens that a script's sends count for."""
+    return sum(step.tokens for step in script.steps if isinstance(step, Send))
+
+
 def waits(script: Script) -> float:
     """The time on the wire that a script adds."""
     return sum(step.seconds for step in script.steps if isinstance(step, Wait))
@@ -121,17 +147,78 @@ def ends_properly(script: Script) -> bool:
     return ends.count(True) == 1 and ends[-1]
 
 
+def played(answer: Answer, chosen: list[tuple[FaultKind, Params]]) -> Script:
+    """The answer after these faults, as rules in this order: layer by layer."""
+    script, ctx = answer
+    able = [FaultUse(kind, params, "r") for kind, params in chosen if kind.acts_on(ctx.api, ctx.stream)]
+    for use in layered(able):
+        script = use.kind.apply(script, use.params, ctx)
+    return script
+
+
 @given(ANSWERS, st.lists(uses(), max_size=4))
-def test_faults_compose(answer: Answer, chosen: list[tuple[FaultKind, Params]]) -> None:
-    """Whatever faults follow each other, the script has one head, in front, and one end, which is last."""
+def test_faults_compose_in_any_order(answer: Answer, chosen: list[tuple[FaultKind, Params]]) -> None:
+    """Whatever faults follow each other, in layers or not, there is one head, and one end, which is last."""
     script, ctx = answer
     for kind, params in chosen:
         if kind.acts_on(ctx.api, ctx.stream):
             script = kind.apply(script, params, ctx)
-            assert ends_properly(script)
-            assert [isinstance(step, Head) for step in script.steps].count(True) == 1
-            assert isinstance(script.steps[0], Head)
-            assert all(step.data for step in script.steps if isinstance(step, Send))
+            check_form(script)
+    check_form(played(answer, chosen))
+
+
+def check_form(script: Script) -> None:
+    """One head before any byte of the body (none where nothing is ever sent), one end, and no empty write."""
+    assert ends_properly(script)
+    kinds = [type(step) for step in script.steps]
+    heads = kinds.count(Head)
+    assert heads == 1 or (heads == 0 and script.steps[-1] == Wait(FOREVER))
+    assert not {Send, Torn, Raw} & set(kinds[: kinds.index(Head)] if heads else kinds)
+    assert all(step.data for step in script.steps if isinstance(step, Send))
+
+
+@given(ANSWERS, st.lists(uses(), max_size=4))
+def test_a_client_may_leave_once_and_only_with_everything(
+    answer: Answer, chosen: list[tuple[FaultKind, Params]]
+) -> None:
+    """At most one send completes the answer, only ends of lines and comments follow it, and the sends never count
+    for more tokens than the healthy ones do."""
+    script = played(answer, chosen)
+    sends = [step for step in script.steps if isinstance(step, Send)]
+    places = [i for i, step in enumerate(sends) if step.role == "terminal"]
+    assert len(places) <= 1
+    for place in places:
+        rest = [step for step in sends[place + 1 :] if step.role != "comment"]
+        assert b"".join(step.data for step in rest).strip(b"\r\n") == b""
+    assert tokens_of(script) <= tokens_of(answer[0])
+
+
+@given(ANSWERS, st.lists(uses(), max_size=4), st.randoms(use_true_random=False))
+def test_rules_of_different_layers_may_stand_in_any_order(
+    answer: Answer, chosen: list[tuple[FaultKind, Params]], random: Random
+) -> None:
+    """Where no two faults share a layer, the order of the rules makes no difference."""
+    chosen = list({kind.layer: (kind, params) for kind, params in chosen}.values())
+    shuffled = chosen.copy()
+    random.shuffle(shuffled)
+    assert played(answer, shuffled) == played(answer, chosen)
+
+
+PACE_AND_BYTES = ["slow_headers", "slow_first_token", "stall", "buffered", "fragment", "drip"]
+
+
+@given(ANSWERS, st.lists(uses(PACE_AND_BYTES), max_size=4))
+def test_pace_and_pieces_change_no_byte(answer: Answer, chosen: list[tuple[FaultKind, Params]]) -> None:
+    """An answer that is late, silent, buffered and cut into pieces is, once it is there, the healthy one."""
+    script = played(answer, chosen)
+    if script.steps[-1] == Wait(FOREVER):
+        assert body_of(answer[0]).startswith(body_of(script))
+        return
+    assert body_of(script) == body_of(answer[0])
+    assert tokens_of(script) == tokens_of(answer[0])
+    assert [type(step) for step in script.steps if isinstance(step, FirstToken | Tokens)] == [
+        type(step) for step in answer[0].steps if isinstance(step, FirstToken | Tokens)
+    ]
 
 
 @given(ANSWERS, uses())

@@ -1,15 +1,28 @@
-"""The references in the manual are made from the tables, and are up to date."""
+"""The references in the manuals are made from the tables, and are up to date."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
-import mock_server
-from mock_server.faults import FAULTS, build_faults_reference, describe
-from mock_server.manual import MANUAL, build_plan_reference, renewed, replace_between_markers
+from mock_server.faults import (
+    FAULTS,
+    build_faults_order,
+    build_faults_overview,
+    build_faults_reference,
+    describe,
+    reference,
+)
+from mock_server.faults.base import LAYERS
+from mock_server.faults.reference import parameters
+from mock_server.faults.retry import RetryParams
+from mock_server.manual import SECTIONS, build_plan_reference, renewed, replace_between_markers
+from mock_server.plan import Plan
 
 NAMES = [
     "rate_limit_requests",
@@ -34,19 +47,51 @@ NAMES = [
     "context_length_exceeded",
     "azure_rate_limit",
     "status",
+    "refuse",
+    "blackhole",
     "hang",
+    "slow_headers",
     "reset",
     "close",
+    "short_body",
+    "incomplete_chunked",
+    "bad_status_line",
+    "huge_headers",
+    "drip",
+    "bad_gzip",
     "slow_first_token",
     "stall",
     "stall_with_heartbeats",
     "cut",
     "eof_without_done",
+    "open_after_done",
     "error_event",
+    "response_failed",
+    "response_incomplete",
+    "bad_json_event",
+    "bad_utf8_event",
+    "dataless_event",
+    "duplicate_events",
+    "swapped_events",
+    "crlf_events",
+    "missing_usage",
+    "fragment",
+    "buffered",
     "malformed_json",
     "truncated_json",
     "empty_body",
     "html_200",
+    "wrong_content_type",
+    "wrong_shape",
+    "extra_fields",
+    "unknown_enum",
+    "refusal",
+    "content_filter",
+    "length_cutoff",
+    "non_json_content",
+    "schema_violation",
+    "bad_tool_arguments",
+    "unknown_tool",
 ]
 
 
@@ -56,22 +101,87 @@ def test_the_vocabulary_is_complete() -> None:
     assert all(name == kind.name for name, kind in FAULTS.items())
 
 
-def test_the_manual_has_the_reference_of_this_version() -> None:
-    """Between its markers the manual says what the table says; `python -m mock_server.faults` renews it."""
-    text = MANUAL.read_text(encoding="utf-8")
-    assert Path(mock_server.__path__[0]) == MANUAL.parent
-    assert renewed(text) == text
+@pytest.mark.parametrize("manual", SECTIONS, ids=lambda manual: manual.parent.name)
+def test_the_manuals_have_the_reference_of_this_version(manual: Path) -> None:
+    """Between their markers the manuals say what the tables say; `python -m mock_server.faults` renews them."""
+    assert renewed(manual) == manual.read_text(encoding="utf-8")
 
 
 def test_every_fault_and_parameter_is_explained() -> None:
-    """The reference names each fault with what it is, and each of its parameters with a sentence."""
-    reference = build_faults_reference()
+    """The reference has a section for each fault: what it is, each of its parameters in a sentence, an example."""
+    sections = dict(
+        zip(*[iter(re.split(r"^#### (\w+)$", build_faults_reference(), flags=re.M)[1:])] * 2, strict=True)
+    )
+    assert list(sections) == [fault["name"] for fault in describe()]
+    common = {name for name, _, _ in parameters(RetryParams)}
     for fault in describe():
-        assert f"| `{fault['name']}` |" in reference
+        section = sections[fault["name"]]
+        assert fault["about"] in section
         assert fault["about"].endswith(".")
+        assert f"- {fault['example']}\n" in section
         for parameter in fault["parameters"]:
-            assert parameter["about"]
-            assert f"`{parameter['name']}`" in reference
+            assert parameter["about"].endswith((".", "…"))
+            if parameter["name"] not in common:
+                assert f"- `{parameter['name']}`" in section
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_example_is_a_rule_of_a_plan(name: str) -> None:
+    """What stands in the reference can be copied into a plan, and is about the fault that it stands beside."""
+    rule = YAML(typ="safe").load(FAULTS[name].example)
+    assert rule["fault"] == name
+    assert Plan.model_validate({"rules": [rule]}).rules[0].uses[0] is not None
+
+
+def test_the_overviews_link_to_every_section() -> None:
+    """Each fault stands once in the overview, with a link that works from where the overview is."""
+    for link in ("", "faults/README.md"):
+        overview = build_faults_overview(link)
+        assert [overview.count(f"[`{name}`]({link}#{name})") for name in FAULTS] == [1] * len(FAULTS)
+
+
+def test_the_order_names_every_fault_where_it_acts() -> None:
+    """Each answer fault stands in its layer, layers in the order in which they act; what may also come alone, twice."""
+    rows = build_faults_order().splitlines()[2:]
+    assert [row.split(" | ")[0].split(". ")[1] for row in rows] == ["listener", "edge", *LAYERS]
+    for name, kind in FAULTS.items():
+        places = [row.split(". ")[1].split(" | ")[0] for row in rows if f"`{name}`" in row]
+        if kind.family == "status":
+            assert places == []
+        elif kind.stage == "answer":
+            assert places == [kind.layer]
+        else:
+            assert places == [kind.stage, *([kind.layer] if kind.stage_of else [])]
+
+
+MEASURED: dict[str, Any] = {
+    "versions": {"openai": "3.52.0", "aiohttp": "3.14.5"},
+    "faults": {"cut": {"chat streamed": {"openai": "`APIError` | no retry", "aiohttp": "half a body"}}},
+}
+
+
+def test_what_clients_make_of_a_fault_stands_in_its_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a fault was measured its section has a table with the clients' versions, and `describe` the same."""
+    monkeypatch.setattr(reference, "observed", lambda: MEASURED)
+    text = reference.build_reference([FAULTS["cut"], FAULTS["hang"]])
+    assert "| what clients make of it | openai 3.52.0 | aiohttp 3.14.5 |\n| --- | --- | --- |\n" in text
+    assert "| chat streamed | `APIError` \\| no retry | half a body |\n" in text
+    cut, hang = reference.describe([FAULTS["cut"], FAULTS["hang"]])
+    assert cut["clients"] == MEASURED["faults"]["cut"]
+    assert hang["clients"] == {}
+
+
+def test_a_client_that_was_not_measured_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gap in the table is words, not an empty cell."""
+    gap = {"versions": MEASURED["versions"], "faults": {"cut": {"chat streamed": {"openai": "raises"}}}}
+    monkeypatch.setattr(reference, "observed", lambda: gap)
+    assert "| chat streamed | raises | not measured |" in reference.build_reference([FAULTS["cut"]])
+
+
+def test_measurements_belong_to_faults_that_exist() -> None:
+    """The file of observations has versions and faults, and names no fault that there is not."""
+    assert set(reference.observed()) >= {"versions", "faults"}
+    assert reference.observed()["faults"].keys() <= FAULTS.keys()
 
 
 def test_the_description_is_plain_data() -> None:
@@ -92,7 +202,10 @@ def test_the_description_is_plain_data() -> None:
         },
     ]
     assert described["cut"]["forms"] == ["streamed"]
-    assert described["error_event"]["apis"] == ["chat", "responses"]
+    assert described["response_failed"]["apis"] == ["responses", "stored"]
+    assert described["stall"]["layer"] == "pace"
+    assert described["overloaded"]["layer"] is None
+    assert described["reset"]["layer"] == "ending"
 
 
 def test_every_key_of_a_plan_is_explained() -> None:

@@ -1,8 +1,7 @@
-"""Faults of a running answer: what is sent, what is not, and when."""
+"""Faults of a running answer's pace: what is sent, and when."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from mock_server.faults import FAULTS
-from mock_server.script import FOREVER, Close, End, FirstToken, Head, Script, Send, Wait
+from mock_server.script import FOREVER, Close, End, FirstToken, Head, Script, Send, Tokens, Wait
 
 Play = Callable[..., Script]
 
@@ -97,77 +96,48 @@ def test_too_many_heartbeats_are_refused() -> None:
         FAULTS["stall_with_heartbeats"].params.model_validate({"seconds": "1h", "every": "1ms"})
 
 
-def test_a_cut_ends_the_connection_inside_the_chunked_body(play: Play, chat: Script) -> None:
-    """After the chunk that was named there is no further byte and no proper end."""
-    cut = play("cut", chat, after_chunks=2)
-    assert contents(cut) == 2
-    assert cut.steps[-1] == Close()
-    assert body_of(chat).startswith(body_of(cut))
+BUFFERED = [
+    ("after a stall", ["stall"], 3, False),
+    ("after nothing", [], 3, False),
+    ("after a cut", ["cut"], 1, True),
+]
 
 
-def test_eof_without_done_removes_exactly_what_ends_a_chat_stream(play: Play, chat: Script) -> None:
-    """All content, a proper end of HTTP, and neither finish_reason nor [DONE]."""
-    ended = play("eof_without_done", chat)
-    removed = [step for step in chat.steps if step not in ended.steps]
-    assert ended.steps[-1] == End()
-    assert contents(ended) == contents(chat)
-    assert [step.data[:20] for step in removed if isinstance(step, Send)] == [
-        b'data: {"id": "chatcm',
-        b"data: [DONE]\n\n",
-    ]
-    assert len(removed) == 2
-
-
-def test_eof_without_done_removes_exactly_what_ends_a_response(play: Play, responses: Script) -> None:
-    """All deltas, and none of the events that say that something is done."""
-    ended = play("eof_without_done", responses, api="responses")
-    assert contents(ended) == contents(responses)
-    assert b"done" not in body_of(ended)
-    assert b"completed" not in body_of(ended)
-    assert ended.steps[-1] == End()
-
-
-@pytest.mark.parametrize("after", [0, 1, 2])
-def test_eof_without_done_can_come_in_the_middle(play: Play, chat: Script, after: int) -> None:
-    """With `after_chunks` only so many chunks are sent before the clean end."""
-    ended = play("eof_without_done", chat, after_chunks=after)
-    assert contents(ended) == after
-    assert ended.steps[-1] == End()
-
-
-def test_an_error_event_of_a_chat_stream_is_followed_by_done(play: Play, chat: Script) -> None:
-    """So many chunks, the error as data, `[DONE]`, a proper end: exactly as seen in public."""
-    broken = play("error_event", chat, after_chunks=2)
-    *_, error, done = sends(broken)
-    assert contents(broken) == 2
-    assert json.loads(error.data.removeprefix(b"data: ")) == {
-        "error": {
-            "message": "The server had an error while processing your request. Sorry about that!",
-            "type": "server_error",
-            "param": None,
-            "code": None,
-        }
-    }
-    assert done == Send(b"data: [DONE]\n\n", 0, "terminal")
-    assert broken.steps[-1] == End()
-
-
-@pytest.mark.parametrize(("after", "number"), [(0, 2), (1, 3), (2, 4), (9, 4)])
-def test_an_error_event_of_a_response_carries_the_next_sequence_number(
-    play: Play, responses: Script, after: int, number: int
+@pytest.mark.parametrize(
+    ("sentence", "before", "chunks", "closed"), BUFFERED, ids=[row[0] for row in BUFFERED]
+)
+def test_a_buffered_stream_arrives_in_one_go_when_it_would_have_ended(
+    play: Play, chat: Script, sentence: str, before: list[str], chunks: int, closed: bool
 ) -> None:
-    """The event is `error`, numbered on from the events before it, and the last one."""
-    broken = play("error_event", responses, api="responses", after_chunks=after)
-    name, data = sends(broken)[-1].data.decode().strip().split("\n")
-    assert name == "event: error"
-    assert json.loads(data.removeprefix("data: ")) == {
-        "type": "error",
-        "code": "server_error",
-        "message": "The server had an error while processing your request. Sorry about that!",
-        "param": None,
-        "sequence_number": number,
-    }
-    assert sends(broken)[-1].role == "terminal"
+    """First the head, then all work and all waits, then every byte and the ending, nothing changed."""
+    given = chat
+    for name in before:
+        given = play(name, given, **({"seconds": "2s"} if name == "stall" else {}))
+    buffered = play("buffered", given)
+    kinds = [type(step) for step in buffered.steps]
+    first_send = kinds.index(Send)
+    assert kinds[0] is Head
+    assert all(kind in (FirstToken, Tokens, Wait) for kind in kinds[1:first_send])
+    assert set(kinds[first_send:-1]) == {Send}
+    assert contents(buffered) == chunks
+    assert body_of(buffered) == body_of(given)
+    assert buffered.steps[-1] == (Close() if closed else End())
+
+
+def test_a_buffer_can_keep_the_headers_back(play: Play, chat: Script) -> None:
+    """With `hold_headers` not a byte leaves before the stream has ended."""
+    steps = play("buffered", chat, hold_headers=True).steps
+    head = next(i for i, step in enumerate(steps) if isinstance(step, Head))
+    assert all(isinstance(step, FirstToken | Tokens) for step in steps[:head])
+    assert all(isinstance(step, Send | End) for step in steps[head + 1 :])
+
+
+@pytest.mark.parametrize("name", ["stall", "stall_with_heartbeats", "open_after_done"])
+def test_what_never_ends_never_leaves_a_buffer(play: Play, chat: Script, name: str) -> None:
+    """Behind a buffering proxy a stream without an end is a head and silence."""
+    buffered = play("buffered", play(name, chat))
+    assert sends(buffered) == []
+    assert buffered.steps[-1] == Wait(FOREVER)
 
 
 @pytest.mark.parametrize(
@@ -177,11 +147,10 @@ def test_an_error_event_of_a_response_carries_the_next_sequence_number(
         ("stall", {"after_chunks": -1}),
         ("stall_with_heartbeats", {"every": "0s"}),
         ("slow_first_token", {"seconds": "forever"}),
-        ("cut", {"after_chunk": 1}),
-        ("eof_without_done", {"after_chunks": "x"}),
+        ("buffered", {"hold_headers": "perhaps"}),
     ],
 )
 def test_wrong_parameters_are_refused(name: str, params: dict[str, Any]) -> None:
-    """Bare numbers, negative counts and unknown names are errors at load."""
+    """Bare numbers, negative counts and unknown values are errors at load."""
     with pytest.raises(ValidationError):
         FAULTS[name].params.model_validate(params)

@@ -19,7 +19,8 @@ from mock_server.engine import Engine, Ticket
 from mock_server.journal import SERVED_SCHEMA, Journal
 from mock_server.plan import Plan
 from mock_server.script import Script
-from mock_server.transports.http1 import Connection
+from mock_server.transports.listeners import Listeners
+from mock_server.transports.listening import Port
 from mock_server.transports.shell import Shell
 
 PATIENCE = 20.0
@@ -90,7 +91,9 @@ class Serving:
         self._failure: BaseException | None = None
         self.journal = WatchedJournal()
         self.ports: dict[str, int] = {}
+        self.admin_port = 0
         self.shell: Shell
+        self.listeners: Listeners
         self.loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._run)
 
@@ -126,15 +129,17 @@ class Serving:
             self._plan, engine=engine, journal=self.journal, loop=self.loop, clock=time.monotonic
         )
         shell.control = Control(shell, token=self._token)
-        servers = []
-        for region in self._plan.provider.regions:
-            server = await self.loop.create_server(_connections(shell, region), "127.0.0.1", 0)
-            self.ports[region] = server.sockets[0].getsockname()[1]
-            servers.append(server)
+        ports = {region: Port(("127.0.0.1", 0)) for region in self._plan.provider.regions}
+        admin = Port(("127.0.0.1", 0))
+        self.ports = {region: port.number for region, port in ports.items()}
+        self.admin_port = admin.number
+        self.listeners = Listeners(shell, ports, admin)
+        await self.listeners.open()
         self._ready.set()
         await shell.stopped.wait()
-        for server in servers:
-            server.close()
+        await self.listeners.close()
+        for port in (*ports.values(), admin):
+            port.close()
         shell.cut()
         await asyncio.wait_for(shell.alone.wait(), PATIENCE)
         assert not failures, failures
@@ -155,10 +160,6 @@ class Serving:
     def row(self, index: int = 0) -> dict[str, Any]:
         """The served row number `index`, once it is written."""
         return self.journal.wait_for(index + 1)[index]
-
-
-def _connections(shell: Shell, region: str) -> Callable[[], Connection]:
-    return lambda: Connection(shell, region)
 
 
 class Client:
@@ -247,7 +248,7 @@ def request_bytes(
     if body is None and method == "POST":
         body = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "hello"}], "stream": stream}
     payload = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    fields = {"host": "mock", "authorization": "Bearer sk-test", "content-type": "application/json"}
+    fields = {"host": "localhost", "authorization": "Bearer sk-test", "content-type": "application/json"}
     if call is not None:
         fields["x-windtunnel-call"] = call
     fields |= headers or {}

@@ -240,7 +240,7 @@ def test_a_slow_reader_is_waited_for(serve: Callable[..., Any]) -> None:
         client.ask()
         client.head()
         with server.connect() as other:
-            other.send(b"GET /_windtunnel/health HTTP/1.1\r\nhost: mock\r\n\r\n")
+            other.send(b"GET /_windtunnel/health HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert other.answer()[0] == 200
         written = server.call(lambda: next(iter(server.shell.live)).player.bytes_sent)
         assert written < 10_000_000

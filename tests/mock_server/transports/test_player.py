@@ -5,10 +5,25 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.script import FOREVER, Abort, Close, End, FirstToken, Head, Send, Step, Tokens, Wait
+from mock_server.script import (
+    FOREVER,
+    Abort,
+    Close,
+    End,
+    FirstToken,
+    Head,
+    Raw,
+    Send,
+    Step,
+    Tokens,
+    Torn,
+    Trickle,
+    Wait,
+)
 from mock_server.transports.player import PIECE, TOLERANCE, Player
 
 
@@ -36,6 +51,9 @@ class Wire:
     def body(self, data: bytes) -> None:
         self._out += data
 
+    def torn(self, data: bytes, size: int) -> None:
+        self._out += b"<%d:%b" % (size, data)
+
     def raw(self, data: bytes) -> None:
         self._out += data
 
@@ -45,6 +63,12 @@ class Wire:
     def flush(self) -> int:
         out, self._out = self._out, b""
         self.flushed.append((out, self._ticket.done))
+        return len(out)
+
+    def flush_part(self, most: int) -> int:
+        out, self._out = self._out[:most], self._out[most:]
+        if out:
+            self.flushed.append((out, self._ticket.done))
         return len(out)
 
     def close(self) -> None:
@@ -215,3 +239,32 @@ def test_any_script_is_played_once_in_order(steps: list[Any], late: float, shift
     assert b"".join([data for data, _ in wire.flushed]) == b"H" + sent + b"."
     waits = sum(step.seconds for step in steps if isinstance(step, Wait))
     assert now >= shift + waits - TOLERANCE * (len(steps) + 2)
+
+
+def test_a_trickle_hands_over_piece_by_piece() -> None:
+    """What was written so far leaves in pieces, each at its moment, and what follows waits for the last one's."""
+    player, wire, _ = _player(Raw(b"abcde"), Trickle(2, 0.1), Send(b"body"), End())
+    assert player.play(0.0) == 0.1
+    assert player.play(0.05) == 0.1
+    assert player.play(0.1) == 0.2
+    assert player.play(0.2) == pytest.approx(0.3)
+    assert [data for data, _ in wire.flushed] == [b"ab", b"cd", b"e"]
+    assert player.play(0.3) == math.inf
+    assert wire.flushed[-1][0] == b"body."
+    assert (player.bytes_sent, player.first_byte_s, player.last_byte_s) == (10, 0.0, 0.3)
+
+
+def test_a_late_trickle_catches_up() -> None:
+    """Pieces whose moments have passed are handed over together; moments are absolute."""
+    player, wire, _ = _player(Raw(b"abcdef"), Trickle(2, 0.1), End())
+    assert player.play(0.0) == 0.1
+    assert player.play(0.25) == pytest.approx(0.3)
+    assert [data for data, _ in wire.flushed] == [b"ab", b"cd", b"ef"]
+
+
+def test_a_torn_chunk_reaches_the_wire_as_such() -> None:
+    """The wire is told what the chunk promises, and the connection ends."""
+    player, wire, ticket = _player(Head(200, framing="chunked"), Torn(b"abc", 10), Close())
+    assert player.play(0.0) == math.inf
+    assert wire.flushed == [(b"H<10:abc", True)]
+    assert (wire.ends, ticket.done) == (["close"], True)

@@ -114,6 +114,15 @@ def test_a_client_that_recovers_is_told_when() -> None:
     assert (found.status, found.headline, found.fine) == ("recovered", "Recovered after 7.1 s", True)
 
 
+def test_each_faulty_phase_is_named_where_there_are_several() -> None:
+    """With several faulty phases the sentence says how many calls were good in each, not in the last alone."""
+    phases = (Span("flaky", 0, 8, True), Span("brownout", 8, 20, True), Span("after", 20, 50, False))
+    measured = metrics(recovered=True, time_to_recover_s=0.0)
+    measured["clients"]["x"]["phases"]["flaky"] = {"goodput": {"value": 0.98, "low": None, "high": None}}
+    sentence = verdict("x", measured, phases).sentence
+    assert "98.0 % in flaky, 20.0 % in brownout." in sentence
+
+
 @pytest.mark.parametrize(("good", "status"), [(0.995, "good"), (0.9, "bad"), (None, "open")])
 def test_without_a_fault_goodput_decides(good: float | None, status: str) -> None:
     """Where there is nothing to recover from, the objective is the measure."""

@@ -1,0 +1,23 @@
+"""What all drivers without an SDK share: where the APIs are, and how hand-written clients read server-sent events."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from harness.clients.reading import Node
+
+PATHS: Final = {"chat": "/chat/completions", "responses": "/responses", "embeddings": "/embeddings"}
+DATA: Final = "data:"
+DONE: Final = "[DONE]"
+
+
+def event_of(line: str) -> Any:
+    """The JSON of a `data:` line, `DONE` where the line says so, None for any other line.
+
+    That is all that most hand-written clients know of server-sent events. Raises ValueError for what is no JSON.
+    """
+    if not line.startswith(DATA):
+        return None
+    data = line[len(DATA) :].strip()
+    return DONE if data == DONE else json.loads(data, object_hook=Node)

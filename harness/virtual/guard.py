@@ -1,0 +1,147 @@
+"""What cannot run on a clock that jumps raises at once, and says what to do: threads, blocking waits, real sockets.
+
+    user code ──► threading.Thread.start, time.sleep, socket.connect, os.fork … ──► ForbiddenError: what, where, instead
+
+Libraries swallow exceptions and try again; so the process of a cell also hears of the first one through
+`on_refusal`, and ends with it.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import socket
+import subprocess
+import sysconfig
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+INSTEAD = "run it with --clock real"
+
+_HERE = str(Path(__file__).parent)
+_HARNESS = str(Path(__file__).parents[1])
+_STANDARD = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib")})
+_INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("purelib", "platlib")})
+
+
+class ForbiddenError(RuntimeError):
+    """Something that cannot run on the virtual clock was tried."""
+
+
+def _ignore(error: ForbiddenError) -> None:
+    """Raising is enough."""
+
+
+on_refusal: Callable[[ForbiddenError], None] = _ignore
+"""Told of everything that is refused, before it is raised."""
+
+
+def refuse(what: str, instead: str) -> NoReturn:
+    """Raise `ForbiddenError`: `what` was tried, and what can be done `instead`."""
+    error = ForbiddenError(f"{what} on the virtual clock, in {culprit()}: {instead}, or {INSTEAD}")
+    on_refusal(error)
+    raise error
+
+
+def culprit(stack: Iterable[traceback.FrameSummary] | None = None) -> str:
+    """The place that did it: the innermost frame outside of this package and the standard library; if that is in an
+    installed library, with the place in somebody's own code that called it."""
+    frames = list(traceback.extract_stack() if stack is None else stack)
+    outside = [frame for frame in reversed(frames) if not _is_plumbing(frame.filename)]
+    if not outside:
+        return "an unknown place"
+    place = _place(outside[0])
+    if outside[0].filename.startswith(_INSTALLED):
+        own = [one for one in outside if not one.filename.startswith((*_INSTALLED, _HARNESS))]
+        place += f", called from {_place(own[0])}" if own else ""
+    return place
+
+
+def _is_plumbing(file: str) -> bool:
+    if file.startswith((_HERE, "<frozen")):
+        return True
+    return file.startswith(_STANDARD) and not file.startswith(_INSTALLED)
+
+
+def _place(frame: traceback.FrameSummary) -> str:
+    return f"{frame.filename}:{frame.lineno} ({frame.name})"
+
+
+def forbid() -> None:
+    """From now on threads, blocking sleeps, processes and real connections raise `ForbiddenError` in this process."""
+    _forbid_threads()
+    _forbid_sockets()
+    _forbid_processes()
+
+    def sleep(seconds: float) -> None:
+        refuse(f"time.sleep({seconds:g})", "await asyncio.sleep")
+
+    time.sleep = sleep  # type: ignore[assignment]
+
+
+def _forbid_threads() -> None:
+    alone = "everything runs on one loop: use an async client"
+
+    def start(self: threading.Thread) -> None:
+        refuse(f"thread {self.name!r} was started", alone)
+
+    def start_new_thread(function: Any, *_: Any) -> None:
+        refuse(f"thread {getattr(function, '__name__', function)!r} was started", alone)
+
+    threading.Thread.start = start  # type: ignore[method-assign]
+    _thread.start_new_thread = start_new_thread  # type: ignore[assignment]
+
+
+def _forbid_sockets() -> None:
+    real_connect, real_connect_ex = socket.socket.connect, socket.socket.connect_ex
+    real_listen, real_sendto = socket.socket.listen, socket.socket.sendto
+
+    def check(sock: socket.socket, doing: str) -> None:
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            refuse(f"a real socket was to {doing}", "connect through asyncio or socket.create_connection")
+
+    def connect(self: socket.socket, address: Any) -> None:
+        check(self, f"connect to {address!r}")
+        real_connect(self, address)
+
+    def connect_ex(self: socket.socket, address: Any) -> int:
+        check(self, f"connect to {address!r}")
+        return real_connect_ex(self, address)
+
+    def listen(self: socket.socket, *backlog: int) -> None:
+        check(self, "listen")
+        real_listen(self, *backlog)
+
+    def sendto(self: socket.socket, *args: Any) -> int:
+        check(self, f"send to {args[-1]!r}")
+        return real_sendto(self, *args)
+
+    socket.socket.connect = connect  # type: ignore[assignment, method-assign]
+    socket.socket.connect_ex = connect_ex  # type: ignore[assignment, method-assign]
+    socket.socket.listen = listen  # type: ignore[assignment, method-assign]
+    socket.socket.sendto = sendto  # type: ignore[assignment, method-assign]
+
+
+def _forbid_processes() -> None:
+    alone = "nothing outside of this process follows its clock"
+
+    class Process(subprocess.Popen[Any]):
+        def __init__(self, args: Any, *_: Any, **__: Any) -> None:
+            refuse(f"process {args!r} was started", alone)
+
+        def __del__(self, *_: Any) -> None:
+            """Nothing was started."""
+
+    def forbidden(name: str) -> Callable[..., None]:
+        def start(*_: Any, **__: Any) -> None:
+            refuse(f"a process was started with os.{name}", alone)
+
+        return start
+
+    subprocess.Popen = Process  # type: ignore[misc]
+    for name in ("fork", "forkpty", "system", "posix_spawn", "posix_spawnp"):
+        setattr(os, name, forbidden(name))

@@ -1,0 +1,220 @@
+"""An event loop whose clock jumps: when nothing is ready, it is the time of the next timer.
+
+    ready callbacks ──► run them at the same moment
+    nothing ready   ──► the clock jumps to the next timer
+    no timer either ──► nobody will ever do anything again: a deadlock, and it is said who waits
+
+Sockets are those of an in-memory network. Executors run inline, since threads would race with a clock that jumps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from asyncio import base_events
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextvars import Context
+from heapq import heapify, heappop, heappush
+from math import ceil
+from typing import Any, TypeVar, TypeVarTuple
+
+from harness.virtual.dialled import Dialled
+from harness.virtual.endpoint import TICK
+from harness.virtual.network import Network
+from harness.virtual.timers import Scheduled, Timer
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+
+IDLE_PASSES = 100_000
+"""Passes at one moment after which somebody is polling with sleep(0), and time is moved on."""
+
+MANY_TIMERS = 100
+"""From so many timers on, cancelled ones are thrown away as soon as they are more than half."""
+
+MOST_PUSHES = 100
+"""How often in a row time is moved on like that; by then it is not the next timers that somebody waits for."""
+
+
+class DeadlockError(RuntimeError):
+    """Nothing is ready and no timer is set: what still waits will wait for ever."""
+
+
+class SpinError(RuntimeError):
+    """Callbacks run without end, and never leave the clock a chance to jump."""
+
+
+class VirtualLoop(base_events.BaseEventLoop):
+    """An asyncio loop on virtual time, in seconds from 0."""
+
+    def __init__(self, *, start: float = 0.0) -> None:
+        super().__init__()
+        self._now = start
+        self._clock_resolution = TICK / 2
+        self._scheduled: list[Scheduled] = []
+        self._timer_cancelled_count = 0
+        self._numbers = 0
+        self._passes = 0
+        self._pushes = 0
+        self.network = Network(self)
+        self._dialled = Dialled(self.network)
+        self.jumps = 0
+
+    # ---- time
+
+    def time(self) -> float:
+        return self._now
+
+    def _run_once(self) -> None:
+        """One pass: move the clock if nothing is ready, then run everything that is due."""
+        ready: deque[asyncio.Handle] = self._ready  # type: ignore[attr-defined]
+        scheduled = self._drop_cancelled()
+        if ready or self._stopping:  # type: ignore[attr-defined]
+            self._pass_by()
+        elif scheduled:
+            self._jump(scheduled[0][0])
+        else:
+            raise DeadlockError("nothing is ready and no timer is set")
+        end = self._now + self._clock_resolution
+        while scheduled and scheduled[0][0] < end:
+            timer = heappop(scheduled)[2]
+            timer._scheduled = False
+            ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _drop_cancelled(self) -> list[Scheduled]:
+        """The timers, without cancelled ones at their head; without any where most of them are cancelled."""
+        scheduled = self._scheduled
+        if len(scheduled) > MANY_TIMERS and self._timer_cancelled_count * 2 > len(scheduled):
+            for _, _, timer in scheduled:
+                timer._scheduled = not timer._cancelled
+            self._scheduled = scheduled = [one for one in scheduled if one[2]._scheduled]
+            heapify(scheduled)
+            self._timer_cancelled_count = 0
+        while scheduled and scheduled[0][2]._cancelled:
+            heappop(scheduled)[2]._scheduled = False
+            self._timer_cancelled_count -= 1
+        return scheduled
+
+    def _jump(self, when: float) -> None:
+        """Nothing is ready: it is the time of the next timer."""
+        if when <= self._now:
+            self._pass_by()
+            return
+        self._now = when
+        self._passes = self._pushes = 0
+        self.jumps += 1
+
+    def _pass_by(self) -> None:
+        """A pass at the same moment; after too many of them the clock is moved all the same."""
+        self._passes += 1
+        if self._passes > IDLE_PASSES and not self._stopping:  # type: ignore[attr-defined]
+            self._passes = 0
+            self._push_on()
+
+    def _push_on(self) -> None:
+        """Move to the next timer although callbacks are ready; somebody polls, perhaps for what it will bring."""
+        self._pushes += 1
+        ahead = [
+            when for when, _, timer in self._scheduled if when > self._now + TICK and not timer._cancelled
+        ]
+        if not ahead:
+            raise SpinError(f"{IDLE_PASSES} passes at {self._now:.6f} s, and no timer is set")
+        if self._pushes > MOST_PUSHES:
+            raise SpinError(
+                f"{MOST_PUSHES} times {IDLE_PASSES} passes up to {self._now:.6f} s without a pause"
+            )
+        self._now = min(ahead)
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """A positive delay takes at least a tick, so that who waits for a moment always gets there."""
+        when = self._now + (max(delay, TICK) if delay > 0.0 else 0.0)
+        return self.call_at(when, callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Timers fall on whole microseconds, rounded up: no sum of floats can come out a moment early."""
+        self._numbers = number = self._numbers + 1
+        when = ceil(when * 1e6 - 1e-3) / 1e6
+        timer = Timer(when, callback, args, self, context)
+        heappush(self._scheduled, (when, number, timer))
+        return timer
+
+    # ---- the network
+
+    async def create_connection(  # type: ignore[override]
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        ssl: Any = None,
+        sock: Any = None,
+        **_: Any,
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        if ssl:
+            raise NotImplementedError("TLS does not run on the virtual clock")
+        if sock is not None:
+            return self._dialled.take(protocol_factory, sock)
+        if host is None or port is None:
+            raise NotImplementedError("real sockets do not run on the virtual clock")
+        return await self.network.connect(protocol_factory, host, port)
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """The socket stays as it is: its connection waits for `create_connection(sock=sock)`."""
+        await self._dialled.connect(sock, address)
+
+    async def create_server(  # type: ignore[override]
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str | None = None,
+        port: int | None = None,
+        **_: Any,
+    ) -> Any:
+        return self.network.listen(protocol_factory, host or "127.0.0.1", port or 0)
+
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (name, int(port or 0)))]
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts
+    ) -> asyncio.Future[_T]:
+        future: asyncio.Future[_T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - whatever it raises belongs to who asked
+            future.set_exception(error)
+        return future
+
+    # ---- what a BaseEventLoop expects of a real one
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """There are none: the network's events are timers."""
+
+    def _write_to_self(self) -> None:
+        """Nobody else has a thread from which to wake the loop."""
+
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        return self.call_soon(callback, *args, context=context)

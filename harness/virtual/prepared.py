@@ -1,0 +1,75 @@
+"""A process that is ready to play one cell: patched, with everything imported, at virtual time 0.
+
+    prepare() ─► play(folder)                     a process of its own (`python -m harness.virtual`)
+    prepare() ─► fork ─► play(folder)             a shard: the imports are paid for once
+              └► fork ─► play(folder) …
+
+Both ways go through the same two functions, and nothing that `prepare` does depends on the cell: so a cell's records do
+not depend on which way it was played.
+"""
+
+from __future__ import annotations
+
+import gc
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.virtual.blocking import Blocking
+    from harness.virtual.loop import VirtualLoop
+    from harness.virtual.steady import Draws
+
+SEED_OF_IMPORTS = 0
+"""Whatever a library draws while it is imported, it draws the same for every cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The loop of this process, and what belongs to it."""
+
+    loop: VirtualLoop
+    draws: Draws
+    blocking: Blocking
+
+
+def prepare() -> Prepared:
+    """Put this process on the virtual clock and import what plays a cell. There is no way back."""
+    platform.platform()  # starts a process the first time, which later nobody may
+    from harness.virtual.loop import VirtualLoop
+    from harness.virtual.steady import steady
+
+    loop = VirtualLoop()
+    draws = steady(loop, seed=SEED_OF_IMPORTS)
+    # From here on everything that is imported finds the clock, the sockets and the randomness in place.
+    from harness.virtual.blocking import Blocking, take_over
+
+    blocking = Blocking(loop)
+    take_over(blocking)
+
+    import harness.virtual.play
+    import harness.virtual.watchdog  # noqa: F401
+    from harness.virtual.lean import import_ahead
+
+    import_ahead()
+
+    gc.collect()
+    gc.freeze()  # what was imported stays: collections need not look at it, and forks go on sharing its pages
+    return Prepared(loop, draws, blocking)
+
+
+def play(prepared: Prepared, folder: Path) -> None:
+    """Play the cell in `folder`; once in the life of a process. Exits with 3 if it gets stuck."""
+    from harness.plan import CellPlan
+    from harness.virtual.lean import leave_pandas_out
+    from harness.virtual.play import VirtualPlay
+    from harness.virtual.watchdog import Watchdog
+
+    loop = prepared.loop
+    plan = CellPlan.read_json(folder / "cell.json")
+    if plan.profile.driver != "python":  # whose code may use both together
+        leave_pandas_out()
+    prepared.draws.begin(plan.seed)
+    cell = VirtualPlay(plan, folder, loop, prepared.blocking, prepared.draws)
+    Watchdog(loop, also=cell.write_progress).run(cell.play())

@@ -1,0 +1,103 @@
+"""What Azure's content filter adds to chat and legacy completions: a verdict on the prompt, one on every choice.
+
+In a stream the verdict on the prompt comes first, in a chunk of its own without choices, ids or a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from mock_server.script import Head, Script, Send, Step
+
+_FILTERED: Final = b'"finish_reason":"content_filter"'
+_SEVERITIES: Final = ("hate", "self_harm", "sexual", "violence")
+_EVENT: Final = b"data: "
+_SPEAKING: Final = ("content", "text")
+
+
+def blame(*, prompt: bool = False) -> dict[str, Any]:
+    """The verdict on something that was filtered out."""
+    verdict = _verdict("jailbreak" if prompt else "")
+    verdict["violence"] = {"filtered": True, "severity": "medium"}
+    return verdict
+
+
+def _verdict(*detected: str) -> dict[str, Any]:
+    verdict: dict[str, Any] = {name: {"filtered": False, "severity": "safe"} for name in _SEVERITIES}
+    verdict |= {name: {"detected": False, "filtered": False} for name in detected if name}
+    return verdict
+
+
+def filtered(script: Script) -> Script:
+    """A healthy answer of chat or legacy completions with the filter's verdicts, its keys in order."""
+    steps: list[Step] = []
+    for step in script.steps:
+        if isinstance(step, Send):
+            steps.append(replace(step, data=_annotated(step.data)))
+        else:
+            steps.append(step)
+            if isinstance(step, Head) and step.framing == "chunked":
+                steps.append(Send(_EVENT + _prompt_chunk() + b"\n\n"))
+    return Script(tuple(steps))
+
+
+def blamed(step: Send) -> Send:
+    """The same bytes; but a choice that ended for the content filter's sake says which category it was."""
+    if _FILTERED not in step.data:
+        return step
+    try:
+        return replace(step, data=_each(step.data, _blame_choices))
+    except (ValueError, KeyError, TypeError):  # another fault has been here
+        return step
+
+
+def _prompt_results() -> list[dict[str, Any]]:
+    return [{"prompt_index": 0, "content_filter_results": _verdict("jailbreak")}]
+
+
+def _prompt_chunk() -> bytes:
+    empty = {"choices": [], "created": 0, "id": "", "model": "", "object": ""}
+    return orjson.dumps({**empty, "prompt_filter_results": _prompt_results()})
+
+
+def _annotated(data: bytes) -> bytes:
+    return _each(data, _add_verdicts)
+
+
+def _each(data: bytes, change: Any) -> bytes:
+    """The JSON objects of some bytes, whole or as events, each after `change`."""
+    if not data.startswith(_EVENT):
+        return _dump(change(orjson.loads(data), False))
+    events = [event.removeprefix(_EVENT) for event in data.removesuffix(b"\n\n").split(b"\n\n")]
+    made = [event if event == b"[DONE]" else _dump(change(orjson.loads(event), True)) for event in events]
+    return b"".join([_EVENT + event + b"\n\n" for event in made])
+
+
+def _dump(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _add_verdicts(answer: dict[str, Any], streamed: bool) -> dict[str, Any]:
+    for choice in answer["choices"]:
+        said = choice.get("delta" if streamed else "message", choice)
+        spoken = any(said.get(name) for name in _SPEAKING)
+        if not spoken:
+            choice["content_filter_results"] = {}
+        elif streamed:
+            choice["content_filter_results"] = _verdict()
+        else:
+            choice["content_filter_results"] = _verdict("protected_material_code", "protected_material_text")
+    answer.pop("service_tier", None)
+    if not streamed:
+        answer["prompt_filter_results"] = _prompt_results()
+    return answer
+
+
+def _blame_choices(answer: dict[str, Any], streamed: bool) -> dict[str, Any]:
+    for choice in answer["choices"]:
+        if choice["finish_reason"] == "content_filter":
+            choice["content_filter_results"] = blame()
+    return answer

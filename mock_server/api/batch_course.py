@@ -1,0 +1,93 @@
+"""The life of a batch as a function of time: no timers, the state is worked out when somebody asks.
+
+validating ─┬─► in_progress ─┬─► finalizing ─► completed
+            │                └─► expired        (24 h after it was made)
+            └─► failed                          (its input file is wrong)
+validating, in_progress or finalizing ─(cancel)─► cancelling ─► cancelled
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+Status: TypeAlias = Literal[
+    "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
+]
+
+WINDOW_S: Final = 86_400
+"""The completion window: 24 hours, the only one there is."""
+
+_SLACK: Final = 1e-3
+"""Lines, to make up for the rounding of Unix times in floats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a batch is: how many of its lines are done, and the `*_at` times that have come, as whole Unix seconds."""
+
+    status: Status
+    done: int
+    times: dict[str, int]
+
+    @property
+    def over(self) -> bool:
+        """Will nothing change any more?"""
+        return self.status in ("failed", "completed", "expired", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What decides a batch's life. Times are Unix seconds, durations seconds; `lines` go one after another.
+
+    `valid` False fails it when it has been validated; `cancelled` is when somebody asked for that.
+    """
+
+    created: float
+    lines: int
+    valid: bool
+    validating: float
+    line: float
+    finalizing: float
+    cancelled: float | None = None
+
+    @property
+    def expires(self) -> float:
+        """When the completion window ends."""
+        return self.created + WINDOW_S
+
+    def at(self, now: float) -> Stage:
+        """The batch at `now`."""
+        asked = self.cancelled
+        if asked is None or now < asked:
+            return self._undisturbed(now)
+        before = self._undisturbed(asked)
+        times = {**before.times, "cancelling_at": int(asked)}
+        if now < asked + self.finalizing:
+            return Stage("cancelling", before.done, times)
+        return Stage("cancelled", before.done, {**times, "cancelled_at": int(asked + self.finalizing)})
+
+    def _undisturbed(self, now: float) -> Stage:
+        """The batch at `now` if nobody cancels it."""
+        started = self.created + self.validating
+        if now < started:
+            return Stage("validating", 0, {})
+        if not self.valid:
+            return Stage("failed", 0, {"failed_at": int(started)})
+        times = {"in_progress_at": int(started)}
+        worked = started + self.lines * self.line
+        if now >= self.expires and worked > self.expires:
+            done = self._done(self.expires - started)
+            return Stage("expired", done, {**times, "expired_at": int(self.expires)})
+        if now < worked:
+            return Stage("in_progress", self._done(now - started), times)
+        times["finalizing_at"] = int(worked)
+        if now < worked + self.finalizing:
+            return Stage("finalizing", self.lines, times)
+        return Stage("completed", self.lines, {**times, "completed_at": int(worked + self.finalizing)})
+
+    def _done(self, seconds: float) -> int:
+        """Lines done after so long at work."""
+        if self.line <= 0:
+            return self.lines
+        return max(0, min(self.lines, int(seconds / self.line + _SLACK)))

@@ -1,0 +1,131 @@
+"""The input file of a batch: its lines, or what is wrong with them.
+
+Codes, messages and params of errors are those of failed batches as people have reported them; `empty_file`,
+`too_many_tasks`, `model_mismatch` and `invalid_method` are known by their codes alone, their messages are plain words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mock_server.api.json_body import read_json
+
+MOST_LINES: Final = 50_000
+"""Requests of one batch."""
+
+MOST_ERRORS: Final = 100
+"""Errors that a failed batch shows."""
+
+REQUIRED: Final = ("custom_id", "method", "url", "body")
+_CALLED: Final = {"/v1/chat/completions": "Chat Completions", "/v1/responses": "Responses"}
+_WITHOUT_MODEL: Final = ("/v1/moderations", "/v1/images/generations", "/v1/images/edits")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One error of a batch; `line` counts from 1, None is the whole file."""
+
+    code: str
+    message: str
+    line: int | None = None
+    param: str | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """The error as a batch shows it."""
+        return {"code": self.code, "line": self.line, "message": self.message, "param": self.param}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a batch has to do: its lines as bytes of JSON, the model that they ask for, and what is wrong."""
+
+    lines: tuple[bytes, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    model: str | None = None
+
+
+def read_work(data: bytes, endpoint: str, models: Collection[str] | None) -> Work:
+    """Check an input file for `endpoint`; `models` are those that are served (None: all). Blank lines do not count."""
+    numbered = [(at, line) for at, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+    if not numbered:
+        empty = "The batch input file is empty. It must hold at least one request."
+        return Work(problems=(Problem("empty_file", empty),))
+    if len(numbered) > MOST_LINES:
+        many = f"The batch input file holds {len(numbered)} requests; the most is {MOST_LINES}."
+        return Work(problems=(Problem("too_many_tasks", many),))
+    reader = _Reader(endpoint, models)
+    problems: list[Problem] = []
+    for at, line in numbered:
+        problem = reader.problem(at, line)
+        if problem is not None:
+            problems.append(problem)
+            if len(problems) == MOST_ERRORS:
+                break
+    return Work(tuple(line for _, line in numbered), tuple(problems), reader.model)
+
+
+class _Reader:
+    """Checks line after line, and remembers what must be the same, or never the same, in all of them."""
+
+    def __init__(self, endpoint: str, models: Collection[str] | None) -> None:
+        self.model: str | None = None
+        self._endpoint = endpoint
+        self._models = models
+        self._seen: set[str] = set()
+
+    def problem(self, at: int, line: bytes) -> Problem | None:
+        """The first thing that is wrong with a line."""
+        try:
+            given = read_json(line)
+        except ValueError:
+            given = None
+        if not isinstance(given, dict):
+            return Problem("invalid_json_line", "This line is not parseable as valid JSON.", at)
+        for name in REQUIRED:
+            if given.get(name) is None:
+                message = f"Missing required parameter: '{name}'."
+                return Problem("missing_required_parameter", message, at, name)
+        for name, kind in (("custom_id", str), ("body", dict)):
+            if not isinstance(given[name], kind):
+                expected = "a string" if kind is str else "an object"
+                message = f"Invalid type for '{name}': expected {expected}."
+                return Problem("invalid_type", message, at, name)
+        return self._envelope(at, given) or self._body(at, given["body"])
+
+    def _envelope(self, at: int, given: dict[str, Any]) -> Problem | None:
+        if given["method"] != "POST":
+            return Problem("invalid_method", "The method of a request must be 'POST'.", at, "method")
+        if given["url"] != self._endpoint:
+            message = "The URL provided for this request does not match the batch endpoint."
+            return Problem("invalid_url", message, at, "url")
+        if given["custom_id"] in self._seen:
+            message = (
+                "The custom_id for this request is a duplicate of another request. "
+                "The custom_id parameter must be unique for each request in a batch."
+            )
+            return Problem("duplicate_custom_id", message, at, "custom_id")
+        self._seen.add(given["custom_id"])
+        return None
+
+    def _body(self, at: int, body: dict[str, Any]) -> Problem | None:
+        if body.get("stream"):
+            called = _CALLED.get(self._endpoint, self._endpoint)
+            message = f"{called}: Streaming is not supported in the Batch API."
+            return Problem("streaming_unsupported", message, at, "body.stream")
+        model = body.get("model")
+        if not isinstance(model, str) or not model:
+            if self._endpoint in _WITHOUT_MODEL:
+                return None
+            return Problem("invalid_request", "Model parameter is required.", at, "body.model")
+        if self._models is not None and model not in self._models:
+            message = f"The provided model '{model}' is not supported by the Batch API."
+            return Problem("model_not_found", message, at, "body.model")
+        if self.model is not None and model != self.model:
+            message = f"The provided model '{model}' is not that of the batch, '{self.model}': one batch, one model."
+            return Problem("model_mismatch", message, at, "body.model")
+        self.model = model
+        if self._endpoint == "/v1/chat/completions" and body.get("messages") is None:
+            return Problem("invalid_request", "Messages parameter is required.", at, "body.messages")
+        return None

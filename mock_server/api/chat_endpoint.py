@@ -1,0 +1,56 @@
+"""POST /v1/chat/completions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mock_server.api.azure_filters import filtered
+from mock_server.api.base import Answer, Endpoint, World
+from mock_server.api.chat import chat_script
+from mock_server.api.chat_checks import check_chat
+from mock_server.api.said import says
+from mock_server.api.stored_chat import keeping
+from mock_server.api.truth import digest
+from mock_server.request import Request
+
+VERBOSITY: Final = {"low": 0.5, "high": 2.0}
+"""What `verbosity` makes of the length that was drawn."""
+
+
+def answer_chat(request: Request, world: World) -> Answer:
+    """The healthy answer to a chat completion request; with `store: true` it is kept."""
+    body = request.body
+    tokens = world.tokens
+    if body.get("verbosity") is not None:
+        tokens = round(tokens * VERBOSITY.get(body["verbosity"], 1.0))
+    said = says(
+        body,
+        seed=world.seed,
+        call_key=world.call_key,
+        tokens=max(tokens, 1),
+        limit=request.max_tokens,
+        tool_calls=world.tool_calls,
+        chat=True,
+    )
+    stamp, created = world.stamp, world.created
+    billed = sum([one.billed for one in said])
+    chunk = world.tokens_per_chunk
+    script = chat_script(request, said, tokens=billed, stamp=stamp, created=created, tokens_per_chunk=chunk)
+    if request.azure is not None:
+        script = filtered(script)
+    truth = digest([one.choice() for one in said])
+    effect = keeping(request, said, stamp, created, world) if body.get("store") else None
+    return Answer(script, truth, billed, said[0].finish, effect)
+
+
+ENDPOINTS = (
+    Endpoint(
+        name="chat.create",
+        method="POST",
+        path="/chat/completions",
+        api="chat",
+        answer=answer_chat,
+        check=check_chat,
+        limits=("max_completion_tokens", "max_tokens"),
+    ),
+)

@@ -1,0 +1,112 @@
+"""Every endpoint of the API in one explicit table, and how a request's path finds its row.
+
+/v1/files/file-1/content ─► Found(endpoint "files.content", ids ("file-1",))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+from mock_server.api import (
+    audio,
+    batches,
+    chat_endpoint,
+    completions,
+    conversations,
+    embeddings_endpoint,
+    files,
+    images,
+    models,
+    moderations,
+    responses_endpoint,
+    stored_chat,
+    stored_responses,
+    uploads,
+)
+from mock_server.api.base import Endpoint
+
+ENDPOINTS: Final[dict[str, Endpoint]] = {
+    endpoint.name: endpoint
+    for module in (
+        chat_endpoint,
+        stored_chat,
+        responses_endpoint,
+        stored_responses,
+        conversations,
+        completions,
+        embeddings_endpoint,
+        moderations,
+        models,
+        images,
+        audio,
+        files,
+        uploads,
+        batches,
+    )
+    for endpoint in module.ENDPOINTS
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row of the table, and what the path named."""
+
+    endpoint: Endpoint
+    ids: tuple[str, ...] = ()
+
+
+_EXACT: Final[dict[tuple[str, str], Found]] = {
+    (endpoint.method, f"/v1{endpoint.path}"): Found(endpoint)
+    for endpoint in ENDPOINTS.values()
+    if "{" not in endpoint.path
+}
+_NAMED: Final[dict[int, list[tuple[tuple[str, ...], Endpoint]]]] = {}
+for _endpoint in ENDPOINTS.values():
+    if "{" in _endpoint.path:
+        _segments = tuple(f"v1{_endpoint.path}".split("/"))
+        _NAMED.setdefault(len(_segments), []).append((_segments, _endpoint))
+
+
+def find(method: str, route: str) -> Found | tuple[str, ...]:
+    """The row for a path without its query, or the methods that the path takes instead (none: no such path)."""
+    exact = _EXACT.get((method, route))
+    if exact is not None:
+        return exact
+    allowed = [known for known, path in _EXACT if path == route]
+    if allowed:
+        return tuple(allowed)
+    segments = route.removeprefix("/").split("/")
+    for pattern, endpoint in _NAMED.get(len(segments), ()):
+        ids = _match(pattern, segments)
+        if ids is None:
+            continue
+        if endpoint.method == method:
+            return Found(endpoint, ids)
+        allowed.append(endpoint.method)
+    # A model's name may hold slashes: fine-tuned ones have them after their owner's name.
+    if route.startswith("/v1/models/") and len(segments) > 3:
+        return find_model(method, route)
+    return tuple(dict.fromkeys(allowed))
+
+
+def find_model(method: str, route: str) -> Found | tuple[str, ...]:
+    """The row of one model, whose name is the whole rest of the path."""
+    rows = [endpoint for endpoint in ENDPOINTS.values() if endpoint.path == "/models/{model}"]
+    name = unquote(route.removeprefix("/v1/models/"))
+    return next(
+        (Found(row, (name,)) for row in rows if row.method == method), tuple(row.method for row in rows)
+    )
+
+
+def _match(pattern: tuple[str, ...], segments: list[str]) -> tuple[str, ...] | None:
+    ids = []
+    for expected, found in zip(pattern, segments, strict=True):
+        if expected.startswith("{"):
+            if not found:
+                return None
+            ids.append(unquote(found))
+        elif expected != found:
+            return None
+    return tuple(ids)

@@ -1,0 +1,41 @@
+"""Failures of the mock itself: exceptions that nothing here should raise. Each place is logged once, all are counted.
+
+What is logged has the frames and the exception's type, never its message or any value: a message may quote a
+request, and what clients send is written nowhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+LOGGER = logging.getLogger("mock_server")
+
+MOST_PLACES = 100
+"""Places that are told apart; failures at further ones are counted as `elsewhere`."""
+
+FAILED = "The mock server itself failed on this request: a bug of its own, not a simulated fault. Its log says where."
+"""What a client is told."""
+
+
+class Failures:
+    """Counts failures by place: the exception's type, and the file and line that raised it."""
+
+    __slots__ = ("by_place",)
+
+    def __init__(self) -> None:
+        self.by_place: dict[str, int] = {}
+
+    def note(self, error: BaseException) -> None:
+        """Something failed: count it, and log the first failure of its place with a traceback."""
+        frames = traceback.extract_tb(error.__traceback__)
+        place = type(error).__name__
+        if frames:
+            name = frames[-1].filename
+            place += f" at {name[name.rfind('/') + 1 :]}:{frames[-1].lineno}"
+        if place not in self.by_place and len(self.by_place) >= MOST_PLACES:
+            place = "elsewhere"
+        count = self.by_place[place] = self.by_place.get(place, 0) + 1
+        if count == 1:
+            lines = "".join(traceback.format_list(frames[-60:]))
+            LOGGER.error("a request could not be answered, which is a bug: %s\n%s", place, lines)

@@ -1,0 +1,222 @@
+"""How a stream ends: cut, without its end, never closed, with an error or another verdict than `completed`.
+
+`after_chunks` counts chunks that carry content. An answer with fewer of them is hit after its last one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import orjson
+from pydantic import Field
+
+from mock_server.api.errors import SERVER_ERROR_MESSAGE
+from mock_server.faults.base import BOTH_FORMS, FaultContext, FaultKind, Form, Params
+from mock_server.faults.streams import Place
+from mock_server.faults.surgery import after_chunks, first_send, is_event_stream
+from mock_server.faults.verdicts import failed, incomplete, next_number
+from mock_server.request import STREAMING_APIS
+from mock_server.script import Close, End, Script, Send, Wait
+from mock_server.units import SecondsOrForever
+
+DONE = b"data: [DONE]\n\n"
+RESPONSES = ("responses", "stored")
+"""APIs whose streams consist of a response's numbered events; `stored` where one is resumed."""
+
+_WITH_DONE = ("chat", "completions")
+
+
+class Early(Params):
+    """Where a stream ends as if it were complete."""
+
+    after_chunks: int | None = Field(
+        default=None, ge=0, description="After this many chunks of content; left out: after the last one."
+    )
+
+
+class Open(Params):
+    """How long the connection stays."""
+
+    seconds: SecondsOrForever = Field(
+        default=math.inf,
+        description="How long until the stream ends properly; `forever` until the client leaves.",
+    )
+
+
+class Error(Place):
+    """What the error says, and where it comes."""
+
+    message: str = Field(default=SERVER_ERROR_MESSAGE, description="The error's message.")
+    code: str | None = Field(
+        default=None, description="The error's code; left out: null, for Responses `server_error`."
+    )
+
+
+class Failed(Place):
+    """Why a response failed, and where."""
+
+    code: str = Field(
+        default="server_error",
+        min_length=1,
+        description="`response.error.code`: `server_error`, `rate_limit_exceeded`, `invalid_prompt`, …",
+    )
+    message: str | None = Field(
+        default=None, description="`response.error.message`; left out: one that goes with the code."
+    )
+
+
+class Incomplete(Place):
+    """Why a response is incomplete, and where it stops."""
+
+    reason: Literal["max_output_tokens", "content_filter"] = Field(
+        default="max_output_tokens", description="`incomplete_details.reason`."
+    )
+
+
+def cut(script: Script, params: Place, ctx: FaultContext) -> Script:
+    """The connection ends inside the chunked body."""
+    before, _ = after_chunks(script, params.after_chunks)
+    return Script((*before, Close()))
+
+
+def eof_without_done(script: Script, params: Early, ctx: FaultContext) -> Script:
+    """The stream ends properly, without finish_reason and `[DONE]` (or without the terminal event)."""
+    chunks = sum(isinstance(step, Send) and step.role == "content" for step in script.steps)
+    wanted = chunks if params.after_chunks is None else params.after_chunks
+    before, _ = after_chunks(script, wanted) if chunks else (script.steps[: first_send(script.steps)], ())
+    return Script((*before, End()))
+
+
+def open_after_done(script: Script, params: Open, ctx: FaultContext) -> Script:
+    """All of the stream, and then nothing: neither the last chunk of HTTP nor the end of the connection."""
+    *steps, last = script.steps
+    if not isinstance(last, End):
+        return script
+    wait = Wait(params.seconds)
+    return Script((*steps, wait) if math.isinf(params.seconds) else (*steps, wait, last))
+
+
+def error_event(script: Script, params: Error, ctx: FaultContext) -> Script:
+    """An error as an event of a stream whose status was 200, and the end of that stream."""
+    if not is_event_stream(script):
+        return script
+    before, after = after_chunks(script, params.after_chunks)
+    if ctx.api in RESPONSES:
+        number = next_number(before, after)
+        return Script((*before, Send(_response_error(params, number), role="terminal"), End()))
+    error = {"message": params.message, "type": "server_error", "param": None, "code": params.code}
+    if ctx.api in _WITH_DONE:
+        event = b"data: " + orjson.dumps({"error": error}) + b"\n\n"
+        return Script((*before, Send(event), Send(DONE, role="terminal"), End()))
+    event = b"event: error\ndata: " + orjson.dumps({"type": "error", "error": error}) + b"\n\n"
+    return Script((*before, Send(event, role="terminal"), End()))
+
+
+def _response_error(params: Error, number: int) -> bytes:
+    event: dict[str, Any] = {
+        "type": "error",
+        "code": params.code or "server_error",
+        "message": params.message,
+        "param": None,
+        "sequence_number": number,
+    }
+    return b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"
+
+
+def response_failed(script: Script, params: Failed, ctx: FaultContext) -> Script:
+    """A response whose status is `failed`: as the last event, or as the whole answer."""
+    return failed(script, params.after_chunks, params.code, params.message)
+
+
+def response_incomplete(script: Script, params: Incomplete, ctx: FaultContext) -> Script:
+    """A response whose status is `incomplete`: as the last event, or as the whole answer."""
+    return incomplete(script, params.after_chunks, params.reason)
+
+
+def _kind(
+    name: str,
+    params: type[Params],
+    apply: Callable[[Script, Any, FaultContext], Script],
+    example: str,
+    about: str,
+    *,
+    seen: Literal["V", "U"] | None = None,
+    apis: tuple[str, ...] = STREAMING_APIS,
+    forms: tuple[Form, ...] = ("streamed",),
+) -> FaultKind:
+    return FaultKind(
+        name=name,
+        family="stream",
+        stage="answer",
+        layer="ending",
+        params=params,
+        apply=apply,
+        seen=seen,
+        apis=apis,
+        forms=forms,
+        example=example,
+        about=about,
+    )
+
+
+KINDS = (
+    _kind(
+        "cut",
+        Place,
+        cut,
+        "{fault: cut, with: {after_chunks: 3}, first: 1}",
+        "The connection ends (FIN) inside the chunked body. A proxy restarts in mid-stream.",
+    ),
+    _kind(
+        "eof_without_done",
+        Early,
+        eof_without_done,
+        "{fault: eof_without_done, with: {after_chunks: 5}, rate: 0.02}",
+        "A clean end of the stream without finish_reason and `[DONE]` (Responses: without the terminal event). "
+        "Several SDKs take it for success. A worker that was stopped behind a gateway that closes politely.",
+    ),
+    _kind(
+        "open_after_done",
+        Open,
+        open_after_done,
+        "{fault: open_after_done, rate: 0.1}",
+        "The whole stream with its `[DONE]` or terminal event, and then neither the last chunk of HTTP nor the end "
+        "of the connection. A gateway that keeps the connection to itself; who reads to the end of the body hangs.",
+    ),
+    _kind(
+        "error_event",
+        Error,
+        error_event,
+        "{fault: error_event, with: {after_chunks: 2}, rate: 0.05}",
+        'An error as an event in a stream that began with 200: for chat `data: {"error": …}`, then `[DONE]`; for '
+        "Responses `event: error` with its sequence_number; for images and audio `event: error` with the error "
+        "inside. The model's worker failed after the first token.",
+        seen="V",
+    ),
+    _kind(
+        "response_failed",
+        Failed,
+        response_failed,
+        "{fault: response_failed, with: {code: rate_limit_exceeded, after_chunks: 2}, rate: 0.05}",
+        "A stream ends with `response.failed`: `status: failed`, `error.code`, no output. Not streamed, the response "
+        "says so with status 200; of what is `stored`, only responses do. An error after the first token, or of a "
+        "response in the background.",
+        seen="U",
+        apis=RESPONSES,
+        forms=BOTH_FORMS,
+    ),
+    _kind(
+        "response_incomplete",
+        Incomplete,
+        response_incomplete,
+        "{fault: response_incomplete, with: {reason: content_filter, after_chunks: 4}, rate: 0.02}",
+        "A stream stops, closes what is open with the text so far and ends with `response.incomplete`. Not streamed, "
+        "the response has half of its text and says so; of what is `stored`, only responses do. A limit on the "
+        "output, or a filter that stepped in.",
+        seen="U",
+        apis=RESPONSES,
+        forms=BOTH_FORMS,
+    ),
+)

@@ -1,0 +1,78 @@
+"""Structured outputs that are none: the envelope is right, the content is no JSON, or JSON of another shape."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from mock_server.faults.base import FaultContext, FaultKind, Params
+from mock_server.faults.retelling import Told
+from mock_server.faults.rewriting import read_json
+from mock_server.faults.said import TALKING, tell
+from mock_server.faults.shapes import retyped
+from mock_server.script import Script
+
+
+class Nothing(Params):
+    """No parameters."""
+
+
+def non_json_content(script: Script, params: Nothing, ctx: FaultContext) -> Script:
+    """The content stands in a fence with a polite sentence before it; a call's arguments come as words too."""
+
+    def chat_about(told: Told) -> Told:
+        if told.kind == "refusal":
+            return told
+        return told.as_text(f"Sure, here is the JSON you asked for:\n\n```json\n{told.text}\n```")
+
+    return tell(script, ctx, chat_about)
+
+
+def schema_violation(script: Script, params: Nothing, ctx: FaultContext) -> Script:
+    """The content (or a call's arguments) is JSON whose values have other types, with a key that nobody asked for."""
+
+    def violate(told: Told) -> Told:
+        if told.kind == "refusal":
+            return told
+        return replace(told, text=orjson.dumps(_violation(told.text)).decode())
+
+    return tell(script, ctx, violate)
+
+
+def _violation(text: str) -> dict[str, Any]:
+    found = read_json(text)
+    if not isinstance(found, dict):
+        return {"unexpected": text if found is None else found}
+    return {**{key: retyped(value) for key, value in found.items()}, "unexpected": True}
+
+
+KINDS = (
+    FaultKind(
+        name="non_json_content",
+        family="body",
+        stage="answer",
+        layer="content",
+        params=Nothing,
+        apply=non_json_content,
+        apis=TALKING,
+        about="The envelope is right, and the content is no JSON: a sentence, then the healthy content in a Markdown "
+        "fence. A tool call comes as such words, too; content that was prose is treated alike, since a match cannot "
+        "ask for structured outputs. A model without strict mode, or one that forgets it.",
+        example="{fault: non_json_content, rate: 0.1}",
+    ),
+    FaultKind(
+        name="schema_violation",
+        family="body",
+        stage="answer",
+        layer="content",
+        params=Nothing,
+        apply=schema_violation,
+        apis=TALKING,
+        about="The content, or a tool call's arguments, is JSON that breaks its schema: every value of the object has "
+        'another type, and there is a key `unexpected`. Content that was no JSON object becomes `{"unexpected": …}`. '
+        "Schemas that are sent and not enforced; a newer model under the same name.",
+        example="{fault: schema_violation, rate: 0.1}",
+    ),
+)

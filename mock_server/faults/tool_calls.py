@@ -1,0 +1,92 @@
+"""Tool calls that cannot be made: arguments that do not parse, a tool that nobody offered."""
+
+from __future__ import annotations
+
+import orjson
+from pydantic import Field
+
+from mock_server.faults.base import FaultContext, FaultKind, Params
+from mock_server.faults.retelling import CALLS, Told
+from mock_server.faults.rewriting import read_json
+from mock_server.faults.said import CALLING, tell
+from mock_server.script import Script
+
+_NAME = r"^[A-Za-z0-9_-]{1,64}$"
+
+
+class BadArguments(Params):
+    """Which tool is called where none was."""
+
+    name: str = Field(
+        default="lookup",
+        pattern=_NAME,
+        description="The tool that is called where the healthy answer calls none.",
+    )
+
+
+class UnknownTool(Params):
+    """Which tool is called."""
+
+    name: str = Field(default="undefined_tool", pattern=_NAME, description="The tool that is called.")
+
+
+def bad_tool_arguments(script: Script, params: BadArguments, ctx: FaultContext) -> Script:
+    """Every call's arguments lack their end, so that they are no JSON."""
+
+    def spoil(told: Told) -> Told:
+        if told.kind == "refusal":
+            return told
+        call = told if told.kind in CALLS else told.as_call(params.name, _arguments(told))
+        return call.as_call(call.name or params.name, _broken(call.text))
+
+    return tell(script, ctx, spoil)
+
+
+def _arguments(told: Told) -> str:
+    """Arguments for a call that was made of words."""
+    return orjson.dumps({"text": told.text}).decode()
+
+
+def _broken(arguments: str) -> str:
+    shorter = arguments[:-1]
+    return shorter if shorter and read_json(shorter) is None else "{"
+
+
+def unknown_tool(script: Script, params: UnknownTool, ctx: FaultContext) -> Script:
+    """Every call goes to a tool of another name, its arguments as they were; words become such a call."""
+
+    def rename(told: Told) -> Told:
+        if told.kind == "refusal":
+            return told
+        return told.as_call(params.name, told.text if told.kind in CALLS else _arguments(told))
+
+    return tell(script, ctx, rename)
+
+
+KINDS = (
+    FaultKind(
+        name="bad_tool_arguments",
+        family="body",
+        stage="answer",
+        layer="content",
+        params=BadArguments,
+        apply=bad_tool_arguments,
+        apis=CALLING,
+        about="The arguments of the tool call lack their last character and do not parse; a custom tool's input lacks "
+        "it as well. Of several calls the first one is made; an answer in words becomes a call of the tool `name`. A "
+        "model that loses count of its braces.",
+        example="{fault: bad_tool_arguments, rate: 0.1}",
+    ),
+    FaultKind(
+        name="unknown_tool",
+        family="body",
+        stage="answer",
+        layer="content",
+        params=UnknownTool,
+        apply=unknown_tool,
+        apis=CALLING,
+        about="The answer calls a tool that nobody offered, with the arguments of the healthy call; an answer in words "
+        'becomes such a call with `{"text": …}`. A model that makes a tool up, or remembers one from elsewhere.',
+        example="{fault: unknown_tool, with: {name: search_everything}, rate: 0.1}",
+    ),
+)

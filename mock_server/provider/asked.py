@@ -1,0 +1,48 @@
+"""Faults that a request asks for itself: in the header `x-windtunnel-fault`, or in the name of its model.
+
+    x-windtunnel-fault: stall; after_chunks=3; seconds=5
+    {"model": "windtunnel/stall;after_chunks=3;seconds=5"}
+
+The model's name is the last resort, for clients that can set nothing else.
+"""
+
+from __future__ import annotations
+
+from mock_server.api.errors import INVALID_REQUEST, ApiError
+from mock_server.errors import FaultHeaderError
+from mock_server.request import Request
+from mock_server.rules import Chosen, asked_for, layered
+
+MAGIC = "windtunnel/"
+"""How the name of a model begins that is a fault."""
+
+_HEADER = "x-windtunnel-fault"
+
+
+def with_asked_for(chosen: Chosen, request: Request) -> Chosen | ApiError:
+    """What the rules chose, and what the request itself asks for; an error where that cannot be."""
+    if request.fault_header is not None:
+        try:
+            chosen = _with(chosen, request.fault_header, request, _HEADER)
+        except FaultHeaderError as error:
+            return ApiError(400, str(error))
+    if request.model.startswith(MAGIC):
+        try:
+            chosen = _with(chosen, request.model.removeprefix(MAGIC), request, "model")
+        except FaultHeaderError as error:
+            place = error.path.replace(_HEADER, "model", 1)
+            message = str(FaultHeaderError(place, error.found, error.expected))
+            return ApiError(400, message, INVALID_REQUEST, "model", "model_not_found")
+    return chosen
+
+
+def _with(chosen: Chosen, text: str, request: Request, where: str) -> Chosen:
+    use = asked_for(text)
+    kind = use.kind
+    if not kind.acts_on(request.api, request.stream):
+        form = "streamed" if request.stream else "not streamed"
+        able = f"{', '.join(kind.apis)} ({' or '.join(kind.forms)})"
+        raise FaultHeaderError(where, f"{kind.name} for {request.api}, {form}", able)
+    if kind.stage == "edge":
+        return Chosen(use)
+    return Chosen(chosen.edge, layered((*chosen.answer, use)))

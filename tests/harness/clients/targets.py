@@ -1,0 +1,89 @@
+"""Callables as users write them, for the driver python."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+from openai import AsyncOpenAI
+
+
+def sdk(call: Any) -> AsyncOpenAI:
+    """One client an instance, over the recording HTTP client."""
+    if "client" not in call.kept:
+        call.kept["client"] = AsyncOpenAI(
+            base_url=call.base_url, api_key=call.api_key, http_client=call.http_client, max_retries=0
+        )
+    client: AsyncOpenAI = call.kept["client"]
+    return client
+
+
+async def ask(call: Any) -> Any:
+    """What most people have: the SDK's object or its stream."""
+    if call.api == "embeddings":
+        return await sdk(call).embeddings.create(**call.body, extra_headers=call.headers)
+    return await sdk(call).chat.completions.create(**call.body, extra_headers=call.headers)
+
+
+async def draws(call: Any) -> Any:
+    """Draws in all the ways there are, and sends what it drew."""
+    drawn = [random.choice("abc"), random.randint(0, 99), random.gauss(), secrets.token_hex(4), uuid.uuid4()]
+    headers = {**call.headers, "x-drawn": f"{drawn} {random.sample(range(99), 3)}"}
+    return await sdk(call).chat.completions.create(**call.body, extra_headers=headers)
+
+
+async def text(call: Any) -> str:
+    """The text alone."""
+    answer = await ask(call)
+    if not call.stream:
+        return answer.choices[0].message.content or ""
+    return "".join([piece async for chunk in answer for piece in [chunk.choices[0].delta.content] if piece])
+
+
+async def pieces(call: Any) -> AsyncIterator[str]:
+    """The text in pieces."""
+    async for chunk in await ask(call):
+        if said := chunk.choices[0].delta.content:
+            yield said
+
+
+async def by_session(call: Any) -> Any:
+    """aiohttp by hand."""
+    url = f"{call.base_url}/chat/completions"
+    async with call.session.post(url, json=call.body, headers=call.headers) as answer:
+        answer.raise_for_status()
+        if not call.stream:
+            return await answer.json()
+        lines = (await answer.text()).splitlines()
+        events = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+        return "".join(event["choices"][0]["delta"].get("content") or "" for event in events)
+
+
+async def unseen(call: Any) -> Any:
+    """A client that nobody records."""
+    async with httpx2.AsyncClient() as client:
+        url = f"{call.base_url}/chat/completions"
+        return (await client.post(url, json=call.body, headers=call.headers, timeout=20)).json()
+
+
+async def nothing(call: Any) -> None:
+    """Forgets to return."""
+
+
+async def blocks(call: Any) -> str:
+    """What a clock that jumps cannot have."""
+    time.sleep(0.1)  # noqa: ASYNC251  # what is tested
+    return "never"
+
+
+async def threads(call: Any) -> str:
+    """The same."""
+    threading.Thread(target=print).start()
+    return "never"

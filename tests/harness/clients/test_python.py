@@ -1,0 +1,127 @@
+"""A user's own callable: what it may give back, what of it is recorded, and how one is refused that cannot run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from harness.clients.verdict import failure_of
+from harness.errors import InputError
+from harness.profile import load_profile_file
+from mock_server.api.truth import digest
+from tests.harness.clients.conftest import Play
+from tests.harness.clients.fault_server import Exchange, completion, delta, stream_of
+
+WHOLE = digest([(0, "Hello there", None, [], "stop")])
+PROFILE = """\
+name: mine
+about: Mine.
+driver: python
+target: {target}
+timeouts: {{read: 5s}}
+pool: {{connections: 10}}
+"""
+FINE = """\
+NUMBER = 7
+async def ask(call): ...
+async def pieces(call): yield ""
+async def two(call, other): ...
+def blocks(call): ...
+"""
+
+
+def healthy(exchange: Exchange) -> None:
+    if exchange.body.get("stream"):
+        stream_of(exchange, [delta("Hello"), delta(" there"), delta(finish="stop")])
+    else:
+        exchange.json(completion())
+
+
+WAYS = [(target, stream) for target in ("ask", "text", "by_session") for stream in (False, True)]
+
+
+@pytest.mark.parametrize(("target", "stream"), [*WAYS, ("pieces", True)])
+def test_every_way_of_answering_has_the_same_digest(play: Play, target: str, stream: bool) -> None:
+    """An object, a stream, text and pieces of text are the same answer, and leave one recorded attempt."""
+    played = play("python", healthy, stream=stream, target=f"targets:{target}")
+    assert (played.call["outcome"], played.call["digest"]) == ("ok", WHOLE)
+    (attempt,) = played.attempts
+    assert (attempt["status"], attempt["served_id"], attempt["body_complete"]) == (200, "s0", True)
+    assert attempt["connection_id"] is not None
+
+
+def test_what_nobody_records_is_still_a_call(play: Play) -> None:
+    """A callable with a client of its own leaves a call with its digest, and no attempt; the server sees whose."""
+    played = play("python", healthy, target="targets:unseen")
+    assert (played.call["outcome"], played.call["digest"]) == ("ok", WHOLE)
+    assert (played.call["attempts_seen"], played.attempts) == (0, [])
+    assert played.server.requests[0][1]["x-windtunnel-call"] == "c0"
+
+
+def test_first_content_is_awaited_of_requests_that_nobody_sees(play: Play) -> None:
+    """The watchdog for the first content counts from the callable's start where there is no attempt to count from."""
+    timeouts = {"first_content": "150ms"}
+    call = play("python", Exchange.until_left, target="targets:unseen", timeouts=timeouts).call
+    assert (call["outcome"], call["error_type"]) == ("timeout", "FirstContentTimeout")
+
+
+def test_a_callable_that_returns_nothing_is_an_error(play: Play) -> None:
+    """What no answer can be read from is an error of the call, and says so by its name."""
+    call = play("python", healthy, target="targets:nothing").call
+    assert (call["outcome"], call["error_type"]) == ("error", "AnswerTypeError")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("nosuch:ask", "found no module 'nosuch', expected it in "),
+        ("fine:nope", "expected one of its async functions: ask, pieces, two"),
+        ("fine:blocks", "found 'blocks', a function that is not async, expected `async def`"),
+        ("fine:two", "found two(call, other), expected two(call): it is called with one argument"),
+        ("fine:NUMBER", "found 'NUMBER', which is of type int, expected an async function"),
+        ("lacking:ask", "found the module 'lacking', which imports 'nosuchlib', expected that to be installed"),
+        ("failing:ask", "found the module 'failing', which fails: ZeroDivisionError"),
+        ("leaving:ask", "found a module that ends its process"),
+        ("fine", "found 'fine', expected package.module:function, such as my_client:ask"),
+    ],
+)  # fmt: skip
+def test_a_target_that_cannot_run_is_refused(tmp_path: Path, target: str, said: str) -> None:
+    """A mistake in a target is found when the profile is read: where, what was found and what was expected."""
+    (tmp_path / "lacking.py").write_text("import nosuchlib")
+    (tmp_path / "failing.py").write_text("1 / 0")
+    (tmp_path / "leaving.py").write_text("import os; os._exit(0)")
+    (tmp_path / "fine.py").write_text(FINE)
+    file = tmp_path / "mine.yaml"
+    file.write_text(PROFILE.format(target=target))
+    with pytest.raises(InputError) as caught:
+        load_profile_file(file)
+    assert str(caught.value).startswith(f"{file}:4: target: ")
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_target_is_found_beside_its_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module is looked for in the profile's directory, then in the one where the command was started."""
+    beside, elsewhere = tmp_path / "beside", tmp_path / "elsewhere"
+    for folder in (beside, elsewhere):
+        folder.mkdir()
+    monkeypatch.chdir(elsewhere)
+    file = beside / "mine.yaml"
+    file.write_text(PROFILE.format(target="here:Client.ask"))
+    (beside / "here.py").write_text("class Client:\n    @staticmethod\n    async def ask(call): ...\n")
+    profile = load_profile_file(file)
+    assert profile.target_folders == (str(beside), str(elsewhere))
+
+
+def test_errors_of_the_older_httpx_are_known() -> None:
+    """What a client over httpx raises counts as what it is: a status with its headers, a timeout, a connection."""
+    request = httpx.Request("POST", "http://localhost/")
+    refused = httpx.HTTPStatusError(
+        "no", request=request, response=httpx.Response(429, headers={"retry-after": "3"}, request=request)
+    )
+    status = failure_of(refused, opened=False)
+    assert (status.kind, status.status, status.headers["retry-after"]) == ("status", 429, "3")
+    assert failure_of(httpx.ReadTimeout("late"), opened=False).kind == "timeout"
+    assert failure_of(httpx.ConnectError("gone"), opened=False).kind == "connection"

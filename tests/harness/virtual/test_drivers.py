@@ -1,0 +1,144 @@
+"""Every driver on the virtual clock: the same calls fare the same, and again the same in another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from harness.plan import resolve
+from harness.profile import Profile
+from harness.records import ATTEMPTS_SCHEMA
+from harness.scenario import Scenario
+from mock_server.segments import compact
+from tests.harness.clients.conftest import DRIVERS, profile_of
+
+SCENARIO: dict[str, Any] = {
+    "name": "small",
+    "about": "Refusals, resets and stalls, for a few seconds.",
+    "seed": 7,
+    "provider": {"answer": {"first_token": "50ms", "tokens": 20, "tokens_per_second": 100}},
+    "load": {"api": "chat", "stream": True, "arrivals": "constant", "rate": "5/s", "deadline": "10s"},
+    "warmup": "0s",
+    "phases": [
+        {"name": "well", "for": "1s"},
+        {"name": "refused", "for": "2s", "rules": [{"fault": "overloaded", "first": 1}]},
+        {
+            "name": "stalled",
+            "for": "2s",
+            "rules": [
+                {"fault": "stall", "with": {"after_chunks": 3, "seconds": "30s"}, "match": {"attempt": 0}}
+            ],
+        },
+        {
+            "name": "reset",
+            "for": "2s",
+            "rules": [{"fault": "reset", "with": {"at": "after_chunks 3"}, "match": {"attempt": 0}}],
+        },
+    ],
+    "clients": ["openai-default"],
+    "expect": [],
+}
+AROUND = {
+    "timeouts": {"between_contents": "1s"},
+    "retries": {"kind": "fixed", "tries": 3, "base": "200ms", "retry_on": ["5xx", "broken_answer"]},
+}
+SHARD = [sys.executable, "-P", "-m", "harness.virtual.shard"]
+TARGETS = str(Path(__file__).parents[1] / "clients")
+
+
+def prepare(folder: Path, driver: str, **parts: Any) -> Path:
+    """A cell of the scenario with a client over `driver`, ready to be played."""
+    if driver == "python":
+        parts.setdefault("target", "targets:draws")
+    profile = Profile.model_validate(profile_of(driver, **{**AROUND, **parts}))
+    scenario = Scenario.model_validate(SCENARIO)
+    cell = folder / driver
+    cell.mkdir(parents=True)
+    resolve(scenario, [profile], clock="virtual").cells[0].write_json(cell / "cell.json")
+    return cell
+
+
+def play(cells: list[Path], hash_seed: int) -> list[int]:
+    """Play cells in one process; gives their exit codes."""
+    lines = "".join(f"{json.dumps(str(cell))}\n" for cell in cells)
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "WINDTUNNEL_PARENT_PID": str(os.getpid())}
+    done = subprocess.run(SHARD, input=lines, capture_output=True, text=True, env=environment, timeout=100)
+    return [json.loads(line)["code"] for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two folders with a cell for each driver, played in two processes with different hash seeds."""
+    folders = [tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")]
+    for hash_seed, folder in enumerate(folders, 1):
+        assert play([prepare(folder, driver) for driver in DRIVERS], hash_seed) == [0] * len(DRIVERS)
+    return folders
+
+
+def rows(cell: Path, table: str) -> list[dict[str, Any]]:
+    if not (cell / f"{table}.parquet").exists():
+        compact(sorted(cell.glob(f"{table}-*.arrows")), cell / f"{table}.parquet")
+    return list(pq.read_table(cell / f"{table}.parquet").to_pylist())
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_calls_fare_the_same_with_every_driver(played: list[Path], driver: str) -> None:
+    """Every call has the outcome, the answer and the number of attempts that it has with the SDK's async client."""
+
+    def fates(name: str) -> dict[str, tuple[Any, ...]]:
+        return {
+            row["call_id"]: (row["phase"], row["outcome"], row["attempts_seen"], row["digest"])
+            for row in rows(played[0] / name, "calls")
+        }
+
+    found = fates(driver)
+    assert found == fates("openai-async")
+    phases = {
+        phase: {fate[1:3] for fate in found.values() if fate[0] == phase} for phase, *_ in found.values()
+    }
+    assert phases["well"] == {("ok", 1)}
+    assert phases["refused"] == phases["stalled"] == phases["reset"] == {("ok", 2)}
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_two_processes_have_one_digest(played: list[Path], driver: str) -> None:
+    """Records and wire are the same in another process with another order of hashes."""
+    one, two = (json.loads((folder / driver / "digest.json").read_text()) for folder in played)
+    assert one == two
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_attempts_mean_the_same_with_every_driver(played: list[Path], driver: str) -> None:
+    """Every attempt has its times in order, its connection and the id of what was served."""
+    attempts = rows(played[0] / driver, "attempts")
+    assert set(attempts[0]) == set(ATTEMPTS_SCHEMA.names)
+    for row in attempts:
+        times = [
+            row[name]
+            for name in ("started_s", "sent_s", "headers_s", "first_byte_s", "last_byte_s", "ended_s")
+        ]
+        seen = [time for time in times if time is not None]
+        assert seen == sorted(seen), row
+        assert row["connection_id"] is not None
+        assert row["served_id"] is not None
+        assert row["pool_wait_s"] >= 0
+
+
+def test_callables_that_cannot_run_end_their_cells(tmp_path: Path) -> None:
+    """A callable that blocks or starts a thread ends its cell, with what it did and where it did it."""
+    forbidden = {"blocks": "time.sleep(0.1)", "threads": "thread 'Thread-"}
+    cells = {name: prepare(tmp_path / name, "python", target=f"targets:{name}") for name in forbidden}
+    assert play(list(cells.values()), 0) == [3, 3]
+    for name, cell in cells.items():
+        log = (cell / "virtual.log").read_text()
+        assert forbidden[name] in log
+        assert f"{TARGETS}/targets.py:" in log
+        assert f"({name})" in log
+        assert not (cell / "digest.json").exists()

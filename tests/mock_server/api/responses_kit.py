@@ -1,0 +1,142 @@
+"""What the tests of responses and conversations share: lives that are set by hand, and strict validation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+import pydantic
+from openai.types.responses import Response, ResponseStreamEvent
+
+from mock_server.api.answer import answer
+from mock_server.api.base import Answer, World
+from mock_server.api.routes import parse
+from mock_server.request import Request
+from mock_server.script import Script, Send
+from mock_server.store import Store
+
+Stage = Literal["queued", "running", "done", "cancelled"]
+EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(ResponseStreamEvent)
+UNTYPED = {"store", "obfuscation"}
+"""Fields of the wire that the SDK's types leave out."""
+
+
+def no_extras(value: Any) -> None:
+    """Fails if the SDK's types do not know a field."""
+    for inner in value if isinstance(value, list) else [value]:
+        if hasattr(inner, "model_extra"):
+            assert set(inner.model_extra or ()) <= UNTYPED, inner.model_extra
+            for name in type(inner).model_fields:
+                no_extras(getattr(inner, name))
+
+
+def valid_response(data: bytes) -> Response:
+    """A response, validated strictly."""
+    found = Response.model_validate_json(data, strict=True)
+    no_extras(found)
+    return found
+
+
+def body_of(script: Script) -> Any:
+    """A body in one piece."""
+    return orjson.loads(sent_by(script))
+
+
+def events_of(script: Script) -> list[dict[str, Any]]:
+    """The events of a stream, each validated strictly."""
+    events = []
+    for step in script.steps:
+        for block in step.data.split(b"\n\n")[:-1] if isinstance(step, Send) else ():
+            name, data = block.split(b"\ndata: ")
+            event = orjson.loads(data)
+            assert name == f"event: {event['type']}".encode()
+            no_extras(EVENT.validate_python(event, strict=True))
+            events.append(event)
+    return events
+
+
+@dataclass
+class HandLife:
+    """A life that goes as the test says: `stage` now, one token every second from t = 10 on."""
+
+    now_at: Stage = "done"
+    generated: int = 0
+    begun: float = 10.0
+
+    def stage(self, now: float) -> Stage:
+        """See `Life.stage`."""
+        return self.now_at
+
+    def tokens(self, now: float) -> int:
+        """See `Life.tokens`."""
+        return self.generated
+
+    def due(self, tokens: int) -> float:
+        """See `Life.due`."""
+        return math.inf if self.now_at == "queued" else self.begun + tokens
+
+    def cancel(self, now: float) -> bool:
+        """See `Life.cancel`."""
+        before, self.now_at = self.now_at, "cancelled"
+        return before in ("queued", "running")
+
+
+class Api:
+    """Requests that share a store, each a call of its own."""
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.calls = 0
+
+    def parsed(self, method: str, path: str, body: dict[str, Any] | None, key: str) -> Request:
+        """A request as it is read."""
+        data = b"" if body is None else orjson.dumps(body)
+        return parse(method, path, {"authorization": f"Bearer {key}"}, data, region="local")
+
+    def do(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        life: HandLife | None = None,
+        now: float = 20.0,
+        key: str = "sk-one",
+    ) -> Answer:
+        """The answer, after its effect with a `life` (done, unless given)."""
+        request = self.parsed(method, path, body, key)
+        assert request.problem is None, body_of(request.problem)
+        self.calls += 1
+        world = World(
+            seed=7, call_key=f"c{self.calls}", store=self.store, tokens=24, now=now, wall=1_700_000_000
+        )
+        made = answer(request, world)
+        if made.effect is not None:
+            made.effect(life or HandLife())
+        return made
+
+    def create(self, *, life: HandLife | None = None, key: str = "sk-one", **body: Any) -> Any:
+        """A response that is created: what its client gets."""
+        made = self.do(
+            "POST", "/v1/responses", {"model": "gpt-4.1", "input": "Speak.", **body}, life=life, key=key
+        )
+        if body.get("stream"):
+            return events_of(made.script)
+        return body_of(made.early or made.script)
+
+    def get(self, path: str, *, now: float = 20.0, key: str = "sk-one") -> Any:
+        """What is at a path."""
+        return body_of(self.do("GET", path, now=now, key=key).script)
+
+
+def refusal(api: Api, method: str, path: str, **settings: Any) -> tuple[int | None, str]:
+    """Status and message of an error."""
+    made = api.do(method, path, **settings)
+    return made.script.status, body_of(made.script)["error"]["message"]
+
+
+def sent_by(script: Script) -> bytes:
+    """All the bytes of the body."""
+    return b"".join([step.data for step in script.steps if isinstance(step, Send)])

@@ -1,0 +1,84 @@
+"""A server that only remembers what the admin API told it, and how to ask that API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mock_server.control import Control, Reply
+from mock_server.engine import Engine
+from mock_server.history import History
+from mock_server.journal import Journal
+from mock_server.metrics import Counters
+from mock_server.plan import Plan
+from mock_server.plans import Plans
+from mock_server.punctuality import Punctuality
+
+NOBODY: Mapping[str, str] = {}
+
+
+class Server:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.journal = Journal()
+        self.counters = Counters()
+        self.punctuality = Punctuality()
+        self.t0 = 100.0
+        self.plan = Plan(name="first")
+        self.engine = Engine(self.plan)
+        self.plans = Plans()
+        self.history = History()
+        self.open_connections = 2
+        self.told: list[Any] = []
+
+    def now(self) -> float:
+        return 2.5
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"regions": {"local": {"in_flight": 3, "queue_depth": 1}}}
+
+    def recent(self, *, scripts: bool = True) -> list[dict[str, Any]]:
+        return [{"served_id": "s1"}]
+
+    def script_of(self, served_id: str) -> str | None:
+        return {"s1": "End"}[served_id]
+
+    def set_plan(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def put_plan(self, plan: Plan, key_hash: str | None) -> None:
+        self.plans.put(plan, key_hash, self.now(), 0.0)
+
+    def use_plan(self, name: str) -> None:
+        self.plan = self.plans.get(name).plan
+
+    def delete_plan(self, name: str) -> None:
+        self.plans.delete(name)
+
+    def advance_clock(self, seconds: float, name: str | None = None) -> float:
+        engine = self.engine if name is None else self.plans.get(name).engine
+        assert engine is not None
+        engine.store.skew_s += seconds
+        return engine.store.skew_s
+
+    def reset(self, t0: float | None = None) -> None:
+        self.told.append(("reset", t0))
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+
+def ask(
+    control: Control, method: str, path: str, body: Any = None, headers: Mapping[str, str] = NOBODY
+) -> Reply:
+    """One request to the admin API; `path` below /_windtunnel/ unless it begins with a slash."""
+    payload = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    return control.handle(method, path if path.startswith("/") else f"/_windtunnel/{path}", headers, payload)
+
+
+def content(reply: Reply) -> Any:
+    """The JSON of a reply."""
+    assert isinstance(reply.body, bytes)
+    return json.loads(reply.body)

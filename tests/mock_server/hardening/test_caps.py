@@ -1,0 +1,187 @@
+"""Everything that is kept has a cap: each is filled, and stays at it. The manual states all of them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+
+from mock_server import history, identity, journal, recent, rules
+from mock_server.api.routes import MOST_SAID, parse
+from mock_server.engine import Engine
+from mock_server.kept import build_kept
+from mock_server.manual import MANUAL
+from mock_server.metrics import Counters
+from mock_server.plan import Plan
+from mock_server.plans import MOST_PLANS, Plans, PlansError
+from mock_server.provider import idempotency
+from mock_server.provider.limits import REMEMBERED_QUOTAS
+from mock_server.store import Shelf, Store
+
+from .calls import PATIENCE, ask, world
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+
+
+def request(body: dict[str, Any] | None = None, **headers: str) -> Any:
+    """A parsed request."""
+    given = {
+        "authorization": "Bearer k",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    return parse("POST", "/v1/chat/completions", given, orjson.dumps(body or CHAT), region="local")
+
+
+def test_the_manual_states_the_caps() -> None:
+    """The manual's tables are made from the constants that hold."""
+    assert build_kept() in MANUAL.read_text(encoding="utf-8")
+
+
+def test_served_rows() -> None:
+    """Without a directory the last rows are kept, and no more."""
+    kept = journal.Journal()
+    row = (None,) * len(journal.SERVED_SCHEMA.names)
+    for _ in range(journal.REMEMBERED_ROWS + 100):
+        kept.add(row)
+    assert len(list(kept.json_lines())) == journal.REMEMBERED_ROWS
+
+
+def test_last_requests() -> None:
+    """Of the last requests a hundred are kept, of the live page's seconds five minutes."""
+    last, seconds = recent.Recent(), history.History()
+    row = (None,) * len(journal.SERVED_SCHEMA.names)
+    for second in range(recent.REMEMBERED + history.KEPT):
+        last.add(row, None)
+        seconds.add(float(second), 0, Counters(), (0, 0))
+    assert (len(last.entries()), len(seconds.since(0))) == (recent.REMEMBERED, history.KEPT)
+
+
+SHELVES = [name for name, shelf in vars(Store()).items() if isinstance(shelf, Shelf)]
+
+
+@pytest.mark.parametrize("name", SHELVES)
+def test_shelves(name: str) -> None:
+    """A shelf holds so many objects of so many bytes, whoever owns them."""
+    shelf = getattr(Store(), name)
+    for n in range(shelf.most_entries + 100):
+        shelf.put(f"key {n % 7}", f"id {n}", None, 1)
+    assert len(shelf) == shelf.most_entries
+    for n in range(50):
+        shelf.put(f"key {n % 7}", f"large {n}", None, shelf.most_bytes // 10)
+    assert len(shelf) == 10
+
+
+def test_stored_objects_weigh_what_they_hold() -> None:
+    """What is stored is counted with everything that the client has sent of it."""
+    tunnel = world()
+    large = "x" * 1_000_000
+
+    def weighed(path: str, shelf: Shelf[Any], **how: Any) -> dict[str, Any]:
+        before = shelf._bytes
+        sent = httpx2.Request(
+            "POST",
+            f"http://mock/v1{path}",
+            headers={"authorization": "Bearer k"},
+            extensions={"timeout": PATIENCE},
+            **how,
+        )
+        status, body = ask(tunnel, sent)
+        assert status == 200, body
+        assert shelf._bytes - before >= len(large)
+        found: dict[str, Any] = orjson.loads(body)
+        return found
+
+    kept = tunnel.engine.store
+    message = {"role": "user", "content": large}
+    weighed("/chat/completions", kept.completions, json={"model": "m", "store": True, "messages": [message]})
+    weighed("/responses", kept.responses, json={"model": "m", "input": large})
+    weighed("/responses", kept.responses, json={"model": "m", "input": "x", "instructions": large})
+    made = weighed("/conversations", kept.conversations, json={"items": [{"type": "message", **message}]})
+    weighed(
+        f"/conversations/{made['id']}/items",
+        kept.conversations,
+        json={"items": [{"type": "message", **message}]},
+    )
+    file = ("a.txt", large.encode())
+    weighed("/files", kept.files, files={"file": file}, data={"purpose": "assistants"})
+
+
+def test_idempotency_keys() -> None:
+    """So many keys are remembered, with so many bytes of answers; of a request itself nothing."""
+    tunnel = world()
+    kept = tunnel.engine._idempotency
+    for n in range(idempotency.MOST_KEYS + 100):
+        ticket = tunnel.engine.identify(request(idempotency_key=f"key {n}"), 0.0)
+        tunnel.engine.admit(ticket, 0.0)
+        if ticket.state == "queued":
+            break
+        tunnel.engine.start(ticket, 0.0)
+        tunnel.engine.finished(ticket, 0.0)
+    assert len(kept) == idempotency.MOST_KEYS
+    assert kept._bytes <= idempotency.MOST_BYTES
+    assert all(entry.answer.effect is None and entry.ticket is None for entry in kept._entries.values())
+
+
+def asking(call_id: str | None, body: str = "") -> Any:
+    """What the registry looks at in a request."""
+    return SimpleNamespace(call_id=call_id, body_hash=body, key_hash="k", sdk_retry_count=0)
+
+
+def test_calls() -> None:
+    """Named calls, bodies of unnamed ones and the calls of one body are remembered up to a number."""
+    registry = identity.Registry()
+    for n in range(identity.NAMED_CALLS + 100):
+        registry.call_of(asking(f"call {n}"))
+    assert len(registry._named) == identity.NAMED_CALLS
+    for n in range(identity.UNNAMED_BODIES + 100):
+        registry.call_of(asking(None, f"body {n}"))
+    assert len(registry._bodies) == identity.UNNAMED_BODIES
+    for _ in range(identity.OPEN_CALLS_PER_BODY + 100):
+        registry.call_of(asking(None, "body"))
+    assert max(len(body.open) for body in registry._bodies.values()) == identity.OPEN_CALLS_PER_BODY
+
+
+def test_quotas() -> None:
+    """Pairs of key and model with limits of their own are kept up to a number."""
+    limits = Engine(Plan.model_validate({"provider": {"limits": {"rpm": 1_000}}}))._regions["local"].limits
+    for n in range(REMEMBERED_QUOTAS + 100):
+        assert limits.quota("key", f"model {n}", 0.0) is not None
+    assert len(limits._quotas) == REMEMBERED_QUOTAS
+
+
+def test_rules() -> None:
+    """What rules remember of models and calls is bounded."""
+    plan = Plan.model_validate({"rules": [{"fault": "overloaded", "every": 2}]})
+    book = rules.RuleBook(plan)
+    asked = request()
+    for n in range(rules.NUMBERED_CALLS + 100):
+        book.choose(asked, f"call {n}", None, 0, 0.0, 0)
+    assert len(book._numbers._numbers) == rules.NUMBERED_CALLS
+    for n in range(rules.CACHED_MATCHES + 100):
+        book.choose(request({**CHAT, "model": f"model {n}"}), "call", 0, 0, 0.0, 0)
+    assert len(book._matching) <= rules.CACHED_MATCHES
+
+
+def test_named_plans() -> None:
+    """There are so many named plans; one more is refused."""
+    plans = Plans()
+    for n in range(MOST_PLANS):
+        plans.put(Plan(name=f"plan {n}"), None, 0.0, 0.0)
+    with pytest.raises(PlansError, match=str(MOST_PLANS)):
+        plans.put(Plan(name="another"), None, 0.0, 0.0)
+
+
+def test_what_requests_say_of_themselves() -> None:
+    """Names that clients give are cut to a length, and still told apart; what is no text can be written down."""
+    names = ("x_windtunnel_call", "user_agent", "idempotency_key", "x_stainless_package_version")
+    long, other = ("x" * 60_000 + end for end in "ab")
+    kept = []
+    for text in (long, other, "\udcff"):
+        asked = request({**CHAT, "model": text.replace("\udcff", "é")}, **dict.fromkeys(names, text))
+        said = (asked.call_id, asked.user_agent, asked.idempotency_key, asked.sdk_version, asked.model)
+        assert all(len(one) <= MOST_SAID for one in said)
+        kept.append(orjson.dumps(said))
+    assert len(set(kept)) == 3

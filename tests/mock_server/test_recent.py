@@ -1,0 +1,111 @@
+"""The last requests, and scripts as a line of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server.journal import SERVED_SCHEMA
+from mock_server.recent import LARGE, LONG, REMEMBERED, Recent
+from mock_server.script import (
+    FOREVER,
+    Abort,
+    Close,
+    End,
+    FirstToken,
+    Head,
+    Raw,
+    Script,
+    Send,
+    Step,
+    Tokens,
+    Trickle,
+    Wait,
+)
+from mock_server.script_text import LONGEST, script_text
+
+CONTENT = Send(b"secret", 4, "content")
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        (
+            (
+                Head(200),
+                FirstToken(),
+                *[CONTENT, Tokens(4)] * 11,
+                CONTENT,
+                Wait(5.0),
+                Send(b"d", 0, "terminal"),
+                End(),
+            ),
+            "Head 200 · first token · 12×content · stall 5 s · terminal 1 B · End",
+        ),
+        (
+            (Head(200), FirstToken(), Tokens(59), Send(b"x" * 1234, 60, "terminal"), End()),
+            "Head 200 · first token · 59 tokens · terminal 1.23 kB · End",
+        ),
+        ((Wait(FOREVER),), "stall forever"),
+        (
+            (Head(200), *[Wait(0.3), Send(b": ping", 0, "comment")] * 9999, Abort()),
+            "Head 200 · 9999×(stall 0.3 s · comment) · Abort (RST)",
+        ),
+        ((Head(503), Send(b"{}", role="terminal"), Close()), "Head 503 · terminal 2 B · Close (FIN)"),
+        ((Raw(b"HTP"), Trickle(1, 0.1), Close()), "raw 3 B · trickle · Close (FIN)"),
+        ((), ""),
+    ],
+)
+def test_a_script_is_a_line_of_text(steps: tuple[Step, ...], text: str) -> None:
+    """Steps in order, repetitions counted, and never what their bytes say."""
+    assert script_text(Script(steps)) == text
+
+
+@given(
+    st.lists(st.sampled_from([Wait(1.0), Send(b"secret", 1, "content"), Raw(b"x"), Tokens(3)]), max_size=60)
+)
+def test_no_script_is_too_long_for_a_line(steps: list[Step]) -> None:
+    """Whatever the steps, the text is bounded, and says nothing of the bytes."""
+    text = script_text(Script((*steps, *[Wait(float(n)) for n in range(200)], End())))
+    assert len(text) <= LONGEST + 1
+    assert "secret" not in text
+
+
+def _row(number: int) -> tuple[Any, ...]:
+    values = dict.fromkeys(SERVED_SCHEMA.names) | {"served_id": f"s{number}", "user_agent": "hidden"}
+    return tuple(values.values())
+
+
+def test_the_latest_come_first_and_the_oldest_are_forgotten() -> None:
+    """No more than the last hundred, with the columns that people look at."""
+    recent = Recent()
+    for number in range(REMEMBERED + 5):
+        recent.add(_row(number), Script((Head(200), End())))
+    entries = recent.entries()
+    assert [entries[0]["served_id"], entries[-1]["served_id"]] == [f"s{REMEMBERED + 4}", "s5"]
+    assert len(entries) == REMEMBERED
+    assert entries[0]["script"] == "Head 200 · End"
+    assert "user_agent" not in entries[0]
+    recent.clear()
+    assert recent.entries() == []
+
+
+@pytest.mark.parametrize(
+    "steps", [(Head(200), Send(b"x" * (LARGE + 1)), End()), (Head(200), *[CONTENT] * LONG, End())]
+)
+def test_large_answers_are_not_kept(steps: tuple[Step, ...]) -> None:
+    """What would fill the memory is rendered at once, and reads the same."""
+    recent = Recent()
+    recent.add(_row(0), Script(steps))
+    assert isinstance(recent._entries[0][1], str)
+    assert recent.entries()[0]["script"] == script_text(Script(steps))
+
+
+def test_a_request_without_a_script_has_none() -> None:
+    """A client that left before it was admitted."""
+    recent = Recent()
+    recent.add(_row(0), None)
+    assert recent.entries()[0]["script"] is None
