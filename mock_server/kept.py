@@ -6,6 +6,7 @@ from mock_server import history, identity, journal, recent, rules, segments, sto
 from mock_server.api import (
     batch_input,
     conversations_kept,
+    file_objects,
     forms,
     json_body,
     routes,
@@ -125,7 +126,12 @@ def _sent() -> list[tuple[str, str, str]]:
             f"{routes.MOST_SAID} characters each",
             "a longer one is kept as its beginning and a digest",
         ),
-        ("lines of a batch", f"{batch_input.MOST_LINES:,}", "the batch fails"),
+        (
+            "lines of a batch, embedding inputs in them",
+            f"{batch_input.MOST_LINES:,} each",
+            "the batch fails",
+        ),
+        ("output of a batch", f"{file_objects.MOST_FILE_BYTES // _MIB} MiB", "further lines are errors"),
     ]
 
 

@@ -15,10 +15,6 @@ ALONE = (
     "harness/test_calibrate.py",
     "harness/test_calibrate_peers.py",
     "mock_server/transports",
-    "mock_server/observe",
-    "mock_server/hardening",
-    "mock_server/test_page.py",
-    "mock_server/test_serve.py",
 )
 """What plays load in processes of its own, or measures time: these tests have the machine to themselves."""
 

@@ -15,6 +15,9 @@ from mock_server.api.json_body import read_json
 MOST_LINES: Final = 50_000
 """Requests of one batch."""
 
+MOST_INPUTS: Final = 50_000
+"""Embedding inputs of one batch, as with OpenAI."""
+
 MOST_ERRORS: Final = 100
 """Errors that a failed batch shows."""
 
@@ -74,6 +77,7 @@ class _Reader:
         self._endpoint = endpoint
         self._models = models
         self._seen: set[str] = set()
+        self._inputs = 0
 
     def problem(self, at: int, line: bytes) -> Problem | None:
         """The first thing that is wrong with a line."""
@@ -126,6 +130,13 @@ class _Reader:
             message = f"The provided model '{model}' is not that of the batch, '{self.model}': one batch, one model."
             return Problem("model_mismatch", message, at, "body.model")
         self.model = model
+        if self._endpoint == "/v1/embeddings":
+            given = body.get("input")
+            several = isinstance(given, list) and not isinstance(next(iter(given), None), int)
+            self._inputs += len(given) if given and several else 1
+            if self._inputs > MOST_INPUTS:
+                message = f"The batch holds more than {MOST_INPUTS} embedding inputs."
+                return Problem("too_many_embedding_inputs", message, at, "body.input")
         if self._endpoint == "/v1/chat/completions" and body.get("messages") is None:
             return Problem("invalid_request", "Messages parameter is required.", at, "body.messages")
         return None

@@ -21,6 +21,10 @@ from mock_server.request import Request
 from mock_server.script import End, Head, Script, Send, Step
 
 EXPIRED: Final = ("batch_expired", "This request could not be executed before the completion window expired.")
+FULL: Final = (
+    "output_too_large",
+    "The output of the batch has reached its largest size before this request.",
+)
 
 Usage = tuple[int, int, int, int]
 """Input tokens, those of them from a cache, output tokens, those of them spent on reasoning."""
@@ -49,8 +53,17 @@ def run_line(line: bytes, batch: str, asked: Request, world: World) -> Result:
 
 def unfinished(line: bytes, batch: str) -> Result:
     """A line that the end of the completion window has cut off."""
+    return _without_answer(line, batch, EXPIRED)
+
+
+def left_out(line: bytes, batch: str) -> Result:
+    """A line for whose answer there is no room: the output of a batch has a largest size."""
+    return _without_answer(line, batch, FULL)
+
+
+def _without_answer(line: bytes, batch: str, error: tuple[str, str]) -> Result:
     name = orjson.loads(line)["custom_id"]
-    code, message = EXPIRED
+    code, message = error
     return Result(False, _written(f"{batch}/{name}", name, None, {"code": code, "message": message}))
 
 

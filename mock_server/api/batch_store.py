@@ -13,8 +13,8 @@ from typing import Any, Final
 from mock_server.api.base import World
 from mock_server.api.batch_course import Course, Stage
 from mock_server.api.batch_input import Work
-from mock_server.api.batch_lines import Result, Usage, run_line, unfinished
-from mock_server.api.file_objects import StoredFile, expiry, keep
+from mock_server.api.batch_lines import Result, Usage, left_out, run_line, unfinished
+from mock_server.api.file_objects import MOST_FILE_BYTES, StoredFile, expiry, keep
 from mock_server.api.objects import unix_now
 from mock_server.request import Request
 from mock_server.store import Store
@@ -71,8 +71,12 @@ def settle(batch: StoredBatch, world: World) -> tuple[StoredBatch, Stage]:
     now = unix_now(world)
     stage = batch.course.at(now)
     if not batch.filed:
+        size = sum([len(result.data) for result in batch.results])
         for line in batch.work.lines[len(batch.results) : stage.done]:
-            batch.results.append(run_line(line, batch.ident, batch.asked, world))
+            whole = size < MOST_FILE_BYTES
+            result = run_line(line, batch.ident, batch.asked, world) if whole else left_out(line, batch.ident)
+            size += len(result.data)
+            batch.results.append(result)
         if stage.over:
             batch = _file(batch, stage, world.store)
     return batch, stage

@@ -19,6 +19,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from mock_server.failures import FAILED
+from mock_server.transports.framing import CONTINUE
 from mock_server.transports.http1_intake import FULL, Http1Intake
 from mock_server.transports.reception import (
     ADMIN_PATHS,
@@ -114,9 +115,9 @@ class Connection(Http1Intake):
         except Exception as error:  # noqa: BLE001 - whatever the parser raises, it is over what the client sent
             self._unreadable(error)
             return
-        if len(messages) == 1 and not self._head_bytes and self._current is None and not upgraded:
+        if len(messages) == 1 and self._current is None and not upgraded and self._nothing_before():
             message, payload = messages[0]
-            if not self._waiting and (payload is EMPTY_PAYLOAD or payload.is_eof()):
+            if payload is EMPTY_PAYLOAD or payload.is_eof():
                 # Nearly every request: alone, and whole in one read.
                 parser.message_consumed()
                 self._begin(message, payload.read_nowait())
@@ -139,6 +140,9 @@ class Connection(Http1Intake):
         if not self._waiting:
             if self._refusal is not None:
                 self._refuse(*self._refusal)
+            elif self._unfinished is not None and self._unfinished.invited():
+                self.raw(CONTINUE)
+                self.flush()
             return
         message, body = self._waiting.popleft()
         self._release(len(body))
@@ -168,10 +172,10 @@ class Connection(Http1Intake):
         if len(body) > LARGE:
             heavy = weight(message.headers, body)
             if heavy < 0:
-                self._refuse(413, f"Your request's body holds more than {MAX_VALUES} values.")
+                self._reject(413, f"Your request's body holds more than {MAX_VALUES} values.")
                 return
             if shell.reception.held + heavy > MAX_HELD:
-                self._refuse(503, FULL)
+                self._reject(503, FULL)
                 return
         try:
             if not self.region or message.path.startswith(ADMIN_PATHS):
@@ -180,7 +184,7 @@ class Connection(Http1Intake):
                 exchange = shell.arrived(self, message, body, number, heavy)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             shell.counters.failures.note(error)
-            self._refuse(500, FAILED)
+            self._reject(500, FAILED)
             return
         # An answer that needs no time is over by now, and has called `over`.
         if not exchange.wire_over:
@@ -195,7 +199,7 @@ class Connection(Http1Intake):
             return
         if not self._keep_alive:
             self.close()
-        elif self._waiting or self._refusal is not None:
+        elif self._waiting or self._refusal is not None or self._unfinished is not None:
             # Not a direct call: a long pipeline would recurse.
             self._loop.call_soon(self._next)
 
@@ -220,6 +224,11 @@ class Connection(Http1Intake):
         self._forget()
         self._count(status)
         self.refuse(status, message)
+
+    def _reject(self, status: int, message: str) -> None:
+        """Refuse the request whose turn it is; those behind it go with it."""
+        self._waiting.clear()
+        self._refuse(status, message)
 
     def _count(self, status: int) -> None:
         unreceived = self._shell.counters.unreceived

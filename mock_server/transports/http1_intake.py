@@ -15,7 +15,6 @@ from aiohttp.http import HttpRequestParser, RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from mock_server.transports.framing import CONTINUE
 from mock_server.transports.http1_wire import Http1Wire
 from mock_server.transports.reception import (
     MAX_HEAD,
@@ -87,6 +86,10 @@ class Http1Intake(Http1Wire):
     def resume_reading(self, resume_parser: bool = True) -> None:
         """The parser's callback: it was emptied. `data_received` sees to the rest."""
 
+    def _nothing_before(self) -> bool:
+        """Would a request that is read now be the first of all, and has none of it been read before?"""
+        return not self._waiting and not self._head_bytes and self._unfinished is None
+
     def _take(self, messages: list[tuple[RawRequestMessage, StreamReader]], size: int) -> None:
         """Line up the requests that are whole, and keep what there is of one that is not."""
         if self._unfinished is not None:
@@ -129,9 +132,6 @@ class Http1Intake(Http1Wire):
             if payload.is_eof():
                 self._unfinished = None
                 self._waiting.append((unfinished.message, bytes(body)))
-            elif unfinished.invited():
-                self.raw(CONTINUE)
-                self.flush()
 
     def _unreadable(self, error: Exception) -> None:
         """Refuse what the parser did not take."""

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from mock_server import history, identity, journal, recent, rules
+from mock_server.api import batch_store
 from mock_server.api.routes import MOST_SAID, parse
 from mock_server.engine import Engine
 from mock_server.kept import build_kept
@@ -185,3 +186,47 @@ def test_what_requests_say_of_themselves() -> None:
         assert all(len(one) <= MOST_SAID for one in said)
         kept.append(orjson.dumps(said))
     assert len(set(kept)) == 3
+
+
+def batch(lines: list[dict[str, Any]], url: str) -> dict[str, Any]:
+    """A batch of these bodies, when it is over."""
+    tunnel = world()
+
+    def sent(method: str, path: str, **how: Any) -> dict[str, Any]:
+        headers = {"authorization": "Bearer k"}
+        status, body = ask(
+            tunnel,
+            httpx2.Request(
+                method, f"http://mock/v1{path}", headers=headers, extensions={"timeout": PATIENCE}, **how
+            ),
+        )
+        assert status == 200, body
+        found: dict[str, Any] = orjson.loads(body)
+        return found
+
+    asked = [
+        {"custom_id": str(n), "method": "POST", "url": url, "body": body} for n, body in enumerate(lines)
+    ]
+    data = b"\n".join([orjson.dumps(line) for line in asked])
+    file = sent("POST", "/files", files={"file": ("a.jsonl", data)}, data={"purpose": "batch"})
+    order = {"input_file_id": file["id"], "endpoint": url, "completion_window": "24h"}
+    made = sent("POST", "/batches", json=order)
+    tunnel.engine.store.skew_s += 90_000.0
+    return sent("GET", f"/batches/{made['id']}")
+
+
+def test_output_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The output of a batch has a largest size: lines that come when it is reached are errors, and not worked on."""
+    monkeypatch.setattr(batch_store, "MOST_FILE_BYTES", 100_000)
+    done = batch([{"model": "m", "input": ["x"] * 10}] * 12, "/v1/embeddings")
+    assert 0 < done["request_counts"]["completed"] < 12
+    assert sum(done["request_counts"][name] for name in ("completed", "failed")) == 12
+
+
+def test_embedding_inputs_of_a_batch() -> None:
+    """A batch of too many embedding inputs fails, and says so; a list of tokens is one input."""
+    many = {"model": "m", "input": ["x"] * 2_000}
+    failed = batch([many] * 26, "/v1/embeddings")
+    assert (failed["status"], failed["errors"]["data"][0]["code"]) == ("failed", "too_many_embedding_inputs")
+    tokens = {"model": "m", "input": [1] * 8_000}
+    assert batch([tokens] * 7, "/v1/embeddings")["status"] == "completed"

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import json
 import socket
-import struct
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from mock_server.transports.reception import (
     MAX_BODY,
@@ -20,47 +14,11 @@ from mock_server.transports.reception import (
     MAX_HEADERS,
     MAX_HELD,
     MAX_LINE,
-    MAX_PIPELINED,
     MAX_UNREAD_BODY,
     MAX_VALUES,
 )
 
-Serve = Callable[..., Any]
-Ask = Callable[..., bytes]
-
-HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: mock\r\nauthorization: Bearer k\r\n"
-CHAT = b'{"model":"gpt-4.1-mini","messages":[{"role":"user","content":"hello"}],"stream":true}'
-FORM = (
-    b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nassistants\r\n'
-    b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhello\r\n--b--\r\n'
-)
-SAMPLES = {
-    "length": HEAD + b"content-length: %d\r\n\r\n" % len(CHAT) + CHAT,
-    "chunked": HEAD + b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(CHAT), CHAT),
-    "form": HEAD.replace(b"chat/completions", b"files")
-    + b"content-type: multipart/form-data; boundary=b\r\ncontent-length: %d\r\n\r\n" % len(FORM)
-    + FORM,
-}
-
-
-def assert_well(server: Any) -> None:
-    """The server answers, keeps nothing of what is over, and has not failed on anything."""
-    with server.connect() as client:
-        client.ask()
-        assert client.answer()[0] == 200
-    shell = server.shell
-    assert server.call(lambda: (shell.reception.held, len(shell.reception))) == (0, 0)
-    assert shell.counters.failures.by_place == {}
-
-
-def refused(client: Any) -> tuple[int, str]:
-    """Status and message of an error in OpenAI's form, after which the connection is closed."""
-    status, headers, body = client.answer()
-    error = json.loads(body)["error"]
-    assert error.keys() == {"message", "type", "param", "code"}
-    assert headers["connection"] == "close"
-    assert client.read_to_end() == b""
-    return status, error["message"]
+from .wire import CHAT, FORM, HEAD, SAMPLES, Ask, Serve, assert_well, refused
 
 
 @pytest.mark.parametrize("part", [HEAD[:20], HEAD, SAMPLES["length"][:-1], SAMPLES["chunked"][:-1]])
@@ -229,106 +187,6 @@ def test_floods_of_headers(serve: Serve, flood: bytes) -> None:
     with server.connect() as client:
         client.send(b"GET /" + b"y" * MAX_LINE + b" HTTP/1.1\r\n\r\n")
         assert refused(client)[0] == 431
-    assert_well(server)
-
-
-def test_a_flood_in_a_pipeline(serve: Serve, ask: Ask) -> None:
-    """Thousands of requests in one write are answered in order, and only a few of them are kept at a time."""
-    server = serve()
-    most = 0
-    begin = server.shell.arrived
-
-    def arrived(connection: Any, *rest: Any) -> Any:
-        nonlocal most
-        most = max(most, len(connection._waiting))
-        return begin(connection, *rest)
-
-    server.shell.arrived = arrived
-    with server.connect() as client:
-        client.send(ask(method="GET", path="/v1/models") * 3_000)
-        served = [client.answer()[1]["x-windtunnel-served"] for _ in range(3_000)]
-    assert served == [f"s{n}" for n in range(1, 3_001)]
-    assert most <= MAX_PIPELINED
-    assert_well(server)
-
-
-def test_nonsense_behind_a_request(serve: Serve, ask: Ask) -> None:
-    """An answer in flight is not disturbed by nonsense behind its request: that is refused afterwards."""
-    server = serve({"provider": {"answer": {"first_token": "50ms", "tokens": 4}}})
-    with server.connect() as client:
-        client.send(ask(stream=True))
-        assert client.head()[0] == 200
-        client.send(b"\x00\x01 nonsense\r\n\r\n")
-        assert client.read_until(b"\r\n0\r\n\r\n").endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
-        assert refused(client)[0] == 400
-    assert_well(server)
-
-
-@pytest.mark.parametrize("sample", SAMPLES)
-def test_requests_that_are_cut_anywhere(serve: Serve, sample: str) -> None:
-    """A client may go after any byte, with a FIN or an RST."""
-    server = serve()
-    whole = SAMPLES[sample]
-    for cut in range(len(whole)):
-        with server.connect() as client:
-            client.send(whole[:cut])
-            if cut % 2:
-                client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    assert_well(server)
-    with server.connect() as client:
-        client.send(whole)
-        assert client.answer()[0] == 200
-
-
-@pytest.mark.parametrize("sample", SAMPLES)
-def test_requests_in_two_pieces(serve: Serve, sample: str) -> None:
-    """A request may come in two pieces, parted anywhere."""
-    server = serve()
-    whole = SAMPLES[sample]
-    with server.connect() as client:
-        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for cut in range(1, len(whole), 3):
-            client.send(whole[:cut])
-            client.send(whole[cut:])
-            assert client.answer()[0] == 200
-    assert_well(server)
-
-
-PIECES = st.sampled_from(
-    [
-        *SAMPLES.values(),
-        b"GET /v1/models HTTP/1.1\r\nhost: a\r\nauthorization: Bearer k\r\n\r\n",
-        b"CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
-        b"GET * HTTP/1.1\r\nhost: \xff\r\n\r\n",
-        b"GET http://[ HTTP/1.1\r\n\r\n",
-        b"POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff\r\n",
-        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n",
-        b"POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-encoding: br\r\n\r\nhello",
-        b"\r\n",
-        b"0\r\n\r\n",
-        b"x-windtunnel-fault: \xff\r\n",
-    ]
-) | st.binary(max_size=30)
-
-
-def test_any_bytes(serve: Serve) -> None:
-    """Whatever bytes come, the server answers them or closes, and goes on answering others."""
-    server = serve()
-
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.lists(PIECES, max_size=5).map(b"".join), st.data())
-    def attack(data: bytes, draw: st.DataObject) -> None:
-        at = draw.draw(st.integers(0, len(data)))
-        with server.connect() as client:
-            client.send(data[:at] + data[at + draw.draw(st.integers(0, 3)) :])
-            client.sock.shutdown(socket.SHUT_WR)
-            with suppress(ConnectionError):
-                client.read_to_end()
-
-    attack()
     assert_well(server)
 
 

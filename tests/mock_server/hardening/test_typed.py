@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from .calls import Calls, ask, proper, world
 
-EXAMPLES = int(os.environ.get("WINDTUNNEL_FUZZ", "1")) * 30
+EXAMPLES = int(os.environ.get("WINDTUNNEL_FUZZ", "1")) * 60
 """Worlds that are tried: `WINDTUNNEL_FUZZ=100` for a long look."""
 
 CALLS = 100
