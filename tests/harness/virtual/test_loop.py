@@ -99,3 +99,20 @@ def test_executors_run_inline(loop: VirtualLoop) -> None:
     assert loop.run_until_complete(loop.run_in_executor(None, int, "7")) == 7
     with pytest.raises(ValueError, match="seven"):
         loop.run_until_complete(loop.run_in_executor(None, int, "seven"))
+
+
+def test_cancelled_timers_are_thrown_away(loop: VirtualLoop) -> None:
+    """Of a thousand timers that were cancelled few are kept, and the others fire in their order."""
+    fired: list[int] = []
+
+    async def main() -> None:
+        timers = [loop.call_later(600.0 - number / 10, fired.append, number) for number in range(1000)]
+        for number, timer in enumerate(timers):
+            if number % 100:
+                timer.cancel()
+        await asyncio.sleep(1.0)
+        assert len(loop._scheduled) < 200
+        await asyncio.sleep(600.0)
+
+    loop.run_until_complete(main())
+    assert fired == list(range(900, -1, -100))

@@ -1,0 +1,26 @@
+"""What a process that plays a cell does without."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CODE = """
+import sys
+import pyarrow as pa
+from harness.virtual.lean import LOADED_LATE, import_ahead, leave_pandas_out
+leave_pandas_out()
+pa.array(["a", None])
+import_ahead()
+assert not {"pandas"} & set(sys.modules), "pandas"
+assert set(LOADED_LATE) <= set(sys.modules), "late"
+import pandas
+"""
+
+
+def test_arrow_does_not_import_pandas() -> None:
+    """Columns are written without pandas, which can still be imported by who needs it; the SDK is there whole."""
+    ended = subprocess.run(
+        [sys.executable, "-c", CODE], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 0, ended.stderr
