@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.workload import Load
-from mock_server.chance import uniform
+from windtunnel.harness.workload import Load
+from windtunnel.mock_server.chance import uniform
 
 if TYPE_CHECKING:
-    from harness.plan import CellPlan
+    from windtunnel.harness.plan import CellPlan
 
 SCHEDULE_SCHEMA = pa.schema(
     [

@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 import aiohttp
 
-from harness.arrivals import write_schedule
-from harness.children import Child, python
-from harness.errors import MeasurementError
-from harness.plan import CellPlan
-from mock_server.segments import compact
+from windtunnel.harness.arrivals import write_schedule
+from windtunnel.harness.children import Child, python
+from windtunnel.harness.errors import MeasurementError
+from windtunnel.harness.plan import CellPlan
+from windtunnel.mock_server.segments import compact
 
 State = Literal["preparing", "running", "finished", "interrupted", "failed"]
 READY_TIMEOUT_S = 90.0
@@ -89,7 +89,7 @@ class Cell:
             "mock",
             python(
                 "-m",
-                "mock_server",
+                "windtunnel.mock_server",
                 "--plan",
                 "server_plan.json",
                 "--journal",
@@ -108,7 +108,7 @@ class Cell:
             raise MeasurementError(f"the mock did not start ({self._mock.how_it_ended()})")
         announced = json.loads(line)
         self._admin = announced["admin_url"]
-        locustfile = str(files("scenarios") / "locustfile.py")
+        locustfile = str(files("windtunnel.scenarios") / "locustfile.py")
         options = [
             "--headless",
             "--only-summary",

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import InputError
+from windtunnel.harness.errors import InputError
 
 END_GRACE_S = 5.0
 LOG_TAIL_BYTES = 4096
@@ -132,12 +132,11 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
         "no_proxy": "127.0.0.1,localhost",
         "GEVENT_RESOLVER": "ares",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONSAFEPATH": "1",
         "WINDTUNNEL_PARENT_PID": str(os.getpid()),
         **extra,
     }
 
 
 def python(*arguments: str) -> list[str]:
-    """A command that runs this interpreter without the current directory on its import path."""
-    return [sys.executable, "-P", *arguments]
+    """Return a command that runs this interpreter with `arguments`."""
+    return [sys.executable, *arguments]

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from harness.errors import HarnessError
+from windtunnel.harness.errors import HarnessError
 
 app = typer.Typer(
     name="windtunnel",
@@ -82,9 +82,9 @@ def run(
     ] = False,
 ) -> None:
     """Play SCENARIO against each client, cells side by side, and write the report."""
-    from harness.progress import reporter
-    from harness.run import RunOptions, run
-    from harness.time_scale import asked_time_scale
+    from windtunnel.harness.progress import reporter
+    from windtunnel.harness.run import RunOptions, run
+    from windtunnel.harness.time_scale import asked_time_scale
 
     names = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
     options = RunOptions(
@@ -109,9 +109,9 @@ def report(
 
 def _report(folder: Path, *, check: bool, whole: bool) -> int:
     """Write the report, print its summary, and last the run directory's path; returns the exit code."""
-    from reports.build import write_report
-    from reports.errors import ReportsError
-    from reports.expectations import input_errors
+    from windtunnel.reports.build import write_report
+    from windtunnel.reports.errors import ReportsError
+    from windtunnel.reports.expectations import input_errors
 
     console = Console(stderr=True)
     try:
@@ -146,7 +146,7 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="Every event with all details, as JSON.")] = False,
 ) -> None:
     """Play a cell of RUN_DIR again up to one call's end, and tell what happened to that call."""
-    from harness.virtual.replay_command import replay_command
+    from windtunnel.harness.virtual.replay_command import replay_command
 
     raise typer.Exit(replay_command(run_dir, call, client=client, repeat=repeat, as_json_text=as_json))
 
@@ -180,11 +180,11 @@ def serve(
     ] = "real",
 ) -> None:
     """Run the mock alone; prints one JSON line with its base_url once it is ready."""
-    from harness.gallery import load_scenario
-    from harness.time_scale import asked_time_scale
-    from mock_server.errors import WindtunnelServerError
-    from mock_server.options import ServeOptions, default_plan
-    from mock_server.serve import run as serve_mock
+    from windtunnel.harness.gallery import load_scenario
+    from windtunnel.harness.time_scale import asked_time_scale
+    from windtunnel.mock_server.errors import WindtunnelServerError
+    from windtunnel.mock_server.options import ServeOptions, default_plan
+    from windtunnel.mock_server.serve import run as serve_mock
 
     scale = asked_time_scale(time_scale, "serve")
     plan = load_scenario(scenario, time_scale=scale).plan() if scenario else default_plan(workers)
@@ -233,15 +233,15 @@ def list_(
 def _entries(kind: Kind) -> list[dict[str, Any]]:
     """Name, about and more of everything of a kind."""
     if kind in (Kind.scenarios, Kind.clients):
-        from harness.gallery import list_clients, list_scenarios
+        from windtunnel.harness.gallery import list_clients, list_scenarios
 
         found = list_scenarios() if kind is Kind.scenarios else list_clients()
         return [{"name": entry.name, "about": entry.about, "file": str(entry.path)} for entry in found]
     if kind is Kind.faults:
-        from mock_server.faults import describe
+        from windtunnel.mock_server.faults import describe
 
         return describe()
-    from reports.metrics import describe as describe_metrics
+    from windtunnel.reports.metrics import describe as describe_metrics
 
     return describe_metrics()
 
@@ -273,9 +273,9 @@ def calibrate(
     ] = False,
 ) -> None:
     """Measure how fast and how true windtunnel is on this machine, each figure beside its yardstick."""
-    from harness.calibrate.command import measure_all
-    from harness.calibrate.finding import as_json as findings_as_json
-    from harness.calibrate.finding import show
+    from windtunnel.harness.calibrate.command import measure_all
+    from windtunnel.harness.calibrate.finding import as_json as findings_as_json
+    from windtunnel.harness.calibrate.finding import show
 
     progress = Console(stderr=True)
     findings, machine = measure_all(

@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from harness.errors import InputError, listing, nearest
-from harness.expectation import Expectation
-from harness.metric_names import METRIC_NAMES, OF_PHASE, OF_PRICES, OF_RECOVERY, OF_STREAMS, OF_TRUTH
-from harness.validation import show
-from harness.yaml_source import Loc, YamlSource, read_yaml
-from mock_server import plan as server
+from windtunnel.harness.errors import InputError, listing, nearest
+from windtunnel.harness.expectation import Expectation
+from windtunnel.harness.metric_names import (
+    METRIC_NAMES,
+    OF_PHASE,
+    OF_PRICES,
+    OF_RECOVERY,
+    OF_STREAMS,
+    OF_TRUTH,
+)
+from windtunnel.harness.validation import show
+from windtunnel.harness.yaml_source import Loc, YamlSource, read_yaml
+from windtunnel.mock_server import plan as server
 
 if TYPE_CHECKING:
-    from harness.scenario import Scenario
+    from windtunnel.harness.scenario import Scenario
 
 WHAT_IS_SENT: frozenset[Loc] = frozenset(
     {("load",), *(("load", key) for key in ("api", "stream", "model", "region"))}

@@ -12,10 +12,10 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
-from harness.errors import InputError, listing, nearest
-from harness.profile import Profile, load_profile_file
-from harness.scenario import Scenario, read_scenario
-from harness.yaml_source import read_yaml
+from windtunnel.harness.errors import InputError, listing, nearest
+from windtunnel.harness.profile import Profile, load_profile_file
+from windtunnel.harness.scenario import Scenario, read_scenario
+from windtunnel.harness.yaml_source import read_yaml
 
 INCIDENTS = "incidents"
 
@@ -31,7 +31,7 @@ class Entry:
 
 def gallery_folder() -> Path:
     """Where the gallery is: the package `scenarios`, wherever it is installed."""
-    return Path(str(files("scenarios")))
+    return Path(str(files("windtunnel.scenarios")))
 
 
 def scenario_names() -> list[str]:

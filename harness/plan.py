@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.arrivals import Arrival, schedule
-from harness.errors import InputError
-from harness.profile import Limiter, Profile
-from harness.scenario import Scenario
-from harness.workload import ClockName, Load
-from mock_server.chance import derive
+from windtunnel.harness.arrivals import Arrival, schedule
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.profile import Limiter, Profile
+from windtunnel.harness.scenario import Scenario
+from windtunnel.harness.workload import ClockName, Load
+from windtunnel.mock_server.chance import derive
 
 MIN_TAIL_S = 10.0
 PLAN_VERSION = 1

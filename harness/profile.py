@@ -21,11 +21,11 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from harness.target import FORM, check_target
-from harness.validation import complaint, show, validate
-from harness.yaml_source import read_yaml
-from mock_server.errors import PlanError
-from mock_server.units import PositiveSeconds, Seconds, format_seconds, parse_seconds
+from windtunnel.harness.target import FORM, check_target
+from windtunnel.harness.validation import complaint, show, validate
+from windtunnel.harness.yaml_source import read_yaml
+from windtunnel.mock_server.errors import PlanError
+from windtunnel.mock_server.units import PositiveSeconds, Seconds, format_seconds, parse_seconds
 
 DriverName: TypeAlias = Literal[
     "openai", "openai-async", "openai-aiohttp", "httpx2", "httpx2-async", "aiohttp", "python"

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from harness.cell import Cell
+from windtunnel.harness.cell import Cell
 
 PLAIN_EVERY_S = 5.0
 MOST_ROWS = 8

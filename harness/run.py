@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from harness.cell import Cell
-from harness.errors import InputError
-from harness.gallery import load_profile, load_scenario
-from harness.plan import RunPlan, resolve
-from harness.progress import Reporter
-from harness.supervisor import Supervisor
-from harness.virtual.supervisor import VirtualSupervisor
-from harness.workload import ClockName
+from windtunnel.harness.cell import Cell
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.plan import RunPlan, resolve
+from windtunnel.harness.progress import Reporter
+from windtunnel.harness.supervisor import Supervisor
+from windtunnel.harness.virtual.supervisor import VirtualSupervisor
+from windtunnel.harness.workload import ClockName
 
 OPEN_FILES = 65_536
 CELLS_PER_CORE = 2

@@ -12,16 +12,16 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from harness.consistency import WHAT_IS_SENT, absence_errors, expectation_errors, reach_errors
-from harness.errors import InputError
-from harness.expectation import Expectation
-from harness.time_scale import TimeScale, scale_lengths
-from harness.timestamps import read_timestamps
-from harness.validation import collect
-from harness.workload import ClockName, Load
-from harness.yaml_source import Loc, YamlSource, fail, read_yaml
-from mock_server import plan as server
-from mock_server.units import Seconds
+from windtunnel.harness.consistency import WHAT_IS_SENT, absence_errors, expectation_errors, reach_errors
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.expectation import Expectation
+from windtunnel.harness.time_scale import TimeScale, scale_lengths
+from windtunnel.harness.timestamps import read_timestamps
+from windtunnel.harness.validation import collect
+from windtunnel.harness.workload import ClockName, Load
+from windtunnel.harness.yaml_source import Loc, YamlSource, fail, read_yaml
+from windtunnel.mock_server import plan as server
+from windtunnel.mock_server.units import Seconds
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 PLAN_KEYS = ("name", "seed", "provider", "rules", "phases")

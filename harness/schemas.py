@@ -1,6 +1,6 @@
 """JSON Schemas of scenario and profile files, for editors that complete and check while one types.
 
-`python -m harness.schemas` renews the two files beside the gallery. They say less than the harness checks:
+`python -m windtunnel.harness.schemas` renews the two files beside the gallery. They say less than the harness checks:
 a file that is fine for the schema may still have a rule that can never act.
 """
 
@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from harness.gallery import gallery_folder
-from harness.profile import Profile
-from harness.scenario import Scenario
+from windtunnel.harness.gallery import gallery_folder
+from windtunnel.harness.profile import Profile
+from windtunnel.harness.scenario import Scenario
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILES: dict[str, type[BaseModel]] = {"scenario.schema.json": Scenario, "client.schema.json": Profile}

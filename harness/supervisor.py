@@ -16,10 +16,10 @@ from pathlib import Path
 
 import aiohttp
 
-from harness.cell import POLL_S, Cell
-from harness.errors import MeasurementError
-from harness.plan import RunPlan
-from harness.progress import Reporter
+from windtunnel.harness.cell import POLL_S, Cell
+from windtunnel.harness.errors import MeasurementError
+from windtunnel.harness.plan import RunPlan
+from windtunnel.harness.progress import Reporter
 
 LEAD_S = 1.0
 

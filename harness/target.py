@@ -2,7 +2,7 @@
 
 `target: package.module:function` in a profile; its module is looked for beside the profile first, then in the directory
 in which the command was started. Looking at it runs its module, so a process of its own does that
-(`python -m harness.target`): a module that ends its process or never gets ready ends a check, and nothing else.
+(`python -m windtunnel.harness.target`): a module that ends its process or never gets ready ends a check, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import Any, Final
 
-from harness.yaml_source import YamlSource
+from windtunnel.harness.yaml_source import YamlSource
 
 KEY: Final = "target"
 FORM: Final = "package.module:function"
@@ -94,7 +94,7 @@ def _is_async(found: Any) -> bool:
 
 def check_target(source: YamlSource, target: str, folders: Sequence[str]) -> None:
     """Look at the target of a profile in a process of its own. Raises InputError with file, line and key."""
-    command = [sys.executable, "-P", "-m", "harness.target", target, *folders]
+    command = [sys.executable, "-m", "windtunnel.harness.target", target, *folders]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=IMPORT_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:

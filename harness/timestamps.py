@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 from pathlib import Path
 
-from harness.errors import InputError
+from windtunnel.harness.errors import InputError
 
 EPOCH_S = 1e9
 """Numbers from here on are epoch seconds (this one was 2001-09-09), not seconds from t0."""

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 from typing_extensions import is_typeddict
 
-from harness.errors import InputError, listing, nearest
-from harness.yaml_source import Loc, YamlSource, fail
+from windtunnel.harness.errors import InputError, listing, nearest
+from windtunnel.harness.yaml_source import Loc, YamlSource, fail
 
 M = TypeVar("M", bound=BaseModel)
 StandIns: TypeAlias = Mapping[str, Any]

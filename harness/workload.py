@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from harness.validation import complaint, show
-from mock_server.chance import uniform
-from mock_server.distributions import Size
-from mock_server.units import PositiveSeconds, Rate
+from windtunnel.harness.validation import complaint, show
+from windtunnel.mock_server.chance import uniform
+from windtunnel.mock_server.distributions import Size
+from windtunnel.mock_server.units import PositiveSeconds, Rate
 
 Api: TypeAlias = Literal["chat", "responses", "embeddings"]
 ClockName: TypeAlias = Literal["real", "virtual"]

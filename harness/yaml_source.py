@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from harness.errors import CollectedInputError, InputError
+from windtunnel.harness.errors import CollectedInputError, InputError
 
 Loc = tuple[str | int, ...]
 

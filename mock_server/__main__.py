@@ -1,4 +1,4 @@
-"""`python -P -m mock_server`: the mock server alone."""
+"""`python -m windtunnel.mock_server`: the mock server alone."""
 
 import os
 import sys
@@ -6,6 +6,6 @@ import sys
 # numpy comes along with pyarrow and starts a thread per core for arithmetic that nobody does here.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from mock_server.serve import main
+from windtunnel.mock_server.serve import main
 
 sys.exit(main())

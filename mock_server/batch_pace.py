@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from mock_server.strict import Strict
-from mock_server.units import Seconds
+from windtunnel.mock_server.strict import Strict
+from windtunnel.mock_server.units import Seconds
 
 
 class BatchPace(Strict):

@@ -30,8 +30,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from mock_server.control_plans import PlanRoutes
-from mock_server.control_reply import (
+from windtunnel.mock_server.control_plans import PlanRoutes
+from windtunnel.mock_server.control_reply import (
     RefusedError,
     Reply,
     is_time,
@@ -41,14 +41,14 @@ from mock_server.control_reply import (
     read_plan,
     shown,
 )
-from mock_server.journal import Journal
-from mock_server.live import LiveRoutes, LiveServer
-from mock_server.metrics import CONTENT_TYPE, Metrics
-from mock_server.options import is_loopback
-from mock_server.page import page_reply
-from mock_server.plan import Plan
-from mock_server.punctuality import Punctuality
-from mock_server.schemas import plan_schema, served_schema
+from windtunnel.mock_server.journal import Journal
+from windtunnel.mock_server.live import LiveRoutes, LiveServer
+from windtunnel.mock_server.metrics import CONTENT_TYPE, Metrics
+from windtunnel.mock_server.options import is_loopback
+from windtunnel.mock_server.page import page_reply
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.punctuality import Punctuality
+from windtunnel.mock_server.schemas import plan_schema, served_schema
 
 PREFIX = "/_windtunnel/"
 

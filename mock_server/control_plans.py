@@ -15,12 +15,20 @@ import re
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from mock_server.api.routes import key_hash
-from mock_server.control_reply import RefusedError, Reply, json_reply, problem, read_object, read_plan, shown
-from mock_server.errors import PlanError
-from mock_server.plan import Plan
-from mock_server.plans import NamedPlan, Plans, PlansError
-from mock_server.units import parse_seconds
+from windtunnel.mock_server.api.routes import key_hash
+from windtunnel.mock_server.control_reply import (
+    RefusedError,
+    Reply,
+    json_reply,
+    problem,
+    read_object,
+    read_plan,
+    shown,
+)
+from windtunnel.mock_server.errors import PlanError
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plans import NamedPlan, Plans, PlansError
+from windtunnel.mock_server.units import parse_seconds
 
 _HASH = re.compile(r"[0-9a-f]{16}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from mock_server.plan import Plan
+from windtunnel.mock_server.plan import Plan
 
 JSON = "application/json"
 

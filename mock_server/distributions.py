@@ -7,10 +7,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
-from mock_server.chance import MAX_P99_OVER_MEAN, lognormal, median_from_mean
-from mock_server.errors import PlanError
-from mock_server.strict import Strict
-from mock_server.units import DURATION_SCHEMA, Seconds, complain
+from windtunnel.mock_server.chance import MAX_P99_OVER_MEAN, lognormal, median_from_mean
+from windtunnel.mock_server.errors import PlanError
+from windtunnel.mock_server.strict import Strict
+from windtunnel.mock_server.units import DURATION_SCHEMA, Seconds, complain
 
 Count = Annotated[float, Field(ge=1)]
 

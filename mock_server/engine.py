@@ -25,22 +25,22 @@ import math
 from collections import Counter
 from typing import Any
 
-from mock_server.api.answer import answer as healthy_answer
-from mock_server.chance import uniform
-from mock_server.identity import Registry
-from mock_server.outages import Outages
-from mock_server.plan import Plan
-from mock_server.provider import service
-from mock_server.provider.admission import EPOCH, Admission, Answering
-from mock_server.provider.conditions import Conditions
-from mock_server.provider.idempotency import Idempotency
-from mock_server.provider.life import Aftermath
-from mock_server.provider.regions import RegionState
-from mock_server.provider.ticket import Ticket
-from mock_server.request import Request
-from mock_server.rules import ASKED_FOR, FaultUse, RuleBook
-from mock_server.script import Script
-from mock_server.store import Store
+from windtunnel.mock_server.api.answer import answer as healthy_answer
+from windtunnel.mock_server.chance import uniform
+from windtunnel.mock_server.identity import Registry
+from windtunnel.mock_server.outages import Outages
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.provider import service
+from windtunnel.mock_server.provider.admission import EPOCH, Admission, Answering
+from windtunnel.mock_server.provider.conditions import Conditions
+from windtunnel.mock_server.provider.idempotency import Idempotency
+from windtunnel.mock_server.provider.life import Aftermath
+from windtunnel.mock_server.provider.regions import RegionState
+from windtunnel.mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.rules import ASKED_FOR, FaultUse, RuleBook
+from windtunnel.mock_server.script import Script
+from windtunnel.mock_server.store import Store
 
 
 class Engine:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 
-LOGGER = logging.getLogger("mock_server")
+LOGGER = logging.getLogger("windtunnel.mock_server")
 
 MOST_PLACES = 100
 """Places that are told apart; failures at further ones are counted as `elsewhere`."""

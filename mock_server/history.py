@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from mock_server.metrics import Counters
+from windtunnel.mock_server.metrics import Counters
 
 KEPT = 300
 """Samples that are kept: one a second, five minutes."""

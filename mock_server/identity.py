@@ -11,7 +11,7 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from mock_server.request import Request
+from windtunnel.mock_server.request import Request
 
 NAMED_CALLS = 50_000
 """Call ids remembered; the least recently used one is forgotten first."""

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from mock_server.segments import SegmentWriter, read_batches, segment_path
+from windtunnel.mock_server.segments import SegmentWriter, read_batches, segment_path
 
 _FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("served_id", pa.string(), "the answer's id, also sent as x-windtunnel-served"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mock_server import history, identity, journal, recent, rules, segments, store
-from mock_server.api import (
+from windtunnel.mock_server import history, identity, journal, recent, rules, segments, store
+from windtunnel.mock_server.api import (
     batch_input,
     conversations_kept,
     file_objects,
@@ -14,9 +14,9 @@ from mock_server.api import (
     schema_compile,
     schema_nodes,
 )
-from mock_server.plans import MOST_PLANS
-from mock_server.provider import idempotency, limits
-from mock_server.transports import http1_wire, reception
+from windtunnel.mock_server.plans import MOST_PLANS
+from windtunnel.mock_server.provider import idempotency, limits
+from windtunnel.mock_server.transports import http1_wire, reception
 
 _MIB = 2**20
 

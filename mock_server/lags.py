@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mock_server.journal import LAG_SCHEMA
-from mock_server.segments import SegmentWriter, segment_path
+from windtunnel.mock_server.journal import LAG_SCHEMA
+from windtunnel.mock_server.segments import SegmentWriter, segment_path
 
 PERIOD = 0.02
 

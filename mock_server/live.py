@@ -11,10 +11,10 @@ import os
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote
 
-from mock_server.control_plans import PlanServer, summaries
-from mock_server.control_reply import Reply, json_reply, problem, shown
-from mock_server.history import History
-from mock_server.metrics import Counters
+from windtunnel.mock_server.control_plans import PlanServer, summaries
+from windtunnel.mock_server.control_reply import Reply, json_reply, problem, shown
+from windtunnel.mock_server.history import History
+from windtunnel.mock_server.metrics import Counters
 
 LONGEST = 200
 """Characters of a text that a client chose, such as a model's name; the rest is cut."""

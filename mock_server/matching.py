@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from mock_server.errors import PlanError, nearest
-from mock_server.faults import FAULTS
-from mock_server.faults.base import FaultKind, Params
-from mock_server.request import APIS, STREAMING_APIS, Api
-from mock_server.strict import Problem, Strict, raise_located, relocated
-from mock_server.units import PositiveSeconds
+from windtunnel.mock_server.errors import PlanError, nearest
+from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.faults.base import FaultKind, Params
+from windtunnel.mock_server.request import APIS, STREAMING_APIS, Api
+from windtunnel.mock_server.strict import Problem, Strict, raise_located, relocated
+from windtunnel.mock_server.units import PositiveSeconds
 
 OK = "ok"
 

@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mock_server.failures import Failures
+from windtunnel.mock_server.failures import Failures
 
 if TYPE_CHECKING:
-    from mock_server.transports.exchange import Exchange
+    from windtunnel.mock_server.transports.exchange import Exchange
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

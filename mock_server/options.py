@@ -14,8 +14,8 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from mock_server.errors import WindtunnelServerError
-from mock_server.plan import Plan
+from windtunnel.mock_server.errors import WindtunnelServerError
+from windtunnel.mock_server.plan import Plan
 
 UNLIMITED_SLOTS = 100_000
 """From this many slots on, capacity is nothing that workers would have to share."""

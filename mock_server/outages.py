@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from mock_server.matching import Rule
-from mock_server.plan import Plan
-from mock_server.rules import FaultUse
+from windtunnel.mock_server.matching import Rule
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.rules import FaultUse
 
 _NANOSECOND = 1e-9
 """The edge of a burst is a sum of floats: who asks at that very moment is behind it."""

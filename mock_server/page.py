@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from mock_server.control_reply import Reply, problem
+from windtunnel.mock_server.control_reply import Reply, problem
 
 ROOT = "/_windtunnel/"
 
@@ -60,4 +60,4 @@ def page_reply(method: str, path: str) -> Reply | None:
 
 @cache
 def _read(name: str) -> bytes:
-    return files("mock_server").joinpath("templates", name).read_bytes()
+    return files("windtunnel.mock_server").joinpath("templates", name).read_bytes()

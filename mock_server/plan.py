@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from mock_server.errors import PlanError, nearest
-from mock_server.matching import Burst, Entry, Match, Ramp, Rule
-from mock_server.settings import (
+from windtunnel.mock_server.errors import PlanError, nearest
+from windtunnel.mock_server.matching import Burst, Entry, Match, Ramp, Rule
+from windtunnel.mock_server.settings import (
     AnswerModel,
     Capacity,
     Growth,
@@ -29,8 +29,8 @@ from mock_server.settings import (
     RegionSettings,
     overridden,
 )
-from mock_server.strict import Loc, Problem, Strict, raise_located
-from mock_server.units import PositiveSeconds
+from windtunnel.mock_server.strict import Loc, Problem, Strict, raise_located
+from windtunnel.mock_server.units import PositiveSeconds
 
 
 class Phase(Strict):

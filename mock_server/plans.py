@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mock_server.engine import Engine
-from mock_server.errors import WindtunnelServerError
-from mock_server.plan import Plan
-from mock_server.request import Request
+from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.errors import WindtunnelServerError
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.request import Request
 
 MOST_PLANS = 64
 """Named plans at a time, scoped ones included."""

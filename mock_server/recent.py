@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from mock_server.journal import SERVED_SCHEMA
-from mock_server.script import Script, Send
-from mock_server.script_text import script_text
+from windtunnel.mock_server.journal import SERVED_SCHEMA
+from windtunnel.mock_server.script import Script, Send
+from windtunnel.mock_server.script_text import script_text
 
 REMEMBERED = 100
 """Requests that are kept."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
-from mock_server.script import Script
+from windtunnel.mock_server.script import Script
 
 Api: TypeAlias = Literal[
     "chat",

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, TypeAlias
 
-from mock_server.chance import uniform
-from mock_server.faults import parse_fault_header
-from mock_server.faults.base import RANK, FaultKind, Params
-from mock_server.matching import Rule, Use
-from mock_server.plan import Plan
+from windtunnel.mock_server.chance import uniform
+from windtunnel.mock_server.faults import parse_fault_header
+from windtunnel.mock_server.faults.base import RANK, FaultKind, Params
+from windtunnel.mock_server.matching import Rule, Use
+from windtunnel.mock_server.plan import Plan
 
 CACHED_MATCHES = 4096
 NUMBERED_CALLS = 50_000

@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from mock_server.journal import SERVED_SCHEMA
-from mock_server.plan import Plan
+from windtunnel.mock_server.journal import SERVED_SCHEMA
+from windtunnel.mock_server.plan import Plan
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _NEVER_NULL = frozenset({"served_id", "arrived_s", "ended_s", "region", "api", "stream", "connection_id"})

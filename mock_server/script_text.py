@@ -5,7 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from mock_server.script import Abort, Close, End, FirstToken, Head, Raw, Script, Send, Step, Tokens, Wait
+from windtunnel.mock_server.script import (
+    Abort,
+    Close,
+    End,
+    FirstToken,
+    Head,
+    Raw,
+    Script,
+    Send,
+    Step,
+    Tokens,
+    Wait,
+)
 
 LONGEST = 1_000
 """Characters of a text; a script that alternates without a pattern is cut."""

@@ -20,15 +20,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mock_server.control import Control
-from mock_server.journal import Journal
-from mock_server.lags import LagSampler
-from mock_server.options import ServeError, ServeOptions, parse_arguments
-from mock_server.parent import die_with_parent
-from mock_server.transports.listeners import Listeners
-from mock_server.transports.listening import Port, bind, port_of, url
-from mock_server.transports.shell import Shell
-from mock_server.workers import run_workers
+from windtunnel.mock_server.control import Control
+from windtunnel.mock_server.journal import Journal
+from windtunnel.mock_server.lags import LagSampler
+from windtunnel.mock_server.options import ServeError, ServeOptions, parse_arguments
+from windtunnel.mock_server.parent import die_with_parent
+from windtunnel.mock_server.transports.listeners import Listeners
+from windtunnel.mock_server.transports.listening import Port, bind, port_of, url
+from windtunnel.mock_server.transports.shell import Shell
+from windtunnel.mock_server.workers import run_workers
 
 FLUSH_PERIOD = 1.0
 """Seconds: what a killed server may lose of its records."""

@@ -13,10 +13,10 @@ from pydantic import Field, GetJsonSchemaHandler, PrivateAttr, ValidationError, 
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from mock_server.batch_pace import BatchPace
-from mock_server.distributions import Duration, Size
-from mock_server.strict import Strict, relocated
-from mock_server.units import PositiveSeconds, Seconds
+from windtunnel.mock_server.batch_pace import BatchPace
+from windtunnel.mock_server.distributions import Duration, Size
+from windtunnel.mock_server.strict import Strict, relocated
+from windtunnel.mock_server.units import PositiveSeconds, Seconds
 
 _M = TypeVar("_M", bound=Strict)
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
-from mock_server.errors import PlanError, nearest
-from mock_server.units import complain
+from windtunnel.mock_server.errors import PlanError, nearest
+from windtunnel.mock_server.units import complain
 
 Loc: TypeAlias = tuple[str | int, ...]
 Problem: TypeAlias = tuple[Loc, PlanError]

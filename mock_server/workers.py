@@ -10,9 +10,9 @@ import sys
 import time
 from typing import Any
 
-from mock_server.options import ServeError, ServeOptions
-from mock_server.parent import PARENT_PID
-from mock_server.transports.listening import bind
+from windtunnel.mock_server.options import ServeError, ServeOptions
+from windtunnel.mock_server.parent import PARENT_PID
+from windtunnel.mock_server.transports.listening import bind
 
 
 def run_workers(options: ServeOptions) -> int:
@@ -51,7 +51,7 @@ def run_workers(options: ServeOptions) -> int:
 
 
 def _spawn(options: ServeOptions, index: int, ports: str, t0: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-P", "-m", "mock_server", "--plan", "-", "--host", options.host]
+    command = [sys.executable, "-m", "windtunnel.mock_server", "--plan", "-", "--host", options.host]
     command += [
         "--ports",
         ports,

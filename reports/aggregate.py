@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from scipy import stats
 
-from reports.metrics.cohort import Value
+from windtunnel.reports.metrics.cohort import Value
 
 CONFIDENCE: Final = 0.95
 REPEATS_FOR_INTERVAL: Final = 3

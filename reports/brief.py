@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, Literal
 
-from reports.charts.view import Span
-from reports.load import Run
-from reports.seeds_text import SeedsText
-from reports.verdict import Verdict, verdicts
-from reports.wording import LABELS, Kind, Label, Value, figure, label, limit, say
+from windtunnel.reports.charts.view import Span
+from windtunnel.reports.load import Run
+from windtunnel.reports.seeds_text import SeedsText
+from windtunnel.reports.verdict import Verdict, verdicts
+from windtunnel.reports.wording import LABELS, Kind, Label, Value, figure, label, limit, say
 
 Mark = Literal["", "best", "worst"]
 

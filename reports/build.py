@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reports.brief import brief
-from reports.charts import Charts, draw
-from reports.charts.outcomes import table
-from reports.load import load_cell
-from reports.markdown import summary
-from reports.measured import MeasuredRun, measure_run
-from reports.metrics.table import METRICS
-from reports.outcomes import Judged, judge
-from reports.page import page
-from reports.seeds import median_repeat
-from reports.seeds_text import pictures, seeds_text
-from reports.staging import stage_of
-from reports.summary import metrics_of
+from windtunnel.reports.brief import brief
+from windtunnel.reports.charts import Charts, draw
+from windtunnel.reports.charts.outcomes import table
+from windtunnel.reports.load import load_cell
+from windtunnel.reports.markdown import summary
+from windtunnel.reports.measured import MeasuredRun, measure_run
+from windtunnel.reports.metrics.table import METRICS
+from windtunnel.reports.outcomes import Judged, judge
+from windtunnel.reports.page import page
+from windtunnel.reports.seeds import median_repeat
+from windtunnel.reports.seeds_text import pictures, seeds_text
+from windtunnel.reports.staging import stage_of
+from windtunnel.reports.summary import metrics_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reports.errors import ExpectationError
-from reports.metrics.cohort import Value
-from reports.metrics.table import METRICS
+from windtunnel.reports.errors import ExpectationError
+from windtunnel.reports.metrics.cohort import Value
+from windtunnel.reports.metrics.table import METRICS
 
 OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "<=": operator.le,

@@ -22,15 +22,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harness.records import (
+from windtunnel.harness.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
     CONNECTIONS_SCHEMA,
     LAG_SCHEMA,
     SERVED_SCHEMA,
 )
-from reports.errors import RunDirectoryError
-from reports.units import seconds_or_none
+from windtunnel.reports.errors import RunDirectoryError
+from windtunnel.reports.units import seconds_or_none
 
 SCHEDULE_SCHEMA: Final = pa.schema(
     [

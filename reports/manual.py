@@ -1,4 +1,4 @@
-"""The metric reference in README.md, written from the table of metrics: `python -m reports.manual` renews it."""
+"""The metric reference in README.md, written from the table of metrics: `python -m windtunnel.reports.manual` renews it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from reports.metrics import METRICS, Metric
+from windtunnel.reports.metrics import METRICS, Metric
 
 README: Final = Path(__file__).with_name("README.md")
-_BEGIN: Final = "<!-- metrics: written by `python -m reports.manual` -->"
+_BEGIN: Final = "<!-- metrics: written by `python -m windtunnel.reports.manual` -->"
 _END: Final = "<!-- end of metrics -->"
 _POINT: Final = re.compile(r"(\w+?)_(p\d+|max)_s")
 _WHERE: Final = {"phase": "run, phase", "overall": "run", "repeats": "all repeats"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reports.brief import Brief, CellText, Row
-from reports.charts.svg import slug
+from windtunnel.reports.brief import Brief, CellText, Row
+from windtunnel.reports.charts.svg import slug
 
 _SPECIAL = str.maketrans(
     {sign: f"\\{sign}" for sign in "\\|*_`[]#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}

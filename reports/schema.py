@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reports.metrics.table import METRICS
-from reports.seeds import POINTS
-from reports.summary import SCHEMA_VERSION
+from windtunnel.reports.metrics.table import METRICS
+from windtunnel.reports.seeds import POINTS
+from windtunnel.reports.summary import SCHEMA_VERSION
 
 _VALUE: Final = {"type": ["number", "boolean", "null"]}
 _NUMBER: Final = {"type": ["number", "null"]}

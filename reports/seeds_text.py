@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from reports.charts.spread import Picture
-from reports.load import Run
-from reports.seeds import samples_of
-from reports.wording import Kind, label, limit, say
+from windtunnel.reports.charts.spread import Picture
+from windtunnel.reports.load import Run
+from windtunnel.reports.seeds import samples_of
+from windtunnel.reports.wording import Kind, label, limit, say
 
 SHOWN = (
     "goodput", "time_to_recover_s", "amplification", "peak_amplification", "wasted_work", "wait_p50_s", "wait_p99_s",

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.charts.view import ClientView, Floats, Span, Stage
-from reports.metrics.cohort import Absent, cohort_of
-from reports.metrics.times import Samples, service, wait
-from reports.outcomes import Judged
+from windtunnel.reports.charts.view import ClientView, Floats, Span, Stage
+from windtunnel.reports.metrics.cohort import Absent, cohort_of
+from windtunnel.reports.metrics.times import Samples, service, wait
+from windtunnel.reports.outcomes import Judged
 
 
 def stage_of(judged: Sequence[Judged], metrics: Mapping[str, Any], scenario: Mapping[str, Any]) -> Stage:

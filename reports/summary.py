@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
-from reports.aggregate import over_repeats
-from reports.errors import ExpectationError
-from reports.expectations import Expectation, evaluate, parse
-from reports.load import Run
-from reports.measured import Measured, measure_cell
-from reports.outcomes import Judged, judge
-from reports.seeds import held_over_seeds, over_seeds
-from reports.validity import Check, worst
+from windtunnel.reports.aggregate import over_repeats
+from windtunnel.reports.errors import ExpectationError
+from windtunnel.reports.expectations import Expectation, evaluate, parse
+from windtunnel.reports.load import Run
+from windtunnel.reports.measured import Measured, measure_cell
+from windtunnel.reports.outcomes import Judged, judge
+from windtunnel.reports.seeds import held_over_seeds, over_seeds
+from windtunnel.reports.validity import Check, worst
 
 SCHEMA_VERSION: Final = 1
 

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from reports.metrics.times import quantile
-from reports.outcomes import Judged
+from windtunnel.reports.metrics.times import quantile
+from windtunnel.reports.outcomes import Judged
 
 LATENESS_S: Final = 0.010
 SERVER_LAG_S: Final = 0.010

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from reports.charts.view import Span
-from reports.wording import duration, say
+from windtunnel.reports.charts.view import Span
+from windtunnel.reports.wording import duration, say
 
 Status = Literal["never", "recovered", "good", "bad", "open"]
 

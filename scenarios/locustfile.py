@@ -26,11 +26,11 @@ from locust import User, constant, events, task
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from harness.errors import HarnessError
-from harness.load.by_hand import ByHand, read_cell
-from harness.load.worker import Worker
-from harness.records import AttemptRow, CallRow
-from mock_server.parent import die_with_parent
+from windtunnel.harness.errors import HarnessError
+from windtunnel.harness.load.by_hand import ByHand, read_cell
+from windtunnel.harness.load.worker import Worker
+from windtunnel.harness.records import AttemptRow, CallRow
+from windtunnel.mock_server.parent import die_with_parent
 
 DONE = "windtunnel_done"
 STAND_BY_S = 3600.0

@@ -20,8 +20,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    tracked = ("pyproject.toml", "README.md", "LICENSE", "harness", "mock_server", "reports", "scenarios")
-    subprocess.run(["cp", "-r", *(str(ROOT / name) for name in tracked), str(source)], check=True)
+    tracked = (
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        ".src",
+        "harness",
+        "mock_server",
+        "reports",
+        "scenarios",
+    )
+    subprocess.run(["cp", "-a", *(str(ROOT / name) for name in tracked), str(source)], check=True)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     subprocess.run(
         [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(source)],

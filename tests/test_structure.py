@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "mock_server": {"mock_server"},
     "harness": {"harness", "mock_server"},
     "scenarios": {"scenarios", "harness", "mock_server"},
-    "reports": {"reports", "harness.records"},
+    "reports": {"reports", "windtunnel.harness.records"},
 }
 # The command line may reach the reports, lazily: inside a function, never when it is imported.
 LAZY = {"harness/cli.py": {"reports"}}

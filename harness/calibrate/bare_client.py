@@ -1,6 +1,6 @@
 """The yardstick of the harness: a bare loop over the SDK. Nothing is recorded, scheduled or judged.
 
-Run as `python -m harness.calibrate.bare_client sync|async BASE_URL CALLS`; prints one JSON line with the CPU
+Run as `python -m windtunnel.harness.calibrate.bare_client sync|async BASE_URL CALLS`; prints one JSON line with the CPU
 seconds per call, start-up and the first calls left out.
 """
 
@@ -14,7 +14,7 @@ import time
 import uvloop
 from openai import AsyncOpenAI, OpenAI
 
-from mock_server.parent import die_with_parent
+from windtunnel.mock_server.parent import die_with_parent
 
 WARM_UP_CALLS = 50
 CONCURRENCY = 16

@@ -1,6 +1,6 @@
 """The yardstick of the mock: an aiohttp handler that reads the body and returns given bytes and headers.
 
-Run as `python -m harness.calibrate.bare_server ANSWER.json`; prints one JSON line `{"base_url": …}` once ready.
+Run as `python -m windtunnel.harness.calibrate.bare_server ANSWER.json`; prints one JSON line `{"base_url": …}` once ready.
 ANSWER.json: `{"headers": [[name, value], …], "body": text}`.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from mock_server.parent import die_with_parent
+from windtunnel.mock_server.parent import die_with_parent
 
 # aiohttp writes these itself.
 HOP_HEADERS = {"content-length", "date", "server", "connection", "transfer-encoding"}

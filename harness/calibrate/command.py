@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from harness.calibrate import (
+from windtunnel.harness.calibrate import (
     fidelity,
     harness_cost,
     memory,
@@ -22,11 +22,11 @@ from harness.calibrate import (
     verdicts,
     virtual_speed,
 )
-from harness.calibrate.finding import Finding
-from harness.calibrate.peers import find_peers
-from harness.errors import InputError, listing, nearest
-from harness.plan import versions
-from harness.run import raise_open_file_limit
+from windtunnel.harness.calibrate.finding import Finding
+from windtunnel.harness.calibrate.peers import find_peers
+from windtunnel.harness.errors import InputError, listing, nearest
+from windtunnel.harness.plan import versions
+from windtunnel.harness.run import raise_open_file_limit
 
 PARTS = ("server", "tokens", "harness", "rules", "virtual", "peers", "memory", "fidelity")
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pandas as pd
 
-from harness.calibrate import alike
-from harness.calibrate.commands import played
-from harness.calibrate.finding import Finding
+from windtunnel.harness.calibrate import alike
+from windtunnel.harness.calibrate.commands import played
+from windtunnel.harness.calibrate.finding import Finding
 
 SAME_AIM = 99.5
 QUANTILE_AIM = 3.0

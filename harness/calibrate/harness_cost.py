@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from harness.calibrate.finding import Finding
-from harness.calibrate.memory import growth_finding
-from harness.calibrate.processes import measured, mock
-from harness.cell import Cell
-from harness.gallery import load_profile
-from harness.plan import resolve
-from harness.scenario import Scenario
+from windtunnel.harness.calibrate.finding import Finding
+from windtunnel.harness.calibrate.memory import growth_finding
+from windtunnel.harness.calibrate.processes import measured, mock
+from windtunnel.harness.cell import Cell
+from windtunnel.harness.gallery import load_profile
+from windtunnel.harness.plan import resolve
+from windtunnel.harness.scenario import Scenario
 
 AIMS = {"openai": 1.25, "openai-async": 1.6}
 PROFILES = {"openai": "openai-default", "openai-async": "openai-async-default"}
@@ -61,7 +61,11 @@ async def bare_cost(driver: str, folder: Path) -> float:
     """CPU seconds per call of the bare loop, against a mock of its own."""
     async with mock({"name": "bare", "provider": PROVIDER}, folder, "bare-mock") as server:
         result = await measured(
-            "harness.calibrate.bare_client", KINDS[driver], server.base_url, str(BARE_CALLS), folder=folder
+            "windtunnel.harness.calibrate.bare_client",
+            KINDS[driver],
+            server.base_url,
+            str(BARE_CALLS),
+            folder=folder,
         )
     return float(result["cpu_s_per_call"])
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.calibrate.closed_loop import drive
-from harness.calibrate.finding import Finding
-from harness.calibrate.processes import mock
-from harness.calibrate.server_cost import EVERYTHING_ON
+from windtunnel.harness.calibrate.closed_loop import drive
+from windtunnel.harness.calibrate.finding import Finding
+from windtunnel.harness.calibrate.processes import mock
+from windtunnel.harness.calibrate.server_cost import EVERYTHING_ON
 
 AIM_MB = 1.0
 SETTLE_CALLS = 50_000

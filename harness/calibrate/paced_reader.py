@@ -1,6 +1,6 @@
 """Raw-socket readers of many paced token streams: how far from its place is every chunk?
 
-Run as `python -m harness.calibrate.paced_reader ARGUMENTS`, JSON with the keys of `Job`. It writes the errors of all
+Run as `python -m windtunnel.harness.calibrate.paced_reader ARGUMENTS`, JSON with the keys of `Job`. It writes the errors of all
 gaps between chunks, in seconds, to `file` (a NumPy array), and prints one JSON line `{"broken": streams that were
 refused or ended, "gaps": how many, "median_s": the median gap}`.
 """
@@ -19,8 +19,8 @@ import numpy as np
 import uvloop
 from pydantic import BaseModel, ConfigDict
 
-from harness.calibrate.stream_reader import BODY, CONTENT, EMPTY
-from mock_server.parent import die_with_parent
+from windtunnel.harness.calibrate.stream_reader import BODY, CONTENT, EMPTY
+from windtunnel.mock_server.parent import die_with_parent
 
 OK = b"HTTP/1.1 200"
 READ_BYTES = 65_536

@@ -1,6 +1,6 @@
 """A bare server of token streams: prebuilt chunks, one timer for all streams. What its readers find is their own error.
 
-Run as `python -m harness.calibrate.paced_server SPACING_S`; prints one JSON line `{"base_url": …}` once ready. Every
+Run as `python -m windtunnel.harness.calibrate.paced_server SPACING_S`; prints one JSON line `{"base_url": …}` once ready. Every
 request, whatever it asks, is answered with a stream that goes on until the client leaves.
 """
 
@@ -14,7 +14,7 @@ from typing import cast
 
 import uvloop
 
-from mock_server.parent import die_with_parent
+from windtunnel.mock_server.parent import die_with_parent
 
 TICKS = 20
 """Into how many groups the streams are put; a group's chunks are written together, once in every spacing."""

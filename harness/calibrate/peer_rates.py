@@ -9,12 +9,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.calibrate import wrk
-from harness.calibrate.finding import Finding
-from harness.calibrate.peers import Fixture, Peer, check_answer, running
-from harness.calibrate.pinned import cores
-from harness.calibrate.processes import Server, mock
-from harness.calibrate.server_cost import sample
+from windtunnel.harness.calibrate import wrk
+from windtunnel.harness.calibrate.finding import Finding
+from windtunnel.harness.calibrate.peers import Fixture, Peer, check_answer, running
+from windtunnel.harness.calibrate.pinned import cores
+from windtunnel.harness.calibrate.processes import Server, mock
+from windtunnel.harness.calibrate.server_cost import sample
 
 OURS = "windtunnel"
 ROUNDS = 7

@@ -26,11 +26,11 @@ import aiohttp
 import psutil
 from openai.types.chat import ChatCompletion
 
-from harness.calibrate.closed_loop import BODY
-from harness.calibrate.pinned import pinned
-from harness.calibrate.processes import START_TIMEOUT_S, Server
-from harness.children import Child
-from harness.errors import MeasurementError
+from windtunnel.harness.calibrate.closed_loop import BODY
+from windtunnel.harness.calibrate.pinned import pinned
+from windtunnel.harness.calibrate.processes import START_TIMEOUT_S, Server
+from windtunnel.harness.children import Child
+from windtunnel.harness.errors import MeasurementError
 
 AIMOCK_PACKAGE = Path("node_modules/@copilotkit/aimock")
 LLMOCK_VENV = Path("llmock-venv")

@@ -1,6 +1,6 @@
 """A command on given cores that ends when its parent does: for programs that cannot ask the kernel themselves.
 
-Run as `python -m harness.calibrate.pinned CORES COMMAND …`; CORES are numbers with commas between, or `any`. The
+Run as `python -m windtunnel.harness.calibrate.pinned CORES COMMAND …`; CORES are numbers with commas between, or `any`. The
 process becomes the command: its id stays, and so does what was asked of the kernel.
 """
 
@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.children import python
-from mock_server.parent import die_with_parent
+from windtunnel.harness.children import python
+from windtunnel.mock_server.parent import die_with_parent
 
 ANY = "any"
 
@@ -46,7 +46,7 @@ def cores(available: Sequence[int] | None = None) -> Cores:
 
 def pinned(which: Sequence[int], command: Sequence[str]) -> list[str]:
     """`command`, run by this module on the cores `which`; on any of them if there are none."""
-    return python("-m", "harness.calibrate.pinned", ",".join(map(str, which)) or ANY, *command)
+    return python("-m", "windtunnel.harness.calibrate.pinned", ",".join(map(str, which)) or ANY, *command)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 
-from harness.calibrate.pinned import pinned
-from harness.children import Child, python
-from harness.errors import MeasurementError
+from windtunnel.harness.calibrate.pinned import pinned
+from windtunnel.harness.children import Child, python
+from windtunnel.harness.errors import MeasurementError
 
 START_TIMEOUT_S = 60.0
 
@@ -76,7 +76,7 @@ async def mock(
     """The mock with `plan`, its journal in `folder/NAME`, or in memory alone without `journal`."""
     file = folder / f"{name}-plan.json"
     file.write_text(json.dumps(plan))
-    arguments = ["mock_server", "--plan", str(file), "--port", "0", "--with-parent"]
+    arguments = ["windtunnel.mock_server", "--plan", str(file), "--port", "0", "--with-parent"]
     if journal:
         place = folder / name
         place.mkdir(exist_ok=True)

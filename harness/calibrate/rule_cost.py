@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
-from harness.calibrate.closed_loop import drive
-from harness.calibrate.finding import Finding
-from harness.calibrate.pinned import cores
-from harness.calibrate.processes import Server, mock
+from windtunnel.harness.calibrate.closed_loop import drive
+from windtunnel.harness.calibrate.finding import Finding
+from windtunnel.harness.calibrate.pinned import cores
+from windtunnel.harness.calibrate.processes import Server, mock
 
 Item = TypeVar("Item")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.calibrate import wrk
-from harness.calibrate.closed_loop import drive, exchange
-from harness.calibrate.finding import Finding
-from harness.calibrate.processes import Server, mock, server
+from windtunnel.harness.calibrate import wrk
+from windtunnel.harness.calibrate.closed_loop import drive, exchange
+from windtunnel.harness.calibrate.finding import Finding
+from windtunnel.harness.calibrate.processes import Server, mock, server
 
 AIM = 2.0
 ROUNDS = 5
@@ -42,7 +42,7 @@ async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
     async with mock(EVERYTHING_ON, folder) as full:
         answer = folder / "answer.json"
         answer.write_text(json.dumps(await sample(full.port)))
-        async with server("bare", ["harness.calibrate.bare_server", str(answer)], folder) as bare:
+        async with server("bare", ["windtunnel.harness.calibrate.bare_server", str(answer)], folder) as bare:
             say("server: CPU per request, the mock and a bare handler in turns")
             costs = await in_turns(full, bare)
             findings = [cost_finding(costs)]

@@ -1,6 +1,6 @@
 """A raw-socket reader of many token streams: when did each content chunk arrive?
 
-Run as `python -m harness.calibrate.stream_reader PORT STREAMS SPREAD_S`. Streams start evenly over SPREAD_S seconds.
+Run as `python -m windtunnel.harness.calibrate.stream_reader PORT STREAMS SPREAD_S`. Streams start evenly over SPREAD_S seconds.
 Writes `{call id: [monotonic seconds of each content chunk, …]}` to `arrivals.json`; prints one JSON line with its name.
 """
 
@@ -16,7 +16,7 @@ from typing import cast
 
 import uvloop
 
-from mock_server.parent import die_with_parent
+from windtunnel.mock_server.parent import die_with_parent
 
 BODY = b'{"model":"gpt-4.1-mini","stream":true,"messages":[{"role":"user","content":"Tell me."}]}'
 # In a content chunk the text follows at once; the opening chunk has an empty one, the closing one none at all.

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.calibrate.finding import Finding
-from harness.calibrate.largest_held import FAILURES, LargestHeld
-from harness.calibrate.paced_reader import Job
-from harness.calibrate.peer_rates import OURS
-from harness.calibrate.peers import CHARACTERS_PER_CHUNK, Fixture, Peer, running
-from harness.calibrate.pinned import Cores, cores
-from harness.calibrate.processes import Server, measured, mock, server
+from windtunnel.harness.calibrate.finding import Finding
+from windtunnel.harness.calibrate.largest_held import FAILURES, LargestHeld
+from windtunnel.harness.calibrate.paced_reader import Job
+from windtunnel.harness.calibrate.peer_rates import OURS
+from windtunnel.harness.calibrate.peers import CHARACTERS_PER_CHUNK, Fixture, Peer, running
+from windtunnel.harness.calibrate.pinned import Cores, cores
+from windtunnel.harness.calibrate.processes import Server, measured, mock, server
 
 NAME = "streams held on one core"
 UNIT = "streams"
@@ -124,7 +124,9 @@ def ours(times: Times, place: Cores, folder: Path) -> AbstractAsyncContextManage
 
 def bare(place: Cores, folder: Path) -> AbstractAsyncContextManager[Server]:
     """The bare server, on the same core as the others."""
-    return server("paced", ["harness.calibrate.paced_server", str(SPACING_S)], folder, place.server)
+    return server(
+        "paced", ["windtunnel.harness.calibrate.paced_server", str(SPACING_S)], folder, place.server
+    )
 
 
 async def probe(serve: Serve, streams: int, folder: Path, place: Cores, times: Times) -> Held:
@@ -151,7 +153,7 @@ async def probe(serve: Serve, streams: int, folder: Path, place: Cores, times: T
         found = await asyncio.gather(
             *(
                 measured(
-                    "harness.calibrate.paced_reader",
+                    "windtunnel.harness.calibrate.paced_reader",
                     job.model_dump_json(),
                     folder=folder,
                     cores=place.clients[index : index + 1],

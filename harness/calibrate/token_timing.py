@@ -12,8 +12,8 @@ import aiohttp
 import numpy as np
 import orjson
 
-from harness.calibrate.finding import Finding
-from harness.calibrate.processes import measured, mock
+from windtunnel.harness.calibrate.finding import Finding
+from windtunnel.harness.calibrate.processes import measured, mock
 
 AIM_S = 0.005
 STREAMS = 500
@@ -44,7 +44,7 @@ async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
             async with session.post(f"{server.announced['admin_url']}/reset", json={"t0": t0}) as reset:
                 reset.raise_for_status()
             read = await measured(
-                "harness.calibrate.stream_reader",
+                "windtunnel.harness.calibrate.stream_reader",
                 str(server.port),
                 str(STREAMS),
                 str(SPREAD_S),

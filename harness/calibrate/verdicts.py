@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.calibrate.commands import played
-from harness.calibrate.finding import Finding
-from harness.gallery import client_names
+from windtunnel.harness.calibrate.commands import played
+from windtunnel.harness.calibrate.finding import Finding
+from windtunnel.harness.gallery import client_names
 
 SCENARIOS = ("retry_storm", "rate_limit_wave", "stalled_streams")
 OVERALL = ("recovered", "metastable")

@@ -1,6 +1,6 @@
-"""Plays one cell on the virtual clock in this process, as `python -m harness.virtual` does, and says what it cost.
+"""Plays one cell on the virtual clock in this process, as `python -m windtunnel.harness.virtual` does, and says what it cost.
 
-Run as `python -m harness.calibrate.virtual_cell CELL_DIR`; prints one JSON line: CPU and real seconds of playing
+Run as `python -m windtunnel.harness.calibrate.virtual_cell CELL_DIR`; prints one JSON line: CPU and real seconds of playing
 (starting Python and imports left out), and the largest resident size, MiB.
 """
 
@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from harness.virtual.prepared import play, prepare
-from mock_server.parent import die_with_parent
+from windtunnel.harness.virtual.prepared import play, prepare
+from windtunnel.mock_server.parent import die_with_parent
 
 
 def cost_of(folder: Path) -> dict[str, float]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.calibrate.commands import windtunnel
-from harness.calibrate.finding import Finding
-from harness.calibrate.processes import measured
-from harness.gallery import load_profile, load_scenario
-from harness.plan import CellPlan, resolve
-from harness.scenario import Scenario
-from harness.virtual.cell import VirtualCell
-from mock_server.segments import read_batches
+from windtunnel.harness.calibrate.commands import windtunnel
+from windtunnel.harness.calibrate.finding import Finding
+from windtunnel.harness.calibrate.processes import measured
+from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.plan import CellPlan, resolve
+from windtunnel.harness.scenario import Scenario
+from windtunnel.harness.virtual.cell import VirtualCell
+from windtunnel.mock_server.segments import read_batches
 
 CLIENT = "openai-async-default"
 RATE = 20
@@ -60,7 +60,7 @@ async def speed(kind: Kind, folder: Path) -> list[Finding]:
     """One healthy cell, records included."""
     plan = resolve(_scenario(kind), [load_profile(CLIENT)], clock="virtual").cells[0]
     place = make_cell(plan, folder / f"virtual-{'streams' if kind.stream else 'calls'}")
-    cost = await measured("harness.calibrate.virtual_cell", str(place), folder=place)
+    cost = await measured("windtunnel.harness.calibrate.virtual_cell", str(place), folder=place)
     calls = _rows(place, "calls-0")
     virtual_s = plan.warmup_s + plan.length_s + plan.tail_s
     note = (
@@ -135,7 +135,7 @@ async def measure_soak(folder: Path, say: Callable[[str], None]) -> list[Finding
     say(f"virtual: {plan.length_s / 3600:g} h of {plan.scenario}")
     place = make_cell(plan, folder / "virtual-soak")
     cost = await measured(
-        "harness.calibrate.virtual_cell", str(place), folder=place, timeout_s=SOAK_TIMEOUT_S
+        "windtunnel.harness.calibrate.virtual_cell", str(place), folder=place, timeout_s=SOAK_TIMEOUT_S
     )
     note = (
         f"{_rows(place, 'calls-0')} calls of {plan.client}, {cost['real_s']:.0f} s passed; "

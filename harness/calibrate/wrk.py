@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.calibrate.closed_loop import BODY
-from harness.calibrate.pinned import pinned
-from harness.errors import MeasurementError
+from windtunnel.harness.calibrate.closed_loop import BODY
+from windtunnel.harness.calibrate.pinned import pinned
+from windtunnel.harness.errors import MeasurementError
 
 CONNECTIONS = 32
 INSTALL = "wrk is not installed: apt-get install wrk"

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.clients.aiohttp_async import AiohttpAsync
-from harness.clients.base import Setting
-from harness.clients.httpx2_async import Httpx2Async
-from harness.clients.httpx2_sync import Httpx2Sync
-from harness.clients.openai_aiohttp import OpenAIAiohttp
-from harness.clients.openai_async import OpenAIAsync
-from harness.clients.openai_sync import OpenAISync
-from harness.clients.python_async import PythonAsync
+from windtunnel.harness.clients.aiohttp_async import AiohttpAsync
+from windtunnel.harness.clients.base import Setting
+from windtunnel.harness.clients.httpx2_async import Httpx2Async
+from windtunnel.harness.clients.httpx2_sync import Httpx2Sync
+from windtunnel.harness.clients.openai_aiohttp import OpenAIAiohttp
+from windtunnel.harness.clients.openai_async import OpenAIAsync
+from windtunnel.harness.clients.openai_sync import OpenAISync
+from windtunnel.harness.clients.python_async import PythonAsync
 
 
 @dataclass(frozen=True, slots=True)

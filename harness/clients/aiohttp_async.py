@@ -8,16 +8,16 @@ from functools import partial
 
 import aiohttp
 
-from harness.clients.aiohttp_recording import recording_session
-from harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
-from harness.clients.live import LiveCall
-from harness.clients.loop_shell import LoopShell
-from harness.clients.native import undo_gevents_sockets
-from harness.clients.openai_common import WARM_UP_TIMEOUT_S
-from harness.clients.plain import DONE, PATHS, event_of
-from harness.clients.reading import Node, Reading
-from harness.clients.recording import Book
-from harness.profile import Pool, Profile
+from windtunnel.harness.clients.aiohttp_recording import recording_session
+from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.live import LiveCall
+from windtunnel.harness.clients.loop_shell import LoopShell
+from windtunnel.harness.clients.native import undo_gevents_sockets
+from windtunnel.harness.clients.openai_common import WARM_UP_TIMEOUT_S
+from windtunnel.harness.clients.plain import DONE, PATHS, event_of
+from windtunnel.harness.clients.reading import Node, Reading
+from windtunnel.harness.clients.recording import Book
+from windtunnel.harness.profile import Pool, Profile
 
 LOADS = partial(json.loads, object_hook=Node)
 REFUSED = 400

@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp.connector import Connection
 from aiohttp.streams import AsyncStreamIterator, ChunkTupleAsyncStreamIterator
 
-from harness.clients.recording import Book, Trace
+from windtunnel.harness.clients.recording import Book, Trace
 
 T = TypeVar("T", bytes, tuple[bytes, bool])
 

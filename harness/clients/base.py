@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from harness.clients.waiting import GeventWaiting, Waiting
-from harness.policies.clock import Clock
-from harness.profile import Profile
-from harness.records import AttemptRow, CallRow
+from windtunnel.harness.clients.waiting import GeventWaiting, Waiting
+from windtunnel.harness.policies.clock import Clock
+from windtunnel.harness.profile import Profile
+from windtunnel.harness.records import AttemptRow, CallRow
 
 CALL_HEADER = "x-windtunnel-call"
 ATTEMPT_HEADER = "x-windtunnel-attempt"

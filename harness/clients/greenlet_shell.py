@@ -7,16 +7,16 @@ from typing import TypeAlias
 
 from greenlet import GreenletExit, getcurrent
 
-from harness.clients.base import CallSpec, Setting
-from harness.clients.live import LiveCall
-from harness.clients.reading import Reading
-from harness.clients.recording import Book
-from harness.clients.verdict import cancelled, failure_of, overdue
-from harness.clients.waiting import Alarm, Waiting
-from harness.policies.clock import Now, jitter_draws
-from harness.policies.failure import Failure
-from harness.policies.play import Ending, Policies, Try, play
-from harness.policies.watch import Watch, WatchdogTimeout
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.live import LiveCall
+from windtunnel.harness.clients.reading import Reading
+from windtunnel.harness.clients.recording import Book
+from windtunnel.harness.clients.verdict import cancelled, failure_of, overdue
+from windtunnel.harness.clients.waiting import Alarm, Waiting
+from windtunnel.harness.policies.clock import Now, jitter_draws
+from windtunnel.harness.policies.failure import Failure
+from windtunnel.harness.policies.play import Ending, Policies, Try, play
+from windtunnel.harness.policies.watch import Watch, WatchdogTimeout
 
 Request: TypeAlias = Callable[[CallSpec, LiveCall, Reading], None]
 """Makes one request and reads its answer into the `Reading`; raises what the client raises."""

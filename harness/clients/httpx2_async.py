@@ -6,14 +6,14 @@ import contextlib
 
 import httpx2
 
-from harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
-from harness.clients.live import LiveCall
-from harness.clients.loop_shell import LoopShell
-from harness.clients.native import undo_gevents_poll
-from harness.clients.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
-from harness.clients.plain import DONE, PATHS, event_of
-from harness.clients.reading import Node, Reading
-from harness.clients.recording import AsyncRecordingTransport, Book
+from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.live import LiveCall
+from windtunnel.harness.clients.loop_shell import LoopShell
+from windtunnel.harness.clients.native import undo_gevents_poll
+from windtunnel.harness.clients.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
+from windtunnel.harness.clients.plain import DONE, PATHS, event_of
+from windtunnel.harness.clients.reading import Node, Reading
+from windtunnel.harness.clients.recording import AsyncRecordingTransport, Book
 
 
 class Httpx2Async:

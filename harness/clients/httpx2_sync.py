@@ -8,14 +8,14 @@ from typing import Any
 
 import httpx2
 
-from harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
-from harness.clients.greenlet_shell import GreenletShell
-from harness.clients.live import LiveCall
-from harness.clients.native import undo_gevents_poll
-from harness.clients.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
-from harness.clients.plain import DONE, PATHS, event_of
-from harness.clients.reading import Node, Reading
-from harness.clients.recording import Book, RecordingTransport
+from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.greenlet_shell import GreenletShell
+from windtunnel.harness.clients.live import LiveCall
+from windtunnel.harness.clients.native import undo_gevents_poll
+from windtunnel.harness.clients.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
+from windtunnel.harness.clients.plain import DONE, PATHS, event_of
+from windtunnel.harness.clients.reading import Node, Reading
+from windtunnel.harness.clients.recording import Book, RecordingTransport
 
 
 class Httpx2Sync:

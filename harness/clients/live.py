@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.clients.base import CallSpec, Setting
-from harness.clients.reading import CUT_REASONS, READINGS, Reading, UnfinishedAnswerError
-from harness.clients.verdict import Verdict, verdict_of
-from harness.policies.play import Ending
-from harness.policies.watch import Watch, watch_for
-from harness.records import AttemptRow, CallRow
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.reading import CUT_REASONS, READINGS, Reading, UnfinishedAnswerError
+from windtunnel.harness.clients.verdict import Verdict, verdict_of
+from windtunnel.harness.policies.play import Ending
+from windtunnel.harness.policies.watch import Watch, watch_for
+from windtunnel.harness.records import AttemptRow, CallRow
 
 
 def _nothing() -> None:

@@ -7,12 +7,12 @@ import httpx2
 import openai
 from openai._vendor.httpx_aiohttp import AiohttpTransport
 
-from harness.clients.aiohttp_recording import recording_session
-from harness.clients.base import Setting
-from harness.clients.native import undo_gevents_sockets
-from harness.clients.openai_async import OpenAIAsync
-from harness.clients.openai_common import limits
-from harness.clients.recording import AsyncRecordingTransport, Book
+from windtunnel.harness.clients.aiohttp_recording import recording_session
+from windtunnel.harness.clients.base import Setting
+from windtunnel.harness.clients.native import undo_gevents_sockets
+from windtunnel.harness.clients.openai_async import OpenAIAsync
+from windtunnel.harness.clients.openai_common import limits
+from windtunnel.harness.clients.recording import AsyncRecordingTransport, Book
 
 
 class OpenAIAiohttp(OpenAIAsync):

@@ -10,19 +10,19 @@ from typing import Any
 import httpx2
 import openai
 
-from harness.clients.base import CallSpec, Setting
-from harness.clients.live import LiveCall
-from harness.clients.loop_shell import LoopShell
-from harness.clients.native import undo_gevents_poll
-from harness.clients.openai_common import (
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.live import LiveCall
+from windtunnel.harness.clients.loop_shell import LoopShell
+from windtunnel.harness.clients.native import undo_gevents_poll
+from windtunnel.harness.clients.openai_common import (
     WARM_UP_TIMEOUT_S,
     body_arguments,
     call_arguments,
     client_arguments,
     limits,
 )
-from harness.clients.reading import Reading
-from harness.clients.recording import AsyncRecordingTransport, Book
+from windtunnel.harness.clients.reading import Reading
+from windtunnel.harness.clients.recording import AsyncRecordingTransport, Book
 
 
 def _creators(client: openai.AsyncOpenAI) -> dict[str, Callable[..., Any]]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx2
 
-from harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
-from harness.profile import Pool, Timeouts
+from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.profile import Pool, Timeouts
 
 ARGUMENTS = frozenset(
     {"model", "messages", "input", "stream", "max_tokens", "max_completion_tokens", "max_output_tokens"}

@@ -9,19 +9,19 @@ from typing import Any
 import httpx2
 import openai
 
-from harness.clients.base import CallSpec, Setting
-from harness.clients.greenlet_shell import GreenletShell
-from harness.clients.live import LiveCall
-from harness.clients.native import undo_gevents_poll
-from harness.clients.openai_common import (
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.greenlet_shell import GreenletShell
+from windtunnel.harness.clients.live import LiveCall
+from windtunnel.harness.clients.native import undo_gevents_poll
+from windtunnel.harness.clients.openai_common import (
     WARM_UP_TIMEOUT_S,
     body_arguments,
     call_arguments,
     client_arguments,
     limits,
 )
-from harness.clients.reading import Reading
-from harness.clients.recording import Book, RecordingTransport
+from windtunnel.harness.clients.reading import Reading
+from windtunnel.harness.clients.recording import Book, RecordingTransport
 
 
 def _creators(client: openai.OpenAI) -> dict[str, Callable[..., Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from harness.clients.reading import Node
+from windtunnel.harness.clients.reading import Node
 
 PATHS: Final = {"chat": "/chat/completions", "responses": "/responses", "embeddings": "/embeddings"}
 DATA: Final = "data:"

@@ -15,16 +15,16 @@ from typing import Any
 import aiohttp
 import httpx2
 
-from harness.clients.aiohttp_async import session_for
-from harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
-from harness.clients.live import LiveCall
-from harness.clients.loop_shell import LoopShell
-from harness.clients.native import undo_gevents_poll, undo_gevents_sockets
-from harness.clients.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
-from harness.clients.python_call import Call, read_answer
-from harness.clients.reading import READINGS, Reading
-from harness.clients.recording import AsyncRecordingTransport, Book
-from harness.target import load_target
+from windtunnel.harness.clients.aiohttp_async import session_for
+from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.live import LiveCall
+from windtunnel.harness.clients.loop_shell import LoopShell
+from windtunnel.harness.clients.native import undo_gevents_poll, undo_gevents_sockets
+from windtunnel.harness.clients.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
+from windtunnel.harness.clients.python_call import Call, read_answer
+from windtunnel.harness.clients.reading import READINGS, Reading
+from windtunnel.harness.clients.recording import AsyncRecordingTransport, Book
+from windtunnel.harness.target import load_target
 
 REDIRECTED = 300
 """Below it, an answer has begun to be handed to the callable."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import aiohttp
 import httpx2
 
-from harness.clients.reading import Node, Reading
+from windtunnel.harness.clients.reading import Node, Reading
 
 
 class AnswerTypeError(TypeError):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mock_server.api.embeddings import vector_text
-from mock_server.api.truth import Choice, digest
+from windtunnel.mock_server.api.embeddings import vector_text
+from windtunnel.mock_server.api.truth import Choice, digest
 
 CHARACTERS_PER_TOKEN = 4
 CUT_REASONS = ("length", "content_filter")

@@ -15,10 +15,16 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 
-from harness.clients.base import ATTEMPT_HEADER, CALL_HEADER, SDK_RETRY_HEADER, SERVED_HEADER, Setting
-from harness.clients.live import LiveCall
-from harness.clients.verdict import names_of
-from harness.records import AttemptRow
+from windtunnel.harness.clients.base import (
+    ATTEMPT_HEADER,
+    CALL_HEADER,
+    SDK_RETRY_HEADER,
+    SERVED_HEADER,
+    Setting,
+)
+from windtunnel.harness.clients.live import LiveCall
+from windtunnel.harness.clients.verdict import names_of
+from windtunnel.harness.records import AttemptRow
 
 DONE = b"[DONE]"
 KEPT = len(DONE) - 1

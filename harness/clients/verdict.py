@@ -12,9 +12,9 @@ import aiohttp
 import httpx2
 import openai
 
-from harness.policies.failure import Failure
-from harness.policies.play import Ending
-from harness.policies.watch import WatchdogTimeout
+from windtunnel.harness.policies.failure import Failure
+from windtunnel.harness.policies.play import Ending
+from windtunnel.harness.policies.watch import WatchdogTimeout
 
 Outcome: TypeAlias = Literal["ok", "incomplete", "error", "timeout", "deadline", "cancelled", "shed"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.workload import Load
-from mock_server.chance import uniform
+from windtunnel.harness.workload import Load
+from windtunnel.mock_server.chance import uniform
 
 CHARACTERS_PER_TOKEN = 4
 FILLER = "Tell me more about how wind flows around a wing. "

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import gevent
 
-from harness.children import environment, python
-from harness.errors import InputError, MeasurementError
-from harness.gallery import load_profile, load_scenario
-from harness.plan import CellPlan, resolve
+from windtunnel.harness.children import environment, python
+from windtunnel.harness.errors import InputError, MeasurementError
+from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.plan import CellPlan, resolve
 
 LEAD_S = 1.0
 READY_TIMEOUT_S = 60.0
@@ -43,7 +43,15 @@ class ByHand:
         (self.folder / "server_plan.json").write_text(json.dumps(self.plan.server_plan))
         with (self.folder / "mock.log").open("a") as log:
             self._mock = subprocess.Popen(
-                python("-m", "mock_server", "--plan", "server_plan.json", "--port", "0", "--with-parent"),
+                python(
+                    "-m",
+                    "windtunnel.mock_server",
+                    "--plan",
+                    "server_plan.json",
+                    "--port",
+                    "0",
+                    "--with-parent",
+                ),
                 cwd=self.folder,
                 env=environment({}),
                 stdin=subprocess.PIPE,

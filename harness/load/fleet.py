@@ -14,11 +14,11 @@ import gevent
 from gevent.lock import Semaphore
 from gevent.pool import Group
 
-from harness.clients import DRIVERS
-from harness.clients.base import CallSpec, GreenletInstance, LoopInstance, Setting
-from harness.load.heartbeat import loop_beat
-from harness.load.loop_thread import LoopThread
-from harness.load.recorder import Recorder
+from windtunnel.harness.clients import DRIVERS
+from windtunnel.harness.clients.base import CallSpec, GreenletInstance, LoopInstance, Setting
+from windtunnel.harness.load.heartbeat import loop_beat
+from windtunnel.harness.load.loop_thread import LoopThread
+from windtunnel.harness.load.recorder import Recorder
 
 WARM_UP_TIMEOUT_S = 30.0
 CANCEL_TIMEOUT_S = 15.0

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import gevent
 
-from harness.load.recorder import Lag
+from windtunnel.harness.load.recorder import Lag
 
 BEAT_S = 0.020
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.records import (
+from windtunnel.harness.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
     LAG_SCHEMA,
@@ -20,7 +20,7 @@ from harness.records import (
     attempt_tuple,
     call_tuple,
 )
-from mock_server.segments import SegmentWriter, segment_path
+from windtunnel.mock_server.segments import SegmentWriter, segment_path
 
 Lag = tuple[str, int, float, float, float]
 """(source, process, at_s, lag_s, cpu_s): a row of `LAG_SCHEMA`."""

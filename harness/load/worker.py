@@ -16,14 +16,14 @@ from typing import Any
 
 import gevent
 
-from harness.arrivals import Arrival, share
-from harness.clients.base import CallSpec, Setting
-from harness.load.bodies import body_of
-from harness.load.fleet import Fleet, build_fleet
-from harness.load.heartbeat import hub_beat
-from harness.load.recorder import Recorder
-from harness.plan import CellPlan
-from harness.policies.clock import Clock
+from windtunnel.harness.arrivals import Arrival, share
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.load.bodies import body_of
+from windtunnel.harness.load.fleet import Fleet, build_fleet
+from windtunnel.harness.load.heartbeat import hub_beat
+from windtunnel.harness.load.recorder import Recorder
+from windtunnel.harness.plan import CellPlan
+from windtunnel.harness.policies.clock import Clock
 
 POLL_S = 0.02
 DRAIN_S = 0.1

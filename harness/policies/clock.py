@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
-from mock_server.chance import uniform
+from windtunnel.mock_server.chance import uniform
 
 Now: TypeAlias = Callable[[], float]
 Draw: TypeAlias = Callable[[str, int], float]

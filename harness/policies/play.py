@@ -9,13 +9,13 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from harness.policies.budget import RetryBudget
-from harness.policies.clock import Draw, Now
-from harness.policies.deadline import RecentMedian, fits
-from harness.policies.failure import Failure
-from harness.policies.limiter import LocalLimiter
-from harness.policies.retry import next_wait
-from harness.profile import Profile, Retries
+from windtunnel.harness.policies.budget import RetryBudget
+from windtunnel.harness.policies.clock import Draw, Now
+from windtunnel.harness.policies.deadline import RecentMedian, fits
+from windtunnel.harness.policies.failure import Failure
+from windtunnel.harness.policies.limiter import LocalLimiter
+from windtunnel.harness.policies.retry import next_wait
+from windtunnel.harness.profile import Profile, Retries
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Literal, TypeAlias
 
-from harness.profile import Timeouts
+from windtunnel.harness.profile import Timeouts
 
 Layer: TypeAlias = Literal["total", "first_content", "between_contents"]
 

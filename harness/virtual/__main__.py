@@ -1,4 +1,4 @@
-"""`python -m harness.virtual CELL_DIR`: play one cell on the virtual clock, in this process."""
+"""`python -m windtunnel.harness.virtual CELL_DIR`: play one cell on the virtual clock, in this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from harness.virtual.prepared import play, prepare
+from windtunnel.harness.virtual.prepared import play, prepare
 
 if __name__ == "__main__":
     play(prepare(), Path(sys.argv[1]))

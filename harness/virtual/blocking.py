@@ -14,9 +14,9 @@ from typing import Any
 
 import greenlet
 
-from harness.virtual.blocking_socket import BlockingSocket, Pipe
-from harness.virtual.guard import refuse
-from harness.virtual.loop import VirtualLoop
+from windtunnel.harness.virtual.blocking_socket import BlockingSocket, Pipe
+from windtunnel.harness.virtual.guard import refuse
+from windtunnel.harness.virtual.loop import VirtualLoop
 
 
 class Blocking:

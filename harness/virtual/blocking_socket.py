@@ -9,9 +9,9 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.virtual.blocking import Blocking
-    from harness.virtual.loop import VirtualLoop
-    from harness.virtual.sockets import Address, NamedSocket
+    from windtunnel.harness.virtual.blocking import Blocking
+    from windtunnel.harness.virtual.loop import VirtualLoop
+    from windtunnel.harness.virtual.sockets import Address, NamedSocket
 
 
 class Pipe(asyncio.Protocol):

@@ -7,9 +7,9 @@ import json
 import signal
 from pathlib import Path
 
-from harness.cell import POLL_S, Cell, Progress, read_json
-from harness.children import Child, last_line, python
-from harness.errors import MeasurementError
+from windtunnel.harness.cell import POLL_S, Cell, Progress, read_json
+from windtunnel.harness.children import Child, last_line, python
+from windtunnel.harness.errors import MeasurementError
 
 NO_TIME_AT_ALL_S = 3600.0
 """Real seconds after which a cell is given up; its own watchdog ends one that does not move long before."""
@@ -33,7 +33,7 @@ class Shard:
         if child is None:
             child = self._child = await Child.spawn(
                 "shard",
-                python("-m", "harness.virtual.shard"),
+                python("-m", "windtunnel.harness.virtual.shard"),
                 log=self._log,
                 cwd=self._log.parent,
                 speaks=True,

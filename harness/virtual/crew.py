@@ -12,11 +12,11 @@ from typing import Any
 
 from greenlet import GreenletExit, greenlet
 
-from harness.clients import DRIVERS
-from harness.clients.base import CallSpec, Setting
-from harness.virtual.blocking import Blocking
-from harness.virtual.steady import Draws, current_call
-from harness.virtual.watchdog import blocked, within
+from windtunnel.harness.clients import DRIVERS
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.virtual.blocking import Blocking
+from windtunnel.harness.virtual.steady import Draws, current_call
+from windtunnel.harness.virtual.watchdog import blocked, within
 
 WARM_UP_S = 600.0
 """Virtual seconds in which a warm-up call has to be over."""

@@ -13,8 +13,8 @@ import socket
 from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
-from harness.virtual.endpoint import Endpoint
-from harness.virtual.network import Factory, Network
+from windtunnel.harness.virtual.endpoint import Endpoint
+from windtunnel.harness.virtual.network import Factory, Network
 
 
 class Dialled:

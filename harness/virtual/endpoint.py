@@ -14,10 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from harness.virtual.sockets import Address, NamedSocket
+from windtunnel.harness.virtual.sockets import Address, NamedSocket
 
 if TYPE_CHECKING:
-    from harness.virtual.network import Link, Network
+    from windtunnel.harness.virtual.network import Link, Network
 
 SEGMENT = 65_536
 """Bytes that leave in one piece."""

@@ -13,12 +13,12 @@ from typing import Any
 import aiohttp
 import httpcore2
 
-from harness.clients import greenlet_shell, loop_shell, recording
-from harness.clients.base import CallSpec, Setting
-from harness.clients.live import LiveCall
-from harness.policies.play import Policies, play
-from harness.records import AttemptRow
-from harness.virtual.witness import Witness
+from windtunnel.harness.clients import greenlet_shell, loop_shell, recording
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.live import LiveCall
+from windtunnel.harness.policies.play import Policies, play
+from windtunnel.harness.records import AttemptRow
+from windtunnel.harness.virtual.witness import Witness
 
 _COUNTS = re.compile(r"(\d+) active, (\d+) queued \| Connections: (\d+) active, (\d+) idle")
 

@@ -20,10 +20,10 @@ from heapq import heapify, heappop, heappush
 from math import ceil
 from typing import Any, TypeVar, TypeVarTuple
 
-from harness.virtual.dialled import Dialled
-from harness.virtual.endpoint import TICK
-from harness.virtual.network import Network
-from harness.virtual.timers import Scheduled, Timer
+from windtunnel.harness.virtual.dialled import Dialled
+from windtunnel.harness.virtual.endpoint import TICK
+from windtunnel.harness.virtual.network import Network
+from windtunnel.harness.virtual.timers import Scheduled, Timer
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")

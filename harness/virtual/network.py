@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from harness.virtual.endpoint import Endpoint
-from harness.virtual.sockets import Address, NamedSocket
+from windtunnel.harness.virtual.endpoint import Endpoint
+from windtunnel.harness.virtual.sockets import Address, NamedSocket
 
 if TYPE_CHECKING:
-    from harness.virtual.loop import VirtualLoop
+    from windtunnel.harness.virtual.loop import VirtualLoop
 
 Mode: TypeAlias = Literal["open", "refused", "blackholed"]
 Factory: TypeAlias = Callable[[], asyncio.BaseProtocol]

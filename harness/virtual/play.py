@@ -13,23 +13,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.arrivals import Arrival
-from harness.clients.base import CallSpec, Setting
-from harness.load.bodies import body_of
-from harness.load.recorder import Recorder
-from harness.plan import CellPlan
-from harness.policies.clock import Clock
-from harness.records import ATTEMPTS_SCHEMA, CALLS_SCHEMA, AttemptRow, CallRow, attempt_tuple, call_tuple
-from harness.virtual.blocking import Blocking
-from harness.virtual.crew import Crew
-from harness.virtual.digests import RowDigest, combined
-from harness.virtual.loop import VirtualLoop
-from harness.virtual.ports import Ports
-from harness.virtual.steady import Draws
-from mock_server.journal import SERVED_SCHEMA, Journal
-from mock_server.plan import Plan
-from mock_server.transports.http1 import Connection
-from mock_server.transports.shell import Shell
+from windtunnel.harness.arrivals import Arrival
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.load.bodies import body_of
+from windtunnel.harness.load.recorder import Recorder
+from windtunnel.harness.plan import CellPlan
+from windtunnel.harness.policies.clock import Clock
+from windtunnel.harness.records import (
+    ATTEMPTS_SCHEMA,
+    CALLS_SCHEMA,
+    AttemptRow,
+    CallRow,
+    attempt_tuple,
+    call_tuple,
+)
+from windtunnel.harness.virtual.blocking import Blocking
+from windtunnel.harness.virtual.crew import Crew
+from windtunnel.harness.virtual.digests import RowDigest, combined
+from windtunnel.harness.virtual.loop import VirtualLoop
+from windtunnel.harness.virtual.ports import Ports
+from windtunnel.harness.virtual.steady import Draws
+from windtunnel.mock_server.journal import SERVED_SCHEMA, Journal
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.transports.http1 import Connection
+from windtunnel.mock_server.transports.shell import Shell
 
 LEAD_S = 1.0
 """Virtual seconds between the warm-up calls and the first arrival."""

@@ -1,16 +1,16 @@
 """The regions' listeners on the virtual network, opened and closed as the plan says.
 
-The counterpart of `mock_server.transports.listeners`, which does the same to sockets: here a port has a mode.
+The counterpart of `windtunnel.mock_server.transports.listeners`, which does the same to sockets: here a port has a mode.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.virtual.network import Listener, Mode
-from mock_server.faults.listener import Closed
-from mock_server.rules import FaultUse
-from mock_server.transports.shell import Shell
+from windtunnel.harness.virtual.network import Listener, Mode
+from windtunnel.mock_server.faults.listener import Closed
+from windtunnel.mock_server.rules import FaultUse
+from windtunnel.mock_server.transports.shell import Shell
 
 MODES: Mapping[str, Mode] = {"refuse": "refused", "blackhole": "blackholed"}
 """What the faults of a listener make of it; `tests` hold that there are no others."""

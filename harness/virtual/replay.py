@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harness.cell import read_json
-from harness.children import environment, last_line, python
-from harness.errors import InputError, MeasurementError, listing
-from harness.plan import CellPlan, RunPlan, versions
-from harness.virtual.digests import UNSTEADY
-from harness.virtual.timeline import Event, from_json
-from mock_server.segments import read_segments
+from windtunnel.harness.cell import read_json
+from windtunnel.harness.children import environment, last_line, python
+from windtunnel.harness.errors import InputError, MeasurementError, listing
+from windtunnel.harness.plan import CellPlan, RunPlan, versions
+from windtunnel.harness.virtual.digests import UNSTEADY
+from windtunnel.harness.virtual.timeline import Event, from_json
+from windtunnel.mock_server.segments import read_segments
 
 TABLES = ("calls", "attempts", "served")
 POLL_S = 0.1
@@ -119,7 +119,7 @@ def _rerun(out: Path, call_id: str, progress: Callable[[float], None]) -> None:
     log = out / "rerun.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            python("-m", "harness.virtual.rerun", str(out), call_id, str(out)),
+            python("-m", "windtunnel.harness.virtual.rerun", str(out), call_id, str(out)),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.virtual.replay import Replay, replay
-from harness.virtual.timeline import as_json, show
+from windtunnel.harness.virtual.replay import Replay, replay
+from windtunnel.harness.virtual.timeline import as_json, show
 
 DIFFERENT = 3
 

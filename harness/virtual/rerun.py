@@ -1,4 +1,4 @@
-"""`python -m harness.virtual.rerun CELL_DIR CALL OUT_DIR`: play a cell again up to the end of one call, and note what
+"""`python -m windtunnel.harness.virtual.rerun CELL_DIR CALL OUT_DIR`: play a cell again up to the end of one call, and note what
 happens to that call in `OUT_DIR/timeline.json`, beside the records of everything until then."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.virtual.prepared import Prepared, prepare
+from windtunnel.harness.virtual.prepared import Prepared, prepare
 
 AFTERMATH_S = 0.01
 """Virtual seconds that are played behind the call's end, in which its last bytes arrive."""
@@ -18,8 +18,8 @@ AFTERMATH_S = 0.01
 
 def main(cell: Path, call_id: str, out: Path) -> None:
     """Play the cell in `cell` until the call is over. Exits with 3 if it gets stuck."""
-    from harness.plan import CellPlan
-    from harness.virtual.watchdog import Watchdog
+    from windtunnel.harness.plan import CellPlan
+    from windtunnel.harness.virtual.watchdog import Watchdog
 
     prepared = prepare()
     plan = CellPlan.read_json(cell / "cell.json")
@@ -32,14 +32,14 @@ def main(cell: Path, call_id: str, out: Path) -> None:
 
 def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
     """The cell, with everything in place that notes. Made here, since what it is made of may only be imported now."""
-    from harness.records import AttemptRow, CallRow
-    from harness.virtual.hooks import watch_clients
-    from harness.virtual.play import VirtualPlay
-    from harness.virtual.timeline import as_json
-    from harness.virtual.witness import WatchedEngine, Witness
-    from mock_server.journal import Journal
-    from mock_server.plan import Plan
-    from mock_server.transports.shell import Shell
+    from windtunnel.harness.records import AttemptRow, CallRow
+    from windtunnel.harness.virtual.hooks import watch_clients
+    from windtunnel.harness.virtual.play import VirtualPlay
+    from windtunnel.harness.virtual.timeline import as_json
+    from windtunnel.harness.virtual.witness import WatchedEngine, Witness
+    from windtunnel.mock_server.journal import Journal
+    from windtunnel.mock_server.plan import Plan
+    from windtunnel.mock_server.transports.shell import Shell
 
     loop = prepared.loop
 

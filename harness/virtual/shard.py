@@ -1,4 +1,4 @@
-"""`python -m harness.virtual.shard`: plays one cell after the other, each in a fork of a process that is prepared.
+"""`python -m windtunnel.harness.virtual.shard`: plays one cell after the other, each in a fork of a process that is prepared.
 
     stdin:  a folder a line, as JSON ─► fork, play, wait ─► stdout: {"code": 0} a line
 
@@ -13,8 +13,8 @@ import sys
 import traceback
 from pathlib import Path
 
-from harness.virtual.prepared import Prepared, play, prepare
-from mock_server.parent import die_with_parent
+from windtunnel.harness.virtual.prepared import Prepared, play, prepare
+from windtunnel.mock_server.parent import die_with_parent
 
 LOG = "virtual.log"
 fork = os.fork

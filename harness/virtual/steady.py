@@ -17,8 +17,8 @@ from hashlib import blake2b
 from itertools import count
 from typing import Any
 
-from harness.virtual.guard import forbid
-from harness.virtual.loop import VirtualLoop
+from windtunnel.harness.virtual.guard import forbid
+from windtunnel.harness.virtual.loop import VirtualLoop
 
 current_call: ContextVar[str] = ContextVar("current_call", default="")
 """The call on whose behalf code runs; randomness belongs to it, so that calls cannot take draws from each other."""

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from harness.plan import RunPlan
-from harness.progress import Reporter
-from harness.supervisor import Supervisor
-from harness.virtual.cell import Shard, VirtualCell
+from windtunnel.harness.plan import RunPlan
+from windtunnel.harness.progress import Reporter
+from windtunnel.harness.supervisor import Supervisor
+from windtunnel.harness.virtual.cell import Shard, VirtualCell
 
 
 class VirtualSupervisor(Supervisor):

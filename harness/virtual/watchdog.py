@@ -22,9 +22,9 @@ from typing import Any, NoReturn, TextIO
 
 from greenlet import greenlet
 
-from harness.virtual import guard
-from harness.virtual.guard import INSTEAD, culprit
-from harness.virtual.loop import DeadlockError, SpinError, VirtualLoop
+from windtunnel.harness.virtual import guard
+from windtunnel.harness.virtual.guard import INSTEAD, culprit
+from windtunnel.harness.virtual.loop import DeadlockError, SpinError, VirtualLoop
 
 LOOK_EVERY_S = 2.0
 STUCK_S = 30.0

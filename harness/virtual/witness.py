@@ -11,18 +11,18 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.policies.failure import Failure
-from harness.policies.play import Ending, Policies, Step, Try
-from harness.records import AttemptRow, CallRow
-from harness.virtual.network import Network
-from harness.virtual.sockets import Address
-from harness.virtual.steady import current_call
-from harness.virtual.timeline import Event, Provider, Who
-from harness.virtual.wire_text import answer_text, is_more, request_text
-from mock_server.engine import Engine
-from mock_server.provider.ticket import Ticket
-from mock_server.script import Script
-from mock_server.script_text import script_text
+from windtunnel.harness.policies.failure import Failure
+from windtunnel.harness.policies.play import Ending, Policies, Step, Try
+from windtunnel.harness.records import AttemptRow, CallRow
+from windtunnel.harness.virtual.network import Network
+from windtunnel.harness.virtual.sockets import Address
+from windtunnel.harness.virtual.steady import current_call
+from windtunnel.harness.virtual.timeline import Event, Provider, Who
+from windtunnel.harness.virtual.wire_text import answer_text, is_more, request_text
+from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.script import Script
+from windtunnel.mock_server.script_text import script_text
 
 NOWHERE = Provider(None, "open", 0, None, 0, None)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mock_server.api.base import Answer, World
-from mock_server.api.endpoints import ENDPOINTS
-from mock_server.request import Request
+from windtunnel.mock_server.api.base import Answer, World
+from windtunnel.mock_server.api.endpoints import ENDPOINTS
+from windtunnel.mock_server.request import Request
 
 
 def answer(request: Request, world: World) -> Answer:

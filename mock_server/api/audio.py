@@ -11,15 +11,15 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.audio_orders import Order, read_order, streams
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.chat import timed_steps
-from mock_server.api.errors import ApiError
-from mock_server.api.headers import EVENT_STREAM, JSON, answer_headers
-from mock_server.api.objects import answered
-from mock_server.api.speech import SPEECH
-from mock_server.api.text import CHARS_PER_TOKEN, tokens_in
-from mock_server.api.transcripts import (
+from windtunnel.mock_server.api.audio_orders import Order, read_order, streams
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.chat import timed_steps
+from windtunnel.mock_server.api.errors import ApiError
+from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, answer_headers
+from windtunnel.mock_server.api.objects import answered
+from windtunnel.mock_server.api.speech import SPEECH
+from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, tokens_in
+from windtunnel.mock_server.api.transcripts import (
     Heard,
     heard,
     length_of,
@@ -28,9 +28,9 @@ from mock_server.api.transcripts import (
     speaker_objects,
     subtitles,
 )
-from mock_server.api.truth import digest
-from mock_server.request import Part, Request
-from mock_server.script import End, FirstToken, Head, Script, Send, Tokens
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.request import Part, Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens
 
 AUDIO_TOKENS_PER_S: Final = 10
 """What a second of sound counts as."""

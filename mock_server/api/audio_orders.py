@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_type, invalid_value, missing_parameter
-from mock_server.api.fields import check_fields, number, one_of, string
-from mock_server.api.objects import too_large, unknown_field
-from mock_server.request import Part
+from windtunnel.mock_server.api.errors import (
+    INVALID_REQUEST,
+    ApiError,
+    invalid_type,
+    invalid_value,
+    missing_parameter,
+)
+from windtunnel.mock_server.api.fields import check_fields, number, one_of, string
+from windtunnel.mock_server.api.objects import too_large, unknown_field
+from windtunnel.mock_server.request import Part
 
 FIELDS: Final = {
     "transcribe": (

@@ -16,11 +16,11 @@ from hashlib import blake2b
 from typing import Final
 from urllib.parse import unquote
 
-from mock_server.api.azure_errors import azure_error
-from mock_server.api.azure_filters import blamed
-from mock_server.api.headers import Headers
-from mock_server.request import Azure, Request
-from mock_server.script import Head, Script, Send, Step
+from windtunnel.mock_server.api.azure_errors import azure_error
+from windtunnel.mock_server.api.azure_filters import blamed
+from windtunnel.mock_server.api.headers import Headers
+from windtunnel.mock_server.request import Azure, Request
+from windtunnel.mock_server.script import Head, Script, Send, Step
 
 REGIONS: Final = {"local": "East US", "us-east": "East US", "us-west": "West US", "eu-west": "West Europe"}
 """How Azure writes the names of regions; any other name is sent as it is."""

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.azure_filters import blame
-from mock_server.request import Request
+from windtunnel.mock_server.api.azure_filters import blame
+from windtunnel.mock_server.request import Request
 
 ACCESS_DENIED: Final = (
     "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for "

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.script import Head, Script, Send, Step
+from windtunnel.mock_server.script import Head, Script, Send, Step
 
 _FILTERED: Final = b'"finish_reason":"content_filter"'
 _SEVERITIES: Final = ("hate", "self_harm", "sexual", "violence")

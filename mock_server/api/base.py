@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-from mock_server.api.errors import ApiError
-from mock_server.api.headers import RequestStamp, request_stamp
-from mock_server.batch_pace import EVERYDAY_PACE, BatchPace
-from mock_server.request import Api, Part, Request
-from mock_server.script import Script
-from mock_server.store import Store
+from windtunnel.mock_server.api.errors import ApiError
+from windtunnel.mock_server.api.headers import RequestStamp, request_stamp
+from windtunnel.mock_server.batch_pace import EVERYDAY_PACE, BatchPace
+from windtunnel.mock_server.request import Api, Part, Request
+from windtunnel.mock_server.script import Script
+from windtunnel.mock_server.store import Store
 
 
 class Life(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mock_server.api.json_body import read_json
+from windtunnel.mock_server.api.json_body import read_json
 
 MOST_LINES: Final = 50_000
 """Requests of one batch."""

@@ -14,11 +14,11 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from mock_server.api.base import World
-from mock_server.api.errors import server_error
-from mock_server.api.headers import request_stamp
-from mock_server.request import Request
-from mock_server.script import End, Head, Script, Send, Step
+from windtunnel.mock_server.api.base import World
+from windtunnel.mock_server.api.errors import server_error
+from windtunnel.mock_server.api.headers import request_stamp
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, Head, Script, Send, Step
 
 EXPIRED: Final = ("batch_expired", "This request could not be executed before the completion window expired.")
 FULL: Final = (
@@ -75,9 +75,7 @@ def _written(call: str, name: str, response: dict[str, Any] | None, error: dict[
 
 def _request(given: dict[str, Any], call: str, asked: Request) -> Request:
     """The line as a request of the key, and in the region, of the batch."""
-    from mock_server.api.routes import (
-        parse,  # the table of endpoints that it reads holds the batches themselves
-    )
+    from windtunnel.mock_server.api.routes import parse
 
     headers = {"authorization": "Bearer batch", "content-type": "application/json"}
     request = parse("POST", given["url"], headers, orjson.dumps(given["body"]), region=asked.region)
@@ -91,7 +89,7 @@ def _answer(request: Request, call: str, world: World) -> tuple[int, str, Any]:
     elif request.problem is not None:
         script = request.problem
     else:
-        from mock_server.api.answer import answer  # as above
+        from windtunnel.mock_server.api.answer import answer  # as above
 
         script = answer(request, replace(world, call_key=call, attempt=0)).script
     status, headers, data = _played(script)

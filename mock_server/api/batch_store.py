@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from mock_server.api.base import World
-from mock_server.api.batch_course import Course, Stage
-from mock_server.api.batch_input import Work
-from mock_server.api.batch_lines import Result, Usage, left_out, run_line, unfinished
-from mock_server.api.file_objects import MOST_FILE_BYTES, StoredFile, expiry, keep
-from mock_server.api.objects import unix_now
-from mock_server.request import Request
-from mock_server.store import Store
+from windtunnel.mock_server.api.base import World
+from windtunnel.mock_server.api.batch_course import Course, Stage
+from windtunnel.mock_server.api.batch_input import Work
+from windtunnel.mock_server.api.batch_lines import Result, Usage, left_out, run_line, unfinished
+from windtunnel.mock_server.api.file_objects import MOST_FILE_BYTES, StoredFile, expiry, keep
+from windtunnel.mock_server.api.objects import unix_now
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.store import Store
 
 LINE_BYTES: Final = 2_048
 """What the answer to one line is taken to need, until it is in a file."""

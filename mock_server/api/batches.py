@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.batch_course import Course
-from mock_server.api.batch_input import Problem, Work, read_work
-from mock_server.api.batch_store import StoredBatch, put, settle, shown_batch
-from mock_server.api.errors import ApiError, invalid_type, invalid_value, missing_parameter
-from mock_server.api.fields import string
-from mock_server.api.file_objects import find_file, lifetime
-from mock_server.api.headers import ORGANIZATION
-from mock_server.api.objects import (
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.batch_course import Course
+from windtunnel.mock_server.api.batch_input import Problem, Work, read_work
+from windtunnel.mock_server.api.batch_store import StoredBatch, put, settle, shown_batch
+from windtunnel.mock_server.api.errors import ApiError, invalid_type, invalid_value, missing_parameter
+from windtunnel.mock_server.api.fields import string
+from windtunnel.mock_server.api.file_objects import find_file, lifetime
+from windtunnel.mock_server.api.headers import ORGANIZATION
+from windtunnel.mock_server.api.objects import (
     answered,
     bad_metadata,
     new_id,
@@ -22,8 +22,8 @@ from mock_server.api.objects import (
     unix_now,
     unknown_field,
 )
-from mock_server.api.paging import paging
-from mock_server.request import Request
+from windtunnel.mock_server.api.paging import paging
+from windtunnel.mock_server.request import Request
 
 FIELDS: Final = ("completion_window", "endpoint", "input_file_id", "metadata", "output_expires_after")
 BATCHED: Final = (

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.chat_rich import RICH, Rich, rich_choice, rich_track, sound_tokens
-from mock_server.api.headers import EVENT_STREAM, JSON, RequestStamp, answer_headers
-from mock_server.api.said import Said
-from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from windtunnel.mock_server.api.chat_rich import RICH, Rich, rich_choice, rich_track, sound_tokens
+from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, RequestStamp, answer_headers
+from windtunnel.mock_server.api.said import Said
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
 DONE: Final = b"data: [DONE]\n\n"
 FINGERPRINT: Final = "fp_5c1e0a7f2d"

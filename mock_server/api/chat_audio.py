@@ -8,9 +8,9 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any, Final, NamedTuple
 
-from mock_server.api.said import Said
-from mock_server.api.sounds import sound
-from mock_server.api.text import tokens_in
+from windtunnel.mock_server.api.said import Said
+from windtunnel.mock_server.api.sounds import sound
+from windtunnel.mock_server.api.text import tokens_in
 
 KEPT_S: Final = 3600
 """How long the API keeps a sound for later turns of the conversation."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mock_server.api.chat_option_checks import (
+from windtunnel.mock_server.api.chat_option_checks import (
     audio,
     logit_bias,
     modalities,
@@ -13,14 +13,14 @@ from mock_server.api.chat_option_checks import (
     prediction,
     web_search,
 )
-from mock_server.api.errors import (
+from windtunnel.mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
     invalid_type,
     invalid_value,
     missing_parameter,
 )
-from mock_server.api.fields import (
+from windtunnel.mock_server.api.fields import (
     COMMON,
     Check,
     anything,
@@ -35,8 +35,8 @@ from mock_server.api.fields import (
     stream_options,
     string,
 )
-from mock_server.api.text import tokens_in
-from mock_server.api.tool_checks import check_format, check_functions, check_tools, tool_tokens
+from windtunnel.mock_server.api.text import tokens_in
+from windtunnel.mock_server.api.tool_checks import check_format, check_functions, check_tools, tool_tokens
 
 PARTS: Final = ("text", "image_url", "input_audio", "refusal", "audio", "file")
 """Kinds of parts that a message may be made of."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from mock_server.api.azure_filters import filtered
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.chat import chat_script
-from mock_server.api.chat_checks import check_chat
-from mock_server.api.said import says
-from mock_server.api.stored_chat import keeping
-from mock_server.api.truth import digest
-from mock_server.request import Request
+from windtunnel.mock_server.api.azure_filters import filtered
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.chat import chat_script
+from windtunnel.mock_server.api.chat_checks import check_chat
+from windtunnel.mock_server.api.said import says
+from windtunnel.mock_server.api.stored_chat import keeping
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.request import Request
 
 VERBOSITY: Final = {"low": 0.5, "high": 2.0}
 """What `verbosity` makes of the length that was drawn."""

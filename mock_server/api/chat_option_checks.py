@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mock_server.api.errors import (
+from windtunnel.mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
     empty_array,

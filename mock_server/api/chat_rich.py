@@ -11,12 +11,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
-from mock_server.api.chat_audio import Sound
-from mock_server.api.citations import citations
-from mock_server.api.logprobs import token_logprobs
-from mock_server.api.moderated import moderated
-from mock_server.api.said import Called, Said, pieces_of
-from mock_server.api.text import tokens_in
+from windtunnel.mock_server.api.chat_audio import Sound
+from windtunnel.mock_server.api.citations import citations
+from windtunnel.mock_server.api.logprobs import token_logprobs
+from windtunnel.mock_server.api.moderated import moderated
+from windtunnel.mock_server.api.said import Called, Said, pieces_of
+from windtunnel.mock_server.api.text import tokens_in
 
 RICH: Final = frozenset(
     (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from mock_server.api.draws import Draws
-from mock_server.api.formats import FORMATS
+from windtunnel.mock_server.api.draws import Draws
+from windtunnel.mock_server.api.formats import FORMATS
 
 _CITATION: Final = re.compile(r"\(\[([^\]]+)\]\((https://[^)\s]+)\)\)")
 

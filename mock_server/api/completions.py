@@ -7,17 +7,17 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.azure_filters import filtered
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.chat import DONE, FINGERPRINT, Timed, timed_steps
-from mock_server.api.completions_checks import Prompt, check_completions, prompts_of
-from mock_server.api.headers import EVENT_STREAM, JSON, answer_headers
-from mock_server.api.logprobs import ranked, tokens_of
-from mock_server.api.said import Said, says
-from mock_server.api.text import TOKENS
-from mock_server.api.truth import digest
-from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from windtunnel.mock_server.api.azure_filters import filtered
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.chat import DONE, FINGERPRINT, Timed, timed_steps
+from windtunnel.mock_server.api.completions_checks import Prompt, check_completions, prompts_of
+from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, answer_headers
+from windtunnel.mock_server.api.logprobs import ranked, tokens_of
+from windtunnel.mock_server.api.said import Said, says
+from windtunnel.mock_server.api.text import TOKENS
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
 USUAL_LIMIT: Final = 16
 """`max_tokens` where the request gives none, as with the real API."""

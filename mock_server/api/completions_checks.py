@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
-from mock_server.api.errors import (
+from windtunnel.mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
     context_length_exceeded,
     empty_array,
     invalid_type,
 )
-from mock_server.api.fields import (
+from windtunnel.mock_server.api.fields import (
     Check,
     anything,
     boolean,
@@ -24,7 +24,7 @@ from mock_server.api.fields import (
     string,
     too_long,
 )
-from mock_server.api.text import tokens_in
+from windtunnel.mock_server.api.text import tokens_in
 
 MOST_PROMPTS: Final = 2048
 MOST_CHOICES: Final = 2048

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.conversations_kept import Conversation
-from mock_server.api.errors import ApiError, invalid_type, missing_parameter
-from mock_server.api.fields import Check, anything, check_fields, metadata, too_long
-from mock_server.api.input_checks import items_tokens
-from mock_server.api.items_page import items_page, listed
-from mock_server.api.objects import Made, answered, new_id, shown
-from mock_server.api.responses_fields import unknown_field
-from mock_server.api.responses_input import input_items
-from mock_server.api.responses_kept import conversation_not_found, found_item
-from mock_server.request import Request
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.conversations_kept import Conversation
+from windtunnel.mock_server.api.errors import ApiError, invalid_type, missing_parameter
+from windtunnel.mock_server.api.fields import Check, anything, check_fields, metadata, too_long
+from windtunnel.mock_server.api.input_checks import items_tokens
+from windtunnel.mock_server.api.items_page import items_page, listed
+from windtunnel.mock_server.api.objects import Made, answered, new_id, shown
+from windtunnel.mock_server.api.responses_fields import unknown_field
+from windtunnel.mock_server.api.responses_input import input_items
+from windtunnel.mock_server.api.responses_kept import conversation_not_found, found_item
+from windtunnel.mock_server.request import Request
 
 MOST_ADDED: Final = 20
 """Items that one request can add."""

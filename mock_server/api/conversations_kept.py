@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from mock_server.api.input_checks import items_tokens
+from windtunnel.mock_server.api.input_checks import items_tokens
 
 MOST_ITEMS: Final = 2_000
 """Items of one conversation; the oldest ones are forgotten."""

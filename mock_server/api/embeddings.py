@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.headers import RequestStamp, answer_headers
-from mock_server.api.truth import Choice
-from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send
+from windtunnel.mock_server.api.headers import RequestStamp, answer_headers
+from windtunnel.mock_server.api.truth import Choice
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
 
 DEFAULT_DIMENSIONS: Final = 1536
 DIMENSIONS: Final = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mock_server.api.embeddings import DIMENSIONS, inputs_of
-from mock_server.api.errors import ApiError, invalid_type, missing_parameter, out_of_range
-from mock_server.api.fields import Check, anything, check_fields, integer, one_of, string, too_long
-from mock_server.api.text import tokens_in
+from windtunnel.mock_server.api.embeddings import DIMENSIONS, inputs_of
+from windtunnel.mock_server.api.errors import ApiError, invalid_type, missing_parameter, out_of_range
+from windtunnel.mock_server.api.fields import Check, anything, check_fields, integer, one_of, string, too_long
+from windtunnel.mock_server.api.text import tokens_in
 
 MOST_INPUTS: Final = 2048
 MOST_TOKENS: Final = 300_000

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.embeddings import embeddings_script
-from mock_server.api.embeddings_checks import check_embeddings
-from mock_server.api.truth import digest
-from mock_server.request import Request
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.embeddings import embeddings_script
+from windtunnel.mock_server.api.embeddings_checks import check_embeddings
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.request import Request
 
 
 def answer_embeddings(request: Request, world: World) -> Answer:

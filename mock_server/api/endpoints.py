@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from mock_server.api import (
+from windtunnel.mock_server.api import (
     audio,
     batches,
     chat_endpoint,
@@ -25,7 +25,7 @@ from mock_server.api import (
     stored_responses,
     uploads,
 )
-from mock_server.api.base import Endpoint
+from windtunnel.mock_server.api.base import Endpoint
 
 ENDPOINTS: Final[dict[str, Endpoint]] = {
     endpoint.name: endpoint

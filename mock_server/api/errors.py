@@ -15,8 +15,8 @@ from typing import Final
 
 import orjson
 
-from mock_server.api.headers import ORGANIZATION, RequestStamp, answer_headers, format_duration
-from mock_server.script import End, Head, Script, Send
+from windtunnel.mock_server.api.headers import ORGANIZATION, RequestStamp, answer_headers, format_duration
+from windtunnel.mock_server.script import End, Head, Script, Send
 
 INVALID_REQUEST: Final = "invalid_request_error"
 

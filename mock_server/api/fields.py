@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from mock_server.api.errors import (
+from windtunnel.mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
     empty_array,

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_value, missing_parameter, out_of_range
-from mock_server.store import Store
+from windtunnel.mock_server.api.errors import (
+    INVALID_REQUEST,
+    ApiError,
+    invalid_value,
+    missing_parameter,
+    out_of_range,
+)
+from windtunnel.mock_server.store import Store
 
 PURPOSES: Final = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 """What a client may upload a file for."""

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.batch_store import bring_up_to_date
-from mock_server.api.errors import ApiError
-from mock_server.api.file_objects import (
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.batch_store import bring_up_to_date
+from windtunnel.mock_server.api.errors import ApiError
+from windtunnel.mock_server.api.file_objects import (
     MOST_FILE_BYTES,
     PURPOSES,
     StoredFile,
@@ -24,7 +24,7 @@ from mock_server.api.file_objects import (
     lifetime,
     no_such,
 )
-from mock_server.api.objects import (
+from windtunnel.mock_server.api.objects import (
     Made,
     answered,
     new_id,
@@ -34,8 +34,8 @@ from mock_server.api.objects import (
     unix_now,
     unknown_field,
 )
-from mock_server.api.paging import paging
-from mock_server.request import Part, Request
+from windtunnel.mock_server.api.paging import paging
+from windtunnel.mock_server.request import Part, Request
 
 FIELDS: Final = ("file", "purpose", "expires_after")
 LONGEST_PAGE: Final = 10_000

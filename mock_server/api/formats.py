@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mock_server.api.draws import Draws
+from windtunnel.mock_server.api.draws import Draws
 
 _NAMES: Final = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "islet", "jetty")
 

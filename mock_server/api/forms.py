@@ -12,7 +12,7 @@ from typing import Any, Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from mock_server.request import Part
+from windtunnel.mock_server.request import Part
 
 MOST_PARTS: Final = 1_000
 """Parts of one form; one with more is refused."""

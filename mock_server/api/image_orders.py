@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mock_server.api.errors import (
+from windtunnel.mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
     invalid_type,
     invalid_value,
     missing_parameter,
 )
-from mock_server.api.fields import Check, boolean, check_fields, integer, mapping, one_of, string
-from mock_server.api.objects import unknown_field, unknown_parameter
+from windtunnel.mock_server.api.fields import Check, boolean, check_fields, integer, mapping, one_of, string
+from windtunnel.mock_server.api.objects import unknown_field, unknown_parameter
 
 COMMON_FIELDS: Final = (
     *("background", "complexity", "frame_count", "frame_duration_ms", "model", "n", "output_compression"),

@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.errors import ApiError, missing_parameter
-from mock_server.api.headers import EVENT_STREAM, answer_headers
-from mock_server.api.image_orders import SVG_TOKENS, Order, read_order
-from mock_server.api.objects import Made, answered, too_large
-from mock_server.api.pictures import Colour, picture
-from mock_server.api.text import tokens_in
-from mock_server.api.truth import Choice, digest
-from mock_server.request import Part, Request
-from mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.errors import ApiError, missing_parameter
+from windtunnel.mock_server.api.headers import EVENT_STREAM, answer_headers
+from windtunnel.mock_server.api.image_orders import SVG_TOKENS, Order, read_order
+from windtunnel.mock_server.api.objects import Made, answered, too_large
+from windtunnel.mock_server.api.pictures import Colour, picture
+from windtunnel.mock_server.api.text import tokens_in
+from windtunnel.mock_server.api.truth import Choice, digest
+from windtunnel.mock_server.request import Part, Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
 MOST_IMAGE_BYTES: Final = 50 * 2**20
 """Bytes of one picture that is given; what a transport takes may be less."""

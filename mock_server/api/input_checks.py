@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mock_server.api.errors import (
+from windtunnel.mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
     invalid_type,
     invalid_value,
     missing_parameter,
 )
-from mock_server.api.fields import check_fields
-from mock_server.api.responses_fields import COMPACTED, COUNTED, FIELDS, unknown_field
-from mock_server.api.responses_tools import check_response_tools
-from mock_server.api.text import tokens_in
-from mock_server.api.tool_checks import check_format, tool_tokens
+from windtunnel.mock_server.api.fields import check_fields
+from windtunnel.mock_server.api.responses_fields import COMPACTED, COUNTED, FIELDS, unknown_field
+from windtunnel.mock_server.api.responses_tools import check_response_tools
+from windtunnel.mock_server.api.text import tokens_in
+from windtunnel.mock_server.api.tool_checks import check_format, tool_tokens
 
 PART_TOKENS: Final = 85
 """What a part of the input that holds no text counts as (a picture, a file)."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from mock_server.api.errors import ApiError
-from mock_server.api.objects import Made
-from mock_server.api.paging import paging
+from windtunnel.mock_server.api.errors import ApiError
+from windtunnel.mock_server.api.objects import Made
+from windtunnel.mock_server.api.paging import paging
 
 
 def items_page(items: list[dict[str, Any]], query: Mapping[str, str]) -> Made | ApiError:

@@ -10,7 +10,7 @@ import math
 from hashlib import shake_128
 from typing import Any, Final
 
-from mock_server.api.text import CHARS_PER_TOKEN, TOKENS
+from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, TOKENS
 
 _DIGITS: Final = 6
 

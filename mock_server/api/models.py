@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.base import Answer, Endpoint, Life, World
-from mock_server.api.errors import ApiError, model_not_found
-from mock_server.api.headers import ORGANIZATION, answer_headers
-from mock_server.api.truth import digest
-from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send
+from windtunnel.mock_server.api.base import Answer, Endpoint, Life, World
+from windtunnel.mock_server.api.errors import ApiError, model_not_found
+from windtunnel.mock_server.api.headers import ORGANIZATION, answer_headers
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
 
 CREATED: Final = 1_744_316_542
 LISTED: Final = (

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.said import Said
+from windtunnel.mock_server.api.said import Said
 
 CATEGORIES: Final = (
     *("harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent"),

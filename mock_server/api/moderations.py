@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.errors import (
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
     empty_array,
@@ -23,12 +23,12 @@ from mock_server.api.errors import (
     invalid_value,
     missing_parameter,
 )
-from mock_server.api.fields import string, too_long
-from mock_server.api.input_checks import PART_TOKENS
-from mock_server.api.moderated import CATEGORIES
-from mock_server.api.objects import Made, answered, unknown_field
-from mock_server.api.text import tokens_in
-from mock_server.request import Request
+from windtunnel.mock_server.api.fields import string, too_long
+from windtunnel.mock_server.api.input_checks import PART_TOKENS
+from windtunnel.mock_server.api.moderated import CATEGORIES
+from windtunnel.mock_server.api.objects import Made, answered, unknown_field
+from windtunnel.mock_server.api.text import tokens_in
+from windtunnel.mock_server.request import Request
 
 FIELDS: Final = ("input", "model")
 USUAL_MODEL: Final = "omni-moderation-latest"

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.base import Answer, Life, World
-from mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_type
-from mock_server.api.headers import JSON, answer_headers
-from mock_server.api.paging import listed
-from mock_server.api.truth import Choice, digest
-from mock_server.script import End, FirstToken, Head, Script, Send
+from windtunnel.mock_server.api.base import Answer, Life, World
+from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_type
+from windtunnel.mock_server.api.headers import JSON, answer_headers
+from windtunnel.mock_server.api.paging import listed
+from windtunnel.mock_server.api.truth import Choice, digest
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
 
 MOST_METADATA: Final = 16
 """Keys of an object's metadata."""

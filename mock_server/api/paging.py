@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_value, out_of_range
+from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_value, out_of_range
 
 MOST: Final = 100
 USUAL: Final = 20

@@ -6,12 +6,12 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import orjson
 
-from mock_server.api.headers import JSON, RequestStamp, answer_headers
-from mock_server.api.moderated import moderation_result
-from mock_server.api.responses_items import PLAIN, Form, form_of, item, response_id
-from mock_server.api.responses_said import Speech
-from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send, Tokens
+from windtunnel.mock_server.api.headers import JSON, RequestStamp, answer_headers
+from windtunnel.mock_server.api.moderated import moderation_result
+from windtunnel.mock_server.api.responses_items import PLAIN, Form, form_of, item, response_id
+from windtunnel.mock_server.api.responses_said import Speech
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens
 
 State: TypeAlias = Literal["queued", "in_progress", "ended", "cancelled"]
 """`ended` is completed or incomplete, as the response came out."""

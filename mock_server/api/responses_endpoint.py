@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import orjson
 
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.headers import answer_headers
-from mock_server.api.input_checks import check_compact, check_input_tokens, check_responses
-from mock_server.api.objects import Made, answered
-from mock_server.api.responses import Turn, queued_script, usage, whole_script
-from mock_server.api.responses_events import streamed_script
-from mock_server.api.responses_items import item, response_id
-from mock_server.api.responses_kept import (
-    Kept,
-    context_tokens,
-    refuse_response,
-)
-from mock_server.api.responses_said import Compaction, Speech, response_base, speak
-from mock_server.api.truth import digest
-from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send, Tokens
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.headers import answer_headers
+from windtunnel.mock_server.api.input_checks import check_compact, check_input_tokens, check_responses
+from windtunnel.mock_server.api.objects import Made, answered
+from windtunnel.mock_server.api.responses import Turn, queued_script, usage, whole_script
+from windtunnel.mock_server.api.responses_events import streamed_script
+from windtunnel.mock_server.api.responses_items import item, response_id
+from windtunnel.mock_server.api.responses_kept import Kept, context_tokens, refuse_response
+from windtunnel.mock_server.api.responses_said import Compaction, Speech, response_base, speak
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens
 
 
 def answer_response(request: Request, world: World) -> Answer:

@@ -7,13 +7,13 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from mock_server.api.headers import EVENT_STREAM, RequestStamp, answer_headers
-from mock_server.api.responses import Turn, ended, started
-from mock_server.api.responses_hosted import Hosted
-from mock_server.api.responses_items import Form, form_of, item, item_id, logprobs_of, part
-from mock_server.api.responses_said import Speech, Thought
-from mock_server.api.said import Said
-from mock_server.script import End, FirstToken, Head, Role, Script, Send, Step, Tokens
+from windtunnel.mock_server.api.headers import EVENT_STREAM, RequestStamp, answer_headers
+from windtunnel.mock_server.api.responses import Turn, ended, started
+from windtunnel.mock_server.api.responses_hosted import Hosted
+from windtunnel.mock_server.api.responses_items import Form, form_of, item, item_id, logprobs_of, part
+from windtunnel.mock_server.api.responses_said import Speech, Thought
+from windtunnel.mock_server.api.said import Said
+from windtunnel.mock_server.script import End, FirstToken, Head, Role, Script, Send, Step, Tokens
 
 Beat: TypeAlias = tuple[int, bytes, Role]
 """Bytes and what they are, and how many tokens of work come before them."""

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_type, invalid_value, missing_parameter
-from mock_server.api.fields import (
+from windtunnel.mock_server.api.errors import (
+    INVALID_REQUEST,
+    ApiError,
+    invalid_type,
+    invalid_value,
+    missing_parameter,
+)
+from windtunnel.mock_server.api.fields import (
     COMMON,
     Check,
     anything,

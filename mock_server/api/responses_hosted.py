@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
-from mock_server.api.draws import Draws
-from mock_server.api.responses_tools import family
-from mock_server.api.text import prose, tokens_in
+from windtunnel.mock_server.api.draws import Draws
+from windtunnel.mock_server.api.responses_tools import family
+from windtunnel.mock_server.api.text import prose, tokens_in
 
 Event: TypeAlias = tuple[str, dict[str, Any]]
 """What an event is called after the item's own prefix, and its fields besides the usual ones."""

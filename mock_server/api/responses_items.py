@@ -6,10 +6,10 @@ import base64
 from hashlib import shake_128
 from typing import Any, Final, NamedTuple
 
-from mock_server.api.logprobs import token_logprobs
-from mock_server.api.responses_said import Compaction, Output, Speech, Thought
-from mock_server.api.said import Said
-from mock_server.request import Request
+from windtunnel.mock_server.api.logprobs import token_logprobs
+from windtunnel.mock_server.api.responses_said import Compaction, Output, Speech, Thought
+from windtunnel.mock_server.api.said import Said
+from windtunnel.mock_server.request import Request
 
 NOTHING: Final[frozenset[str]] = frozenset()
 

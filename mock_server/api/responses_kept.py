@@ -13,16 +13,16 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from mock_server.api.base import Life, World
-from mock_server.api.conversations_kept import Conversation
-from mock_server.api.errors import INVALID_REQUEST, ApiError
-from mock_server.api.responses import State, Turn, reference_id, response_object
-from mock_server.api.responses_input import input_items, references
-from mock_server.api.responses_items import NOTHING, form_of, item, response_id
-from mock_server.api.said import Said
-from mock_server.api.text import tokens_in
-from mock_server.request import Request
-from mock_server.store import Store
+from windtunnel.mock_server.api.base import Life, World
+from windtunnel.mock_server.api.conversations_kept import Conversation
+from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError
+from windtunnel.mock_server.api.responses import State, Turn, reference_id, response_object
+from windtunnel.mock_server.api.responses_input import input_items, references
+from windtunnel.mock_server.api.responses_items import NOTHING, form_of, item, response_id
+from windtunnel.mock_server.api.said import Said
+from windtunnel.mock_server.api.text import tokens_in
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.store import Store
 
 USUAL_BYTES: Final = 2_048
 """What a response weighs besides its texts."""

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 import orjson
 
-from mock_server.api.headers import RequestStamp
-from mock_server.api.responses import response_object
-from mock_server.api.responses_events import streamed_script
-from mock_server.api.responses_items import Form
-from mock_server.api.responses_kept import Kept
-from mock_server.script import End, FirstToken, Script, Send, Step, Tokens, Wait
+from windtunnel.mock_server.api.headers import RequestStamp
+from windtunnel.mock_server.api.responses import response_object
+from windtunnel.mock_server.api.responses_events import streamed_script
+from windtunnel.mock_server.api.responses_items import Form
+from windtunnel.mock_server.api.responses_kept import Kept
+from windtunnel.mock_server.script import End, FirstToken, Script, Send, Step, Tokens, Wait
 
 WAITING_EVENTS = 2
 """Events of a response that waits for its slot: that it was created, and that it waits."""

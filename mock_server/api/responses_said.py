@@ -10,14 +10,14 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from mock_server.api.base import World
-from mock_server.api.draws import Draws
-from mock_server.api.responses_hosted import Hosted, forced_calls
-from mock_server.api.said import Said, reasoning_tokens, says
-from mock_server.api.text import CHARS_PER_TOKEN, prose, stream_of, tokens_in
-from mock_server.api.tools import Tool, further_tools
-from mock_server.api.truth import Choice, digest
-from mock_server.request import Request
+from windtunnel.mock_server.api.base import World
+from windtunnel.mock_server.api.draws import Draws
+from windtunnel.mock_server.api.responses_hosted import Hosted, forced_calls
+from windtunnel.mock_server.api.said import Said, reasoning_tokens, says
+from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, prose, stream_of, tokens_in
+from windtunnel.mock_server.api.tools import Tool, further_tools
+from windtunnel.mock_server.api.truth import Choice, digest
+from windtunnel.mock_server.request import Request
 
 _SHAPING: Final = frozenset(("tools", "reasoning", "text", "context_management", "include"))
 """Fields that make an answer anything but one message of the length that was drawn."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_value, missing_parameter
-from mock_server.api.tool_checks import check_tools
+from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_value, missing_parameter
+from windtunnel.mock_server.api.tool_checks import check_tools
 
 TOOLS: Final[dict[str, tuple[str, ...]]] = {
     "function": (),

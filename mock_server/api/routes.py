@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from mock_server.api.azure import translate
-from mock_server.api.base import Endpoint
-from mock_server.api.endpoints import Found, find
-from mock_server.api.errors import (
+from windtunnel.mock_server.api.azure import translate
+from windtunnel.mock_server.api.base import Endpoint
+from windtunnel.mock_server.api.endpoints import Found, find
+from windtunnel.mock_server.api.errors import (
     ApiError,
     bad_json,
     invalid_type,
@@ -21,11 +21,11 @@ from mock_server.api.errors import (
     missing_api_key,
     unknown_url,
 )
-from mock_server.api.forms import BadFormError, read_form, without_boundary
-from mock_server.api.headers import RequestStamp, answer_headers, request_stamp
-from mock_server.api.json_body import TooDeepError, read_json
-from mock_server.request import Azure, Part, Request
-from mock_server.script import End, Head, Script
+from windtunnel.mock_server.api.forms import BadFormError, read_form, without_boundary
+from windtunnel.mock_server.api.headers import RequestStamp, answer_headers, request_stamp
+from windtunnel.mock_server.api.json_body import TooDeepError, read_json
+from windtunnel.mock_server.request import Azure, Part, Request
+from windtunnel.mock_server.script import End, Head, Script
 
 _KEY_SALT: Final = b"windtunnel key"
 _BODILESS: Final = ("HEAD", "OPTIONS")

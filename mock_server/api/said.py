@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from mock_server.api.citations import cited
-from mock_server.api.draws import Draws
-from mock_server.api.structured import json_text
-from mock_server.api.text import CHARS_PER_TOKEN, prose, stream_of, tokens_in
-from mock_server.api.tools import chosen_tool, further_tools, legacy_function
-from mock_server.api.truth import Choice
+from windtunnel.mock_server.api.citations import cited
+from windtunnel.mock_server.api.draws import Draws
+from windtunnel.mock_server.api.structured import json_text
+from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, prose, stream_of, tokens_in
+from windtunnel.mock_server.api.tools import chosen_tool, further_tools, legacy_function
+from windtunnel.mock_server.api.truth import Choice
 
 _SHAPING: Final = frozenset(
     (

@@ -17,10 +17,10 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.draws import Draws
-from mock_server.api.patterns import PatternError
-from mock_server.api.schema_compile import Compiler
-from mock_server.api.schema_nodes import Making, Node, SchemaError
+from windtunnel.mock_server.api.draws import Draws
+from windtunnel.mock_server.api.patterns import PatternError
+from windtunnel.mock_server.api.schema_compile import Compiler
+from windtunnel.mock_server.api.schema_nodes import Making, Node, SchemaError
 
 MOST_BYTES: Final = 256 * 1024
 """Bytes of a schema; a larger one is refused."""

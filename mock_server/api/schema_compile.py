@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 import orjson
 
-from mock_server.api.schema_merge import accepts, merged, named_by
-from mock_server.api.schema_nodes import (
+from windtunnel.mock_server.api.schema_merge import accepts, merged, named_by
+from windtunnel.mock_server.api.schema_nodes import (
     Array,
     Constants,
     Node,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from mock_server.api.patterns import found_in
-from mock_server.api.schema_nodes import SchemaError
+from windtunnel.mock_server.api.patterns import found_in
+from windtunnel.mock_server.api.schema_nodes import SchemaError
 
 _LARGER: Final = frozenset(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"))
 _SMALLER: Final = frozenset(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"))

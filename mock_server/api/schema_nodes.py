@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final
 
-from mock_server.api.draws import Draws
-from mock_server.api.formats import FORMATS
-from mock_server.api.patterns import matching
-from mock_server.api.text import CHARS_PER_TOKEN, prose
+from windtunnel.mock_server.api.draws import Draws
+from windtunnel.mock_server.api.formats import FORMATS
+from windtunnel.mock_server.api.patterns import matching
+from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, prose
 
 FREE_LEVELS: Final = 4
 FREE_VALUES: Final = 200

@@ -12,16 +12,16 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_type, missing_parameter
-from mock_server.api.fields import check_fields, number, one_of, string
-from mock_server.api.headers import EVENT_STREAM, answer_headers
-from mock_server.api.objects import Made, answered, unknown_field
-from mock_server.api.sounds import CONTENT_TYPES, FORMATS, LONGEST_S, sound
-from mock_server.api.text import tokens_in
-from mock_server.api.truth import digest
-from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_type, missing_parameter
+from windtunnel.mock_server.api.fields import check_fields, number, one_of, string
+from windtunnel.mock_server.api.headers import EVENT_STREAM, answer_headers
+from windtunnel.mock_server.api.objects import Made, answered, unknown_field
+from windtunnel.mock_server.api.sounds import CONTENT_TYPES, FORMATS, LONGEST_S, sound
+from windtunnel.mock_server.api.text import tokens_in
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
 FIELDS: Final = ("input", "model", "voice", "instructions", "response_format", "speed", "stream_format")
 LONGEST_INPUT: Final = 4_096

@@ -11,16 +11,16 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.base import Answer, Endpoint, Life, World
-from mock_server.api.chat import completion
-from mock_server.api.errors import ApiError, missing_parameter
-from mock_server.api.fields import check_fields, metadata
-from mock_server.api.headers import RequestStamp, answer_headers
-from mock_server.api.paging import Paging, listed, paging
-from mock_server.api.said import Said
-from mock_server.api.truth import digest
-from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send
+from windtunnel.mock_server.api.base import Answer, Endpoint, Life, World
+from windtunnel.mock_server.api.chat import completion
+from windtunnel.mock_server.api.errors import ApiError, missing_parameter
+from windtunnel.mock_server.api.fields import check_fields, metadata
+from windtunnel.mock_server.api.headers import RequestStamp, answer_headers
+from windtunnel.mock_server.api.paging import Paging, listed, paging
+from windtunnel.mock_server.api.said import Said
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
 
 _REPEATED: Final[dict[str, Any]] = {
     "seed": None,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_type
-from mock_server.api.items_page import items_page
-from mock_server.api.objects import answered, shown
-from mock_server.api.responses_fields import includes
-from mock_server.api.responses_items import form_of
-from mock_server.api.responses_kept import Kept, conversation_of, kept_response
-from mock_server.api.responses_resume import resumed_script
-from mock_server.request import Request
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_type
+from windtunnel.mock_server.api.items_page import items_page
+from windtunnel.mock_server.api.objects import answered, shown
+from windtunnel.mock_server.api.responses_fields import includes
+from windtunnel.mock_server.api.responses_items import form_of
+from windtunnel.mock_server.api.responses_kept import Kept, conversation_of, kept_response
+from windtunnel.mock_server.api.responses_resume import resumed_script
+from windtunnel.mock_server.request import Request
 
 
 def _found(request: Request, world: World) -> Kept | ApiError:

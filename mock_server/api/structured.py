@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from mock_server.api.draws import Draws
-from mock_server.api.schema import instance_text
-from mock_server.api.text import prose
+from windtunnel.mock_server.api.draws import Draws
+from windtunnel.mock_server.api.schema import instance_text
+from windtunnel.mock_server.api.text import prose
 
 
 def asked_format(body: dict[str, Any], *, chat: bool) -> dict[str, Any] | None:

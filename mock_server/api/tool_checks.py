@@ -7,19 +7,19 @@ from typing import Any, Final
 
 import orjson
 
-from mock_server.api.errors import (
+from windtunnel.mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
     invalid_type,
     invalid_value,
     missing_parameter,
 )
-from mock_server.api.fields import objects
-from mock_server.api.schema import schema_problem
-from mock_server.api.strict_schema import object_problem, strict_problem
-from mock_server.api.structured import asked_format, asked_schema
-from mock_server.api.text import tokens_in
-from mock_server.api.tools import tool_name
+from windtunnel.mock_server.api.fields import objects
+from windtunnel.mock_server.api.schema import schema_problem
+from windtunnel.mock_server.api.strict_schema import object_problem, strict_problem
+from windtunnel.mock_server.api.structured import asked_format, asked_schema
+from windtunnel.mock_server.api.text import tokens_in
+from windtunnel.mock_server.api.tools import tool_name
 
 MOST_TOOLS: Final = 128
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mock_server.api.draws import Draws
-from mock_server.api.schema import instance_text
-from mock_server.api.text import prose
+from windtunnel.mock_server.api.draws import Draws
+from windtunnel.mock_server.api.schema import instance_text
+from windtunnel.mock_server.api.text import prose
 
 MOST_CALLS = 4
 """Tool calls of one choice."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from hashlib import shake_128
 from typing import Any, Final, NamedTuple
 
-from mock_server.api.logprobs import ranked, tokens_of
-from mock_server.api.text import prose, stream_of, tokens_in
+from windtunnel.mock_server.api.logprobs import ranked, tokens_of
+from windtunnel.mock_server.api.text import prose, stream_of, tokens_in
 
 WORDS_PER_SEGMENT: Final = 8
 BYTES_PER_S: Final = 16_000

@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from hashlib import md5
 from typing import Any, Final, Literal
 
-from mock_server.api.base import Answer, Endpoint, World
-from mock_server.api.errors import (
+from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
     empty_array,
     invalid_type,
     missing_parameter,
 )
-from mock_server.api.fields import check_fields, integer, mapping, one_of, string
-from mock_server.api.file_objects import (
+from windtunnel.mock_server.api.fields import check_fields, integer, mapping, one_of, string
+from windtunnel.mock_server.api.file_objects import (
     MOST_FILE_BYTES,
     PURPOSES,
     StoredFile,
@@ -28,9 +28,9 @@ from mock_server.api.file_objects import (
     lifetime,
     no_such,
 )
-from mock_server.api.objects import answered, new_id, shown, too_large, unix_now, unknown_field
-from mock_server.request import Part, Request
-from mock_server.store import Store
+from windtunnel.mock_server.api.objects import answered, new_id, shown, too_large, unix_now, unknown_field
+from windtunnel.mock_server.request import Part, Request
+from windtunnel.mock_server.store import Store
 
 FIELDS: Final = ("bytes", "filename", "mime_type", "purpose", "expires_after")
 COMPLETE_FIELDS: Final = ("part_ids", "md5")

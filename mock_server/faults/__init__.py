@@ -16,14 +16,14 @@
     tool_calls.py  calls that cannot be made                   clients.py    what clients make of them, for people
 
 To write one: a params model, a pure function `(script, params, ctx) -> script`, and a `FaultKind` in its
-family's `KINDS`, with a row in the table tests. Then `python -m mock_server.faults --observe` renews the manual.
+family's `KINDS`, with a row in the table tests. Then `python -m windtunnel.mock_server.faults --observe` renews the manual.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mock_server.faults import (
+from windtunnel.mock_server.faults import (
     bodies,
     connection,
     drip,
@@ -41,8 +41,8 @@ from mock_server.faults import (
     tool_calls,
     wire,
 )
-from mock_server.faults.base import FaultContext, FaultKind, Params
-from mock_server.faults.header import parse_header
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.header import parse_header
 
 FAULTS: dict[str, FaultKind] = {
     kind.name: kind

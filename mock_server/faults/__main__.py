@@ -1,7 +1,7 @@
 """Renews what is made from the table of faults.
 
-python -m mock_server.faults             the generated parts of the manuals, between their markers
-python -m mock_server.faults --observe   before that, `observed.json`: what clients make of each fault, measured now
+python -m windtunnel.mock_server.faults             the generated parts of the manuals, between their markers
+python -m windtunnel.mock_server.faults --observe   before that, `observed.json`: what clients make of each fault, measured now
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mock_server.faults import reference
-from mock_server.manual import SECTIONS, renewed
+from windtunnel.mock_server.faults import reference
+from windtunnel.mock_server.manual import SECTIONS, renewed
 
 
 def main() -> int:
     """Rewrite the files in place and say where they are; gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m mock_server.faults", description="Renews the manuals.")
+    parser = argparse.ArgumentParser(
+        prog="python -m windtunnel.mock_server.faults", description="Renews the manuals."
+    )
     parser.add_argument(
         "--observe",
         action="store_true",
@@ -31,13 +33,13 @@ def main() -> int:
 
 def observe() -> bool:
     """Measure, save, and say where; False, with the reason on stderr, where the measurement is not valid."""
-    from mock_server.observe import measure  # the clients: nobody else here needs them
-    from mock_server.observe.server import ObserveError
+    from windtunnel.mock_server.observe import measure  # the clients: nobody else here needs them
+    from windtunnel.mock_server.observe.server import ObserveError
 
     try:
         measure.save(measure.observe(reference.observed()["faults"]))
     except ObserveError as error:
-        print(f"python -m mock_server.faults --observe: {error}", file=sys.stderr)
+        print(f"python -m windtunnel.mock_server.faults --observe: {error}", file=sys.stderr)
         return False
     reference.observed.cache_clear()
     print(measure.FILE)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mock_server.api.errors import ApiError
-from mock_server.api.headers import JSON
-from mock_server.faults.base import ALL_APIS, FaultContext, FaultKind, Headers, with_content_type
-from mock_server.faults.retry import RetryParams, replaced, retry_headers
-from mock_server.request import APIS
-from mock_server.script import End, Head, Script, Send
+from windtunnel.mock_server.api.errors import ApiError
+from windtunnel.mock_server.api.headers import JSON
+from windtunnel.mock_server.faults.base import ALL_APIS, FaultContext, FaultKind, Headers, with_content_type
+from windtunnel.mock_server.faults.retry import RetryParams, replaced, retry_headers
+from windtunnel.mock_server.request import APIS
+from windtunnel.mock_server.script import End, Head, Script, Send
 
 POSTS: tuple[str, ...] = tuple([api for api in APIS if api != "models"])
 """The APIs that are asked with a body, somewhere."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from mock_server.faults.retelling import Chunk, Kind, Told
-from mock_server.faults.rewriting import Event, make_event, part, parts
+from windtunnel.mock_server.faults.retelling import Chunk, Kind, Told
+from windtunnel.mock_server.faults.rewriting import Event, make_event, part, parts
 
 _FIELDS: dict[Kind, str] = {"function": "arguments", "custom": "input", "legacy": "arguments"}
 """Where a call keeps its arguments."""

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from mock_server.faults.retelling import Chunk, Kind, Told
-from mock_server.faults.rewriting import Event, make_event, part, parts
+from windtunnel.mock_server.faults.retelling import Chunk, Kind, Told
+from windtunnel.mock_server.faults.rewriting import Event, make_event, part, parts
 
 _KINDS: dict[str, Kind] = {"function_call": "function", "custom_tool_call": "custom", "message": "text"}
 _PREFIXES: dict[Kind, str] = {"function": "fc", "custom": "ctc", "text": "msg", "refusal": "msg"}

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from mock_server.faults.base import FaultContext, FaultKind, Params
-from mock_server.faults.surgery import body_of
-from mock_server.script import Head, Role, Script, Send, Step, Torn, Trickle, Wait
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.surgery import body_of
+from windtunnel.mock_server.script import Head, Role, Script, Send, Step, Torn, Trickle, Wait
 
 SHORTEST_PAUSE = 0.01
 """Seconds between two pieces at least: a timer has to mean something to the loop that keeps it."""

@@ -14,10 +14,10 @@ from typing import Any, Literal, TypeAlias
 import orjson
 from pydantic import Field
 
-from mock_server.faults.base import FaultContext, FaultKind, Params
-from mock_server.faults.surgery import Steps, by_event, data_of, is_event_stream, sent, with_data
-from mock_server.request import STREAMING_APIS
-from mock_server.script import Script, Send, Step
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.surgery import Steps, by_event, data_of, is_event_stream, sent, with_data
+from windtunnel.mock_server.request import STREAMING_APIS
+from windtunnel.mock_server.script import Script, Send, Step
 
 CUT_CHARACTER = b"\xe2\x82"
 """The first two of the three bytes of a euro sign."""

@@ -8,16 +8,22 @@ from typing import Annotated
 import orjson
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from mock_server.api.errors import ApiError
-from mock_server.api.headers import JSON
-from mock_server.errors import PlanError
-from mock_server.faults.answering import answer, error, status_kind
-from mock_server.faults.base import FaultContext, with_content_type
-from mock_server.faults.pages import CLOUDFLARE, cloudflare_page, edge_headers, gateway_page, ray_of
-from mock_server.faults.retry import RetryParams
-from mock_server.request import WORKING_APIS
-from mock_server.script import Script
-from mock_server.units import Seconds, complain
+from windtunnel.mock_server.api.errors import ApiError
+from windtunnel.mock_server.api.headers import JSON
+from windtunnel.mock_server.errors import PlanError
+from windtunnel.mock_server.faults.answering import answer, error, status_kind
+from windtunnel.mock_server.faults.base import FaultContext, with_content_type
+from windtunnel.mock_server.faults.pages import (
+    CLOUDFLARE,
+    cloudflare_page,
+    edge_headers,
+    gateway_page,
+    ray_of,
+)
+from windtunnel.mock_server.faults.retry import RetryParams
+from windtunnel.mock_server.request import WORKING_APIS
+from windtunnel.mock_server.script import Script
+from windtunnel.mock_server.units import Seconds, complain
 
 
 def _edge_status(status: int) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from mock_server.errors import FaultHeaderError, nearest
-from mock_server.faults.base import FaultKind, Params
-from mock_server.units import BARE_SECONDS
+from windtunnel.mock_server.errors import FaultHeaderError, nearest
+from windtunnel.mock_server.faults.base import FaultKind, Params
+from windtunnel.mock_server.units import BARE_SECONDS
 
 HEADER = "x-windtunnel-fault"
 

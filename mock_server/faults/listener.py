@@ -10,8 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from mock_server.faults.base import FaultContext, FaultKind, Params
-from mock_server.script import Script
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.script import Script
 
 
 class Closed(Params):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from mock_server.api.headers import HTML
-from mock_server.faults.base import FaultContext, Headers
+from windtunnel.mock_server.api.headers import HTML
+from windtunnel.mock_server.faults.base import FaultContext, Headers
 
 CLOUDFLARE = {
     520: "Web server is returning an unknown error",

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from mock_server.faults.base import FaultContext, FaultKind, Params
-from mock_server.faults.surgery import is_event_stream
-from mock_server.request import STREAMING_APIS
-from mock_server.script import Script, Send, Step, Wait
-from mock_server.units import PositiveSeconds
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.surgery import is_event_stream
+from windtunnel.mock_server.request import STREAMING_APIS
+from windtunnel.mock_server.script import Script, Send, Step, Wait
+from windtunnel.mock_server.units import PositiveSeconds
 
 MOST_PIECES = 10_000
 """Pieces of one script at most; what remains of its body then is sent as it is."""

@@ -18,11 +18,11 @@ from typing import Any
 import orjson
 from pydantic.fields import FieldInfo
 
-from mock_server.faults.base import ALL_APIS, LAYERS, FaultKind
-from mock_server.faults.clients import Seen, build_clients, cell, clients_table
-from mock_server.faults.retry import RetryParams
-from mock_server.request import STREAMING_APIS, WORKING_APIS
-from mock_server.strict import Strict
+from windtunnel.mock_server.faults.base import ALL_APIS, LAYERS, FaultKind
+from windtunnel.mock_server.faults.clients import Seen, build_clients, cell, clients_table
+from windtunnel.mock_server.faults.retry import RetryParams
+from windtunnel.mock_server.request import STREAMING_APIS, WORKING_APIS
+from windtunnel.mock_server.strict import Strict
 
 OBSERVED = "observed.json"
 
@@ -42,7 +42,7 @@ _WIRE = {
 @cache
 def observed() -> dict[str, Any]:
     """What was measured: `versions` by client, and `faults` by name. Both are empty where nothing was."""
-    file = files("mock_server.faults") / OBSERVED
+    file = files("windtunnel.mock_server.faults") / OBSERVED
     measured: dict[str, Any] = orjson.loads(file.read_bytes()) if file.is_file() else {}
     return {"versions": {}, "faults": {}} | measured
 

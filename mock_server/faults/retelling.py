@@ -15,9 +15,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import orjson
 
-from mock_server.api.text import CHARS_PER_TOKEN
-from mock_server.faults.rewriting import Event, read_events, read_json, whole_body
-from mock_server.script import Script, Send, Step, Tokens
+from windtunnel.mock_server.api.text import CHARS_PER_TOKEN
+from windtunnel.mock_server.faults.rewriting import Event, read_events, read_json, whole_body
+from windtunnel.mock_server.script import Script, Send, Step, Tokens
 
 Kind: TypeAlias = Literal["text", "refusal", "function", "custom", "legacy"]
 

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from mock_server.errors import PlanError
-from mock_server.faults.base import FaultContext, Headers, Params
-from mock_server.units import Seconds, parse_seconds
+from windtunnel.mock_server.errors import PlanError
+from windtunnel.mock_server.faults.base import FaultContext, Headers, Params
+from windtunnel.mock_server.units import Seconds, parse_seconds
 
 HeaderText = Annotated[str, StringConstraints(pattern=r"^[\t\x20-\x7e]*$")]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]

@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from mock_server.faults.base import FaultContext
-from mock_server.faults.surgery import sent
-from mock_server.script import Script, Send, Step
+from windtunnel.mock_server.faults.base import FaultContext
+from windtunnel.mock_server.faults.surgery import sent
+from windtunnel.mock_server.script import Script, Send, Step
 
 Change: TypeAlias = Callable[[Any], Any]
 """From a JSON value, which it may change in place, to the one that is sent."""

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from mock_server.api.text import CHARS_PER_TOKEN
-from mock_server.faults.base import FaultContext, FaultKind, Params
-from mock_server.faults.dialect_chat import Chat, Completions
-from mock_server.faults.dialect_responses import Responses
-from mock_server.faults.retelling import Dialect, Tell, Told, retold
-from mock_server.faults.rewriting import renumbered
-from mock_server.script import Script
+from windtunnel.mock_server.api.text import CHARS_PER_TOKEN
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.dialect_chat import Chat, Completions
+from windtunnel.mock_server.faults.dialect_responses import Responses
+from windtunnel.mock_server.faults.retelling import Dialect, Tell, Told, retold
+from windtunnel.mock_server.faults.rewriting import renumbered
+from windtunnel.mock_server.script import Script
 
 TALKING = ("chat", "responses", "completions")
 """The APIs whose answers are words."""

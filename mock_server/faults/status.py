@@ -11,16 +11,16 @@ from typing import Annotated, Self
 import orjson
 from pydantic import Field, JsonValue, WithJsonSchema, model_validator
 
-from mock_server.api import errors as api
-from mock_server.api.errors import ApiError, error_body
-from mock_server.api.headers import HTML, JSON
-from mock_server.errors import PlanError
-from mock_server.faults.answering import POSTS, answer, error, status_kind
-from mock_server.faults.base import FaultContext, with_content_type
-from mock_server.faults.retry import RetryParams, duration_of
-from mock_server.request import WORKING_APIS
-from mock_server.script import Script
-from mock_server.strict import raise_located
+from windtunnel.mock_server.api import errors as api
+from windtunnel.mock_server.api.errors import ApiError, error_body
+from windtunnel.mock_server.api.headers import HTML, JSON
+from windtunnel.mock_server.errors import PlanError
+from windtunnel.mock_server.faults.answering import POSTS, answer, error, status_kind
+from windtunnel.mock_server.faults.base import FaultContext, with_content_type
+from windtunnel.mock_server.faults.retry import RetryParams, duration_of
+from windtunnel.mock_server.request import WORKING_APIS
+from windtunnel.mock_server.script import Script
+from windtunnel.mock_server.strict import raise_located
 
 _NO_BODY = (204, 304)
 _WITH_CONTEXT = ("chat", "responses", "completions", "embeddings")

@@ -11,13 +11,20 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from mock_server.errors import PlanError
-from mock_server.faults.base import FaultContext, FaultKind, Params
-from mock_server.faults.surgery import Steps, after_bytes, after_chunks, body_of, first_send, promised
-from mock_server.request import STREAMING_APIS
-from mock_server.script import FOREVER, FirstToken, Head, Script, Send, Tokens, Wait
-from mock_server.strict import raise_located
-from mock_server.units import PositiveSeconds, Seconds, SecondsOrForever
+from windtunnel.mock_server.errors import PlanError
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.surgery import (
+    Steps,
+    after_bytes,
+    after_chunks,
+    body_of,
+    first_send,
+    promised,
+)
+from windtunnel.mock_server.request import STREAMING_APIS
+from windtunnel.mock_server.script import FOREVER, FirstToken, Head, Script, Send, Tokens, Wait
+from windtunnel.mock_server.strict import raise_located
+from windtunnel.mock_server.units import PositiveSeconds, Seconds, SecondsOrForever
 
 PING = b": ping\n\n"
 MOST_BEATS = 10_000

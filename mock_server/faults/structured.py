@@ -7,12 +7,12 @@ from typing import Any
 
 import orjson
 
-from mock_server.faults.base import FaultContext, FaultKind, Params
-from mock_server.faults.retelling import Told
-from mock_server.faults.rewriting import read_json
-from mock_server.faults.said import TALKING, tell
-from mock_server.faults.shapes import retyped
-from mock_server.script import Script
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.retelling import Told
+from windtunnel.mock_server.faults.rewriting import read_json
+from windtunnel.mock_server.faults.said import TALKING, tell
+from windtunnel.mock_server.faults.shapes import retyped
+from windtunnel.mock_server.script import Script
 
 
 class Nothing(Params):

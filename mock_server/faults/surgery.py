@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from typing import TypeAlias
 
-from mock_server.script import Head, Script, Send, Step
+from windtunnel.mock_server.script import Head, Script, Send, Step
 
 Steps: TypeAlias = tuple[Step, ...]
 

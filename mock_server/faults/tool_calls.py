@@ -5,11 +5,11 @@ from __future__ import annotations
 import orjson
 from pydantic import Field
 
-from mock_server.faults.base import FaultContext, FaultKind, Params
-from mock_server.faults.retelling import CALLS, Told
-from mock_server.faults.rewriting import read_json
-from mock_server.faults.said import CALLING, tell
-from mock_server.script import Script
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.retelling import CALLS, Told
+from windtunnel.mock_server.faults.rewriting import read_json
+from windtunnel.mock_server.faults.said import CALLING, tell
+from windtunnel.mock_server.script import Script
 
 _NAME = r"^[A-Za-z0-9_-]{1,64}$"
 

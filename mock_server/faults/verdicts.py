@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from mock_server.faults.surgery import Steps, after_chunks, by_event, data_of, is_event_stream
-from mock_server.script import End, Script, Send, Step
+from windtunnel.mock_server.faults.surgery import Steps, after_chunks, by_event, data_of, is_event_stream
+from windtunnel.mock_server.script import End, Script, Send, Step
 
 Document: TypeAlias = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from mock_server.faults import FAULTS, FaultKind, parse_fault_header
+from windtunnel.mock_server.faults import FAULTS, FaultKind, parse_fault_header
 
 Task: TypeAlias = Literal["prose", "schema", "tool"]
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx2
 import openai
 
-from mock_server.observe.cases import CONNECT_TIMEOUT, READ_TIMEOUT, Case
-from mock_server.observe.reading import PLAIN, SDK, Reading, new_reading
-from mock_server.observe.telling import Seen, Stage
+from windtunnel.mock_server.observe.cases import CONNECT_TIMEOUT, READ_TIMEOUT, Case
+from windtunnel.mock_server.observe.reading import PLAIN, SDK, Reading, new_reading
+from windtunnel.mock_server.observe.telling import Seen, Stage
 
 KEY = "sk-observed"
 PATHS = {"chat": "/chat/completions", "responses": "/responses"}

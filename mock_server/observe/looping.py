@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from mock_server.observe.cases import CONNECT_TIMEOUT, READ_TIMEOUT, Case
-from mock_server.observe.clients import KEY, PATHS, headers_of, take_line
-from mock_server.observe.reading import PLAIN, new_reading
-from mock_server.observe.telling import Seen, Stage
+from windtunnel.mock_server.observe.cases import CONNECT_TIMEOUT, READ_TIMEOUT, Case
+from windtunnel.mock_server.observe.clients import KEY, PATHS, headers_of, take_line
+from windtunnel.mock_server.observe.reading import PLAIN, new_reading
+from windtunnel.mock_server.observe.telling import Seen, Stage
 
 NAME = "aiohttp"
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)

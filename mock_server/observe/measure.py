@@ -12,12 +12,12 @@ from typing import TypeAlias
 
 import orjson
 
-from mock_server.faults.clients import TRUE
-from mock_server.observe import looping
-from mock_server.observe.cases import CONNECT, FORMS, HEALTHY, Case, all_cases
-from mock_server.observe.clients import Httpx2Client, OpenAIClient
-from mock_server.observe.server import OPEN, ObserveError, Served, serving
-from mock_server.observe.telling import Seen, tell
+from windtunnel.mock_server.faults.clients import TRUE
+from windtunnel.mock_server.observe import looping
+from windtunnel.mock_server.observe.cases import CONNECT, FORMS, HEALTHY, Case, all_cases
+from windtunnel.mock_server.observe.clients import Httpx2Client, OpenAIClient
+from windtunnel.mock_server.observe.server import OPEN, ObserveError, Served, serving
+from windtunnel.mock_server.observe.telling import Seen, tell
 
 CLIENTS = ("openai", "httpx2", "aiohttp")
 FILE = Path(__file__).parents[1] / "faults" / "observed.json"

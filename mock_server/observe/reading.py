@@ -11,8 +11,8 @@ from collections.abc import Callable
 from operator import getitem
 from typing import Any, NamedTuple
 
-from mock_server.api.truth import Choice, digest
-from mock_server.observe.cases import TOOL, Task
+from windtunnel.mock_server.api.truth import Choice, digest
+from windtunnel.mock_server.observe.cases import TOOL, Task
 
 _REASONS = {"max_output_tokens": "length"}
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed")

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mock_server.errors import WindtunnelServerError
-from mock_server.faults import FAULTS
-from mock_server.parent import PARENT_PID
-from mock_server.plan import Plan
-from mock_server.segments import read_segments
+from windtunnel.mock_server.errors import WindtunnelServerError
+from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.parent import PARENT_PID
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.segments import read_segments
 
 OPEN = "open"
 """The region in which a fault is what a request asks for."""
@@ -82,10 +82,8 @@ def _plan() -> Plan:
 
 
 def _started(plan: Path, journal: Path) -> subprocess.Popen[str]:
-    root = str(Path(__file__).parents[2])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), PARENT_PID: str(os.getpid())}
-    command = [sys.executable, "-P", "-m", "mock_server", "--plan", str(plan), "--journal", str(journal)]
+    environment = {**os.environ, PARENT_PID: str(os.getpid())}
+    command = [sys.executable, "-m", "windtunnel.mock_server", "--plan", str(plan), "--journal", str(journal)]
     with (journal / _LOG).open("wb") as log:
         return subprocess.Popen(
             [*command, "--with-parent", "--epoch", "fixed"],

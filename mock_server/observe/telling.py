@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from mock_server.faults.clients import ENDLESS, NOT_RETRIED, RETRIED, TRUE
-from mock_server.observe.cases import PATIENT, Case
-from mock_server.observe.reading import Reading
+from windtunnel.mock_server.faults.clients import ENDLESS, NOT_RETRIED, RETRIED, TRUE
+from windtunnel.mock_server.observe.cases import PATIENT, Case
+from windtunnel.mock_server.observe.reading import Reading
 
 CORRUPTED = "success, but the content is not what was meant (silent corruption)"
 EMPTY = "success, but nothing in it (silent corruption)"

@@ -8,10 +8,10 @@ The model's name is the last resort, for clients that can set nothing else.
 
 from __future__ import annotations
 
-from mock_server.api.errors import INVALID_REQUEST, ApiError
-from mock_server.errors import FaultHeaderError
-from mock_server.request import Request
-from mock_server.rules import Chosen, asked_for, layered
+from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError
+from windtunnel.mock_server.errors import FaultHeaderError
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.rules import Chosen, asked_for, layered
 
 MAGIC = "windtunnel/"
 """How the name of a model begins that is a fault."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mock_server.api.headers import Headers, answer_headers, request_stamp
-from mock_server.chance import uniform
-from mock_server.faults.base import FaultContext
-from mock_server.identity import BY_FAULT, Promise
-from mock_server.provider.refusals import quota_headers
-from mock_server.provider.ticket import Ticket
-from mock_server.rules import FaultUse
-from mock_server.script import Head, Script, Send, Wait
+from windtunnel.mock_server.api.headers import Headers, answer_headers, request_stamp
+from windtunnel.mock_server.chance import uniform
+from windtunnel.mock_server.faults.base import FaultContext
+from windtunnel.mock_server.identity import BY_FAULT, Promise
+from windtunnel.mock_server.provider.refusals import quota_headers
+from windtunnel.mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.rules import FaultUse
+from windtunnel.mock_server.script import Head, Script, Send, Wait
 
 if TYPE_CHECKING:
-    from mock_server.provider.limits import Quota
+    from windtunnel.mock_server.provider.limits import Quota
 
 NOTHING_YET = Script(())
 """What an edge fault is given: it stands in for the whole answer."""

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
 
-from mock_server.api.endpoints import ENDPOINTS
-from mock_server.api.errors import ApiError
-from mock_server.request import Request
-from mock_server.script import Send
+from windtunnel.mock_server.api.endpoints import ENDPOINTS
+from windtunnel.mock_server.api.errors import ApiError
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import Send
 
 if TYPE_CHECKING:
-    from mock_server.api.base import Answer
-    from mock_server.provider.ticket import Ticket
+    from windtunnel.mock_server.api.base import Answer
+    from windtunnel.mock_server.provider.ticket import Ticket
 
 MOST_KEYS = 10_000
 """Idempotency keys remembered; the least recently used one is forgotten first."""

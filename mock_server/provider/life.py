@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from mock_server.provider.ticket import Ticket
+    from windtunnel.mock_server.provider.ticket import Ticket
 
 Stage: TypeAlias = Literal["queued", "running", "done", "cancelled"]
 
@@ -82,7 +82,7 @@ class TicketLife:
         ticket = self._ticket
         if ticket is None or self.stage(now) == "done":
             return False
-        from mock_server.provider.service import cancel  # which ends lives itself
+        from windtunnel.mock_server.provider.service import cancel  # which ends lives itself
 
         self._aftermath.startable += cancel(ticket, now)
         self._aftermath.cancelled += [ticket, *ticket.followers]

@@ -12,9 +12,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
 
-from mock_server.api.headers import LimitLevel
-from mock_server.provider.buckets import TOLERANCE, Bucket
-from mock_server.provider.growth import GrowthMeter, GrowthSettings
+from windtunnel.mock_server.api.headers import LimitLevel
+from windtunnel.mock_server.provider.buckets import TOLERANCE, Bucket
+from windtunnel.mock_server.provider.growth import GrowthMeter, GrowthSettings
 
 REMEMBERED_QUOTAS = 10_000
 """Pairs of key and model with a state of their own; the least recently used one is forgotten first."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mock_server.identity import Call
-from mock_server.provider.faulty import changed
-from mock_server.provider.ticket import Ticket
-from mock_server.request import Request
-from mock_server.script import Script
+from windtunnel.mock_server.identity import Call
+from windtunnel.mock_server.provider.faulty import changed
+from windtunnel.mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import Script
 
 if TYPE_CHECKING:
-    from mock_server.provider.admission import Admission
+    from windtunnel.mock_server.provider.admission import Admission
 
 
 def line_answer(admission: Admission, batch: Ticket, now: float, request: Request, call_id: str) -> Script:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from mock_server.api import errors
-from mock_server.api.errors import ApiError
-from mock_server.api.headers import Headers, RequestStamp, limit_headers
-from mock_server.identity import BY_FAULT
-from mock_server.provider.limits import Quota, Refusal
-from mock_server.provider.ticket import Ticket
-from mock_server.script import Script
+from windtunnel.mock_server.api import errors
+from windtunnel.mock_server.api.errors import ApiError
+from windtunnel.mock_server.api.headers import Headers, RequestStamp, limit_headers
+from windtunnel.mock_server.identity import BY_FAULT
+from windtunnel.mock_server.provider.limits import Quota, Refusal
+from windtunnel.mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.script import Script
 
 
 def retry_after(wait_s: float) -> Headers:

@@ -6,11 +6,11 @@ import math
 from collections import Counter
 from typing import Any
 
-from mock_server.provider.capacity import Capacity
-from mock_server.provider.conditions import Conditions
-from mock_server.provider.limits import Limits
-from mock_server.provider.speed import WorkClock
-from mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.provider.capacity import Capacity
+from windtunnel.mock_server.provider.conditions import Conditions
+from windtunnel.mock_server.provider.limits import Limits
+from windtunnel.mock_server.provider.speed import WorkClock
+from windtunnel.mock_server.provider.ticket import Ticket
 
 
 class RegionState:

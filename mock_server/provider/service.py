@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from math import inf
 
-from mock_server.api.azure import dress
-from mock_server.chance import uniform
-from mock_server.provider.faulty import changed, edge_answer
-from mock_server.provider.refusals import quota_headers
-from mock_server.provider.ticket import Ticket
-from mock_server.script import FirstToken, Head, Script, Tokens
+from windtunnel.mock_server.api.azure import dress
+from windtunnel.mock_server.chance import uniform
+from windtunnel.mock_server.provider.faulty import changed, edge_answer
+from windtunnel.mock_server.provider.refusals import quota_headers
+from windtunnel.mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.script import FirstToken, Head, Script, Tokens
 
 
 def early_answer(ticket: Ticket, script: Script, seed: int, epoch: float, now: float) -> Script:

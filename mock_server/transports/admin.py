@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mock_server.control import Reply
-from mock_server.failures import Failures
-from mock_server.script import Head
+from windtunnel.mock_server.control import Reply
+from windtunnel.mock_server.failures import Failures
+from windtunnel.mock_server.script import Head
 
 if TYPE_CHECKING:
-    from mock_server.transports.http1 import Connection
+    from windtunnel.mock_server.transports.http1 import Connection
 
 
 class AdminExchange:

@@ -14,15 +14,15 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from mock_server.engine import Engine, Ticket
-from mock_server.journal import Journal
-from mock_server.plan import Plan
-from mock_server.plans import Plans, PlansError
-from mock_server.provider.admission import EPOCH
-from mock_server.punctuality import Punctuality
+from windtunnel.mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.journal import Journal
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plans import Plans, PlansError
+from windtunnel.mock_server.provider.admission import EPOCH
+from windtunnel.mock_server.punctuality import Punctuality
 
 if TYPE_CHECKING:
-    from mock_server.transports.exchange import Exchange
+    from windtunnel.mock_server.transports.exchange import Exchange
 
 
 class Changes:

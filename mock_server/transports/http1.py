@@ -18,10 +18,10 @@ from aiohttp import HttpVersion10
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from mock_server.failures import FAILED
-from mock_server.transports.framing import CONTINUE
-from mock_server.transports.http1_intake import FULL, Http1Intake
-from mock_server.transports.reception import (
+from windtunnel.mock_server.failures import FAILED
+from windtunnel.mock_server.transports.framing import CONTINUE
+from windtunnel.mock_server.transports.http1_intake import FULL, Http1Intake
+from windtunnel.mock_server.transports.reception import (
     ADMIN_PATHS,
     LARGE,
     MAX_HELD,
@@ -31,7 +31,7 @@ from mock_server.transports.reception import (
 )
 
 if TYPE_CHECKING:
-    from mock_server.transports.shell import Shell
+    from windtunnel.mock_server.transports.shell import Shell
 
 
 class InFlight(Protocol):

@@ -15,8 +15,8 @@ from aiohttp.http import HttpRequestParser, RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from mock_server.transports.http1_wire import Http1Wire
-from mock_server.transports.reception import (
+from windtunnel.mock_server.transports.http1_wire import Http1Wire
+from windtunnel.mock_server.transports.reception import (
     MAX_HEAD,
     MAX_HEADERS,
     MAX_HELD,
@@ -26,7 +26,7 @@ from mock_server.transports.reception import (
 )
 
 if TYPE_CHECKING:
-    from mock_server.transports.shell import Shell
+    from windtunnel.mock_server.transports.shell import Shell
 
 FULL = f"Requests of {MAX_HELD} bytes are under way already, as many as this server keeps."
 """What a client is told whose request there is no room for."""

@@ -8,11 +8,11 @@ import struct
 
 from aiohttp.base_protocol import BaseProtocol
 
-from mock_server.api.errors import error_body
-from mock_server.script import Head
-from mock_server.transports.framing import LAST_CHUNK, chunk, head_bytes
-from mock_server.transports.outbox import Outbox
-from mock_server.transports.player import PIECE
+from windtunnel.mock_server.api.errors import error_body
+from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.transports.framing import LAST_CHUNK, chunk, head_bytes
+from windtunnel.mock_server.transports.outbox import Outbox
+from windtunnel.mock_server.transports.player import PIECE
 
 LINGER_S = 5.0
 """Seconds for which what a refused client goes on sending is read and dropped."""

@@ -16,15 +16,15 @@ import math
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from mock_server.api.routes import parse
-from mock_server.engine import Engine, Ticket
-from mock_server.errors import WindtunnelServerError
-from mock_server.faults.listener import Closed
-from mock_server.plan import Plan
-from mock_server.rules import FaultUse
-from mock_server.script import Close, Head, Script
-from mock_server.transports.mocked import MOST_HEAD, SYN_WAITS_S, Library, Sink
-from mock_server.transports.player import Player
+from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.errors import WindtunnelServerError
+from windtunnel.mock_server.faults.listener import Closed
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.rules import FaultUse
+from windtunnel.mock_server.script import Close, Head, Script
+from windtunnel.mock_server.transports.mocked import MOST_HEAD, SYN_WAITS_S, Library, Sink
+from windtunnel.mock_server.transports.player import Player
 
 
 class HangsForeverError(WindtunnelServerError):

@@ -15,12 +15,12 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from mock_server.faults.listener import Closed
-from mock_server.options import ServeError
-from mock_server.rules import FaultUse
-from mock_server.transports.http1 import Connection
-from mock_server.transports.listening import BACKLOG, Port
-from mock_server.transports.shell import Shell
+from windtunnel.mock_server.faults.listener import Closed
+from windtunnel.mock_server.options import ServeError
+from windtunnel.mock_server.rules import FaultUse
+from windtunnel.mock_server.transports.http1 import Connection
+from windtunnel.mock_server.transports.listening import BACKLOG, Port
+from windtunnel.mock_server.transports.shell import Shell
 
 ADMIN = ""
 """The region of a connection that has none: it leads to the admin API alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from mock_server.options import ServeError, ServeOptions
+from windtunnel.mock_server.options import ServeError, ServeOptions
 
 BACKLOG = 4096
 """Connections that wait to be accepted at most; the kernel may have a lower limit of its own."""

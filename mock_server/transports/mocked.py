@@ -7,8 +7,8 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, NoReturn, Protocol
 
-from mock_server.script import Head
-from mock_server.transports.framing import head_bytes
+from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.transports.framing import head_bytes
 
 MOST_HEAD = 100 * 1024
 """Bytes of a head that httpcore and httpcore2 read at most (`MAX_INCOMPLETE_EVENT_SIZE`)."""

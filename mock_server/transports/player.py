@@ -14,8 +14,8 @@ import math
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
-from mock_server.punctuality import Punctuality
-from mock_server.script import (
+from windtunnel.mock_server.punctuality import Punctuality
+from windtunnel.mock_server.script import (
     Abort,
     Close,
     End,

@@ -19,8 +19,8 @@ from typing import Final, Protocol
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from mock_server.api.azure import translate
-from mock_server.api.endpoints import Found, find
+from windtunnel.mock_server.api.azure import translate
+from windtunnel.mock_server.api.endpoints import Found, find
 
 REQUEST_S: Final = 60.0
 """Seconds from the first byte of a request to its last; a slower one gets a 408."""

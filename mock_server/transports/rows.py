@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mock_server.transports.exchange import Exchange
+    from windtunnel.mock_server.transports.exchange import Exchange
 
 _PID = os.getpid()
 

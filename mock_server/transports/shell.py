@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp.http import RawRequestMessage
 
-from mock_server.api.routes import parse
-from mock_server.engine import Engine
-from mock_server.history import History
-from mock_server.journal import Journal
-from mock_server.metrics import Counters
-from mock_server.plan import Plan
-from mock_server.recent import REMEMBERED, Recent, columns
-from mock_server.script_text import script_text
-from mock_server.transports.admin import AdminExchange
-from mock_server.transports.changes import Changes
-from mock_server.transports.exchange import Exchange
-from mock_server.transports.outbox import Outbox
-from mock_server.transports.reception import Reception
-from mock_server.transports.rows import served_row
+from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.history import History
+from windtunnel.mock_server.journal import Journal
+from windtunnel.mock_server.metrics import Counters
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.recent import REMEMBERED, Recent, columns
+from windtunnel.mock_server.script_text import script_text
+from windtunnel.mock_server.transports.admin import AdminExchange
+from windtunnel.mock_server.transports.changes import Changes
+from windtunnel.mock_server.transports.exchange import Exchange
+from windtunnel.mock_server.transports.outbox import Outbox
+from windtunnel.mock_server.transports.reception import Reception
+from windtunnel.mock_server.transports.rows import served_row
 
 if TYPE_CHECKING:
-    from mock_server.control import Control
-    from mock_server.transports.http1 import Connection
+    from windtunnel.mock_server.control import Control
+    from windtunnel.mock_server.transports.http1 import Connection
 
 
 class Shell(Changes):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.charts.outcomes import outcomes
-from reports.charts.raster import rasters
-from reports.charts.spread import Picture, spread
-from reports.charts.strip import strip
-from reports.charts.svg import Chart, settings
-from reports.charts.timeline import timelines
-from reports.charts.view import ClientView, Span, Stage
-from reports.charts.waits import waits
+from windtunnel.reports.charts.outcomes import outcomes
+from windtunnel.reports.charts.raster import rasters
+from windtunnel.reports.charts.spread import Picture, spread
+from windtunnel.reports.charts.strip import strip
+from windtunnel.reports.charts.svg import Chart, settings
+from windtunnel.reports.charts.timeline import timelines
+from windtunnel.reports.charts.view import ClientView, Span, Stage
+from windtunnel.reports.charts.waits import waits
 
 __all__ = ["Chart", "Charts", "ClientView", "Picture", "Span", "Stage", "draw"]
 

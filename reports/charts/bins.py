@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from reports.charts.view import ClientView, Floats, Stage
+from windtunnel.reports.charts.view import ClientView, Floats, Stage
 
 NICE_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 WINDOW_S = 5.0

@@ -16,8 +16,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from reports.charts import palette
-from reports.charts.view import Floats, Span, Stage
+from windtunnel.reports.charts import palette
+from windtunnel.reports.charts.view import Floats, Span, Stage
 
 WIDTH = 560.0
 LEFT, RIGHT = 44.0, 12.0

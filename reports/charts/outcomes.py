@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from reports.charts import canvas, palette
-from reports.charts.svg import Chart, chart
-from reports.charts.view import Stage
+from windtunnel.reports.charts import canvas, palette
+from windtunnel.reports.charts.svg import Chart, chart
+from windtunnel.reports.charts.view import Stage
 
 ROW, GAP, TOP, BOTTOM = 20.0, 26.0, 52.0, 34.0
 BAR = 0.74

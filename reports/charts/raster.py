@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from reports.charts import canvas, palette
-from reports.charts.svg import Chart, chart
-from reports.charts.view import ClientView, Floats, Stage
+from windtunnel.reports.charts import canvas, palette
+from windtunnel.reports.charts.svg import Chart, chart
+from windtunnel.reports.charts.view import ClientView, Floats, Stage
 
 HEIGHT = 204.0
 MOST = 6_000

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from reports.charts import canvas, palette
-from reports.charts.svg import Chart, chart
-from reports.charts.view import Floats
+from windtunnel.reports.charts import canvas, palette
+from windtunnel.reports.charts.svg import Chart, chart
+from windtunnel.reports.charts.view import Floats
 
 ROW = 46.0
 SHAPE = 0.30

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from reports.charts import canvas, palette
-from reports.charts.bins import edges, good_share
-from reports.charts.svg import Chart, chart
-from reports.charts.view import ClientView, Stage
+from windtunnel.reports.charts import canvas, palette
+from windtunnel.reports.charts.bins import edges, good_share
+from windtunnel.reports.charts.svg import Chart, chart
+from windtunnel.reports.charts.view import ClientView, Stage
 
 HEIGHT = 92.0
 BARS = 75

@@ -18,7 +18,7 @@ from html import escape
 import matplotlib
 from matplotlib.figure import Figure
 
-from reports.charts import palette
+from windtunnel.reports.charts import palette
 
 _NOISE = re.compile(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", re.DOTALL)
 _ROOT = re.compile(r"<svg[^>]*viewBox=\"([^\"]+)\"[^>]*>")

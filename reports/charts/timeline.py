@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from reports.charts import canvas, palette
-from reports.charts.bins import amplification, edges, level, rate
-from reports.charts.svg import Chart, chart
-from reports.charts.view import ClientView, Floats, Stage
+from windtunnel.reports.charts import canvas, palette
+from windtunnel.reports.charts.bins import amplification, edges, level, rate
+from windtunnel.reports.charts.svg import Chart, chart
+from windtunnel.reports.charts.view import ClientView, Floats, Stage
 
 HEIGHT = 444.0
 AT_ONCE_S = 0.05

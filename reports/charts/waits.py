@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from reports.charts import canvas, palette
-from reports.charts.svg import Chart, chart
-from reports.charts.view import ClientView, Floats, Stage
+from windtunnel.reports.charts import canvas, palette
+from windtunnel.reports.charts.svg import Chart, chart
+from windtunnel.reports.charts.view import ClientView, Floats, Stage
 
 HEIGHT = 250.0
 ROW = 16.0

@@ -1,8 +1,8 @@
 """The metrics: one family a file, all of them in the table METRICS."""
 
-from reports.metrics.cohort import ABSENT, Cohort, Value, cohort_of, window_of
-from reports.metrics.recovery import Recovery, recovery_of
-from reports.metrics.table import METRICS, Metric, describe, measure
+from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Value, cohort_of, window_of
+from windtunnel.reports.metrics.recovery import Recovery, recovery_of
+from windtunnel.reports.metrics.table import METRICS, Metric, describe, measure
 
 __all__ = [
     "ABSENT",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from reports.metrics.cohort import ABSENT, Cohort, Result, ratio
-from reports.outcomes import Floats
+from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result, ratio
+from windtunnel.reports.outcomes import Floats
 
 PEAK_WINDOW_S = 5.0
 PEAK_STEP_S = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.metrics.cohort import ABSENT, Cohort, Result, ratio
+from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result, ratio
 
 OVERRUN_S = 0.25
 """How much longer than its declared deadline a call may take before it counts as an overrun."""

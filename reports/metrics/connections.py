@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reports.metrics.cohort import ABSENT, Cohort, Result, ratio
+from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result, ratio
 
 LEAK_AFTER_S = 2.0
 """A connection that is still open this long after the last call ended is leaked."""

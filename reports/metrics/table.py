@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from reports.metrics import attempts, calls, connections, times, work
-from reports.metrics.cohort import ABSENT, Cohort, Result
-from reports.metrics.recovery import Recovery, recovery_of
+from windtunnel.reports.metrics import attempts, calls, connections, times, work
+from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result
+from windtunnel.reports.metrics.recovery import Recovery, recovery_of
 
 Better = Literal["higher", "lower"]
 Scope = Literal["phase", "overall", "repeats"]

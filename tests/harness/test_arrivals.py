@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.arrivals import Arrival, schedule, share
-from harness.errors import InputError
-from harness.timestamps import read_timestamps
-from harness.workload import Load
+from windtunnel.harness.arrivals import Arrival, schedule, share
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.timestamps import read_timestamps
+from windtunnel.harness.workload import Load
 
 RATES = st.floats(0.5, 40)
 LENGTHS = st.floats(1, 60)

@@ -8,12 +8,12 @@ import jsonschema
 import numpy as np
 import pytest
 
-from harness.calibrate.closed_loop import BODY, exchange, request_bytes
-from harness.calibrate.finding import Finding, as_json, json_schema
-from harness.calibrate.memory import growth_finding
-from harness.calibrate.server_cost import EVERYTHING_ON, cost_finding
-from harness.calibrate.token_timing import FIRST_TOKEN_S, TOKENS, TOKENS_PER_SECOND, reader_errors
-from mock_server.plan import Plan
+from windtunnel.harness.calibrate.closed_loop import BODY, exchange, request_bytes
+from windtunnel.harness.calibrate.finding import Finding, as_json, json_schema
+from windtunnel.harness.calibrate.memory import growth_finding
+from windtunnel.harness.calibrate.server_cost import EVERYTHING_ON, cost_finding
+from windtunnel.harness.calibrate.token_timing import FIRST_TOKEN_S, TOKENS, TOKENS_PER_SECOND, reader_errors
+from windtunnel.mock_server.plan import Plan
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
-from harness.calibrate import alike
-from harness.calibrate.command import parts
-from harness.calibrate.fidelity import (
+from windtunnel.harness.calibrate import alike
+from windtunnel.harness.calibrate.command import parts
+from windtunnel.harness.calibrate.fidelity import (
     CALM,
     CALM_CLIENTS,
     CROWDED,
@@ -23,9 +23,9 @@ from harness.calibrate.fidelity import (
     crowded_findings,
     scenario_file,
 )
-from harness.calibrate.verdicts import finding
-from harness.gallery import load_profile, load_scenario
-from harness.plan import resolve
+from windtunnel.harness.calibrate.verdicts import finding
+from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.plan import resolve
 
 
 def calls(waits: list[float], outcomes: list[str] | None = None, attempts: int = 1) -> pd.DataFrame:

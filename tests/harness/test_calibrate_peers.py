@@ -18,20 +18,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from harness.calibrate import rule_cost, streams_held
-from harness.calibrate.command import parts
-from harness.calibrate.finding import Finding, cells, json_schema
-from harness.calibrate.largest_held import PRECISION, LargestHeld
-from harness.calibrate.paced_reader import SO_TIMESTAMPNS, STAMP, Job, gap_errors, stamp
-from harness.calibrate.peer_rates import finding as rate_finding
-from harness.calibrate.peers import Fixture, find_peers
-from harness.calibrate.pinned import cores, pinned
-from harness.calibrate.streams_held import Held, Times, probe, shares
-from harness.calibrate.wrk import post, rate
-from harness.cli import app
-from harness.errors import InputError, MeasurementError
-from mock_server.plan import Plan
-from mock_server.rules import RuleBook
+from windtunnel.harness.calibrate import rule_cost, streams_held
+from windtunnel.harness.calibrate.command import parts
+from windtunnel.harness.calibrate.finding import Finding, cells, json_schema
+from windtunnel.harness.calibrate.largest_held import PRECISION, LargestHeld
+from windtunnel.harness.calibrate.paced_reader import SO_TIMESTAMPNS, STAMP, Job, gap_errors, stamp
+from windtunnel.harness.calibrate.peer_rates import finding as rate_finding
+from windtunnel.harness.calibrate.peers import Fixture, find_peers
+from windtunnel.harness.calibrate.pinned import cores, pinned
+from windtunnel.harness.calibrate.streams_held import Held, Times, probe, shares
+from windtunnel.harness.calibrate.wrk import post, rate
+from windtunnel.harness.cli import app
+from windtunnel.harness.errors import InputError, MeasurementError
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.rules import RuleBook
 
 
 def install(folder: Path) -> None:

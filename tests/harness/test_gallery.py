@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from harness.errors import InputError
-from harness.gallery import (
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.gallery import (
     client_names,
     gallery_folder,
     list_clients,
@@ -20,10 +20,10 @@ from harness.gallery import (
     load_scenario,
     scenario_names,
 )
-from harness.metric_names import METRIC_NAMES
-from harness.plan import resolve
-from harness.profile import SDK_DRIVERS, SOCKET_TIMEOUTS
-from harness.schemas import build_schemas, write_schemas
+from windtunnel.harness.metric_names import METRIC_NAMES
+from windtunnel.harness.plan import resolve
+from windtunnel.harness.profile import SDK_DRIVERS, SOCKET_TIMEOUTS
+from windtunnel.harness.schemas import build_schemas, write_schemas
 
 SCENARIOS = [
     "healthy",
@@ -55,7 +55,7 @@ def test_names() -> None:
     assert scenario_names() == [*SCENARIOS, *INCIDENTS]
     assert [entry.name for entry in list_scenarios()] == scenario_names()
     assert client_names() == CLIENTS
-    assert gallery_folder() == Path(str(files("scenarios")))
+    assert gallery_folder() == Path(str(files("windtunnel.scenarios")))
     for entry in (*list_scenarios(), *list_clients()):
         assert entry.about
         assert "\n" not in entry.about
@@ -208,7 +208,7 @@ def test_schemas_refuse_mistakes(old: str, new: str) -> None:
 
 
 def test_schemas_are_up_to_date(tmp_path: Path) -> None:
-    """The schema files beside the gallery are those of the models: `python -m harness.schemas` renews them."""
+    """The schema files beside the gallery are those of the models: `python -m windtunnel.harness.schemas` renews them."""
     write_schemas(tmp_path)
     for file in sorted(tmp_path.iterdir()):
         assert json.loads((gallery_folder() / file.name).read_text()) == json.loads(file.read_text())

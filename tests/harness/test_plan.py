@@ -8,12 +8,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from harness.arrivals import SCHEDULE_SCHEMA, write_schedule
-from harness.errors import InputError
-from harness.gallery import load_profile, load_scenario
-from harness.plan import CellPlan, PhaseSpan, RunPlan, resolve, versions
-from harness.scenario import Scenario
-from mock_server.plan import Plan
+from windtunnel.harness.arrivals import SCHEDULE_SCHEMA, write_schedule
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.plan import CellPlan, PhaseSpan, RunPlan, resolve, versions
+from windtunnel.harness.scenario import Scenario
+from windtunnel.mock_server.plan import Plan
 
 STORM = load_scenario("retry_storm")
 PROFILES = [load_profile(name) for name in ("openai-default", "retry-budget")]

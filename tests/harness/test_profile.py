@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from harness.errors import CollectedInputError, InputError
-from harness.profile import SDK_RETRIES, Profile, load_profile_file
+from windtunnel.harness.errors import CollectedInputError, InputError
+from windtunnel.harness.profile import SDK_RETRIES, Profile, load_profile_file
 
 MINIMAL: dict[str, Any] = {
     "name": "mine",

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from harness.errors import CollectedInputError, InputError
-from harness.expectation import Expectation
-from harness.gallery import load_scenario
-from harness.scenario import Scenario, check_scenario
-from harness.yaml_source import YamlSource, parse_yaml
+from windtunnel.harness.errors import CollectedInputError, InputError
+from windtunnel.harness.expectation import Expectation
+from windtunnel.harness.gallery import load_scenario
+from windtunnel.harness.scenario import Scenario, check_scenario
+from windtunnel.harness.yaml_source import YamlSource, parse_yaml
 
 GOOD = """\
 name: mine

@@ -8,11 +8,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from harness.errors import InputError
-from harness.gallery import load_scenario
-from harness.load.bodies import body_of
-from harness.schemas import build_schemas
-from harness.workload import Load
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.gallery import load_scenario
+from windtunnel.harness.load.bodies import body_of
+from windtunnel.harness.schemas import build_schemas
+from windtunnel.harness.workload import Load
 
 SCENARIO = """\
 name: mine

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import InputError
-from harness.yaml_source import YamlSource, key_path, parse_yaml, read_yaml
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.yaml_source import YamlSource, key_path, parse_yaml, read_yaml
 
 TEXT = """\
 name: x           # line 1

@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mock_server.control import Control, Reply
-from mock_server.engine import Engine
-from mock_server.history import History
-from mock_server.journal import Journal
-from mock_server.metrics import Counters
-from mock_server.plan import Plan
-from mock_server.plans import Plans
-from mock_server.punctuality import Punctuality
+from windtunnel.mock_server.control import Control, Reply
+from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.history import History
+from windtunnel.mock_server.journal import Journal
+from windtunnel.mock_server.metrics import Counters
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plans import Plans
+from windtunnel.mock_server.punctuality import Punctuality
 
 NOBODY: Mapping[str, str] = {}
 

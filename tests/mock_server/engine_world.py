@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mock_server.api.answer import Answer, World
-from mock_server.engine import Engine, Ticket
-from mock_server.plan import Plan
-from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from windtunnel.mock_server.api.answer import Answer, World
+from windtunnel.mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
 
 def fixed_answer(request: Request, world: World) -> Answer:

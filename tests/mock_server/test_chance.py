@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.chance import (
+from windtunnel.mock_server.chance import (
     MAX_P99_OVER_MEAN,
     derive,
     lognormal,
@@ -44,7 +44,7 @@ def test_different_keys_give_different_draws(
 
 def test_draws_are_the_same_in_every_process() -> None:
     """Another interpreter with another hash seed draws the same numbers."""
-    code = "from mock_server.chance import uniform, derive; print(uniform(7, 'rule', 'a', 3), derive(7, 'b'))"
+    code = "from windtunnel.mock_server.chance import uniform, derive; print(uniform(7, 'rule', 'a', 3), derive(7, 'b'))"
     seen = {
         subprocess.run(
             [sys.executable, "-c", code],

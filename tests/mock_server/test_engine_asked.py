@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from mock_server.api.base import World
-from mock_server.api.errors import ApiError
-from mock_server.provider import admission
-from mock_server.request import Request
+from windtunnel.mock_server.api.base import World
+from windtunnel.mock_server.api.errors import ApiError
+from windtunnel.mock_server.provider import admission
+from windtunnel.mock_server.request import Request
 
 from .engine_world import arrive, body, engine
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.engine import Engine, Ticket
 
 from .engine_world import arrive, engine, request
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mock_server.script import FOREVER, Abort, End, Wait
+from windtunnel.mock_server.script import FOREVER, Abort, End, Wait
 
 from .engine_world import arrive, body, engine
 

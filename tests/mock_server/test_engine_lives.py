@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from mock_server.api.answer import Answer, World
-from mock_server.api.base import Life
-from mock_server.engine import Engine, Ticket
-from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send
+from windtunnel.mock_server.api.answer import Answer, World
+from windtunnel.mock_server.api.base import Life
+from windtunnel.mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
 
 from .engine_world import arrive, fixed_answer, plan
 

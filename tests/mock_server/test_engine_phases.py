@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mock_server.engine import Engine
+from windtunnel.mock_server.engine import Engine
 
 from .engine_world import arrive, engine, plan
 

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from mock_server.engine import Engine
-from mock_server.plan import Plan
-from mock_server.script import End, Head, Script, Send
+from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.script import End, Head, Script, Send
 
 from .engine_world import arrive, body, engine, headers, request
 

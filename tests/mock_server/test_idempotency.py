@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from mock_server.engine import Engine, Ticket
-from mock_server.provider import idempotency
-from mock_server.provider.idempotency import Idempotency
-from mock_server.request import Part
+from windtunnel.mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.provider import idempotency
+from windtunnel.mock_server.provider.idempotency import Idempotency
+from windtunnel.mock_server.request import Part
 
 from .engine_world import arrive, body, engine, request
 from .test_engine_lives import BACKGROUND, WHOLE, Objects

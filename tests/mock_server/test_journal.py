@@ -9,9 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from mock_server.journal import REMEMBERED_ROWS, SERVED_SCHEMA, Journal
-from mock_server.schemas import served_schema
-from mock_server.segments import read_segments
+from windtunnel.mock_server.journal import REMEMBERED_ROWS, SERVED_SCHEMA, Journal
+from windtunnel.mock_server.schemas import served_schema
+from windtunnel.mock_server.segments import read_segments
 
 VALUES: dict[str, Any] = {
     "string": "x",

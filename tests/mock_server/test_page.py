@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from mock_server.parent import PARENT_PID
-from mock_server.plan import Plan
+from windtunnel.mock_server.parent import PARENT_PID
+from windtunnel.mock_server.plan import Plan
 
 from .browser import chromium, tab
 
@@ -91,7 +91,7 @@ def serving(folder: Path, *arguments: str) -> Iterator[Mock]:
     """A server under `PLAN`."""
     path = folder / "plan.json"
     path.write_text(json.dumps(Plan.model_validate(PLAN).model_dump(mode="json", by_alias=True)))
-    command = [sys.executable, "-P", "-m", "mock_server", "--plan", str(path), *arguments]
+    command = [sys.executable, "-m", "windtunnel.mock_server", "--plan", str(path), *arguments]
     environment = {k: v for k, v in os.environ.items() if k not in (PARENT_PID, "WINDTUNNEL_CONTROL_TOKEN")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server.provider.buckets import TOLERANCE, Bucket
+from windtunnel.mock_server.provider.buckets import TOLERANCE, Bucket
 
 sizes = st.floats(0.5, 1e7)
 rates = st.floats(0.01, 1e5)

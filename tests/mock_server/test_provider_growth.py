@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server.provider.growth import LONGEST_WAIT, GrowthMeter, GrowthSettings
+from windtunnel.mock_server.provider.growth import LONGEST_WAIT, GrowthMeter, GrowthSettings
 
 SETTINGS = GrowthSettings(factor=2.0, baseline=60.0, recent=5.0, floor=1.0)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server.engine import Engine, Ticket
-from mock_server.provider.limits import REMEMBERED_QUOTAS, Limits, LimitSettings
+from windtunnel.mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.provider.limits import REMEMBERED_QUOTAS, Limits, LimitSettings
 
 from .engine_world import arrive, body, engine, headers
 

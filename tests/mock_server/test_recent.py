@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.journal import SERVED_SCHEMA
-from mock_server.recent import LARGE, LONG, REMEMBERED, Recent
-from mock_server.script import (
+from windtunnel.mock_server.journal import SERVED_SCHEMA
+from windtunnel.mock_server.recent import LARGE, LONG, REMEMBERED, Recent
+from windtunnel.mock_server.script import (
     FOREVER,
     Abort,
     Close,
@@ -25,7 +25,7 @@ from mock_server.script import (
     Trickle,
     Wait,
 )
-from mock_server.script_text import LONGEST, script_text
+from windtunnel.mock_server.script_text import LONGEST, script_text
 
 CONTENT = Send(b"secret", 4, "content")
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.errors import FaultHeaderError
-from mock_server.plan import Plan
-from mock_server.rules import NOTHING, Chosen, RuleBook, asked_for
+from windtunnel.mock_server.errors import FaultHeaderError
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.rules import NOTHING, Chosen, RuleBook, asked_for
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,15 @@ from typing import Any
 
 import pytest
 
-from mock_server.journal import LAG_SCHEMA
-from mock_server.options import ServeError, ServeOptions, needs_shared_state
-from mock_server.parent import PARENT_PID
-from mock_server.plan import Plan
-from mock_server.provider.admission import EPOCH
-from mock_server.segments import read_segments
-from mock_server.serve import main
+from windtunnel.mock_server.journal import LAG_SCHEMA
+from windtunnel.mock_server.options import ServeError, ServeOptions, needs_shared_state
+from windtunnel.mock_server.parent import PARENT_PID
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.provider.admission import EPOCH
+from windtunnel.mock_server.segments import read_segments
+from windtunnel.mock_server.serve import main
 
-COMMAND = [sys.executable, "-P", "-m", "mock_server"]
+COMMAND = [sys.executable, "-m", "windtunnel.mock_server"]
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in (PARENT_PID, "WINDTUNNEL_CONTROL_TOKEN")}
 UNLIMITED = {"capacity": {"slots": 1_000_000}, "answer": {"first_token": "1ms", "tokens": 1}}
 CHAT = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "hello"}]}
@@ -222,9 +222,9 @@ def test_a_full_disk_is_no_measurement(tmp_path: Path) -> None:
     """When records cannot be written any more the server ends with status 3 and says why."""
     limited = "import resource, runpy, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (200000, 200000)); "
-    limited += "runpy.run_module('mock_server', run_name='__main__')"
+    limited += "runpy.run_module('windtunnel.mock_server', run_name='__main__')"
     with subprocess.Popen(
-        [sys.executable, "-P", "-c", limited, "--journal", str(tmp_path)],
+        [sys.executable, "-c", limited, "--journal", str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

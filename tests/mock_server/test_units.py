@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from mock_server.errors import PlanError
-from mock_server.units import (
+from windtunnel.mock_server.errors import PlanError
+from windtunnel.mock_server.units import (
     BARE_SECONDS,
     PositiveSeconds,
     Rate,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from mock_server.chance import uniform
+from windtunnel.mock_server.chance import uniform
 
 from .des import Simulation, Timer
 from .providers import Provider

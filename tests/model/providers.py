@@ -1,7 +1,7 @@
 """Two providers behind one interface: a model written from the rules alone, and the real engine.
 
 Both are told when a client sends and when it leaves, and tell its listener when headers and the answer's end are
-back at the client. They share the draws (`mock_server.chance`) and nothing else.
+back at the client. They share the draws (`windtunnel.mock_server.chance`) and nothing else.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mock_server.chance import lognormal, lognormal_from_mean, uniform
-from mock_server.engine import Engine, Ticket
-from mock_server.plan import Plan
-from mock_server.request import Request
+from windtunnel.mock_server.chance import lognormal, lognormal_from_mean, uniform
+from windtunnel.mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.request import Request
 
 from .des import Simulation
 

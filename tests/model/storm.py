@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from mock_server.chance import uniform
+from windtunnel.mock_server.chance import uniform
 
 from .clients import Application, Call, Policy
 from .des import Simulation

@@ -11,16 +11,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.records import (
+from windtunnel.harness.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
     CONNECTIONS_SCHEMA,
     LAG_SCHEMA,
     SERVED_SCHEMA,
 )
-from reports.load import SCHEDULE_SCHEMA, Cell, Phase, exploded_gaps, frame_of
-from reports.metrics import Value, cohort_of, measure
-from reports.outcomes import Judged, judge
+from windtunnel.reports.load import SCHEDULE_SCHEMA, Cell, Phase, exploded_gaps, frame_of
+from windtunnel.reports.metrics import Value, cohort_of, measure
+from windtunnel.reports.outcomes import Judged, judge
 
 Row = dict[str, Any]
 HEALTHY = (("healthy", 0.0, 10.0),)

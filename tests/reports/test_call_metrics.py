@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.metrics import METRICS
+from windtunnel.reports.metrics import METRICS
 
 from .tables import Row, call, make_cell, measured, served
 

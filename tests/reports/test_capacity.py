@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reports.metrics.capacity import capacity_per_s, mean_of, merged
+from windtunnel.reports.metrics.capacity import capacity_per_s, mean_of, merged
 
 from .tables import STORM, make_cell
 

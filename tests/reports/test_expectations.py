@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.errors import ExpectationError
-from reports.expectations import evaluate, input_errors, parse
+from windtunnel.reports.errors import ExpectationError
+from windtunnel.reports.expectations import evaluate, input_errors, parse
 
 
 def figure(value: Any) -> dict[str, Any]:

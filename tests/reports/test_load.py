@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reports.errors import ReportsError, RunDirectoryError
-from reports.load import load_run
-from reports.outcomes import judge
+from windtunnel.reports.errors import ReportsError, RunDirectoryError
+from windtunnel.reports.load import load_run
+from windtunnel.reports.outcomes import judge
 
 from .tables import STORM, attempt, call, cell_plan, quiet_lags, served, table, write_run
 

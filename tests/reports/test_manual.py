@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from harness.metric_names import METRIC_NAMES, OF_PHASE, OF_RUN
-from reports.manual import README, renewed
-from reports.metrics import METRICS
-from reports.outcomes import OUTCOMES
-from reports.validity import CHECKS
+from windtunnel.harness.metric_names import METRIC_NAMES, OF_PHASE, OF_RUN
+from windtunnel.reports.manual import README, renewed
+from windtunnel.reports.metrics import METRICS
+from windtunnel.reports.outcomes import OUTCOMES
+from windtunnel.reports.validity import CHECKS
 
 
 def test_the_metric_reference_is_that_of_the_table() -> None:
-    """README.md holds the table as it is today; `python -m reports.manual` renews it."""
+    """README.md holds the table as it is today; `python -m windtunnel.reports.manual` renews it."""
     text = README.read_text(encoding="utf-8")
     assert renewed(text) == text
 

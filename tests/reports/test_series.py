@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.outcomes import judge
-from reports.series import cell_series, mean_series
+from windtunnel.reports.outcomes import judge
+from windtunnel.reports.series import cell_series, mean_series
 
 from .tables import call, make_cell, served
 

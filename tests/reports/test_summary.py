@@ -9,12 +9,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reports.errors import ExpectationError
-from reports.load import load_run
-from reports.metrics import METRICS, describe
-from reports.outcomes import judge
-from reports.schema import metrics_schema
-from reports.summary import build_metrics
+from windtunnel.reports.errors import ExpectationError
+from windtunnel.reports.load import load_run
+from windtunnel.reports.metrics import METRICS, describe
+from windtunnel.reports.outcomes import judge
+from windtunnel.reports.schema import metrics_schema
+from windtunnel.reports.summary import build_metrics
 
 from .tables import STORM, attempt, cell_plan, even_calls, quiet_lags, write_run
 

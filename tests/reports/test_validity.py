@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from reports.load import Cell
-from reports.outcomes import judge
-from reports.validity import Check, check_cell, worst
+from windtunnel.reports.load import Cell
+from windtunnel.reports.outcomes import judge
+from windtunnel.reports.validity import Check, check_cell, worst
 
 from .tables import Row, attempt, call, lag, make_cell, quiet_lags, served
 

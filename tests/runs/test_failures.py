@@ -67,7 +67,7 @@ def child(processes: list[psutil.Process], word: str) -> psutil.Process:
     return next(process for process in processes if word in process.cmdline())
 
 
-@pytest.mark.parametrize("part", ["mock_server", "locust"])
+@pytest.mark.parametrize("part", ["windtunnel.mock_server", "locust"])
 def test_a_part_that_dies_ends_the_run_and_keeps_its_records(tmp_path: Path, part: str) -> None:
     """When mock or load is killed in mid-run, the run says so, exits with 3, and what was recorded is readable."""
     running = begin(tmp_path, LONG, "--processes", "2" if part == "locust" else "1")

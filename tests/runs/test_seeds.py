@@ -38,7 +38,7 @@ def played_by_itself(cell: Path) -> str:
     alone = cell.parent / "alone"
     alone.mkdir()
     (alone / "cell.json").write_bytes((cell / "cell.json").read_bytes())
-    command = [sys.executable, "-P", "-m", "harness.virtual", "."]
+    command = [sys.executable, "-m", "windtunnel.harness.virtual", "."]
     subprocess.run(command, cwd=alone, env={**os.environ, "PYTHONHASHSEED": "5"}, check=True, timeout=100)
     return str(json.loads((alone / "digest.json").read_text())["digest"])
 

@@ -17,13 +17,13 @@ from typing import Any  # noqa: E402
 import gevent  # noqa: E402
 from gevent.pool import Group  # noqa: E402
 
-from harness.clients import DRIVERS, Driver  # noqa: E402
-from harness.clients.base import CallSpec, Setting  # noqa: E402
-from harness.load.loop_thread import LoopThread  # noqa: E402
-from harness.policies.clock import Clock  # noqa: E402
-from harness.profile import Profile  # noqa: E402
-from harness.records import AttemptRow, CallRow  # noqa: E402
-from mock_server.parent import die_with_parent  # noqa: E402
+from windtunnel.harness.clients import DRIVERS, Driver  # noqa: E402
+from windtunnel.harness.clients.base import CallSpec, Setting  # noqa: E402
+from windtunnel.harness.load.loop_thread import LoopThread  # noqa: E402
+from windtunnel.harness.policies.clock import Clock  # noqa: E402
+from windtunnel.harness.profile import Profile  # noqa: E402
+from windtunnel.harness.records import AttemptRow, CallRow  # noqa: E402
+from windtunnel.mock_server.parent import die_with_parent  # noqa: E402
 
 TIMEOUT_S = 60.0
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.clients.reading import (
+from tests.harness.clients.conftest import DRIVERS, Play
+from tests.harness.clients.fault_server import Exchange, completion, delta, stream_of
+from windtunnel.harness.clients.reading import (
     AnswerFailedError,
     ChatReading,
     EmbeddingReading,
@@ -14,9 +16,7 @@ from harness.clients.reading import (
     Reading,
     ResponseReading,
 )
-from mock_server.api.truth import Choice, digest
-from tests.harness.clients.conftest import DRIVERS, Play
-from tests.harness.clients.fault_server import Exchange, completion, delta, stream_of
+from windtunnel.mock_server.api.truth import Choice, digest
 
 WHOLE = digest([(0, "Hello there", None, [], "stop")])
 

@@ -15,13 +15,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.plan import CellPlan, resolve
-from harness.profile import Profile
-from harness.records import ATTEMPTS_SCHEMA, CALLS_SCHEMA, LAG_SCHEMA
-from harness.scenario import Scenario
-from mock_server.segments import read_segments
 from tests.harness.clients.conftest import profile_of
 from tests.harness.clients.fault_server import Exchange, FaultServer, Handler, completion
+from windtunnel.harness.plan import CellPlan, resolve
+from windtunnel.harness.profile import Profile
+from windtunnel.harness.records import ATTEMPTS_SCHEMA, CALLS_SCHEMA, LAG_SCHEMA
+from windtunnel.harness.scenario import Scenario
+from windtunnel.mock_server.segments import read_segments
 
 SCHEMAS = {"calls": CALLS_SCHEMA, "attempts": ATTEMPTS_SCHEMA, "lags": LAG_SCHEMA}
 READY_TIMEOUT_S = 60.0
@@ -74,7 +74,7 @@ def play(tmp_path: Path) -> Play:
         with FaultServer(handler).running() as server:
             workers = [
                 subprocess.Popen(
-                    [sys.executable, "-P", script, str(cell), str(number), str(processes), server.base_url],
+                    [sys.executable, script, str(cell), str(number), str(processes), server.base_url],
                     env=environment,
                 )
                 for number in range(processes)

@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from harness.plan import resolve
-from harness.profile import Profile
-from harness.records import ATTEMPTS_SCHEMA
-from harness.scenario import Scenario
-from mock_server.segments import compact
 from tests.harness.clients.conftest import DRIVERS, profile_of
+from windtunnel.harness.plan import resolve
+from windtunnel.harness.profile import Profile
+from windtunnel.harness.records import ATTEMPTS_SCHEMA
+from windtunnel.harness.scenario import Scenario
+from windtunnel.mock_server.segments import compact
 
 SCENARIO: dict[str, Any] = {
     "name": "small",
@@ -49,7 +49,7 @@ AROUND = {
     "timeouts": {"between_contents": "1s"},
     "retries": {"kind": "fixed", "tries": 3, "base": "200ms", "retry_on": ["5xx", "broken_answer"]},
 }
-SHARD = [sys.executable, "-P", "-m", "harness.virtual.shard"]
+SHARD = [sys.executable, "-m", "windtunnel.harness.virtual.shard"]
 TARGETS = str(Path(__file__).parents[1] / "clients")
 
 

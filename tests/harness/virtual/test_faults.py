@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from harness.virtual.ports import MODES
-from mock_server.faults import FAULTS
+from windtunnel.harness.virtual.ports import MODES
+from windtunnel.mock_server.faults import FAULTS
 
 OUTCOMES = {
     "calm": ("ok", None, None),

@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.gallery import load_profile, load_scenario
-from harness.plan import resolve
-from harness.virtual.cell import VirtualCell
-from mock_server.segments import read_segments
+from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.plan import resolve
+from windtunnel.harness.virtual.cell import VirtualCell
+from windtunnel.mock_server.segments import read_segments
 
 PLAYED = {
     "healthy": ("openai-default", 1 / 12),
@@ -72,7 +72,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for seed in HASH_SEEDS:
         folder = tmp_path_factory.mktemp(f"gallery-{seed}")
         lines = "".join(f"{json.dumps(str(cell))}\n" for cell in cells(folder, list(PLAYED)))
-        ended = [json.loads(line) for line in python(seed, "harness.virtual.shard", lines=lines).splitlines()]
+        ended = [
+            json.loads(line)
+            for line in python(seed, "windtunnel.harness.virtual.shard", lines=lines).splitlines()
+        ]
         assert ended == [{"code": 0}] * len(PLAYED)
         folders.append(folder)
     return folders
@@ -101,5 +104,5 @@ def test_calls_fare_as_the_scenario_says(runs: list[Path], name: str) -> None:
 def test_who_forks_and_who_does_not_agree(runs: list[Path], tmp_path: Path) -> None:
     """A cell that has a process of its own records what it does in a shard."""
     (cell,) = cells(tmp_path, ["retry_storm"])
-    python(3, "harness.virtual", str(cell))
+    python(3, "windtunnel.harness.virtual", str(cell))
     assert digests(cell) == digests(runs[0] / "retry_storm")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpcore2
 import pytest
 
-from harness.virtual.loop import VirtualLoop
+from windtunnel.harness.virtual.loop import VirtualLoop
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 

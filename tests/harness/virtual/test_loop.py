@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.virtual.loop import TICK, DeadlockError, SpinError, VirtualLoop
+from windtunnel.harness.virtual.loop import TICK, DeadlockError, SpinError, VirtualLoop
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_deadlock_is_an_error(loop: VirtualLoop) -> None:
 
 def test_polling_does_not_stop_the_clock(loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that polls with sleep(0) until a timer has rung gets there, as time is moved on."""
-    monkeypatch.setattr("harness.virtual.loop.IDLE_PASSES", 100)
+    monkeypatch.setattr("windtunnel.harness.virtual.loop.IDLE_PASSES", 100)
     rang: list[float] = []
     loop.call_later(3.0, lambda: rang.append(loop.time()))
 
@@ -81,7 +81,7 @@ def test_polling_does_not_stop_the_clock(loop: VirtualLoop, monkeypatch: pytest.
 
 def test_polling_for_nothing_is_an_error(loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that spins while no timer is set raises instead of hanging."""
-    monkeypatch.setattr("harness.virtual.loop.IDLE_PASSES", 100)
+    monkeypatch.setattr("windtunnel.harness.virtual.loop.IDLE_PASSES", 100)
 
     async def spin() -> None:
         while True:  # noqa: ASYNC110  # what is tested

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cell import Cell
-from harness.errors import InputError
-from harness.gallery import load_profile, load_scenario
-from harness.plan import resolve
-from harness.progress import Whole
-from harness.run import MOST_NAMED, failures_of
+from windtunnel.harness.cell import Cell
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.plan import resolve
+from windtunnel.harness.progress import Whole
+from windtunnel.harness.run import MOST_NAMED, failures_of
 
 STORM = load_scenario("retry_storm")
 PROFILES = [load_profile(name) for name in ("openai-default", "retry-budget")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,20 +9,20 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.progress import reporter
-from harness.run import RunOptions, run
+from windtunnel.harness.progress import reporter
+from windtunnel.harness.run import RunOptions, run
 
 PRELUDE = """
 import asyncio, sys
-from harness.virtual import loop as loops
+from windtunnel.harness.virtual import loop as loops
 loops.IDLE_PASSES, loops.MOST_PUSHES = 50, 20
 loop = loops.VirtualLoop()
-from harness.virtual.steady import steady, current_call
+from windtunnel.harness.virtual.steady import steady, current_call
 steady(loop, seed=1)
-from harness.virtual.blocking import Blocking, take_over
+from windtunnel.harness.virtual.blocking import Blocking, take_over
 blocking = Blocking(loop)
 take_over(blocking)
-from harness.virtual.watchdog import Watchdog, within
+from windtunnel.harness.virtual.watchdog import Watchdog, within
 import time, threading, socket, subprocess, os
 """
 
@@ -114,7 +113,6 @@ def play(body: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )
 
 
@@ -148,7 +146,7 @@ def test_what_gets_nowhere_is_ended(body: str, said: list[str]) -> None:
 def test_a_blocked_greenlet_is_named() -> None:
     """A blocking call that swallows its end is told by the place where it waits."""
     done = play("""
-from harness.virtual.watchdog import blocked
+from windtunnel.harness.virtual.watchdog import blocked
 from greenlet import GreenletExit
 def work():
     while True:

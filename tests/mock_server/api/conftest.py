@@ -10,11 +10,11 @@ import openai
 import orjson
 import pytest
 
-from mock_server.api.answer import Answer, World, answer
-from mock_server.api.routes import parse
-from mock_server.request import Request
-from mock_server.script import FirstToken, Head, Script, Send, Tokens
-from mock_server.store import Store
+from windtunnel.mock_server.api.answer import Answer, World, answer
+from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import FirstToken, Head, Script, Send, Tokens
+from windtunnel.mock_server.store import Store
 
 PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "embeddings": "/v1/embeddings"}
 HEADERS = {"authorization": "Bearer sk-test"}

@@ -10,12 +10,12 @@ import orjson
 import pydantic
 from openai.types.responses import Response, ResponseStreamEvent
 
-from mock_server.api.answer import answer
-from mock_server.api.base import Answer, World
-from mock_server.api.routes import parse
-from mock_server.request import Request
-from mock_server.script import Script, Send
-from mock_server.store import Store
+from windtunnel.mock_server.api.answer import answer
+from windtunnel.mock_server.api.base import Answer, World
+from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import Script, Send
+from windtunnel.mock_server.store import Store
 
 Stage = Literal["queued", "running", "done", "cancelled"]
 EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(ResponseStreamEvent)

@@ -28,9 +28,9 @@ from openai.types.audio import (
 )
 from openai.types.audio.transcription_create_params import TranscriptionCreateParamsBase
 
-from mock_server.api import audio_orders, speech
-from mock_server.api.sounds import FORMATS, RATE, sound
-from mock_server.api.truth import digest
+from windtunnel.mock_server.api import audio_orders, speech
+from windtunnel.mock_server.api.sounds import FORMATS, RATE, sound
+from windtunnel.mock_server.api.truth import digest
 
 from .conftest import Wire
 from .tunnel import async_sdk, form, post, refusal, sdk, strict, tunnel
@@ -137,7 +137,7 @@ def test_sounds_are_whole(kind: str, seconds: float) -> None:
 
 def test_checksums_are_those_of_the_formats() -> None:
     """The checksums of FLAC and Ogg are right on the values that their descriptions are checked with."""
-    from mock_server.api.sounds import _crc
+    from windtunnel.mock_server.api.sounds import _crc
 
     assert _crc(b"123456789", 8, 0x07) == 0xF4
     assert _crc(b"123456789", 16, 0x8005) == 0xFEE8

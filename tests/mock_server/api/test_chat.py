@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from mock_server.api.truth import digest
-from mock_server.script import End, FirstToken, Head, Send, Tokens
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.script import End, FirstToken, Head, Send, Tokens
 
 TOOL = {
     "type": "function",

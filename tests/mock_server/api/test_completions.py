@@ -8,8 +8,8 @@ import openai
 import pytest
 from openai.types import Completion
 
-from mock_server.api.text import TOKENS
-from mock_server.api.truth import digest
+from windtunnel.mock_server.api.text import TOKENS
+from windtunnel.mock_server.api.truth import digest
 
 from .conftest import Wire
 from .tunnel import async_sdk, post, refusal, sdk, strict, tunnel

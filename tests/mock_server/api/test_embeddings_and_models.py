@@ -11,9 +11,9 @@ import openai
 import pytest
 from openai.types import CreateEmbeddingResponse, Model, ModelDeleted
 
-from mock_server.api.embeddings import vector, vector_text
-from mock_server.api.routes import parse
-from mock_server.api.truth import digest
+from windtunnel.mock_server.api.embeddings import vector, vector_text
+from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.api.truth import digest
 
 from .tunnel import refusal, sdk, strict, tunnel
 

@@ -18,8 +18,8 @@ from openai.types import (
 )
 from openai.types.uploads import UploadPart
 
-from mock_server.api import file_objects, files, uploads
-from mock_server.api.file_objects import PURPOSES
+from windtunnel.mock_server.api import file_objects, files, uploads
+from windtunnel.mock_server.api.file_objects import PURPOSES
 
 from .tunnel import async_sdk, form, post, refusal, sdk, strict, tunnel
 

@@ -21,10 +21,10 @@ from openai.types.image_edit_params import ImageEditParamsBase
 from openai.types.image_generate_params import ImageGenerateParamsBase
 from PIL import Image
 
-from mock_server.api import images
-from mock_server.api.image_orders import FIELDS
-from mock_server.api.pictures import Colour, picture
-from mock_server.api.truth import digest
+from windtunnel.mock_server.api import images
+from windtunnel.mock_server.api.image_orders import FIELDS
+from windtunnel.mock_server.api.pictures import Colour, picture
+from windtunnel.mock_server.api.truth import digest
 
 from .conftest import Wire
 from .tunnel import async_sdk, form, post, refusal, sdk, strict, tunnel

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from openai.types import Moderation, ModerationCreateParams, ModerationCreateResponse
 
-from mock_server.api.moderations import FIELDS, WORDS, moderated_input
-from mock_server.api.truth import digest
+from windtunnel.mock_server.api.moderations import FIELDS, WORDS, moderated_input
+from windtunnel.mock_server.api.truth import digest
 
 from .conftest import Wire
 from .tunnel import async_sdk, post, refusal, sdk, strict, tunnel

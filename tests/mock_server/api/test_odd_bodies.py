@@ -10,11 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server.api import audio_orders, batches, files, image_orders, moderations, speech, uploads
-from mock_server.api.batch_input import read_work
-from mock_server.api.endpoints import ENDPOINTS
-from mock_server.api.routes import parse
-from mock_server.request import Part
+from windtunnel.mock_server.api import (
+    audio_orders,
+    batches,
+    files,
+    image_orders,
+    moderations,
+    speech,
+    uploads,
+)
+from windtunnel.mock_server.api.batch_input import read_work
+from windtunnel.mock_server.api.endpoints import ENDPOINTS
+from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.request import Part
 
 from .conftest import Wire
 from .tunnel import post

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mock_server.api.truth import digest
-from mock_server.script import Send
 from tests.mock_server.api.responses_kit import events_of, valid_response
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.script import Send
 
 FUNCTION: dict[str, Any] = {
     "type": "function",

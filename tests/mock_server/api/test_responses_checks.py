@@ -14,12 +14,12 @@ from openai.types.responses import (
 from openai.types.responses.response_output_item import ResponseOutputItem
 from openai.types.responses.tool import Tool
 
-from mock_server.api.base import World
-from mock_server.api.endpoints import ENDPOINTS
-from mock_server.api.input_checks import ITEMS, check_compact, check_input_tokens, check_responses
-from mock_server.api.responses_fields import COMPACTED, COUNTED, FIELDS, INCLUDABLE
-from mock_server.api.responses_tools import TOOLS
 from tests.mock_server.api.responses_kit import Api, body_of
+from windtunnel.mock_server.api.base import World
+from windtunnel.mock_server.api.endpoints import ENDPOINTS
+from windtunnel.mock_server.api.input_checks import ITEMS, check_compact, check_input_tokens, check_responses
+from windtunnel.mock_server.api.responses_fields import COMPACTED, COUNTED, FIELDS, INCLUDABLE
+from windtunnel.mock_server.api.responses_tools import TOOLS
 
 ASK = {"model": "gpt-4.1", "input": "Speak."}
 USER = {"role": "user", "content": "Hi"}

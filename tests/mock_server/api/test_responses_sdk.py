@@ -8,8 +8,8 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from mock_server.api.truth import digest
 from tests.mock_server.api.tunnel import async_sdk, sdk, tunnel
+from windtunnel.mock_server.api.truth import digest
 
 ASK: dict[str, Any] = {"model": "gpt-4.1", "input": "Speak."}
 SLOW = {"first_token": "1s", "tokens": 21, "tokens_per_second": 10.0, "tokens_per_chunk": 4}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mock_server.script import Script, Send, Wait
 from tests.mock_server.api.responses_kit import Api, HandLife, events_of, refusal, sent_by
 from tests.mock_server.api.test_responses import SHAPES
+from windtunnel.mock_server.script import Script, Send, Wait
 
 
 def streamed(api: Api, ident: str, after: int | None = None, now: float = 20.0) -> Script:

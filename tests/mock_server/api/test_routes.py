@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mock_server.api.chat_checks import FIELDS as CHAT_FIELDS
-from mock_server.api.completions_checks import FIELDS as LEGACY_FIELDS
-from mock_server.api.embeddings_checks import FIELDS as EMBEDDING_FIELDS
-from mock_server.api.routes import key_hash, parse
-from mock_server.request import Request
-from mock_server.script import Head
+from windtunnel.mock_server.api.chat_checks import FIELDS as CHAT_FIELDS
+from windtunnel.mock_server.api.completions_checks import FIELDS as LEGACY_FIELDS
+from windtunnel.mock_server.api.embeddings_checks import FIELDS as EMBEDDING_FIELDS
+from windtunnel.mock_server.api.routes import key_hash, parse
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import Head
 
 KEY = {"authorization": "Bearer sk-secret"}
 USER = {"role": "user", "content": "Hi"}

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from mock_server.api.draws import Draws
-from mock_server.api.patterns import PatternError, matching
-from mock_server.api.schema import instance, schema_problem
-from mock_server.api.strict_schema import strict_problem
+from windtunnel.mock_server.api.draws import Draws
+from windtunnel.mock_server.api.patterns import PatternError, matching
+from windtunnel.mock_server.api.schema import instance, schema_problem
+from windtunnel.mock_server.api.strict_schema import strict_problem
 
 FORMATS = ["date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"]
 PATTERNS = [

@@ -8,9 +8,9 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from mock_server.api.answer import Answer
-from mock_server.api.embeddings import vector_text
-from mock_server.api.truth import digest
+from windtunnel.mock_server.api.answer import Answer
+from windtunnel.mock_server.api.embeddings import vector_text
+from windtunnel.mock_server.api.truth import digest
 
 from .tunnel import async_sdk, tunnel
 

@@ -8,7 +8,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionDeleted
 
-from mock_server.api.paging import paging
+from windtunnel.mock_server.api.paging import paging
 
 from .conftest import Wire
 from .tunnel import async_sdk, no_extras, post, refusal, sdk, strict, tunnel

@@ -9,9 +9,6 @@ import pytest
 from openai.types.responses.compacted_response import CompactedResponse
 from openai.types.responses.response_item_list import ResponseItemList
 
-from mock_server.api.base import World
-from mock_server.api.responses_endpoint import answer_response
-from mock_server.api.responses_kept import Kept, size_of
 from tests.mock_server.api.responses_kit import (
     Api,
     HandLife,
@@ -22,6 +19,9 @@ from tests.mock_server.api.responses_kit import (
     valid_response,
 )
 from tests.mock_server.api.test_responses import SHAPES
+from windtunnel.mock_server.api.base import World
+from windtunnel.mock_server.api.responses_endpoint import answer_response
+from windtunnel.mock_server.api.responses_kept import Kept, size_of
 
 ITEMS: list[dict[str, Any]] = [
     {"role": "user", "content": "Hi"},

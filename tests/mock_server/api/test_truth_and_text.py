@@ -11,10 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.api import errors
-from mock_server.api.headers import LimitLevel, answer_headers, format_duration, limit_headers, request_stamp
-from mock_server.api.text import TOKENS, prose, stream_of, tokens_in
-from mock_server.api.truth import digest
+from windtunnel.mock_server.api import errors
+from windtunnel.mock_server.api.headers import (
+    LimitLevel,
+    answer_headers,
+    format_duration,
+    limit_headers,
+    request_stamp,
+)
+from windtunnel.mock_server.api.text import TOKENS, prose, stream_of, tokens_in
+from windtunnel.mock_server.api.truth import digest
 
 TEXT = st.none() | st.text(min_size=1)
 CHOICE = st.tuples(

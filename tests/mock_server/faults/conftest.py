@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mock_server.faults import FAULTS, FaultContext
-from mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from windtunnel.mock_server.faults import FAULTS, FaultContext
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
 HEADERS = (
     ("content-type", "application/json"),

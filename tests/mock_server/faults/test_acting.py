@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mock_server.faults import FAULTS
-from mock_server.matching import Rule
-from mock_server.request import APIS, STREAMING_APIS
+from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.matching import Rule
+from windtunnel.mock_server.request import APIS, STREAMING_APIS
 
 REQUIRED: dict[str, dict[str, Any]] = {"status": {"status": 418}}
 REQUESTED = [name for name, kind in FAULTS.items() if kind.stage != "listener"]

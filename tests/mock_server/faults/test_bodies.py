@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mock_server.script import End, FirstToken, Head, Script, Send
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
 
 Play = Callable[..., Script]
 

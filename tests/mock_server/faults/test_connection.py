@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mock_server.faults import FAULTS
-from mock_server.script import FOREVER, Abort, Close, Head, Script, Send, Wait
+from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.script import FOREVER, Abort, Close, Head, Script, Send, Wait
 
 Play = Callable[..., Script]
 EMPTY = Script(())

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mock_server.faults import FAULTS, FaultContext
-from mock_server.faults.drip import MOST_PIECES, SHORTEST_PAUSE
-from mock_server.script import Close, End, Head, Script, Send, Torn, Trickle, Wait
+from windtunnel.mock_server.faults import FAULTS, FaultContext
+from windtunnel.mock_server.faults.drip import MOST_PIECES, SHORTEST_PAUSE
+from windtunnel.mock_server.script import Close, End, Head, Script, Send, Torn, Trickle, Wait
 
 Play = Callable[..., Script]
 

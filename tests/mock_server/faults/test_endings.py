@@ -9,8 +9,19 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mock_server.faults import FAULTS
-from mock_server.script import FOREVER, Close, End, FirstToken, Head, Script, Send, Step, Tokens, Wait
+from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.script import (
+    FOREVER,
+    Close,
+    End,
+    FirstToken,
+    Head,
+    Script,
+    Send,
+    Step,
+    Tokens,
+    Wait,
+)
 
 Play = Callable[..., Script]
 

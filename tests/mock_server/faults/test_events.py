@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mock_server.faults import FAULTS
-from mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
 Play = Callable[..., Script]
 

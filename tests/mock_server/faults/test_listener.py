@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mock_server.errors import FaultHeaderError
-from mock_server.faults import FAULTS, FaultContext, parse_fault_header
-from mock_server.options import needs_shared_state
-from mock_server.plan import Plan
-from mock_server.script import End, Head, Script
+from windtunnel.mock_server.errors import FaultHeaderError
+from windtunnel.mock_server.faults import FAULTS, FaultContext, parse_fault_header
+from windtunnel.mock_server.options import needs_shared_state
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.script import End, Head, Script
 
 UNLIMITED = {"capacity": {"slots": 1_000_000}}
 

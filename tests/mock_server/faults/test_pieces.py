@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from pydantic import ValidationError
 
-from mock_server.faults import FAULTS
-from mock_server.faults.pieces import MOST_PIECES
-from mock_server.script import End, FirstToken, Head, Script, Send, Tokens, Wait
+from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.faults.pieces import MOST_PIECES
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens, Wait
 
 Play = Callable[..., Script]
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.faults import FAULTS, FaultContext, FaultKind, Params
-from mock_server.rules import FaultUse, layered
-from mock_server.script import (
+from windtunnel.mock_server.faults import FAULTS, FaultContext, FaultKind, Params
+from windtunnel.mock_server.rules import FaultUse, layered
+from windtunnel.mock_server.script import (
     FOREVER,
     Abort,
     Close,

@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 import pytest
 
-from mock_server.faults import FAULTS, FaultContext
-from mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 from tests.mock_server.api.conftest import Wire
 from tests.mock_server.faults.told import says
+from windtunnel.mock_server.faults import FAULTS, FaultContext
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
 PARAMETERS = {
     "type": "object",

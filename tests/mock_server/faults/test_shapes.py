@@ -11,11 +11,11 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 from pydantic import ValidationError
 
-from mock_server.faults import FAULTS, FaultContext
-from mock_server.faults.shapes import retyped
-from mock_server.plan import Plan
-from mock_server.script import End, Head, Script, Send
 from tests.mock_server.api.conftest import Wire
+from windtunnel.mock_server.faults import FAULTS, FaultContext
+from windtunnel.mock_server.faults.shapes import retyped
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.script import End, Head, Script, Send
 
 TOOL = {
     "type": "function",

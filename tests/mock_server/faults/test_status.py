@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mock_server.faults import FAULTS
-from mock_server.script import End, Head, Script, Send
+from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.script import End, Head, Script, Send
 
 EMPTY = Script(())
 STATUS_FAULTS = [name for name, kind in FAULTS.items() if kind.family == "status" and name != "status"]

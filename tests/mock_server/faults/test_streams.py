@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mock_server.faults import FAULTS
-from mock_server.script import FOREVER, Close, End, FirstToken, Head, Script, Send, Tokens, Wait
+from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.script import FOREVER, Close, End, FirstToken, Head, Script, Send, Tokens, Wait
 
 Play = Callable[..., Script]
 

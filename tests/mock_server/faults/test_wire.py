@@ -11,8 +11,20 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mock_server.faults import FAULTS
-from mock_server.script import Close, End, FirstToken, Head, Raw, Script, Send, Step, Tokens, Torn, Wait
+from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.script import (
+    Close,
+    End,
+    FirstToken,
+    Head,
+    Raw,
+    Script,
+    Send,
+    Step,
+    Tokens,
+    Torn,
+    Wait,
+)
 
 Play = Callable[..., Script]
 EMPTY = Script((Head(200), End()))

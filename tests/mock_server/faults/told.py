@@ -12,8 +12,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from mock_server.script import Script
 from tests.mock_server.api.conftest import Wire
+from windtunnel.mock_server.script import Script
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 

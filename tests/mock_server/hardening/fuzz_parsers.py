@@ -14,7 +14,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["mock_server", "python_multipart"]):
+with atheris.instrument_imports(include=["windtunnel", "python_multipart"]):
     import fuzzing
 
 

@@ -16,14 +16,13 @@ PATIENCE = 30.0
 
 
 class ServerProcess:
-    """`python -m mock_server`, with its records and its log in `folder`; `descriptors` is its hard limit, if given."""
+    """`python -m windtunnel.mock_server`, with its records and its log in `folder`; `descriptors` is its hard limit, if given."""
 
     def __init__(self, folder: Path, *arguments: str, descriptors: int | None = None) -> None:
         command = [
             sys.executable,
-            "-P",
             "-m",
-            "mock_server",
+            "windtunnel.mock_server",
             "--journal",
             str(folder / "records"),
             *arguments,

@@ -9,18 +9,18 @@ import httpx2
 import orjson
 import pytest
 
-from mock_server import history, identity, journal, recent, rules
-from mock_server.api import batch_store
-from mock_server.api.routes import MOST_SAID, parse
-from mock_server.engine import Engine
-from mock_server.kept import build_kept
-from mock_server.manual import MANUAL
-from mock_server.metrics import Counters
-from mock_server.plan import Plan
-from mock_server.plans import MOST_PLANS, Plans, PlansError
-from mock_server.provider import idempotency
-from mock_server.provider.limits import REMEMBERED_QUOTAS
-from mock_server.store import Shelf, Store
+from windtunnel.mock_server import history, identity, journal, recent, rules
+from windtunnel.mock_server.api import batch_store
+from windtunnel.mock_server.api.routes import MOST_SAID, parse
+from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.kept import build_kept
+from windtunnel.mock_server.manual import MANUAL
+from windtunnel.mock_server.metrics import Counters
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plans import MOST_PLANS, Plans, PlansError
+from windtunnel.mock_server.provider import idempotency
+from windtunnel.mock_server.provider.limits import REMEMBERED_QUOTAS
+from windtunnel.mock_server.store import Shelf, Store
 
 from .calls import PATIENCE, ask, world
 

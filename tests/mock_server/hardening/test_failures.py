@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mock_server.failures import FAILED, MOST_PLACES, Failures
-from mock_server.provider.regions import RegionState
+from windtunnel.mock_server.failures import FAILED, MOST_PLACES, Failures
+from windtunnel.mock_server.provider.regions import RegionState
 
 Serve = Callable[..., Any]
 
@@ -65,7 +65,7 @@ def test_a_request_that_fails(
         assert client.answer()[0] == 200
     assert sum(shell.counters.failures.by_place.values()) == 1
     assert server.call(lambda: (len(shell.live), shell.engine.snapshot(shell.now())["in_flight"])) == (0, 0)
-    (record,) = [record for record in caplog.records if record.name == "mock_server"]
+    (record,) = [record for record in caplog.records if record.name == "windtunnel.mock_server"]
     assert record.levelno == logging.ERROR
     assert "in fail" in record.getMessage()
     assert SECRET not in record.getMessage()

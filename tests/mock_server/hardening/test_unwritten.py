@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.api.forms import read_form
-from mock_server.api.routes import parse
+from windtunnel.mock_server.api.forms import read_form
+from windtunnel.mock_server.api.routes import parse
 
 from .processes import PATIENCE, ServerProcess
 

@@ -10,12 +10,12 @@ import httpx2
 import openai
 import pytest
 
-from mock_server.api.truth import digest
-from mock_server.observe import telling
-from mock_server.observe.cases import PATIENT, Case
-from mock_server.observe.clients import take_line
-from mock_server.observe.reading import PLAIN, SDK, Reading, new_reading
-from mock_server.observe.telling import Seen, Stage, tell
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.observe import telling
+from windtunnel.mock_server.observe.cases import PATIENT, Case
+from windtunnel.mock_server.observe.clients import take_line
+from windtunnel.mock_server.observe.reading import PLAIN, SDK, Reading, new_reading
+from windtunnel.mock_server.observe.telling import Seen, Stage, tell
 
 TRUTH = digest([(0, "one two", None, [], "stop")])
 STREAMED = Case("cut", (), "chat streamed")

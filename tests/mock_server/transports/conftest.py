@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import uvloop
 
-from mock_server.control import Control
-from mock_server.engine import Engine, Ticket
-from mock_server.journal import SERVED_SCHEMA, Journal
-from mock_server.plan import Plan
-from mock_server.script import Script
-from mock_server.transports.listeners import Listeners
-from mock_server.transports.listening import Port
-from mock_server.transports.shell import Shell
+from windtunnel.mock_server.control import Control
+from windtunnel.mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.journal import SERVED_SCHEMA, Journal
+from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.script import Script
+from windtunnel.mock_server.transports.listeners import Listeners
+from windtunnel.mock_server.transports.listening import Port
+from windtunnel.mock_server.transports.shell import Shell
 
 PATIENCE = 20.0
 """Seconds after which a test gives up: far more than anything here takes."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mock_server.api.answer import Answer, World
-from mock_server.api.answer import answer as healthy_answer
-from mock_server.request import Request
-from mock_server.script import End, FirstToken, Head, Script, Send
+from windtunnel.mock_server.api.answer import Answer, World
+from windtunnel.mock_server.api.answer import answer as healthy_answer
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
 
 from .conftest import FAST, Serving
 

@@ -10,18 +10,7 @@ from typing import Any
 
 import pytest
 
-from mock_server.script import (
-    FOREVER,
-    Abort,
-    Close,
-    End,
-    Head,
-    Raw,
-    Script,
-    Send,
-    Step,
-    Wait,
-)
+from windtunnel.mock_server.script import FOREVER, Abort, Close, End, Head, Raw, Script, Send, Step, Wait
 
 TEXT = (("content-type", "text/plain"),)
 DATE = rb"date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.script import (
+from windtunnel.mock_server.script import (
     FOREVER,
     Abort,
     Close,
@@ -24,7 +24,7 @@ from mock_server.script import (
     Trickle,
     Wait,
 )
-from mock_server.transports.player import PIECE, TOLERANCE, Player
+from windtunnel.mock_server.transports.player import PIECE, TOLERANCE, Player
 
 
 class Ticket:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.build import write_report
+from windtunnel.reports.build import write_report
 
 from .rundir import write_run
 from .storm import CLIENTS, Phase

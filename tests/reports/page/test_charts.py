@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.charts import ClientView, Span, Stage, draw, palette
-from reports.charts.bins import amplification, bin_width, edges, good_share, level
-from reports.charts.canvas import fit, text_width
-from reports.charts.outcomes import KINDS, table
-from reports.charts.svg import slug
-from reports.charts.waits import curve
-from reports.outcomes import OUTCOMES
+from windtunnel.reports.charts import ClientView, Span, Stage, draw, palette
+from windtunnel.reports.charts.bins import amplification, bin_width, edges, good_share, level
+from windtunnel.reports.charts.canvas import fit, text_width
+from windtunnel.reports.charts.outcomes import KINDS, table
+from windtunnel.reports.charts.svg import slug
+from windtunnel.reports.charts.waits import curve
+from windtunnel.reports.outcomes import OUTCOMES
 
 
 def view(

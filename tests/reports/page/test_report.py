@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.build import write_report
-from reports.errors import RunDirectoryError
+from windtunnel.reports.build import write_report
+from windtunnel.reports.errors import RunDirectoryError
 
 from .rundir import write_run
 from .storm import CLIENTS, STORM

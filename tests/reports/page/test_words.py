@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from reports.charts.view import Span
-from reports.metrics.table import METRICS
-from reports.verdict import verdict
-from reports.wording import LABELS, Kind, duration, figure, label, limit, say
+from windtunnel.reports.charts.view import Span
+from windtunnel.reports.metrics.table import METRICS
+from windtunnel.reports.verdict import verdict
+from windtunnel.reports.wording import LABELS, Kind, duration, figure, label, limit, say
 
 PHASES = (Span("healthy", 0, 8, False), Span("brownout", 8, 20, True), Span("after", 20, 50, False))
 
