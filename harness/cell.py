@@ -22,7 +22,7 @@ from windtunnel.harness.arrivals import write_schedule
 from windtunnel.harness.children import Child, python
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.plan import CellPlan
-from windtunnel.mock_server.segments import compact
+from windtunnel.mock_server.journal.segments import compact
 
 State = Literal["preparing", "running", "finished", "interrupted", "failed"]
 READY_TIMEOUT_S = 90.0

@@ -183,8 +183,8 @@ def serve(
     from windtunnel.harness.gallery import load_scenario
     from windtunnel.harness.time_scale import asked_time_scale
     from windtunnel.mock_server.errors import WindtunnelServerError
-    from windtunnel.mock_server.options import ServeOptions, default_plan
-    from windtunnel.mock_server.serve import run as serve_mock
+    from windtunnel.mock_server.server.options import ServeOptions, default_plan
+    from windtunnel.mock_server.server.serve import run as serve_mock
 
     scale = asked_time_scale(time_scale, "serve")
     plan = load_scenario(scenario, time_scale=scale).plan() if scenario else default_plan(workers)
@@ -238,9 +238,10 @@ def _entries(kind: Kind) -> list[dict[str, Any]]:
         found = list_scenarios() if kind is Kind.scenarios else list_clients()
         return [{"name": entry.name, "about": entry.about, "file": str(entry.path)} for entry in found]
     if kind is Kind.faults:
-        from windtunnel.mock_server.faults import describe
+        from windtunnel.mock_server.faults import FAULTS
+        from windtunnel.mock_server.manual.faults import describe
 
-        return describe()
+        return describe(FAULTS.values())
     from windtunnel.reports.metrics import describe as describe_metrics
 
     return describe_metrics()

@@ -20,7 +20,7 @@ from windtunnel.harness.metric_names import (
 )
 from windtunnel.harness.validation import show
 from windtunnel.harness.yaml_source import Loc, YamlSource, read_yaml
-from windtunnel.mock_server import plan as server
+from windtunnel.mock_server.plan import plan as server
 
 if TYPE_CHECKING:
     from windtunnel.harness.scenario import Scenario

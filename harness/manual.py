@@ -14,7 +14,7 @@ from windtunnel.harness.profile import Budget, Limiter, Pool, Profile, Retries, 
 from windtunnel.harness.scenario import Phase, Prices, Scenario
 from windtunnel.harness.schemas import FILLED_IN
 from windtunnel.harness.workload import Arrivals, Load, Ramp, Step
-from windtunnel.mock_server.units import format_seconds
+from windtunnel.mock_server.plan.units import format_seconds
 
 MANUAL = Path(__file__).parent / "README.md"
 Section = tuple[str, type[BaseModel]]

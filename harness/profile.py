@@ -25,7 +25,7 @@ from windtunnel.harness.target import FORM, check_target
 from windtunnel.harness.validation import complaint, show, validate
 from windtunnel.harness.yaml_source import read_yaml
 from windtunnel.mock_server.errors import PlanError
-from windtunnel.mock_server.units import PositiveSeconds, Seconds, format_seconds, parse_seconds
+from windtunnel.mock_server.plan.units import PositiveSeconds, Seconds, format_seconds, parse_seconds
 
 DriverName: TypeAlias = Literal[
     "openai", "openai-async", "openai-aiohttp", "httpx2", "httpx2-async", "aiohttp", "python"

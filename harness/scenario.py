@@ -20,8 +20,8 @@ from windtunnel.harness.timestamps import read_timestamps
 from windtunnel.harness.validation import collect
 from windtunnel.harness.workload import ClockName, Load
 from windtunnel.harness.yaml_source import Loc, YamlSource, fail, read_yaml
-from windtunnel.mock_server import plan as server
-from windtunnel.mock_server.units import Seconds
+from windtunnel.mock_server.plan import plan as server
+from windtunnel.mock_server.plan.units import Seconds
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 PLAN_KEYS = ("name", "seed", "provider", "rules", "phases")

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.validation import complaint, show
-from windtunnel.mock_server.units import format_seconds, parse_seconds
+from windtunnel.mock_server.plan.units import format_seconds, parse_seconds
 
 EXPECTED = "a share of the real time above zero, such as 1/60 (a minute becomes a second), 0.5 or 1"
 _NUMBER = r"\d+(?:\.\d+)?"

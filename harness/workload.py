@@ -9,8 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from windtunnel.harness.validation import complaint, show
 from windtunnel.mock_server.chance import uniform
-from windtunnel.mock_server.distributions import Size
-from windtunnel.mock_server.units import PositiveSeconds, Rate
+from windtunnel.mock_server.plan.distributions import Size
+from windtunnel.mock_server.plan.units import PositiveSeconds, Rate
 
 Api: TypeAlias = Literal["chat", "responses", "embeddings"]
 ClockName: TypeAlias = Literal["real", "virtual"]

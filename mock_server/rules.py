@@ -19,8 +19,8 @@ from typing import Protocol, TypeAlias
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.faults import parse_fault_header
 from windtunnel.mock_server.faults.base import RANK, FaultKind, Params
-from windtunnel.mock_server.matching import Rule, Use
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.plan.rule import Rule, Use
 
 CACHED_MATCHES = 4096
 NUMBERED_CALLS = 50_000

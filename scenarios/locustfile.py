@@ -30,7 +30,7 @@ from windtunnel.harness.errors import HarnessError
 from windtunnel.harness.load.by_hand import ByHand, read_cell
 from windtunnel.harness.load.worker import Worker
 from windtunnel.harness.records import AttemptRow, CallRow
-from windtunnel.mock_server.parent import die_with_parent
+from windtunnel.mock_server.server.end_with_parent import die_with_parent
 
 DONE = "windtunnel_done"
 STAND_BY_S = 3600.0

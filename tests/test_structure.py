@@ -77,7 +77,7 @@ CLOCKLESS = [
     "mock_server/engine.py",
     "mock_server/rules.py",
     "mock_server/script.py",
-    "mock_server/identity.py",
+    "mock_server/provider/calls.py",
     "mock_server/provider",
     "mock_server/faults",
     "mock_server/api",

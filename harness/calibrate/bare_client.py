@@ -14,7 +14,7 @@ import time
 import uvloop
 from openai import AsyncOpenAI, OpenAI
 
-from windtunnel.mock_server.parent import die_with_parent
+from windtunnel.mock_server.server.end_with_parent import die_with_parent
 
 WARM_UP_CALLS = 50
 CONCURRENCY = 16

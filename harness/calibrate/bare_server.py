@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from windtunnel.mock_server.parent import die_with_parent
+from windtunnel.mock_server.server.end_with_parent import die_with_parent
 
 # aiohttp writes these itself.
 HOP_HEADERS = {"content-length", "date", "server", "connection", "transfer-encoding"}

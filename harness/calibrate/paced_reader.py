@@ -20,7 +20,7 @@ import uvloop
 from pydantic import BaseModel, ConfigDict
 
 from windtunnel.harness.calibrate.stream_reader import BODY, CONTENT, EMPTY
-from windtunnel.mock_server.parent import die_with_parent
+from windtunnel.mock_server.server.end_with_parent import die_with_parent
 
 OK = b"HTTP/1.1 200"
 READ_BYTES = 65_536

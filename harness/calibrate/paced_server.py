@@ -14,7 +14,7 @@ from typing import cast
 
 import uvloop
 
-from windtunnel.mock_server.parent import die_with_parent
+from windtunnel.mock_server.server.end_with_parent import die_with_parent
 
 TICKS = 20
 """Into how many groups the streams are put; a group's chunks are written together, once in every spacing."""

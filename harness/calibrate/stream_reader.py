@@ -16,7 +16,7 @@ from typing import cast
 
 import uvloop
 
-from windtunnel.mock_server.parent import die_with_parent
+from windtunnel.mock_server.server.end_with_parent import die_with_parent
 
 BODY = b'{"model":"gpt-4.1-mini","stream":true,"messages":[{"role":"user","content":"Tell me."}]}'
 # In a content chunk the text follows at once; the opening chunk has an empty one, the closing one none at all.

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from windtunnel.harness.virtual.prepared import play, prepare
-from windtunnel.mock_server.parent import die_with_parent
+from windtunnel.mock_server.server.end_with_parent import die_with_parent
 
 
 def cost_of(folder: Path) -> dict[str, float]:

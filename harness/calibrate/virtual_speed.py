@@ -16,7 +16,7 @@ from windtunnel.harness.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import CellPlan, resolve
 from windtunnel.harness.scenario import Scenario
 from windtunnel.harness.virtual.cell import VirtualCell
-from windtunnel.mock_server.segments import read_batches
+from windtunnel.mock_server.journal.segments import read_batches
 
 CLIENT = "openai-async-default"
 RATE = 20

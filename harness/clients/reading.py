@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from windtunnel.mock_server.api.embeddings import vector_text
+from windtunnel.mock_server.api.embeddings.wire import vector_text
 from windtunnel.mock_server.api.truth import Choice, digest
 
 CHARACTERS_PER_TOKEN = 4

@@ -20,7 +20,7 @@ from windtunnel.harness.records import (
     attempt_tuple,
     call_tuple,
 )
-from windtunnel.mock_server.segments import SegmentWriter, segment_path
+from windtunnel.mock_server.journal.segments import SegmentWriter, segment_path
 
 Lag = tuple[str, int, float, float, float]
 """(source, process, at_s, lag_s, cpu_s): a row of `LAG_SCHEMA`."""

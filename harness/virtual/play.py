@@ -33,10 +33,10 @@ from windtunnel.harness.virtual.digests import RowDigest, combined
 from windtunnel.harness.virtual.loop import VirtualLoop
 from windtunnel.harness.virtual.ports import Ports
 from windtunnel.harness.virtual.steady import Draws
-from windtunnel.mock_server.journal import SERVED_SCHEMA, Journal
-from windtunnel.mock_server.plan import Plan
-from windtunnel.mock_server.transports.http1 import Connection
-from windtunnel.mock_server.transports.shell import Shell
+from windtunnel.mock_server.journal.journal import SERVED_SCHEMA, Journal
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.server.server import Shell
+from windtunnel.mock_server.transports.http1.connection import Connection
 
 LEAD_S = 1.0
 """Virtual seconds between the warm-up calls and the first arrival."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from windtunnel.harness.virtual.network import Listener, Mode
 from windtunnel.mock_server.faults.listener import Closed
 from windtunnel.mock_server.rules import FaultUse
-from windtunnel.mock_server.transports.shell import Shell
+from windtunnel.mock_server.server.server import Shell
 
 MODES: Mapping[str, Mode] = {"refuse": "refused", "blackhole": "blackholed"}
 """What the faults of a listener make of it; `tests` hold that there are no others."""

@@ -25,7 +25,7 @@ from windtunnel.harness.errors import InputError, MeasurementError, listing
 from windtunnel.harness.plan import CellPlan, RunPlan, versions
 from windtunnel.harness.virtual.digests import UNSTEADY
 from windtunnel.harness.virtual.timeline import Event, from_json
-from windtunnel.mock_server.segments import read_segments
+from windtunnel.mock_server.journal.segments import read_segments
 
 TABLES = ("calls", "attempts", "served")
 POLL_S = 0.1

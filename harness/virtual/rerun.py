@@ -37,9 +37,9 @@ def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
     from windtunnel.harness.virtual.play import VirtualPlay
     from windtunnel.harness.virtual.timeline import as_json
     from windtunnel.harness.virtual.witness import WatchedEngine, Witness
-    from windtunnel.mock_server.journal import Journal
-    from windtunnel.mock_server.plan import Plan
-    from windtunnel.mock_server.transports.shell import Shell
+    from windtunnel.mock_server.journal.journal import Journal
+    from windtunnel.mock_server.plan.plan import Plan
+    from windtunnel.mock_server.server.server import Shell
 
     loop = prepared.loop
 

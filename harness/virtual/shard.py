@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 
 from windtunnel.harness.virtual.prepared import Prepared, play, prepare
-from windtunnel.mock_server.parent import die_with_parent
+from windtunnel.mock_server.server.end_with_parent import die_with_parent
 
 LOG = "virtual.log"
 fork = os.fork

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from windtunnel.mock_server.api.base import Answer, World
-from windtunnel.mock_server.api.endpoints import ENDPOINTS
+from windtunnel.mock_server.api.endpoint import Answer, World
+from windtunnel.mock_server.api.routes import ENDPOINTS
 from windtunnel.mock_server.request import Request
 
 

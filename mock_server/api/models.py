@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from windtunnel.mock_server.api.base import Answer, Endpoint, Life, World
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, Life, World
 from windtunnel.mock_server.api.errors import ApiError, model_not_found
 from windtunnel.mock_server.api.headers import ORGANIZATION, answer_headers
 from windtunnel.mock_server.api.truth import digest

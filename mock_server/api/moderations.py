@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import orjson
 
-from windtunnel.mock_server.api.base import Answer, Endpoint, World
+from windtunnel.mock_server.api.chat.moderation import CATEGORIES
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
@@ -24,9 +25,8 @@ from windtunnel.mock_server.api.errors import (
     missing_parameter,
 )
 from windtunnel.mock_server.api.fields import string, too_long
-from windtunnel.mock_server.api.input_checks import PART_TOKENS
-from windtunnel.mock_server.api.moderated import CATEGORIES
 from windtunnel.mock_server.api.objects import Made, answered, unknown_field
+from windtunnel.mock_server.api.responses.checks import PART_TOKENS
 from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.request import Request
 

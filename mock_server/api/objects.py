@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from windtunnel.mock_server.api.base import Answer, Life, World
+from windtunnel.mock_server.api.endpoint import Answer, Life, World
 from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_type
 from windtunnel.mock_server.api.headers import JSON, answer_headers
 from windtunnel.mock_server.api.paging import listed

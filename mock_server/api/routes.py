@@ -1,239 +1,108 @@
-"""From the bytes of an HTTP request to a `Request`. Nothing raises: what is wrong becomes its `problem`."""
+"""Every endpoint of the API in one explicit table, and how a request's path finds its row.
+
+/v1/files/file-1/content ─► Found(endpoint "files.content", ids ("file-1",))
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Any, Final, overload
-from urllib.parse import parse_qsl
+from typing import Final
+from urllib.parse import unquote
 
-import orjson
+from windtunnel.mock_server.api import models, moderations
+from windtunnel.mock_server.api.batches import endpoint as batches
+from windtunnel.mock_server.api.chat import endpoint as chat_endpoint
+from windtunnel.mock_server.api.chat import stored as stored_chat
+from windtunnel.mock_server.api.completions import endpoint as completions
+from windtunnel.mock_server.api.conversations import endpoint as conversations
+from windtunnel.mock_server.api.embeddings import endpoint as embeddings_endpoint
+from windtunnel.mock_server.api.endpoint import Endpoint
+from windtunnel.mock_server.api.files import endpoint as files
+from windtunnel.mock_server.api.files import uploads
+from windtunnel.mock_server.api.media import audio, images
+from windtunnel.mock_server.api.responses import endpoint as responses_endpoint
+from windtunnel.mock_server.api.responses import stored as stored_responses
 
-from windtunnel.mock_server.api.azure import translate
-from windtunnel.mock_server.api.base import Endpoint
-from windtunnel.mock_server.api.endpoints import Found, find
-from windtunnel.mock_server.api.errors import (
-    ApiError,
-    bad_json,
-    invalid_type,
-    method_not_allowed,
-    missing_api_key,
-    unknown_url,
-)
-from windtunnel.mock_server.api.forms import BadFormError, read_form, without_boundary
-from windtunnel.mock_server.api.headers import RequestStamp, answer_headers, request_stamp
-from windtunnel.mock_server.api.json_body import TooDeepError, read_json
-from windtunnel.mock_server.request import Azure, Part, Request
-from windtunnel.mock_server.script import End, Head, Script
-
-_KEY_SALT: Final = b"windtunnel key"
-_BODILESS: Final = ("HEAD", "OPTIONS")
-_CORS: Final = (
-    ("access-control-allow-origin", "*"),
-    ("access-control-allow-headers", "*"),
-    ("access-control-allow-methods", "GET, POST, DELETE, OPTIONS"),
-)
-MOST_SAID: Final = 256
-"""Characters that are kept of a call id, a model's name, an idempotency key, a user agent."""
-
-MOST_FAULT: Final = 4_096
-"""Characters of `x-windtunnel-fault`."""
-
-MOST_QUERY_FIELDS: Final = 100
-"""Fields of a query that are read; further ones are ignored."""
-
-
-def key_hash(key: str) -> str:
-    """What stands for an API key in rules and records: 16 hex digits of a salted hash, always the same."""
-    return blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8, salt=_KEY_SALT).hexdigest()
+ENDPOINTS: Final[dict[str, Endpoint]] = {
+    endpoint.name: endpoint
+    for module in (
+        chat_endpoint,
+        stored_chat,
+        responses_endpoint,
+        stored_responses,
+        conversations,
+        completions,
+        embeddings_endpoint,
+        moderations,
+        models,
+        images,
+        audio,
+        files,
+        uploads,
+        batches,
+    )
+    for endpoint in module.ENDPOINTS
+}
 
 
-def parse(method: str, path: str, headers: Mapping[str, str], body: bytes, *, region: str) -> Request:
-    """Reads and checks one request. `path` may carry a query; `headers` is case-insensitive, or lower-case.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row of the table, and what the path named."""
 
-    Any key will do, but there must be one. A request that the API refuses has its error answer in
-    `problem`; `model`, `stream` and the rest are then filled in as far as they could be read.
-    """
-    if not path.isascii():
-        path = _readable(path)
-    route, _, query = path.partition("?")
-    asked = _asked(query) if query else {}
-    azure = None
-    if route.startswith("/openai/"):
-        route, azure = translate(route, asked, headers.get("x-ms-client-request-id"))
-    key = _key(headers, azure)
-    found: Found | tuple[str, ...] = find(method, route)
-    kind = headers.get("content-type") or ""
-    if not kind.isascii():
-        kind = kind.encode("ascii", "replace").decode()
-    hashed = without_boundary(kind, body) or route.encode()
-    if azure is not None and azure.version is None:
-        found = ()
-    if isinstance(found, tuple):
-        read = _Read(problem=_nowhere(method, route, found, key))
-        if method in _BODILESS and read.problem is not None:
-            read.answer = _bodiless(method, found, read.problem)
-        return _request(headers, hashed, region, key, read, azure=azure)
-    read = _read(found.endpoint, kind, body) if key else _Read(problem=missing_api_key())
-    return _request(headers, hashed, region, key, read, found.endpoint, found.ids, asked, azure)
+    endpoint: Endpoint
+    ids: tuple[str, ...] = ()
 
 
-def _nowhere(method: str, route: str, allowed: tuple[str, ...], key: str) -> ApiError:
-    """Why a request has no endpoint; without a key it is not told."""
-    if not key:
-        return missing_api_key()
-    return method_not_allowed(", ".join(allowed)) if allowed else unknown_url(method, route)
+_EXACT: Final[dict[tuple[str, str], Found]] = {
+    (endpoint.method, f"/v1{endpoint.path}"): Found(endpoint)
+    for endpoint in ENDPOINTS.values()
+    if "{" not in endpoint.path
+}
+_NAMED: Final[dict[int, list[tuple[tuple[str, ...], Endpoint]]]] = {}
+for _endpoint in ENDPOINTS.values():
+    if "{" in _endpoint.path:
+        _segments = tuple(f"v1{_endpoint.path}".split("/"))
+        _NAMED.setdefault(len(_segments), []).append((_segments, _endpoint))
 
 
-def _bodiless(method: str, allowed: tuple[str, ...], problem: ApiError) -> Script:
-    """The answer to HEAD, without the body that GET has, and to OPTIONS, which needs no key."""
-    stamp = request_stamp(0, method)
-    if method == "OPTIONS" and allowed:
-        methods = ", ".join(("OPTIONS", *allowed))
-        return Script((Head(200, (*answer_headers(stamp), ("allow", methods), *_CORS)), End()))
-    status = 200 if problem.status == 405 and "GET" in allowed else problem.status
-    return Script((Head(status, answer_headers(stamp)), End()))
+def find(method: str, route: str) -> Found | tuple[str, ...]:
+    """The row for a path without its query, or the methods that the path takes instead (none: no such path)."""
+    exact = _EXACT.get((method, route))
+    if exact is not None:
+        return exact
+    allowed = [known for known, path in _EXACT if path == route]
+    if allowed:
+        return tuple(allowed)
+    segments = route.removeprefix("/").split("/")
+    for pattern, endpoint in _NAMED.get(len(segments), ()):
+        ids = _match(pattern, segments)
+        if ids is None:
+            continue
+        if endpoint.method == method:
+            return Found(endpoint, ids)
+        allowed.append(endpoint.method)
+    # A model's name may hold slashes: fine-tuned ones have them after their owner's name.
+    if route.startswith("/v1/models/") and len(segments) > 3:
+        return find_model(method, route)
+    return tuple(dict.fromkeys(allowed))
 
 
-def _asked(query: str) -> dict[str, str]:
-    """The last value of every field of a query; the values of a list (`name[]=…`) all, with commas between them."""
-    asked: dict[str, str] = {}
-    for name, value in parse_qsl(query, True, max_num_fields=None)[:MOST_QUERY_FIELDS]:
-        before = asked.get(name) if name.endswith("[]") else None
-        asked[name] = value if before is None else f"{before},{value}"
-    return asked
-
-
-def _key(headers: Mapping[str, str], azure: Azure | None) -> str:
-    authorization = headers.get("authorization") or ""
-    if authorization[:7].lower() == "bearer ":
-        return authorization[7:].strip()
-    return (headers.get("api-key") or "").strip() if azure is not None else ""
-
-
-@dataclass(slots=True)
-class _Read:
-    """A body, as far as it could be read."""
-
-    body: dict[str, Any] | None = None
-    parts: Mapping[str, tuple[Part, ...]] | None = None
-    prompt_tokens: int = 0
-    problem: ApiError | None = None
-    answer: Script | None = None
-
-    def script(self, stamp: RequestStamp) -> Script | None:
-        """What the API has already decided to answer."""
-        if self.answer is not None or self.problem is None:
-            return self.answer
-        allow = self.problem.allow
-        return self.problem.script(stamp, (("allow", allow),) if allow else ())
-
-
-def _read(endpoint: Endpoint, kind: str, body: bytes) -> _Read:
-    """Read and check the body that an endpoint takes; `kind` is its Content-Type."""
-    if endpoint.form is not None and not (endpoint.check is not None and kind.startswith("application/json")):
-        try:
-            fields, parts = read_form(kind, body)
-        except BadFormError as error:
-            return _Read(problem=ApiError(400, f"We could not parse your request's form: {error}."))
-        return _checked(endpoint.form(fields, parts), _Read(fields, parts))
-    if endpoint.check is None:
-        return _Read()
-    given: Any = {}
-    if body or not endpoint.empty:
-        try:
-            given = read_json(body)
-        except TooDeepError as error:
-            return _Read(problem=ApiError(400, f"Your request's body is nested too deeply: {error}."))
-        except orjson.JSONDecodeError:
-            return _Read(problem=bad_json())
-        if not isinstance(given, dict):
-            return _Read(problem=invalid_type("body", "an object", given))
-    return _checked(endpoint.check(given), _Read(given))
-
-
-def _checked(checked: ApiError | int, read: _Read) -> _Read:
-    if isinstance(checked, ApiError):
-        read.problem = checked
-    else:
-        read.prompt_tokens = checked
-    return read
-
-
-def _request(
-    headers: Mapping[str, str],
-    hashed: bytes,
-    region: str,
-    key: str,
-    read: _Read,
-    endpoint: Endpoint | None = None,
-    ids: tuple[str, ...] = (),
-    query: Mapping[str, str] | None = None,
-    azure: Azure | None = None,
-) -> Request:
-    get = headers.get
-    body = read.body or {}
-    body_hash = blake2b(hashed, digest_size=16).hexdigest()
-    call_id = _said(get("x-windtunnel-call")) or None
-    model: Any = azure.deployment if azure is not None and azure.deployment else body.get("model")
-    if endpoint is not None and endpoint.path == "/models/{model}":
-        model = ids[0]
-    limit = None
-    if endpoint is not None and read.problem is None:
-        for name in endpoint.limits:
-            limit = limit or body.get(name)
-    stream = body.get("stream") is True
-    if endpoint is not None and endpoint.streams is not None:
-        stream = endpoint.streams(body, query or {})
-    answered = None if read.problem is None else read.script(request_stamp(0, f"{body_hash}/{call_id}"))
-    return Request(
-        api=endpoint.api if endpoint is not None else "models",
-        model=_said(model) if isinstance(model, str) else "",
-        region=region,
-        stream=stream,
-        key_hash=key_hash(key) if key else "",
-        body_hash=body_hash,
-        prompt_tokens=read.prompt_tokens,
-        call_id=call_id,
-        body=body,
-        max_tokens=limit,
-        client_attempt=_whole(get("x-windtunnel-attempt")),
-        sdk_retry_count=_whole(get("x-stainless-retry-count")),
-        user_agent=_said(get("user-agent")),
-        sdk_version=_said(get("x-stainless-package-version")),
-        fault_header=_said(get("x-windtunnel-fault"), MOST_FAULT),
-        problem=answered,
-        endpoint=endpoint.name if endpoint is not None else "",
-        ids=ids,
-        query=query or {},
-        parts=read.parts or {},
-        idempotency_key=_said(get("idempotency-key")),
-        azure=azure,
+def find_model(method: str, route: str) -> Found | tuple[str, ...]:
+    """The row of one model, whose name is the whole rest of the path."""
+    rows = [endpoint for endpoint in ENDPOINTS.values() if endpoint.path == "/models/{model}"]
+    name = unquote(route.removeprefix("/v1/models/"))
+    return next(
+        (Found(row, (name,)) for row in rows if row.method == method), tuple(row.method for row in rows)
     )
 
 
-def _readable(text: str) -> str:
-    """Text that can be written down: what the transport could not decode is replaced."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-@overload
-def _said(text: str, most: int = ...) -> str: ...
-@overload
-def _said(text: str | None, most: int = ...) -> str | None: ...
-def _said(text: str | None, most: int = MOST_SAID) -> str | None:
-    """What a client says, as far as it is kept: a longer text is its beginning and a digest of it all."""
-    if text is None or (len(text) <= most and text.isascii()):
-        return text
-    text = _readable(text)
-    return (
-        text
-        if len(text) <= most
-        else f"{text[: most - 33]}~{blake2b(text.encode(), digest_size=16).hexdigest()}"
-    )
-
-
-def _whole(text: str | None) -> int | None:
-    """A header that should be a whole number; None if it is not one."""
-    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 10 else None
+def _match(pattern: tuple[str, ...], segments: list[str]) -> tuple[str, ...] | None:
+    ids = []
+    for expected, found in zip(pattern, segments, strict=True):
+        if expected.startswith("{"):
+            if not found:
+                return None
+            ids.append(unquote(found))
+        elif expected != found:
+            return None
+    return tuple(ids)

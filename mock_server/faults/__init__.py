@@ -16,24 +16,21 @@
     tool_calls.py  calls that cannot be made                   clients.py    what clients make of them, for people
 
 To write one: a params model, a pure function `(script, params, ctx) -> script`, and a `FaultKind` in its
-family's `KINDS`, with a row in the table tests. Then `python -m windtunnel.mock_server.faults --observe` renews the manual.
+family's `KINDS`, with a row in the table tests. Then `python -m windtunnel.harness.matrix` renews the manual.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from windtunnel.mock_server.faults import (
     bodies,
+    chunking,
     connection,
+    content,
     drip,
     endings,
     events,
     gateways,
     listener,
-    pieces,
-    reference,
-    said,
     shapes,
     status,
     streams,
@@ -56,10 +53,10 @@ FAULTS: dict[str, FaultKind] = {
         *streams.KINDS,
         *events.KINDS,
         *endings.KINDS,
-        *pieces.KINDS,
+        *chunking.KINDS,
         *bodies.KINDS,
         *shapes.KINDS,
-        *said.KINDS,
+        *content.KINDS,
         *structured.KINDS,
         *tool_calls.KINDS,
     )
@@ -71,40 +68,10 @@ def parse_fault_header(text: str) -> tuple[FaultKind, Params]:
     return parse_header(text, FAULTS)
 
 
-def describe() -> list[dict[str, Any]]:
-    """Every fault as plain data, for `windtunnel list faults --json`."""
-    return reference.describe(FAULTS.values())
-
-
-def build_faults_reference() -> str:
-    """The fault reference, as Markdown."""
-    return reference.build_reference(list(FAULTS.values()))
-
-
-def build_faults_overview(link: str = "") -> str:
-    """All faults in tables, as Markdown; `link` is where the reference is."""
-    return reference.build_overview(list(FAULTS.values()), link)
-
-
-def build_faults_clients() -> str:
-    """What stands out of what clients make of the faults, as Markdown."""
-    return reference.build_seen(list(FAULTS.values()))
-
-
-def build_faults_order() -> str:
-    """The order in which faults act, as Markdown."""
-    return reference.build_order(list(FAULTS.values()))
-
-
 __all__ = [
     "FAULTS",
     "FaultContext",
     "FaultKind",
     "Params",
-    "build_faults_clients",
-    "build_faults_order",
-    "build_faults_overview",
-    "build_faults_reference",
-    "describe",
     "parse_fault_header",
 ]

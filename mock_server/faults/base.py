@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from windtunnel.mock_server.plan.model import Strict
 from windtunnel.mock_server.request import APIS, STREAMING_APIS
 from windtunnel.mock_server.script import Script
-from windtunnel.mock_server.strict import Strict
 
 Family: TypeAlias = Literal["status", "edge", "stream", "body"]
 Stage: TypeAlias = Literal["listener", "edge", "answer"]

@@ -10,7 +10,7 @@ from pydantic import Field
 from windtunnel.mock_server.api.headers import HTML
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params, with_content_type
 from windtunnel.mock_server.faults.pages import portal_page
-from windtunnel.mock_server.faults.surgery import Steps, after_bytes, after_chunks, body_of
+from windtunnel.mock_server.faults.script_edits import Steps, after_bytes, after_chunks, body_of
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step
 
 

@@ -14,9 +14,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.faults.base import BOTH_FORMS, FaultContext, FaultKind, Form, Params, Stage
-from windtunnel.mock_server.faults.surgery import after_bytes, after_chunks, promised
+from windtunnel.mock_server.faults.script_edits import after_bytes, after_chunks, promised
+from windtunnel.mock_server.plan.units import SecondsOrForever, complain
 from windtunnel.mock_server.script import FOREVER, Abort, Close, Script, Wait
-from windtunnel.mock_server.units import SecondsOrForever, complain
 
 _AT = re.compile(r"\s*(after_bytes|after_chunks)\s+(\d+)\s*")
 _EXPECTED = "before_headers, after_bytes N or after_chunks N"

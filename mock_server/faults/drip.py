@@ -12,7 +12,7 @@ from dataclasses import replace
 from pydantic import Field
 
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
-from windtunnel.mock_server.faults.surgery import body_of
+from windtunnel.mock_server.faults.script_edits import body_of
 from windtunnel.mock_server.script import Head, Role, Script, Send, Step, Torn, Trickle, Wait
 
 SHORTEST_PAUSE = 0.01

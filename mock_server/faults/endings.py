@@ -14,12 +14,12 @@ from pydantic import Field
 
 from windtunnel.mock_server.api.errors import SERVER_ERROR_MESSAGE
 from windtunnel.mock_server.faults.base import BOTH_FORMS, FaultContext, FaultKind, Form, Params
+from windtunnel.mock_server.faults.response_status import failed, incomplete, next_number
+from windtunnel.mock_server.faults.script_edits import after_chunks, first_send, is_event_stream
 from windtunnel.mock_server.faults.streams import Place
-from windtunnel.mock_server.faults.surgery import after_chunks, first_send, is_event_stream
-from windtunnel.mock_server.faults.verdicts import failed, incomplete, next_number
+from windtunnel.mock_server.plan.units import SecondsOrForever
 from windtunnel.mock_server.request import STREAMING_APIS
 from windtunnel.mock_server.script import Close, End, Script, Send, Wait
-from windtunnel.mock_server.units import SecondsOrForever
 
 DONE = b"data: [DONE]\n\n"
 RESPONSES = ("responses", "stored")

@@ -15,7 +15,14 @@ import orjson
 from pydantic import Field
 
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
-from windtunnel.mock_server.faults.surgery import Steps, by_event, data_of, is_event_stream, sent, with_data
+from windtunnel.mock_server.faults.script_edits import (
+    Steps,
+    by_event,
+    data_of,
+    is_event_stream,
+    sent,
+    with_data,
+)
 from windtunnel.mock_server.request import STREAMING_APIS
 from windtunnel.mock_server.script import Script, Send, Step
 

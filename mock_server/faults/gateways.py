@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from windtunnel.mock_server.api.errors import ApiError
 from windtunnel.mock_server.api.headers import JSON
 from windtunnel.mock_server.errors import PlanError
-from windtunnel.mock_server.faults.answering import answer, error, status_kind
 from windtunnel.mock_server.faults.base import FaultContext, with_content_type
+from windtunnel.mock_server.faults.error_answer import answer, error, status_kind
 from windtunnel.mock_server.faults.pages import (
     CLOUDFLARE,
     cloudflare_page,
@@ -21,9 +21,9 @@ from windtunnel.mock_server.faults.pages import (
     ray_of,
 )
 from windtunnel.mock_server.faults.retry import RetryParams
+from windtunnel.mock_server.plan.units import Seconds, complain
 from windtunnel.mock_server.request import WORKING_APIS
 from windtunnel.mock_server.script import Script
-from windtunnel.mock_server.units import Seconds, complain
 
 
 def _edge_status(status: int) -> int:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from windtunnel.mock_server.errors import FaultHeaderError, nearest
 from windtunnel.mock_server.faults.base import FaultKind, Params
-from windtunnel.mock_server.units import BARE_SECONDS
+from windtunnel.mock_server.plan.units import BARE_SECONDS
 
 HEADER = "x-windtunnel-fault"
 

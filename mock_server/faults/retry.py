@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.faults.base import FaultContext, Headers, Params
-from windtunnel.mock_server.units import Seconds, parse_seconds
+from windtunnel.mock_server.plan.units import Seconds, parse_seconds
 
 HeaderText = Annotated[str, StringConstraints(pattern=r"^[\t\x20-\x7e]*$")]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]

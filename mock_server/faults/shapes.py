@@ -10,9 +10,9 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.faults.base import ALL_APIS, FaultContext, FaultKind, Params
-from windtunnel.mock_server.faults.rewriting import edit_json, parts
+from windtunnel.mock_server.faults.json_edits import edit_json, parts
+from windtunnel.mock_server.plan.model import raise_located
 from windtunnel.mock_server.script import Script
-from windtunnel.mock_server.strict import raise_located
 
 JSON_APIS = tuple(api for api in ALL_APIS if api != "speech")
 """The APIs that answer in JSON."""

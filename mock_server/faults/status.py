@@ -15,12 +15,12 @@ from windtunnel.mock_server.api import errors as api
 from windtunnel.mock_server.api.errors import ApiError, error_body
 from windtunnel.mock_server.api.headers import HTML, JSON
 from windtunnel.mock_server.errors import PlanError
-from windtunnel.mock_server.faults.answering import POSTS, answer, error, status_kind
 from windtunnel.mock_server.faults.base import FaultContext, with_content_type
+from windtunnel.mock_server.faults.error_answer import POSTS, answer, error, status_kind
 from windtunnel.mock_server.faults.retry import RetryParams, duration_of
+from windtunnel.mock_server.plan.model import raise_located
 from windtunnel.mock_server.request import WORKING_APIS
 from windtunnel.mock_server.script import Script
-from windtunnel.mock_server.strict import raise_located
 
 _NO_BODY = (204, 304)
 _WITH_CONTEXT = ("chat", "responses", "completions", "embeddings")

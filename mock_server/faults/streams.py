@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
-from windtunnel.mock_server.faults.surgery import (
+from windtunnel.mock_server.faults.script_edits import (
     Steps,
     after_bytes,
     after_chunks,
@@ -21,10 +21,10 @@ from windtunnel.mock_server.faults.surgery import (
     first_send,
     promised,
 )
+from windtunnel.mock_server.plan.model import raise_located
+from windtunnel.mock_server.plan.units import PositiveSeconds, Seconds, SecondsOrForever
 from windtunnel.mock_server.request import STREAMING_APIS
 from windtunnel.mock_server.script import FOREVER, FirstToken, Head, Script, Send, Tokens, Wait
-from windtunnel.mock_server.strict import raise_located
-from windtunnel.mock_server.units import PositiveSeconds, Seconds, SecondsOrForever
 
 PING = b": ping\n\n"
 MOST_BEATS = 10_000

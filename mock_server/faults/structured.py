@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
-from windtunnel.mock_server.faults.retelling import Told
-from windtunnel.mock_server.faults.rewriting import read_json
-from windtunnel.mock_server.faults.said import TALKING, tell
+from windtunnel.mock_server.faults.content import TALKING, tell
+from windtunnel.mock_server.faults.content_replacement import Told
+from windtunnel.mock_server.faults.json_edits import read_json
 from windtunnel.mock_server.faults.shapes import retyped
 from windtunnel.mock_server.script import Script
 

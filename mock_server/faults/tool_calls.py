@@ -6,9 +6,9 @@ import orjson
 from pydantic import Field
 
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
-from windtunnel.mock_server.faults.retelling import CALLS, Told
-from windtunnel.mock_server.faults.rewriting import read_json
-from windtunnel.mock_server.faults.said import CALLING, tell
+from windtunnel.mock_server.faults.content import CALLING, tell
+from windtunnel.mock_server.faults.content_replacement import CALLS, Told
+from windtunnel.mock_server.faults.json_edits import read_json
 from windtunnel.mock_server.script import Script
 
 _NAME = r"^[A-Za-z0-9_-]{1,64}$"

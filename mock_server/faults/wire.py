@@ -14,9 +14,9 @@ from pydantic import AfterValidator, Field
 
 from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Form, Params
-from windtunnel.mock_server.faults.surgery import Steps, after_bytes, body_of
+from windtunnel.mock_server.faults.script_edits import Steps, after_bytes, body_of
+from windtunnel.mock_server.plan.units import Seconds, complain
 from windtunnel.mock_server.script import Close, End, Head, Raw, Script, Send, Step, Torn, Wait
-from windtunnel.mock_server.units import Seconds, complain
 
 MOST_FILLING = 16 * 1024 * 1024
 """Bytes of headers that `huge_headers` adds at most."""

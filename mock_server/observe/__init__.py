@@ -8,6 +8,6 @@
     reading.py  what an application has in hand                            telling.py   a reading as a sentence
     measure.py  all of it together
 
-`python -m windtunnel.mock_server.faults --observe` measures everything anew. The clients are imported here and nowhere else in
+`python -m windtunnel.mock_server.manual --observe` measures everything anew. The clients are imported here and nowhere else in
 this package.
 """

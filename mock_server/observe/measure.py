@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import orjson
 
-from windtunnel.mock_server.faults.clients import TRUE
+from windtunnel.mock_server.manual.clients import TRUE
 from windtunnel.mock_server.observe import looping
 from windtunnel.mock_server.observe.cases import CONNECT, FORMS, HEALTHY, Case, all_cases
 from windtunnel.mock_server.observe.clients import Httpx2Client, OpenAIClient
@@ -20,7 +20,7 @@ from windtunnel.mock_server.observe.server import OPEN, ObserveError, Served, se
 from windtunnel.mock_server.observe.telling import Seen, tell
 
 CLIENTS = ("openai", "httpx2", "aiohttp")
-FILE = Path(__file__).parents[1] / "faults" / "observed.json"
+FILE = Path(__file__).parents[1] / "manual" / "observed.json"
 
 AT_ONCE = 24
 """Calls of each kind of client at a time: most of them wait for a timeout."""

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from windtunnel.mock_server.errors import WindtunnelServerError
 from windtunnel.mock_server.faults import FAULTS
-from windtunnel.mock_server.parent import PARENT_PID
-from windtunnel.mock_server.plan import Plan
-from windtunnel.mock_server.segments import read_segments
+from windtunnel.mock_server.journal.segments import read_segments
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.server.end_with_parent import PARENT_PID
 
 OPEN = "open"
 """The region in which a fault is what a request asks for."""

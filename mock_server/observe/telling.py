@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from windtunnel.mock_server.faults.clients import ENDLESS, NOT_RETRIED, RETRIED, TRUE
+from windtunnel.mock_server.manual.clients import ENDLESS, NOT_RETRIED, RETRIED, TRUE
 from windtunnel.mock_server.observe.cases import PATIENT, Case
 from windtunnel.mock_server.observe.reading import Reading
 

@@ -12,26 +12,26 @@ from functools import partial
 from typing import TypeAlias
 
 from windtunnel.mock_server.api import errors
-from windtunnel.mock_server.api.azure import dress
-from windtunnel.mock_server.api.base import Answer, World
-from windtunnel.mock_server.api.endpoints import ENDPOINTS
+from windtunnel.mock_server.api.azure.paths import dress
+from windtunnel.mock_server.api.endpoint import Answer, World
 from windtunnel.mock_server.api.headers import RequestStamp, request_stamp
+from windtunnel.mock_server.api.routes import ENDPOINTS
+from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.chance import uniform
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import service
-from windtunnel.mock_server.provider.asked import MAGIC, with_asked_for
+from windtunnel.mock_server.provider.acting import edge_answer, keep_promise
+from windtunnel.mock_server.provider.batch_line import line_answer
 from windtunnel.mock_server.provider.capacity import Place
-from windtunnel.mock_server.provider.faulty import edge_answer, keep_promise
+from windtunnel.mock_server.provider.handle import Aftermath, TicketLife
 from windtunnel.mock_server.provider.idempotency import Idempotency, Remembered
-from windtunnel.mock_server.provider.life import Aftermath, TicketLife
 from windtunnel.mock_server.provider.limits import Quota, Refusal
-from windtunnel.mock_server.provider.lines import line_answer
 from windtunnel.mock_server.provider.refusals import limited, penalty, quota_headers, whole_milliseconds
+from windtunnel.mock_server.provider.requested import MAGIC, with_asked_for
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.rules import RuleBook
 from windtunnel.mock_server.script import Script
-from windtunnel.mock_server.store import Store
 
 Answering: TypeAlias = Callable[[Request, World], Answer]
 """`api.answer.answer`, or what a test puts in its place."""

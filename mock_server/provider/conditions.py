@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from windtunnel.mock_server.batch_pace import BatchPace
 from windtunnel.mock_server.chance import lognormal as quantile
-from windtunnel.mock_server.distributions import Lognormal
+from windtunnel.mock_server.plan.batch_pace import BatchPace
+from windtunnel.mock_server.plan.distributions import Lognormal
+from windtunnel.mock_server.plan.provider import Limits, Provider
 from windtunnel.mock_server.provider.growth import GrowthSettings
 from windtunnel.mock_server.provider.limits import LimitSettings
-from windtunnel.mock_server.settings import Limits, Provider
 
 
 @dataclass(frozen=True, slots=True)

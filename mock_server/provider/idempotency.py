@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
 
-from windtunnel.mock_server.api.endpoints import ENDPOINTS
 from windtunnel.mock_server.api.errors import ApiError
+from windtunnel.mock_server.api.routes import ENDPOINTS
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import Send
 
 if TYPE_CHECKING:
-    from windtunnel.mock_server.api.base import Answer
+    from windtunnel.mock_server.api.endpoint import Answer
     from windtunnel.mock_server.provider.ticket import Ticket
 
 MOST_KEYS = 10_000

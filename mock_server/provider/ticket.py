@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from windtunnel.mock_server.identity import Call
+from windtunnel.mock_server.provider.calls import Call
 from windtunnel.mock_server.request import GENERATING_APIS, WORKING_APIS, Request
 from windtunnel.mock_server.rules import NOTHING, Chosen
 from windtunnel.mock_server.script import Script
 
 if TYPE_CHECKING:
-    from windtunnel.mock_server.api.base import Answer, World
+    from windtunnel.mock_server.api.endpoint import Answer, World
+    from windtunnel.mock_server.provider.handle import TicketLife
     from windtunnel.mock_server.provider.idempotency import Remembered
-    from windtunnel.mock_server.provider.life import TicketLife
     from windtunnel.mock_server.provider.limits import Quota
     from windtunnel.mock_server.provider.regions import RegionState
     from windtunnel.mock_server.provider.speed import Progress

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from windtunnel.mock_server.control import Reply
-from windtunnel.mock_server.failures import Failures
+from windtunnel.mock_server.control.control import Reply
 from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.transports.failures import Failures
 
 if TYPE_CHECKING:
-    from windtunnel.mock_server.transports.http1 import Connection
+    from windtunnel.mock_server.transports.http1.connection import Connection
 
 
 class AdminExchange:

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
-from windtunnel.mock_server.failures import FAILED
 from windtunnel.mock_server.script import Close, Script
+from windtunnel.mock_server.transports.failures import FAILED
 from windtunnel.mock_server.transports.player import TOLERANCE, Player
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.engine import Engine, Ticket
-    from windtunnel.mock_server.transports.http1 import Connection
-    from windtunnel.mock_server.transports.shell import Shell
+    from windtunnel.mock_server.server.server import Shell
+    from windtunnel.mock_server.transports.http1.connection import Connection
 
 _P = ParamSpec("_P")
 

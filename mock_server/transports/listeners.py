@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from windtunnel.mock_server.faults.listener import Closed
-from windtunnel.mock_server.options import ServeError
 from windtunnel.mock_server.rules import FaultUse
-from windtunnel.mock_server.transports.http1 import Connection
-from windtunnel.mock_server.transports.listening import BACKLOG, Port
-from windtunnel.mock_server.transports.shell import Shell
+from windtunnel.mock_server.server.options import ServeError
+from windtunnel.mock_server.server.server import Shell
+from windtunnel.mock_server.transports.http1.connection import Connection
+from windtunnel.mock_server.transports.ports import BACKLOG, Port
 
 ADMIN = ""
 """The region of a connection that has none: it leads to the admin API alone."""

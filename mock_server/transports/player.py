@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
-from windtunnel.mock_server.punctuality import Punctuality
+from windtunnel.mock_server.journal.punctuality import Punctuality
 from windtunnel.mock_server.script import (
     Abort,
     Close,

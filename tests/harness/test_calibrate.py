@@ -13,7 +13,7 @@ from windtunnel.harness.calibrate.finding import Finding, as_json, json_schema
 from windtunnel.harness.calibrate.memory import growth_finding
 from windtunnel.harness.calibrate.server_cost import EVERYTHING_ON, cost_finding
 from windtunnel.harness.calibrate.token_timing import FIRST_TOKEN_S, TOKENS, TOKENS_PER_SECOND, reader_errors
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
 
 
 @pytest.mark.parametrize(

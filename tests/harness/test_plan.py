@@ -13,7 +13,7 @@ from windtunnel.harness.errors import InputError
 from windtunnel.harness.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import CellPlan, PhaseSpan, RunPlan, resolve, versions
 from windtunnel.harness.scenario import Scenario
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
 
 STORM = load_scenario("retry_storm")
 PROFILES = [load_profile(name) for name in ("openai-default", "retry-budget")]

@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from windtunnel.mock_server.control import Control, Reply
+from windtunnel.mock_server.control.control import Control, Reply
+from windtunnel.mock_server.control.history import History
+from windtunnel.mock_server.control.named_plans import Plans
+from windtunnel.mock_server.control.prometheus import Counters
 from windtunnel.mock_server.engine import Engine
-from windtunnel.mock_server.history import History
-from windtunnel.mock_server.journal import Journal
-from windtunnel.mock_server.metrics import Counters
-from windtunnel.mock_server.plan import Plan
-from windtunnel.mock_server.plans import Plans
-from windtunnel.mock_server.punctuality import Punctuality
+from windtunnel.mock_server.journal.journal import Journal
+from windtunnel.mock_server.journal.punctuality import Punctuality
+from windtunnel.mock_server.plan.plan import Plan
 
 NOBODY: Mapping[str, str] = {}
 

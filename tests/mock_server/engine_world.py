@@ -6,7 +6,7 @@ from typing import Any
 
 from windtunnel.mock_server.api.answer import Answer, World
 from windtunnel.mock_server.engine import Engine, Ticket
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from windtunnel.mock_server.control import Control
+from windtunnel.mock_server.control.control import Control
 
 from .control_world import Server
 from .control_world import ask as _ask

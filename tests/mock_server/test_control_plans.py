@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from windtunnel.mock_server.api.routes import key_hash
-from windtunnel.mock_server.control import Control
-from windtunnel.mock_server.plans import MOST_PLANS
+from windtunnel.mock_server.api.parse import key_hash
+from windtunnel.mock_server.control.control import Control
+from windtunnel.mock_server.control.named_plans import MOST_PLANS
 
 from .control_world import Server, ask, content
 
@@ -84,7 +84,7 @@ def test_what_cannot_be_is_said_and_changes_nothing(
 
 
 def _refuse_scoped(server: Server) -> Any:
-    from windtunnel.mock_server.plans import PlansError
+    from windtunnel.mock_server.control.named_plans import PlansError
 
     def use(name: str) -> None:
         raise PlansError(f"the plan {name!r} belongs to one key")

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from windtunnel.mock_server.api.base import World
+from windtunnel.mock_server.api.endpoint import World
 from windtunnel.mock_server.api.errors import ApiError
 from windtunnel.mock_server.provider import admission
 from windtunnel.mock_server.request import Request

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from windtunnel.mock_server.api.answer import Answer, World
-from windtunnel.mock_server.api.base import Life
+from windtunnel.mock_server.api.endpoint import Life
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from windtunnel.mock_server.engine import Engine
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.script import End, Head, Script, Send
 
 from .engine_world import arrive, body, engine, headers, request

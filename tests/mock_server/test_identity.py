@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.identity import NAMED_CALLS, OPEN_CALLS_PER_BODY, UNNAMED_BODIES, Registry
+from windtunnel.mock_server.provider.calls import NAMED_CALLS, OPEN_CALLS_PER_BODY, UNNAMED_BODIES, Registry
 
 from .engine_world import arrive, engine, request
 

@@ -9,9 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from windtunnel.mock_server.journal import REMEMBERED_ROWS, SERVED_SCHEMA, Journal
-from windtunnel.mock_server.schemas import served_schema
-from windtunnel.mock_server.segments import read_segments
+from windtunnel.mock_server.journal.journal import REMEMBERED_ROWS, SERVED_SCHEMA, Journal
+from windtunnel.mock_server.journal.segments import read_segments
+from windtunnel.mock_server.plan.schema import served_schema
 
 VALUES: dict[str, Any] = {
     "string": "x",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
 
 from .engine_world import arrive, engine, plan
 

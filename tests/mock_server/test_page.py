@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from windtunnel.mock_server.parent import PARENT_PID
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.server.end_with_parent import PARENT_PID
 
 from .browser import chromium, tab
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from windtunnel.mock_server.control import Control
-from windtunnel.mock_server.history import KEPT, History
-from windtunnel.mock_server.live import LONGEST
-from windtunnel.mock_server.metrics import Counters
-from windtunnel.mock_server.page import FILES, POLICY
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.control.control import Control
+from windtunnel.mock_server.control.feed import LONGEST
+from windtunnel.mock_server.control.history import KEPT, History
+from windtunnel.mock_server.control.page import FILES, POLICY
+from windtunnel.mock_server.control.prometheus import Counters
+from windtunnel.mock_server.plan.plan import Plan
 
 from .control_world import Server, ask, content
 from .engine_world import arrive, engine
@@ -52,7 +52,7 @@ def test_the_page_needs_no_token_and_is_fenced_in(server: Server, path: str) -> 
 
 def test_the_page_is_made_of_its_own_files() -> None:
     """Every file is named by another one and the other way round; nothing is from elsewhere or written in place."""
-    folder = files("windtunnel.mock_server").joinpath("templates")
+    folder = files("windtunnel.mock_server.control").joinpath("templates")
     texts = {name: folder.joinpath(name).read_text() for name in ("page.html", *FILES)}
     page = texts["page.html"]
     named = set(re.findall(r'/_windtunnel/page/([\w.]+)"', page))
@@ -66,7 +66,7 @@ def test_the_page_is_made_of_its_own_files() -> None:
 def test_nothing_becomes_markup() -> None:
     """The page's JavaScript uses none of the ways in which a text turns into markup or code."""
     for name in FILES:
-        text = files("windtunnel.mock_server").joinpath("templates", name).read_text()
+        text = files("windtunnel.mock_server.control").joinpath("templates", name).read_text()
         assert (
             re.findall(
                 r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|eval\(|Function\(", text

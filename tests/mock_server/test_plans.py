@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from windtunnel.mock_server.control.named_plans import Plans, PlansError
 from windtunnel.mock_server.engine import Engine
-from windtunnel.mock_server.plan import Plan
-from windtunnel.mock_server.plans import Plans, PlansError
+from windtunnel.mock_server.plan.plan import Plan
 
 from .engine_world import request
 

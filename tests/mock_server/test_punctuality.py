@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.punctuality import STEP_S, Punctuality
+from windtunnel.mock_server.journal.punctuality import STEP_S, Punctuality
 
 
 @given(st.lists(st.floats(-0.15, 0.15), min_size=1, max_size=200), st.floats(0.01, 1.0))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.journal import SERVED_SCHEMA
-from windtunnel.mock_server.recent import LARGE, LONG, REMEMBERED, Recent
+from windtunnel.mock_server.control.recent_requests import LARGE, LONG, REMEMBERED, Recent
+from windtunnel.mock_server.journal.journal import SERVED_SCHEMA
 from windtunnel.mock_server.script import (
     FOREVER,
     Abort,

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from windtunnel.mock_server import segments
-from windtunnel.mock_server.segments import SegmentWriter, compact, read_segments, segment_path
+from windtunnel.mock_server.journal import segments
+from windtunnel.mock_server.journal.segments import SegmentWriter, compact, read_segments, segment_path
 
 SCHEMA = pa.schema([("n", pa.int64()), ("text", pa.string()), ("names", pa.list_(pa.string()))])
 
@@ -76,7 +76,7 @@ def test_any_torn_tail_is_readable_around(tmp_path: Path) -> None:
 def test_what_was_flushed_survives_kill_9(tmp_path: Path) -> None:
     """A writer killed with SIGKILL loses no row that was flushed."""
     program = (
-        "import sys, pyarrow as pa; from pathlib import Path; from windtunnel.mock_server.segments import SegmentWriter\n"
+        "import sys, pyarrow as pa; from pathlib import Path; from windtunnel.mock_server.journal.segments import SegmentWriter\n"
         "writer = SegmentWriter(Path(sys.argv[1]), pa.schema([('n', pa.int64())]))\n"
         "[writer.add((n,)) for n in range(300)]\n"
         "writer.flush(); writer.add((300,)); print('flushed', flush=True); sys.stdin.read()"

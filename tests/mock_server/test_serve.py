@@ -19,13 +19,13 @@ from typing import Any
 
 import pytest
 
-from windtunnel.mock_server.journal import LAG_SCHEMA
-from windtunnel.mock_server.options import ServeError, ServeOptions, needs_shared_state
-from windtunnel.mock_server.parent import PARENT_PID
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.journal.journal import LAG_SCHEMA
+from windtunnel.mock_server.journal.segments import read_segments
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider.admission import EPOCH
-from windtunnel.mock_server.segments import read_segments
-from windtunnel.mock_server.serve import main
+from windtunnel.mock_server.server.end_with_parent import PARENT_PID
+from windtunnel.mock_server.server.options import ServeError, ServeOptions, needs_shared_state
+from windtunnel.mock_server.server.serve import main
 
 COMMAND = [sys.executable, "-m", "windtunnel.mock_server"]
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in (PARENT_PID, "WINDTUNNEL_CONTROL_TOKEN")}

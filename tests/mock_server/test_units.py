@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from windtunnel.mock_server.errors import PlanError
-from windtunnel.mock_server.units import (
+from windtunnel.mock_server.plan.units import (
     BARE_SECONDS,
     PositiveSeconds,
     Rate,

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from windtunnel.mock_server.chance import lognormal, lognormal_from_mean, uniform
 from windtunnel.mock_server.engine import Engine, Ticket
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.request import Request
 
 from .des import Simulation

@@ -9,7 +9,7 @@ from pathlib import Path  # noqa: E402
 
 from windtunnel.harness.load.worker import Worker  # noqa: E402
 from windtunnel.harness.plan import CellPlan  # noqa: E402
-from windtunnel.mock_server.parent import die_with_parent  # noqa: E402
+from windtunnel.mock_server.server.end_with_parent import die_with_parent  # noqa: E402
 
 if __name__ == "__main__":
     die_with_parent()

@@ -21,7 +21,7 @@ from windtunnel.harness.plan import CellPlan, resolve
 from windtunnel.harness.profile import Profile
 from windtunnel.harness.records import ATTEMPTS_SCHEMA, CALLS_SCHEMA, LAG_SCHEMA
 from windtunnel.harness.scenario import Scenario
-from windtunnel.mock_server.segments import read_segments
+from windtunnel.mock_server.journal.segments import read_segments
 
 SCHEMAS = {"calls": CALLS_SCHEMA, "attempts": ATTEMPTS_SCHEMA, "lags": LAG_SCHEMA}
 READY_TIMEOUT_S = 60.0

@@ -17,7 +17,7 @@ from windtunnel.harness.plan import resolve
 from windtunnel.harness.profile import Profile
 from windtunnel.harness.records import ATTEMPTS_SCHEMA
 from windtunnel.harness.scenario import Scenario
-from windtunnel.mock_server.segments import compact
+from windtunnel.mock_server.journal.segments import compact
 
 SCENARIO: dict[str, Any] = {
     "name": "small",

@@ -15,7 +15,7 @@ import pytest
 from windtunnel.harness.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import resolve
 from windtunnel.harness.virtual.cell import VirtualCell
-from windtunnel.mock_server.segments import read_segments
+from windtunnel.mock_server.journal.segments import read_segments
 
 PLAYED = {
     "healthy": ("openai-default", 1 / 12),

@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from windtunnel.mock_server.api.answer import Answer, World, answer
-from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.api.parse import parse
+from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import FirstToken, Head, Script, Send, Tokens
-from windtunnel.mock_server.store import Store
 
 PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "embeddings": "/v1/embeddings"}
 HEADERS = {"authorization": "Bearer sk-test"}

@@ -11,11 +11,11 @@ import pydantic
 from openai.types.responses import Response, ResponseStreamEvent
 
 from windtunnel.mock_server.api.answer import answer
-from windtunnel.mock_server.api.base import Answer, World
-from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.api.endpoint import Answer, World
+from windtunnel.mock_server.api.parse import parse
+from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import Script, Send
-from windtunnel.mock_server.store import Store
 
 Stage = Literal["queued", "running", "done", "cancelled"]
 EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(ResponseStreamEvent)

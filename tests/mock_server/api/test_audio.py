@@ -28,8 +28,8 @@ from openai.types.audio import (
 )
 from openai.types.audio.transcription_create_params import TranscriptionCreateParamsBase
 
-from windtunnel.mock_server.api import audio_orders, speech
-from windtunnel.mock_server.api.sounds import FORMATS, RATE, sound
+from windtunnel.mock_server.api.media import audio_requests, speech
+from windtunnel.mock_server.api.media.sounds import FORMATS, RATE, sound
 from windtunnel.mock_server.api.truth import digest
 
 from .conftest import Wire
@@ -50,8 +50,8 @@ def test_fields_are_the_sdks() -> None:
     """The fields that are known are those of the SDK."""
     assert set(speech.FIELDS) == SpeechCreateParams.__annotations__.keys()
     given = {*TranscriptionCreateParamsBase.__annotations__, "stream"}
-    assert set(audio_orders.FIELDS["transcribe"]) == given
-    assert set(audio_orders.FIELDS["translate"]) == TranslationCreateParams.__annotations__.keys()
+    assert set(audio_requests.FIELDS["transcribe"]) == given
+    assert set(audio_requests.FIELDS["translate"]) == TranslationCreateParams.__annotations__.keys()
 
 
 def seconds_of(kind: str, data: bytes) -> float:
@@ -137,7 +137,7 @@ def test_sounds_are_whole(kind: str, seconds: float) -> None:
 
 def test_checksums_are_those_of_the_formats() -> None:
     """The checksums of FLAC and Ogg are right on the values that their descriptions are checked with."""
-    from windtunnel.mock_server.api.sounds import _crc
+    from windtunnel.mock_server.api.media.sounds import _crc
 
     assert _crc(b"123456789", 8, 0x07) == 0xF4
     assert _crc(b"123456789", 16, 0x8005) == 0xFEE8

@@ -11,15 +11,15 @@ import httpx2
 import openai
 import pytest
 
-from windtunnel.mock_server.api.azure import dress, seconds_of, translate
-from windtunnel.mock_server.api.azure_errors import ACCESS_DENIED, DEPLOYMENT_NOT_FOUND, FILTERED
-from windtunnel.mock_server.api.base import Answer
+from windtunnel.mock_server.api.azure.errors import ACCESS_DENIED, DEPLOYMENT_NOT_FOUND, FILTERED
+from windtunnel.mock_server.api.azure.paths import dress, seconds_of, translate
+from windtunnel.mock_server.api.endpoint import Answer
 from windtunnel.mock_server.api.errors import ApiError, overloaded, server_error
 from windtunnel.mock_server.api.headers import request_stamp
-from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.request import Azure, Request
 from windtunnel.mock_server.script import Close, Head, Script, Send
-from windtunnel.mock_server.transports.inprocess import InProcess
+from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
 
 from .conftest import Wire
 from .tunnel import tunnel

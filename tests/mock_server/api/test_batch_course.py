@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.api.batch_course import WINDOW_S, Course
-from windtunnel.mock_server.api.batch_input import MOST_ERRORS, read_work
+from windtunnel.mock_server.api.batches.input import MOST_ERRORS, read_work
+from windtunnel.mock_server.api.batches.stages import WINDOW_S, Course
 
 COURSE = Course(created=1000.0, lines=4, valid=True, validating=2.0, line=5.0, finalizing=1.0)
 FLOW = ["validating", "in_progress", "finalizing", "completed"]
@@ -150,7 +150,7 @@ def test_all_wrong_lines_are_told_up_to_a_cap() -> None:
 
 def test_too_many_lines_are_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """More requests than a batch may have are refused as a whole."""
-    monkeypatch.setattr("windtunnel.mock_server.api.batch_input.MOST_LINES", 2)
+    monkeypatch.setattr("windtunnel.mock_server.api.batches.input.MOST_LINES", 2)
     assert [one.code for one in read_work(b"x\ny\nz", "/v1/embeddings", None).problems] == ["too_many_tasks"]
 
 

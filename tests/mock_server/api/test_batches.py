@@ -10,8 +10,8 @@ import pytest
 from openai.types import Batch, BatchCreateParams, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
-from windtunnel.mock_server.api import batches
-from windtunnel.mock_server.transports.inprocess import InProcess
+from windtunnel.mock_server.api.batches import endpoint as batches
+from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
 
 from .test_batch_course import file, line
 from .tunnel import async_sdk, post, refusal, sdk, strict, tunnel

@@ -14,11 +14,11 @@ from openai.types import CompletionCreateParams as LegacyParams
 from openai.types import EmbeddingCreateParams
 from openai.types.chat import ChatCompletion, completion_create_params
 
-from windtunnel.mock_server.api.chat_audio import Sound
-from windtunnel.mock_server.api.chat_checks import FIELDS
-from windtunnel.mock_server.api.chat_option_checks import SOUNDS
-from windtunnel.mock_server.api.completions_checks import FIELDS as LEGACY_FIELDS
-from windtunnel.mock_server.api.embeddings_checks import FIELDS as EMBEDDING_FIELDS
+from windtunnel.mock_server.api.chat.audio import Sound
+from windtunnel.mock_server.api.chat.checks import FIELDS
+from windtunnel.mock_server.api.chat.option_checks import SOUNDS
+from windtunnel.mock_server.api.completions.checks import FIELDS as LEGACY_FIELDS
+from windtunnel.mock_server.api.embeddings.checks import FIELDS as EMBEDDING_FIELDS
 
 from .tunnel import refusal, strict
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from tests.mock_server.api.responses_kit import Api, HandLife, body_of, no_extras
 from tests.mock_server.api.test_responses import SHAPES
 from tests.mock_server.api.test_stored_responses import ITEMS
-from windtunnel.mock_server.api import conversations_kept
+from windtunnel.mock_server.api.conversations import state as conversations
 
 USER = {"role": "user", "content": "12345678"}
 ITEM: TypeAdapter[Any] = TypeAdapter(ConversationItem)
@@ -175,11 +175,11 @@ def test_a_long_conversation_forgets_its_beginning(monkeypatch: pytest.MonkeyPat
     """Items are bounded in number and bytes, and what is forgotten no longer counts."""
     api = Api()
     path = begin(api, items=[USER])
-    monkeypatch.setattr(conversations_kept, "MOST_ITEMS", 7)
+    monkeypatch.setattr(conversations, "MOST_ITEMS", 7)
     for _ in range(3):
         api.do("POST", f"{path}/items", {"items": [USER] * 4})
     assert len(items_of(api, path)) == 7
-    monkeypatch.setattr(conversations_kept, "MOST_BYTES", 4 * 600)
+    monkeypatch.setattr(conversations, "MOST_BYTES", 4 * 600)
     api.do("POST", f"{path}/items", {"items": [USER]})
     kept = len(items_of(api, path))
     assert 0 < kept < 7

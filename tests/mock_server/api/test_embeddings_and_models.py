@@ -11,8 +11,8 @@ import openai
 import pytest
 from openai.types import CreateEmbeddingResponse, Model, ModelDeleted
 
-from windtunnel.mock_server.api.embeddings import vector, vector_text
-from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.api.embeddings.wire import vector, vector_text
+from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.api.truth import digest
 
 from .tunnel import refusal, sdk, strict, tunnel

@@ -18,8 +18,9 @@ from openai.types import (
 )
 from openai.types.uploads import UploadPart
 
-from windtunnel.mock_server.api import file_objects, files, uploads
-from windtunnel.mock_server.api.file_objects import PURPOSES
+from windtunnel.mock_server.api.files import endpoint as files
+from windtunnel.mock_server.api.files import state, uploads
+from windtunnel.mock_server.api.files.state import PURPOSES
 
 from .tunnel import async_sdk, form, post, refusal, sdk, strict, tunnel
 
@@ -290,5 +291,5 @@ def test_wrong_uploads_are_refused(body: dict[str, Any], param: str) -> None:
 def test_the_shelf_is_bounded() -> None:
     """What the store holds of files is capped in bytes, and a file of the largest size fits."""
     world = tunnel()
-    assert world.engine.store.files.most_bytes > file_objects.MOST_FILE_BYTES
+    assert world.engine.store.files.most_bytes > state.MOST_FILE_BYTES
     assert world.engine.store.uploads.most_bytes > uploads.MOST_PART_BYTES

@@ -21,9 +21,9 @@ from openai.types.image_edit_params import ImageEditParamsBase
 from openai.types.image_generate_params import ImageGenerateParamsBase
 from PIL import Image
 
-from windtunnel.mock_server.api import images
-from windtunnel.mock_server.api.image_orders import FIELDS
-from windtunnel.mock_server.api.pictures import Colour, picture
+from windtunnel.mock_server.api.media import images
+from windtunnel.mock_server.api.media.image_requests import FIELDS
+from windtunnel.mock_server.api.media.pictures import Colour, picture
 from windtunnel.mock_server.api.truth import digest
 
 from .conftest import Wire

@@ -10,18 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.api import (
-    audio_orders,
-    batches,
-    files,
-    image_orders,
-    moderations,
-    speech,
-    uploads,
-)
-from windtunnel.mock_server.api.batch_input import read_work
-from windtunnel.mock_server.api.endpoints import ENDPOINTS
-from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.api import moderations
+from windtunnel.mock_server.api.batches import endpoint as batches
+from windtunnel.mock_server.api.batches.input import read_work
+from windtunnel.mock_server.api.files import endpoint as files
+from windtunnel.mock_server.api.files import uploads
+from windtunnel.mock_server.api.media import audio_requests, image_requests, speech
+from windtunnel.mock_server.api.parse import parse
+from windtunnel.mock_server.api.routes import ENDPOINTS
 from windtunnel.mock_server.request import Part
 
 from .conftest import Wire
@@ -59,7 +55,7 @@ VALUES = st.recursive(
 )
 JSON: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
     "moderations": ("/v1/moderations", moderations.FIELDS, {"input": "x"}),
-    "images": ("/v1/images/generations", image_orders.FIELDS["generate"], {"prompt": "x"}),
+    "images": ("/v1/images/generations", image_requests.FIELDS["generate"], {"prompt": "x"}),
     "speech": ("/v1/audio/speech", speech.FIELDS, {"model": "m", "input": "x", "voice": "v"}),
     "batches": (
         "/v1/batches",
@@ -75,10 +71,10 @@ JSON: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
 }
 FORMS: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
     "files.create": ("file", files.FIELDS, {"purpose": "vision"}),
-    "images.edit": ("image", image_orders.FIELDS["edit"], {"prompt": "x"}),
-    "images.create_variation": ("image", image_orders.FIELDS["variation"], {}),
-    "audio.transcriptions": ("file", audio_orders.FIELDS["transcribe"], {"model": "whisper-1"}),
-    "audio.translations": ("file", audio_orders.FIELDS["translate"], {"model": "whisper-1"}),
+    "images.edit": ("image", image_requests.FIELDS["edit"], {"prompt": "x"}),
+    "images.create_variation": ("image", image_requests.FIELDS["variation"], {}),
+    "audio.transcriptions": ("file", audio_requests.FIELDS["transcribe"], {"model": "whisper-1"}),
+    "audio.translations": ("file", audio_requests.FIELDS["translate"], {"model": "whisper-1"}),
 }
 
 

@@ -15,11 +15,16 @@ from openai.types.responses.response_output_item import ResponseOutputItem
 from openai.types.responses.tool import Tool
 
 from tests.mock_server.api.responses_kit import Api, body_of
-from windtunnel.mock_server.api.base import World
-from windtunnel.mock_server.api.endpoints import ENDPOINTS
-from windtunnel.mock_server.api.input_checks import ITEMS, check_compact, check_input_tokens, check_responses
-from windtunnel.mock_server.api.responses_fields import COMPACTED, COUNTED, FIELDS, INCLUDABLE
-from windtunnel.mock_server.api.responses_tools import TOOLS
+from windtunnel.mock_server.api.endpoint import World
+from windtunnel.mock_server.api.responses.checks import (
+    ITEMS,
+    check_compact,
+    check_input_tokens,
+    check_responses,
+)
+from windtunnel.mock_server.api.responses.fields import COMPACTED, COUNTED, FIELDS, INCLUDABLE
+from windtunnel.mock_server.api.responses.tool_checks import TOOLS
+from windtunnel.mock_server.api.routes import ENDPOINTS
 
 ASK = {"model": "gpt-4.1", "input": "Speak."}
 USER = {"role": "user", "content": "Hi"}

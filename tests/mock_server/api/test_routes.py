@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.api.chat_checks import FIELDS as CHAT_FIELDS
-from windtunnel.mock_server.api.completions_checks import FIELDS as LEGACY_FIELDS
-from windtunnel.mock_server.api.embeddings_checks import FIELDS as EMBEDDING_FIELDS
-from windtunnel.mock_server.api.routes import key_hash, parse
+from windtunnel.mock_server.api.chat.checks import FIELDS as CHAT_FIELDS
+from windtunnel.mock_server.api.completions.checks import FIELDS as LEGACY_FIELDS
+from windtunnel.mock_server.api.embeddings.checks import FIELDS as EMBEDDING_FIELDS
+from windtunnel.mock_server.api.parse import key_hash, parse
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import Head
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from windtunnel.mock_server.api.draws import Draws
-from windtunnel.mock_server.api.patterns import PatternError, matching
-from windtunnel.mock_server.api.schema import instance, schema_problem
-from windtunnel.mock_server.api.strict_schema import strict_problem
+from windtunnel.mock_server.api.json_schema.patterns import PatternError, matching
+from windtunnel.mock_server.api.json_schema.strict import strict_problem
+from windtunnel.mock_server.api.json_schema.values import instance, schema_problem
 
 FORMATS = ["date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"]
 PATTERNS = [

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from windtunnel.mock_server.api.answer import Answer
-from windtunnel.mock_server.api.embeddings import vector_text
+from windtunnel.mock_server.api.embeddings.wire import vector_text
 from windtunnel.mock_server.api.truth import digest
 
 from .tunnel import async_sdk, tunnel

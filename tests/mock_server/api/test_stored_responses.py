@@ -19,9 +19,9 @@ from tests.mock_server.api.responses_kit import (
     valid_response,
 )
 from tests.mock_server.api.test_responses import SHAPES
-from windtunnel.mock_server.api.base import World
-from windtunnel.mock_server.api.responses_endpoint import answer_response
-from windtunnel.mock_server.api.responses_kept import Kept, size_of
+from windtunnel.mock_server.api.endpoint import World
+from windtunnel.mock_server.api.responses.endpoint import answer_response
+from windtunnel.mock_server.api.responses.state import Kept, size_of
 
 ITEMS: list[dict[str, Any]] = [
     {"role": "user", "content": "Hi"},

@@ -11,10 +11,10 @@ import openai
 import orjson
 import pydantic
 
-from windtunnel.mock_server.api.routes import parse
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.api.parse import parse
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.request import Request
-from windtunnel.mock_server.transports.inprocess import InProcess
+from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
 
 _M = TypeVar("_M", bound=pydantic.BaseModel)
 

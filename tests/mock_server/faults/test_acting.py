@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from windtunnel.mock_server.faults import FAULTS
-from windtunnel.mock_server.matching import Rule
+from windtunnel.mock_server.plan.rule import Rule
 from windtunnel.mock_server.request import APIS, STREAMING_APIS
 
 REQUIRED: dict[str, dict[str, Any]] = {"status": {"status": 418}}

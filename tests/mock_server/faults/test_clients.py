@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from windtunnel.mock_server.faults.clients import Seen, build_clients, clients_table, together
+from windtunnel.mock_server.manual.clients import Seen, build_clients, clients_table, together
 
 VERSIONS = {"openai": "3.1", "httpx2": "2.1", "aiohttp": "3.2"}
 FORMS = ("chat streamed", "chat whole", "responses streamed", "responses whole")

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from windtunnel.mock_server.errors import FaultHeaderError
 from windtunnel.mock_server.faults import FAULTS, FaultContext, parse_fault_header
-from windtunnel.mock_server.options import needs_shared_state
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.script import End, Head, Script
+from windtunnel.mock_server.server.options import needs_shared_state
 
 UNLIMITED = {"capacity": {"slots": 1_000_000}}
 

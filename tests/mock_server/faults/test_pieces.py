@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from windtunnel.mock_server.faults import FAULTS
-from windtunnel.mock_server.faults.pieces import MOST_PIECES
+from windtunnel.mock_server.faults.chunking import MOST_PIECES
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens, Wait
 
 Play = Callable[..., Script]

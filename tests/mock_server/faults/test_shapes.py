@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tests.mock_server.api.conftest import Wire
 from windtunnel.mock_server.faults import FAULTS, FaultContext
 from windtunnel.mock_server.faults.shapes import retyped
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.script import End, Head, Script, Send
 
 TOOL = {

@@ -9,10 +9,10 @@ from urllib.parse import quote
 import httpx2
 import orjson
 
-from windtunnel.mock_server.api.base import Endpoint
-from windtunnel.mock_server.api.endpoints import ENDPOINTS
-from windtunnel.mock_server.plan import Plan
-from windtunnel.mock_server.transports.inprocess import HangsForeverError, InProcess
+from windtunnel.mock_server.api.endpoint import Endpoint
+from windtunnel.mock_server.api.routes import ENDPOINTS
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.transports.inprocess.inprocess import HangsForeverError, InProcess
 
 from .sdk_params import FILES, LEAST, NAMES, PARAMS, STARTS
 from .typed_bodies import Bodies

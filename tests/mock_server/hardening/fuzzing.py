@@ -11,20 +11,20 @@ from collections.abc import Callable
 import orjson
 from pydantic import ValidationError
 
-from windtunnel.mock_server.api.batch_input import read_work
+from windtunnel.mock_server.api.batches.input import read_work
 from windtunnel.mock_server.api.draws import Draws
-from windtunnel.mock_server.api.endpoints import ENDPOINTS
 from windtunnel.mock_server.api.forms import BadFormError, read_form
-from windtunnel.mock_server.api.routes import parse
-from windtunnel.mock_server.api.schema import instance_text, schema_problem
+from windtunnel.mock_server.api.json_schema.values import instance_text, schema_problem
+from windtunnel.mock_server.api.parse import parse
+from windtunnel.mock_server.api.routes import ENDPOINTS
 from windtunnel.mock_server.engine import Engine
 from windtunnel.mock_server.errors import FaultHeaderError
 from windtunnel.mock_server.faults import parse_fault_header
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.plan.units import parse_rate, parse_seconds
 from windtunnel.mock_server.script import Head, Script, Send
 from windtunnel.mock_server.script_text import script_text
-from windtunnel.mock_server.transports.framing import head_bytes
-from windtunnel.mock_server.units import parse_rate, parse_seconds
+from windtunnel.mock_server.transports.http1.framing import head_bytes
 
 _ROUTES = tuple(ENDPOINTS.values())
 _HEADERS = (

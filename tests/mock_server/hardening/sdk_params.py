@@ -30,7 +30,7 @@ from openai.types.responses import (
     response_create_params,
 )
 
-from windtunnel.mock_server.api.sounds import sound
+from windtunnel.mock_server.api.media.sounds import sound
 
 PARAMS: Final[dict[str, tuple[Any, ...]]] = {
     "chat.create": (

@@ -9,18 +9,20 @@ import httpx2
 import orjson
 import pytest
 
-from windtunnel.mock_server import history, identity, journal, recent, rules
-from windtunnel.mock_server.api import batch_store
-from windtunnel.mock_server.api.routes import MOST_SAID, parse
+from windtunnel.mock_server import rules
+from windtunnel.mock_server.api.batches import state as batch_store
+from windtunnel.mock_server.api.parse import MOST_SAID, parse
+from windtunnel.mock_server.api.store import Shelf, Store
+from windtunnel.mock_server.control import history, recent_requests
+from windtunnel.mock_server.control.named_plans import MOST_PLANS, Plans, PlansError
+from windtunnel.mock_server.control.prometheus import Counters
 from windtunnel.mock_server.engine import Engine
-from windtunnel.mock_server.kept import build_kept
-from windtunnel.mock_server.manual import MANUAL
-from windtunnel.mock_server.metrics import Counters
-from windtunnel.mock_server.plan import Plan
-from windtunnel.mock_server.plans import MOST_PLANS, Plans, PlansError
-from windtunnel.mock_server.provider import idempotency
+from windtunnel.mock_server.journal import journal
+from windtunnel.mock_server.manual.retention import build_kept
+from windtunnel.mock_server.manual.sections import MANUAL
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.provider import calls, idempotency
 from windtunnel.mock_server.provider.limits import REMEMBERED_QUOTAS
-from windtunnel.mock_server.store import Shelf, Store
 
 from .calls import PATIENCE, ask, world
 
@@ -52,12 +54,12 @@ def test_served_rows() -> None:
 
 def test_last_requests() -> None:
     """Of the last requests a hundred are kept, of the live page's seconds five minutes."""
-    last, seconds = recent.Recent(), history.History()
+    last, seconds = recent_requests.Recent(), history.History()
     row = (None,) * len(journal.SERVED_SCHEMA.names)
-    for second in range(recent.REMEMBERED + history.KEPT):
+    for second in range(recent_requests.REMEMBERED + history.KEPT):
         last.add(row, None)
         seconds.add(float(second), 0, Counters(), (0, 0))
-    assert (len(last.entries()), len(seconds.since(0))) == (recent.REMEMBERED, history.KEPT)
+    assert (len(last.entries()), len(seconds.since(0))) == (recent_requests.REMEMBERED, history.KEPT)
 
 
 SHELVES = [name for name, shelf in vars(Store()).items() if isinstance(shelf, Shelf)]
@@ -133,16 +135,16 @@ def asking(call_id: str | None, body: str = "") -> Any:
 
 def test_calls() -> None:
     """Named calls, bodies of unnamed ones and the calls of one body are remembered up to a number."""
-    registry = identity.Registry()
-    for n in range(identity.NAMED_CALLS + 100):
+    registry = calls.Registry()
+    for n in range(calls.NAMED_CALLS + 100):
         registry.call_of(asking(f"call {n}"))
-    assert len(registry._named) == identity.NAMED_CALLS
-    for n in range(identity.UNNAMED_BODIES + 100):
+    assert len(registry._named) == calls.NAMED_CALLS
+    for n in range(calls.UNNAMED_BODIES + 100):
         registry.call_of(asking(None, f"body {n}"))
-    assert len(registry._bodies) == identity.UNNAMED_BODIES
-    for _ in range(identity.OPEN_CALLS_PER_BODY + 100):
+    assert len(registry._bodies) == calls.UNNAMED_BODIES
+    for _ in range(calls.OPEN_CALLS_PER_BODY + 100):
         registry.call_of(asking(None, "body"))
-    assert max(len(body.open) for body in registry._bodies.values()) == identity.OPEN_CALLS_PER_BODY
+    assert max(len(body.open) for body in registry._bodies.values()) == calls.OPEN_CALLS_PER_BODY
 
 
 def test_quotas() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from windtunnel.mock_server.failures import FAILED, MOST_PLACES, Failures
 from windtunnel.mock_server.provider.regions import RegionState
+from windtunnel.mock_server.transports.failures import FAILED, MOST_PLACES, Failures
 
 Serve = Callable[..., Any]
 

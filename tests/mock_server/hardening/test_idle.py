@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from windtunnel.mock_server.transports.reception import SPARE_DESCRIPTORS
+from windtunnel.mock_server.transports.http1.limits import SPARE_DESCRIPTORS
 
 from .processes import PATIENCE, ServerProcess
 

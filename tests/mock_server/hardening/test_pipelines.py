@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.transports.reception import MAX_HELD, MAX_PIPELINED
+from windtunnel.mock_server.transports.http1.limits import MAX_HELD, MAX_PIPELINED
 
 from .wire import CHAT, SAMPLES, Ask, Serve, assert_well, refused
 

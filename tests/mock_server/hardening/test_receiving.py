@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from windtunnel.mock_server.transports.reception import (
+from windtunnel.mock_server.transports.http1.limits import (
     MAX_BODY,
     MAX_HEAD,
     MAX_HEADERS,

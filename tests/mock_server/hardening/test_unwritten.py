@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from windtunnel.mock_server.api.forms import read_form
-from windtunnel.mock_server.api.routes import parse
+from windtunnel.mock_server.api.parse import parse
 
 from .processes import PATIENCE, ServerProcess
 

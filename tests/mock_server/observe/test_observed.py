@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from windtunnel.mock_server.faults import FAULTS
-from windtunnel.mock_server.faults.reference import observed
+from windtunnel.mock_server.manual.faults import observed
 from windtunnel.mock_server.observe import measure
 from windtunnel.mock_server.observe.cases import CONNECT, FORMS, VARIANTS, Case, all_cases
 from windtunnel.mock_server.observe.measure import CLIENTS, IDLE, Rows, differences, observe, versions
 from windtunnel.mock_server.observe.server import ObserveError
 
-RENEW = "python -m windtunnel.mock_server.faults --observe"
+RENEW = "python -m windtunnel.mock_server.manual --observe"
 
 
 def kept() -> Rows:

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import uvloop
 
-from windtunnel.mock_server.control import Control
+from windtunnel.mock_server.control.control import Control
 from windtunnel.mock_server.engine import Engine, Ticket
-from windtunnel.mock_server.journal import SERVED_SCHEMA, Journal
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.journal.journal import SERVED_SCHEMA, Journal
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.script import Script
+from windtunnel.mock_server.server.server import Shell
 from windtunnel.mock_server.transports.listeners import Listeners
-from windtunnel.mock_server.transports.listening import Port
-from windtunnel.mock_server.transports.shell import Shell
+from windtunnel.mock_server.transports.ports import Port
 
 PATIENCE = 20.0
 """Seconds after which a test gives up: far more than anything here takes."""

@@ -11,9 +11,9 @@ import httpx2
 import pytest
 import respx
 
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.script import FOREVER, Abort, Close, End, Head, Raw, Script, Send, Step, Wait
-from windtunnel.mock_server.transports.inprocess import HangsForeverError, InProcess
+from windtunnel.mock_server.transports.inprocess.inprocess import HangsForeverError, InProcess
 
 URL = "https://api.openai.com/v1/chat/completions"
 BODY = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "hello"}]}

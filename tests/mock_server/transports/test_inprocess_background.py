@@ -10,10 +10,10 @@ import pytest
 
 from windtunnel.mock_server.api.answer import Answer, World
 from windtunnel.mock_server.api.answer import answer as healthy_answer
-from windtunnel.mock_server.plan import Plan
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
-from windtunnel.mock_server.transports.inprocess import InProcess
+from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
 
 URL = "https://api.openai.com/v1/chat/completions"
 EARLY = Script((Head(200), FirstToken(), Send(b"early", 1, "terminal"), End()))

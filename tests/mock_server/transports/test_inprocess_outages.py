@@ -9,8 +9,8 @@ import httpx
 import httpx2
 import pytest
 
-from windtunnel.mock_server.plan import Plan
-from windtunnel.mock_server.transports.inprocess import InProcess
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
 
 URL = "https://api.openai.com/v1/chat/completions"
 BODY = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "hello"}]}

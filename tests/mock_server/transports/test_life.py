@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from windtunnel.mock_server.journal import SERVED_SCHEMA
-from windtunnel.mock_server.segments import rows_to_batch
+from windtunnel.mock_server.journal.journal import SERVED_SCHEMA
+from windtunnel.mock_server.journal.segments import rows_to_batch
 
 EARLY = 0.003
 LATE = 0.1

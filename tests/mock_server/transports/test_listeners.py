@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from windtunnel.mock_server.plan import Plan
-from windtunnel.mock_server.transports.listening import Port
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.transports.ports import Port
 
 from .conftest import FAST, PATIENCE, Client, Serving
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from windtunnel.mock_server.api.routes import key_hash
-from windtunnel.mock_server.journal import CONNECTIONS_SCHEMA, Journal
+from windtunnel.mock_server.api.parse import key_hash
+from windtunnel.mock_server.journal.journal import CONNECTIONS_SCHEMA, Journal
+from windtunnel.mock_server.journal.segments import read_segments
 from windtunnel.mock_server.provider.admission import EPOCH
-from windtunnel.mock_server.segments import read_segments
 
 from .conftest import FAST, PATIENCE, Client, Serving
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from windtunnel.mock_server.transports.framing import LAST_CHUNK
+from windtunnel.mock_server.transports.http1.framing import LAST_CHUNK
 
 SIZE = 60
 

@@ -1,0 +1,146 @@
+"""One line of a batch: the request that it is, the answer that it gets, and the line that this becomes.
+
+    line ──► Request ──world.line──► Script, faults and all ──► a line of the output or the error file
+
+A batch has no connection that could break. An answer that no client could have read to its end, or that is no JSON, is
+the line's internal error: a 500.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from windtunnel.mock_server.api.endpoint import World
+from windtunnel.mock_server.api.errors import server_error
+from windtunnel.mock_server.api.headers import request_stamp
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, Head, Script, Send, Step
+
+EXPIRED: Final = ("batch_expired", "This request could not be executed before the completion window expired.")
+FULL: Final = (
+    "output_too_large",
+    "The output of the batch has reached its largest size before this request.",
+)
+
+Usage = tuple[int, int, int, int]
+"""Input tokens, those of them from a cache, output tokens, those of them spent on reasoning."""
+
+_HARMLESS: Final = frozenset({"Head", "FirstToken", "Tokens", "Send", "Wait", "Trickle", "End"})
+
+
+class Result(NamedTuple):
+    """What has become of a line: whether it goes to the output file, its text there, and what it used."""
+
+    good: bool
+    data: bytes
+    usage: Usage = (0, 0, 0, 0)
+
+
+def run_line(line: bytes, batch: str, asked: Request, world: World) -> Result:
+    """Answer one valid line of the batch `batch`, which `asked` has created."""
+    given = orjson.loads(line)
+    name = given["custom_id"]
+    call = f"{batch}/{name}"
+    status, request_id, body = _answer(_request(given, call, asked), call, world)
+    response = {"status_code": status, "request_id": request_id, "body": body}
+    good = status == 200
+    return Result(good, _written(call, name, response, None), _usage(body) if good else (0, 0, 0, 0))
+
+
+def unfinished(line: bytes, batch: str) -> Result:
+    """A line that the end of the completion window has cut off."""
+    return _without_answer(line, batch, EXPIRED)
+
+
+def left_out(line: bytes, batch: str) -> Result:
+    """A line for whose answer there is no room: the output of a batch has a largest size."""
+    return _without_answer(line, batch, FULL)
+
+
+def _without_answer(line: bytes, batch: str, error: tuple[str, str]) -> Result:
+    name = orjson.loads(line)["custom_id"]
+    code, message = error
+    return Result(False, _written(f"{batch}/{name}", name, None, {"code": code, "message": message}))
+
+
+def _written(call: str, name: str, response: dict[str, Any] | None, error: dict[str, str] | None) -> bytes:
+    ident = "batch_req_" + blake2b(call.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    entry = {"id": ident, "custom_id": name, "response": response, "error": error}
+    return orjson.dumps(entry) + b"\n"
+
+
+def _request(given: dict[str, Any], call: str, asked: Request) -> Request:
+    """The line as a request of the key, and in the region, of the batch."""
+    from windtunnel.mock_server.api.parse import parse
+
+    headers = {"authorization": "Bearer batch", "content-type": "application/json"}
+    request = parse("POST", given["url"], headers, orjson.dumps(given["body"]), region=asked.region)
+    return replace(request, key_hash=asked.key_hash, call_id=call)
+
+
+def _answer(request: Request, call: str, world: World) -> tuple[int, str, Any]:
+    """Status, request id and body. Without an engine behind it (`world.line`), the healthy answer."""
+    if world.line is not None:
+        script = world.line(request, call)
+    elif request.problem is not None:
+        script = request.problem
+    else:
+        from windtunnel.mock_server.api.answer import answer  # as above
+
+        script = answer(request, replace(world, call_key=call, attempt=0)).script
+    status, headers, data = _played(script)
+    stamp = request_stamp(world.seed, call)
+    request_id = headers.get("x-request-id", stamp.request_id)
+    try:
+        body = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        body = None
+    if status is None or not isinstance(body, dict):
+        return 500, request_id, orjson.loads(server_error().body())
+    return status, request_id, body
+
+
+def _played(script: Script) -> tuple[int | None, dict[str, str], bytes]:
+    """What a client gets of a script, if it waits for as long as it takes; status None if it gets no whole answer."""
+    steps = script.steps
+    head = next((step for step in steps if isinstance(step, Head)), None)
+    whole = head is not None and bool(steps) and isinstance(steps[-1], End) and all(map(_harmless, steps))
+    if head is None or not whole:
+        return None, {}, b""
+    data = b"".join([step.data for step in steps if isinstance(step, Send)])
+    promised = head.content_length
+    if promised is not None and promised != len(data):
+        return None, {}, b""
+    return head.status, dict(head.headers), data
+
+
+def _harmless(step: Step) -> bool:
+    """Not bytes outside the framing, nor a wait without end."""
+    return type(step).__name__ in _HARMLESS and getattr(step, "seconds", 0.0) != float("inf")
+
+
+def _usage(body: dict[str, Any]) -> Usage:
+    """The tokens that an answer says it used, in either API's words."""
+    usage = body.get("usage")
+    if not isinstance(usage, dict):
+        return (0, 0, 0, 0)
+    read = _whole(usage, "prompt_tokens", "input_tokens")
+    wrote = _whole(usage, "completion_tokens", "output_tokens")
+    cached = reasoned = 0
+    for name, value in usage.items():
+        if isinstance(value, dict):
+            if name in ("prompt_tokens_details", "input_tokens_details"):
+                cached = _whole(value, "cached_tokens")
+            elif name in ("completion_tokens_details", "output_tokens_details"):
+                reasoned = _whole(value, "reasoning_tokens")
+    return read, cached, wrote, reasoned
+
+
+def _whole(values: dict[str, Any], *names: str) -> int:
+    """The first of these fields that is a whole number; 0 if none is."""
+    found = (values.get(name) for name in names)
+    return next((value for value in found if isinstance(value, int)), 0)

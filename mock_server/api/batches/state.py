@@ -1,0 +1,144 @@
+"""Batches as they are kept, and bringing them up to date: lines that are due are answered, files that are due are made.
+
+Nothing runs by itself. Whoever asks for batches or files of a key first does what time has made due, and what comes out
+depends on the seed, the lines and the plan, not on who asked when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from windtunnel.mock_server.api.batches.input import Work
+from windtunnel.mock_server.api.batches.lines import Result, Usage, left_out, run_line, unfinished
+from windtunnel.mock_server.api.batches.stages import Course, Stage
+from windtunnel.mock_server.api.endpoint import World
+from windtunnel.mock_server.api.files.state import MOST_FILE_BYTES, StoredFile, expiry, keep
+from windtunnel.mock_server.api.objects import unix_now
+from windtunnel.mock_server.api.store import Store
+from windtunnel.mock_server.request import Request
+
+LINE_BYTES: Final = 2_048
+"""What the answer to one line is taken to need, until it is in a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """One batch. `results` are its lines answered so far, in order; `filed` says that its files have been made.
+
+    `output_seconds` is how long those are kept (None: 30 days).
+    """
+
+    ident: str
+    asked: Request
+    work: Work
+    course: Course
+    output_seconds: int | None = None
+    metadata: Mapping[str, str] | None = None
+    results: list[Result] = field(default_factory=list)
+    filed: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        if self.filed or not self.course.valid:
+            return 1_024 + 64 * len(self.results)
+        return sum(map(len, self.work.lines)) + LINE_BYTES * len(self.work.lines)
+
+    @property
+    def file_ids(self) -> tuple[str, str]:
+        """The ids of the output and the error file, should they be made."""
+        digits = self.ident.removeprefix("batch_")
+        return f"file-{digits[:22]}01", f"file-{digits[:22]}02"
+
+
+def put(store: Store, batch: StoredBatch) -> None:
+    """Keep a batch, or what has become of it."""
+    store.batches.put(batch.asked.key_hash, batch.ident, batch, batch.size)
+
+
+def bring_up_to_date(key: str, world: World) -> None:
+    """Make the files of all batches of a key that are over."""
+    now = unix_now(world)
+    due = [batch for _, batch in world.store.batches.of(key) if not batch.filed and batch.course.at(now).over]
+    for batch in due:
+        settle(batch, world)
+
+
+def settle(batch: StoredBatch, world: World) -> tuple[StoredBatch, Stage]:
+    """Do what is due of one batch, and say where it is."""
+    now = unix_now(world)
+    stage = batch.course.at(now)
+    if not batch.filed:
+        size = sum([len(result.data) for result in batch.results])
+        for line in batch.work.lines[len(batch.results) : stage.done]:
+            whole = size < MOST_FILE_BYTES
+            result = run_line(line, batch.ident, batch.asked, world) if whole else left_out(line, batch.ident)
+            size += len(result.data)
+            batch.results.append(result)
+        if stage.over:
+            batch = _file(batch, stage, world.store)
+    return batch, stage
+
+
+def _file(batch: StoredBatch, stage: Stage, store: Store) -> StoredBatch:
+    """Make the output file and the error file, each if it has lines, and forget what is in them."""
+    results = batch.results[: stage.done]
+    if stage.status == "expired":
+        results += [unfinished(line, batch.ident) for line in batch.work.lines[stage.done :]]
+    made = float(max(stage.times.values()))
+    for good, ident, kind in zip((True, False), batch.file_ids, ("output", "error"), strict=True):
+        data = b"".join([result.data for result in results if result.good is good])
+        if data:
+            expires = expiry("batch_output", batch.output_seconds, made)
+            name = f"{batch.ident}_{kind}.jsonl"
+            file = StoredFile(ident, name, "batch_output", data, made, expires)
+            keep(store, batch.asked.key_hash, file)
+    bare = [result._replace(data=b"") for result in results]
+    batch = replace(batch, filed=True, results=bare, work=replace(batch.work, lines=()))
+    put(store, batch)
+    return batch
+
+
+def shown_batch(batch: StoredBatch, stage: Stage) -> dict[str, Any]:
+    """A batch that is up to date, as the API shows it."""
+    body, course, problems = batch.asked.body, batch.course, batch.work.problems
+    results = batch.results if stage.status == "expired" else batch.results[: stage.done]
+    good = sum([result.good for result in results])
+    output, errored = batch.file_ids if stage.over else (None, None)
+    errors = {"object": "list", "data": [problem.shown() for problem in problems]}
+    times = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
+    return {
+        "id": batch.ident,
+        "object": "batch",
+        "endpoint": body["endpoint"],
+        "model": batch.work.model,
+        "errors": errors if stage.status == "failed" else None,
+        "input_file_id": body["input_file_id"],
+        "completion_window": body["completion_window"],
+        "status": stage.status,
+        "output_file_id": output if good else None,
+        "error_file_id": errored if good < len(results) else None,
+        "created_at": int(course.created),
+        "expires_at": int(course.expires),
+        **{f"{name}_at": stage.times.get(f"{name}_at") for name in times},
+        "request_counts": {
+            "total": course.lines if "in_progress_at" in stage.times else 0,
+            "completed": good,
+            "failed": len(results) - good,
+        },
+        "usage": _usage([result.usage for result in results]),
+        "metadata": batch.metadata,
+    }
+
+
+def _usage(used: Sequence[Usage]) -> dict[str, Any]:
+    read, cached, wrote, reasoned = (sum(column) for column in zip(*used, (0, 0, 0, 0), strict=True))
+    return {
+        "input_tokens": read,
+        "input_tokens_details": {"cached_tokens": cached},
+        "output_tokens": wrote,
+        "output_tokens_details": {"reasoning_tokens": reasoned},
+        "total_tokens": read + wrote,
+    }

@@ -1,0 +1,221 @@
+"""Chat completions that were kept because their request said `store: true`: list, get, update, delete, messages.
+
+One is there once its answer is complete, and belongs to the key that asked for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from windtunnel.mock_server.api.chat.wire import completion
+from windtunnel.mock_server.api.choices import Said
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, Life, World
+from windtunnel.mock_server.api.errors import ApiError, missing_parameter
+from windtunnel.mock_server.api.fields import check_fields, metadata
+from windtunnel.mock_server.api.headers import RequestStamp, answer_headers
+from windtunnel.mock_server.api.paging import Paging, listed, paging
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
+
+_REPEATED: Final[dict[str, Any]] = {
+    "seed": None,
+    "top_p": 1.0,
+    "temperature": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "tools": None,
+    "tool_choice": None,
+    "response_format": None,
+}
+"""Fields of the request that a kept completion repeats, with what they are when the request has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A completion as it is kept: its JSON without the metadata, what was asked, and how far its work is."""
+
+    model: str
+    body: bytes
+    messages: bytes
+    metadata: dict[str, str]
+    life: Life
+
+    def there(self, now: float) -> bool:
+        """Whether the answer is complete."""
+        return self.life.stage(now) == "done"
+
+    def json(self) -> dict[str, Any]:
+        """The object as the API shows it."""
+        return {**orjson.loads(self.body), "metadata": self.metadata}
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        pairs = sum([len(name) + len(value) for name, value in self.metadata.items()])
+        return len(self.body) + len(self.messages) + pairs
+
+
+def keeping(
+    request: Request, said: list[Said], stamp: RequestStamp, created: int, world: World
+) -> Callable[[Life], None]:
+    """The effect of `store: true`: the completion is kept."""
+
+    def keep(life: Life) -> None:
+        body = request.body
+        tokens = sum([one.billed for one in said])
+        whole = orjson.loads(completion(request, said, tokens, created))
+        given = {name: body[name] for name in _REPEATED if body.get(name) is not None}
+        more = {"request_id": stamp.request_id, "input_user": body.get("user"), **_REPEATED, **given}
+        kept = Kept(
+            request.model,
+            orjson.dumps({**whole, **more}),
+            orjson.dumps(body["messages"]),
+            body.get("metadata") or {},
+            life,
+        )
+        world.store.completions.put(request.key_hash, whole["id"], kept, kept.size)
+
+    return keep
+
+
+def _found(request: Request, world: World) -> Kept | ApiError:
+    kept: Kept | None = world.store.completions.get(request.key_hash, request.ids[0])
+    if kept is not None and kept.there(world.now):
+        return kept
+    return ApiError(404, f"Chat completion with id '{request.ids[0]}' not found.")
+
+
+def _answer(world: World, found: Any, ids: list[str], effect: Callable[[Life], None] | None = None) -> Answer:
+    """An answer that is one JSON object about the objects with these ids, or an error."""
+    if isinstance(found, ApiError):
+        return Answer(found.script(world.stamp), digest([]), 1, None)
+    send = Send(orjson.dumps(found), 1, "terminal")
+    script = Script((Head(200, answer_headers(world.stamp)), FirstToken(), send, End()))
+    truth = digest([(index, ident, None, (), None) for index, ident in enumerate(ids)])
+    return Answer(script, truth, 1, None, effect)
+
+
+def answer_list(request: Request, world: World) -> Answer:
+    """Completions of the key, oldest first unless `order=desc`, by `model` and `metadata[name]=value`."""
+    asked = paging(request.query, order="asc")
+    if isinstance(asked, ApiError):
+        return _answer(world, asked, [])
+    model = request.query.get("model")
+    wanted = {
+        name[9:-1]: value
+        for name, value in request.query.items()
+        if name.startswith("metadata[") and name.endswith("]")
+    }
+
+    def fits(kept: Kept) -> bool:
+        return (
+            kept.there(world.now)
+            and model in (None, kept.model)
+            and all(kept.metadata.get(name) == value for name, value in wanted.items())
+        )
+
+    page = world.store.completions.page(
+        request.key_hash, limit=asked.limit, after=asked.after, ascending=asked.ascending, where=fits
+    )
+    data = [kept.json() for _, kept in page.entries]
+    return _answer(world, listed(data, more=page.more), [ident for ident, _ in page.entries])
+
+
+def answer_get(request: Request, world: World) -> Answer:
+    """One completion."""
+    found = _found(request, world)
+    return _answer(world, found if isinstance(found, ApiError) else found.json(), [*request.ids])
+
+
+def answer_update(request: Request, world: World) -> Answer:
+    """The completion with other metadata."""
+    found = _found(request, world)
+    if isinstance(found, ApiError):
+        return _answer(world, found, [])
+    changed = replace(found, metadata=request.body["metadata"] or {})
+
+    def put(_: Life) -> None:
+        world.store.completions.put(request.key_hash, request.ids[0], changed, changed.size)
+
+    return _answer(world, changed.json(), [*request.ids], put)
+
+
+def answer_delete(request: Request, world: World) -> Answer:
+    """That a completion is gone."""
+    found = _found(request, world)
+    if isinstance(found, ApiError):
+        return _answer(world, found, [])
+    ident = request.ids[0]
+
+    def forget(_: Life) -> None:
+        world.store.completions.delete(request.key_hash, ident)
+
+    return _answer(
+        world, {"object": "chat.completion.deleted", "id": ident, "deleted": True}, [ident], forget
+    )
+
+
+def answer_messages(request: Request, world: World) -> Answer:
+    """What was asked: the messages of the request, numbered."""
+    found, asked = _found(request, world), paging(request.query, order="asc")
+    if isinstance(found, ApiError) or isinstance(asked, ApiError):
+        return _answer(world, found if isinstance(found, ApiError) else asked, [])
+    messages = [
+        _message(f"{request.ids[0]}-{at}", given) for at, given in enumerate(orjson.loads(found.messages))
+    ]
+    data, more = _page(messages, asked)
+    return _answer(world, listed(data, more=more), [message["id"] for message in data])
+
+
+def _page(entries: list[dict[str, Any]], asked: Paging) -> tuple[list[dict[str, Any]], bool]:
+    if not asked.ascending:
+        entries = entries[::-1]
+    if asked.after is not None:
+        ids = [entry["id"] for entry in entries]
+        entries = entries[ids.index(asked.after) + 1 :] if asked.after in ids else []
+    return entries[: asked.limit], len(entries) > asked.limit
+
+
+def _message(ident: str, given: dict[str, Any]) -> dict[str, Any]:
+    """A message of the request; one in parts keeps its texts and pictures as `content_parts`."""
+    content, parts = given.get("content"), None
+    if isinstance(content, list):
+        parts = [part for part in content if part.get("type") in ("text", "image_url")]
+        content = None
+    shown = {name: given[name] for name in ("tool_calls", "function_call", "tool_call_id") if given.get(name)}
+    name = given.get("name")
+    return {
+        "id": ident,
+        "role": given["role"],
+        "content": content,
+        "name": name,
+        "content_parts": parts,
+        **shown,
+    }
+
+
+def check_update(body: dict[str, Any]) -> ApiError | int:
+    """Metadata, and nothing else."""
+    problem = check_fields(body, {"metadata": metadata}, closed=True)
+    if problem is None and "metadata" not in body:
+        problem = missing_parameter("metadata")
+    return problem or 0
+
+
+_ONE: Final = "/chat/completions/{completion_id}"
+ENDPOINTS = (
+    Endpoint(name="chat.list", method="GET", path="/chat/completions", api="stored", answer=answer_list),
+    Endpoint(name="chat.get", method="GET", path=_ONE, api="stored", answer=answer_get),
+    Endpoint(
+        name="chat.update", method="POST", path=_ONE, api="stored", answer=answer_update, check=check_update
+    ),
+    Endpoint(name="chat.delete", method="DELETE", path=_ONE, api="stored", answer=answer_delete),
+    Endpoint(
+        name="chat.messages", method="GET", path=f"{_ONE}/messages", api="stored", answer=answer_messages
+    ),
+)

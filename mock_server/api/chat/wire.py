@@ -1,0 +1,209 @@
+"""Chat completions on the wire: `chat.completion`, and a stream of `chat.completion.chunk`.
+
+Answers in words are put together from prepared bytes; only content that needs escapes goes through a JSON encoder.
+Tool calls, sound, log probabilities and the like are written by `chat_rich`, which is slower and knows everything.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any, Final
+
+import orjson
+
+from windtunnel.mock_server.api.chat.wire_rich import RICH, Rich, rich_choice, rich_track, sound_tokens
+from windtunnel.mock_server.api.choices import Said
+from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, RequestStamp, answer_headers
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+
+DONE: Final = b"data: [DONE]\n\n"
+FINGERPRINT: Final = "fp_5c1e0a7f2d"
+_PADDED_TO: Final = 16
+"""Content and obfuscation of a chunk are together a multiple of this many characters."""
+
+_TAGS: Final = f'"service_tier":"default","system_fingerprint":"{FINGERPRINT}"'
+_DETAILS: Final = (
+    '"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},'
+    '"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,'
+    '"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}'
+)
+
+Timed = tuple[int, bytes]
+"""Bytes, and how many tokens of work come before them."""
+
+
+def chat_script(
+    request: Request,
+    said: list[Said],
+    *,
+    tokens: int,
+    stamp: RequestStamp,
+    created: int,
+    tokens_per_chunk: int,
+) -> Script:
+    """The healthy answer to a chat completion request; `tokens` is what all of `said` is billed as."""
+    if request.stream:
+        return _streamed(request, said, tokens, stamp, created, tokens_per_chunk)
+    head = Head(200, answer_headers(stamp, JSON))
+    send = Send(completion(request, said, tokens, created), tokens, "terminal")
+    if tokens == 1:
+        return Script((head, FirstToken(), send, End()))
+    return Script((head, FirstToken(), Tokens(tokens - 1), send, End()))
+
+
+def completion(request: Request, said: list[Said], tokens: int, created: int) -> bytes:
+    """The whole `chat.completion` object."""
+    rich = _rich(request.body, said, created)
+    lead = (
+        f'{{"id":"chatcmpl-{said[0].ident[:29]}","object":"chat.completion","created":{created},'
+        f'"model":{_quoted(request.model)},"choices":['
+    )
+    if rich is None:
+        tail = f'],"usage":{_usage(request, said, tokens, None)},{_TAGS}}}'
+        choices = [_choice(one) for one in said]
+    else:
+        tail = f'],"usage":{_usage(request, said, tokens, rich)},{_tags(rich)}{rich.moderation}}}'
+        choices = [rich_choice(one, rich) for one in said]
+    return b"".join((lead.encode(), b",".join(choices), tail.encode()))
+
+
+def _rich(body: dict[str, Any], said: list[Said], created: int) -> Rich | None:
+    """What the answer has besides words; None if it has nothing else."""
+    if RICH.isdisjoint(body) and said[0].tool is None:
+        return None
+    return Rich.of(body, said, created)
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
+
+
+def _tags(rich: Rich | None) -> str:
+    return _TAGS if rich is None else _TAGS.replace("default", rich.tier)
+
+
+def _usage(request: Request, said: list[Said], tokens: int, rich: Rich | None) -> str:
+    prompt = request.prompt_tokens
+    details = _DETAILS if rich is None else _details(said, rich)
+    return f'{{"prompt_tokens":{prompt},"completion_tokens":{tokens},"total_tokens":{prompt + tokens},{details}}}'
+
+
+def _details(said: list[Said], rich: Rich) -> str:
+    """The details of the usage, where there are any."""
+    details = {
+        "reasoning_tokens": sum([one.reasoning for one in said]),
+        "audio_tokens": sum([sound_tokens(one) for one in said]) if rich.sound is not None else 0,
+        "accepted_prediction_tokens": sum([one.predicted[0] for one in said]),
+        "rejected_prediction_tokens": sum([one.predicted[1] for one in said]),
+    }
+    prompt, _, _ = _DETAILS.partition(',"completion_tokens_details"')
+    return f'{prompt},"completion_tokens_details":{orjson.dumps(details).decode()}'
+
+
+def _choice(said: Said) -> bytes:
+    """One entry of `choices` in an answer that comes in one piece."""
+    content = b'"%b"' % said.content.encode() if said.plain else orjson.dumps(said.content)
+    return b"".join(
+        (
+            f'{{"index":{said.position},"message":{{"role":"assistant","content":'.encode(),
+            content,
+            f',"refusal":null,"annotations":[]}},"logprobs":null,"finish_reason":"{said.finish}"}}'.encode(),
+        )
+    )
+
+
+def _streamed(
+    request: Request, said: list[Said], tokens: int, stamp: RequestStamp, created: int, tokens_per_chunk: int
+) -> Script:
+    options = request.body.get("stream_options") or {}
+    with_usage = bool(options.get("include_usage"))
+    padding = "" if options.get("include_obfuscation") is False else said[0].ident
+    rich = _rich(request.body, said, created)
+    lead = (
+        f'data: {{"id":"chatcmpl-{said[0].ident[:29]}","object":"chat.completion.chunk","created":{created},'
+        f'"model":{_quoted(request.model)},{_tags(rich)},"choices":['
+    )
+    tail = '],"usage":null' if with_usage else "]"
+    tracks = []
+    for one in said:
+        first = 0 if one.position else 1
+        if rich is None:
+            tracks.append(_track(one, lead, tail, padding, tokens_per_chunk, first=first))
+        else:
+            deltas = rich_track(one, rich, tokens_per_chunk, first=first)
+            tracks.append([(n, _chunks(lead, tail, padding, choices)) for n, choices in deltas])
+    steps: list[Step] = [Head(200, answer_headers(stamp, EVENT_STREAM), "chunked"), FirstToken()]
+    steps += timed_steps(tracks[0] if len(tracks) == 1 else _interleaved(tracks))
+    closing = f"{tail}{_padded(padding, 0)}}}\n\n"
+    steps += [Send(f"{lead}{choice}{closing}".encode()) for one in said for choice in _finish(one, rich)]
+    if rich is not None and rich.moderation:
+        steps.append(Send(f"{lead}{tail}{rich.moderation}{_padded(padding, 0)}}}\n\n".encode()))
+    if with_usage:
+        usage = _usage(request, said, tokens, rich)
+        steps.append(Send(f'{lead}],"usage":{usage}{_padded(padding, 0)}}}\n\n'.encode()))
+    steps += (Send(DONE, 0, "terminal"), End())
+    return Script(tuple(steps))
+
+
+def timed_steps(track: list[Timed]) -> list[Step]:
+    """Content as steps. The first chunk comes with the first token, each other one after its own work."""
+    work: dict[int, Tokens] = {}
+    tokens, data = track[0]
+    steps: list[Step] = [] if tokens <= 1 else [Tokens(tokens - 1)]
+    steps.append(Send(data, tokens, "content"))
+    for tokens, data in track[1:]:
+        if tokens:
+            steps.append(work.get(tokens) or work.setdefault(tokens, Tokens(tokens)))
+        steps.append(Send(data, tokens, "content"))
+    return steps
+
+
+def _interleaved(tracks: list[list[Timed]]) -> list[Timed]:
+    """The choices' chunks in turns, as parallel samples arrive."""
+    return [timed for turn in zip_longest(*tracks) for timed in turn if timed is not None]
+
+
+def _padded(padding: str, size: int) -> str:
+    """The obfuscation of a chunk with `size` characters of content; none if `padding` is empty."""
+    return f',"obfuscation":"{padding[: _PADDED_TO - size % _PADDED_TO]}"' if padding else ""
+
+
+def _chunks(lead: str, tail: str, padding: str, choices: list[tuple[int, str]]) -> bytes:
+    """Chunks of one choice each, given with the characters of their content, that are sent together."""
+    return "".join([f"{lead}{text}{tail}{_padded(padding, size)}}}\n\n" for size, text in choices]).encode()
+
+
+def _track(
+    said: Said, lead: str, tail: str, padding: str, tokens_per_chunk: int, *, first: int
+) -> list[Timed]:
+    """The chunks of one choice: its role goes along with its first content (`first` tokens, 0: a chunk's)."""
+    start = f'{lead}{{"index":{said.position},"delta":'
+    end = f',"logprobs":null,"finish_reason":null}}{tail}'
+    before, after = f'{start}{{"content":"', f'"}}{end}'
+    prefix = f'{start}{{"role":"assistant","content":"","refusal":null}}{end}{_padded(padding, 0)}}}\n\n'
+    closes: dict[int, str] = {}
+    track: list[Timed] = []
+    for tokens, piece in said.pieces(tokens_per_chunk, first=first or tokens_per_chunk):
+        size = len(piece)
+        close = closes.get(size)
+        if close is None:
+            close = closes[size] = f"{after}{_padded(padding, size)}}}\n\n"
+        if not said.plain:
+            piece = _quoted(piece)[1:-1]
+        if prefix:
+            data = f"{prefix}{before}{piece}{close}" if piece else prefix
+            track.append((tokens + said.hidden, data.encode()))
+            prefix = ""
+        else:
+            track.append((tokens, f"{before}{piece}{close}".encode()))
+    return track
+
+
+def _finish(said: Said, rich: Rich | None) -> list[str]:
+    """The last entries of `choices`: what comes with the end, and why it ended."""
+    ends = [] if rich is None else rich.endings(said)
+    return [
+        *ends,
+        f'{{"index":{said.position},"delta":{{}},"logprobs":null,"finish_reason":"{said.finish}"}}',
+    ]

@@ -1,0 +1,195 @@
+"""/v1/audio: speech, transcriptions, translations.
+
+The truth of a transcript is its text; in the formats that are no JSON, the whole body.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from windtunnel.mock_server.api.chat.wire import timed_steps
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
+from windtunnel.mock_server.api.errors import ApiError
+from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, answer_headers
+from windtunnel.mock_server.api.media.audio_requests import Order, read_order, streams
+from windtunnel.mock_server.api.media.speech import SPEECH
+from windtunnel.mock_server.api.media.transcripts import (
+    Heard,
+    heard,
+    length_of,
+    log_probabilities,
+    segment_objects,
+    speaker_objects,
+    subtitles,
+)
+from windtunnel.mock_server.api.objects import answered
+from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, tokens_in
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.request import Part, Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens
+
+AUDIO_TOKENS_PER_S: Final = 10
+"""What a second of sound counts as."""
+
+_PLAIN: Final = "text/plain; charset=utf-8"
+_TASKS: Final = {"audio.transcriptions": "transcribe", "audio.translations": "translate"}
+
+
+def check_transcription(fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+    """The tokens of sound and prompt, or what is wrong with the form."""
+    return _input_tokens(read_order("transcribe", fields, parts), parts)
+
+
+def check_translation(fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+    """The tokens of sound and prompt, or what is wrong with the form."""
+    return _input_tokens(read_order("translate", fields, parts), parts)
+
+
+def _input_tokens(order: Order | ApiError, parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+    if isinstance(order, ApiError):
+        return order
+    seconds = length_of(parts["file"][0].data)
+    return math.ceil(seconds * AUDIO_TOKENS_PER_S) + tokens_in(order.prompt)
+
+
+def answer_transcript(request: Request, world: World) -> Answer:
+    """The healthy answer to a request for a transcript or a translation."""
+    order = read_order(_TASKS[request.endpoint], request.body, request.parts)
+    if isinstance(order, ApiError):
+        return answered(order, world)
+    said = heard(world.seed, world.call_key, max(world.tokens, 1), request.parts["file"][0].data)
+    tokens = tokens_in(said.text)
+    if request.stream:
+        return _streamed(order, said, request, world)
+    kind = JSON if order.kind.endswith("json") else _PLAIN
+    if kind == JSON:
+        data, truth = orjson.dumps(_object(order, said, request)), said.text
+    else:
+        truth = f"{said.text}\n" if order.kind == "text" else subtitles(said, order.kind)
+        data = truth.encode()
+    work = (FirstToken(), Tokens(tokens - 1)) if tokens > 1 else (FirstToken(),)
+    head = Head(200, answer_headers(world.stamp, kind))
+    script = Script((head, *work, Send(data, tokens, "terminal"), End()))
+    return Answer(script, digest([(0, truth, None, (), None)]), tokens, None)
+
+
+def _object(order: Order, said: Heard, request: Request) -> dict[str, Any]:
+    """The transcript as one of the JSON formats has it."""
+    usage = _usage(order, said, request)
+    if order.kind == "verbose_json":
+        body: dict[str, Any] = {
+            "task": order.task,
+            "language": order.language,
+            "duration": said.seconds,
+            "text": said.text,
+        }
+        if order.segments:
+            body["segments"] = segment_objects(said, order.temperature)
+        if order.words:
+            body["words"] = [{"word": word.text, "start": word.start, "end": word.end} for word in said.words]
+        return body if order.task == "translate" else body | {"usage": usage}
+    if order.kind == "diarized_json":
+        segments = speaker_objects(said, order.speakers)
+        same = {"task": "transcribe", "duration": said.seconds, "text": said.text}
+        return {**same, "segments": segments, "usage": usage}
+    if order.task == "translate":
+        return {"text": said.text}
+    body = {"text": said.text}
+    if order.logprobs:
+        body["logprobs"] = log_probabilities(said.ident, said.text)
+    return {**body, **_languages(order), "usage": usage}
+
+
+def _languages(order: Order) -> dict[str, Any]:
+    """What `gpt-transcribe` alone says."""
+    return {"languages": [{"code": order.code}]} if order.model.startswith("gpt-transcribe") else {}
+
+
+def _usage(order: Order, said: Heard, request: Request) -> dict[str, Any]:
+    """By tokens or by seconds, as the model is billed."""
+    if not order.by_token:
+        return {"type": "duration", "seconds": math.ceil(said.seconds)}
+    text, wrote = tokens_in(order.prompt), tokens_in(said.text)
+    return {
+        "type": "tokens",
+        "input_tokens": request.prompt_tokens,
+        "input_token_details": {"text_tokens": text, "audio_tokens": request.prompt_tokens - text},
+        "output_tokens": wrote,
+        "total_tokens": request.prompt_tokens + wrote,
+    }
+
+
+def _event(fields: dict[str, Any]) -> bytes:
+    return b"data: %b\n\n" % orjson.dumps(fields)
+
+
+def _streamed(order: Order, said: Heard, request: Request, world: World) -> Answer:
+    """Deltas, with the segments' events between them where speakers are told apart, and the whole at the end."""
+    by_speaker = order.kind == "diarized_json"
+    track = _segments(order, said) if by_speaker else _deltas(order, said, world.tokens_per_chunk)
+    done: dict[str, Any] = {"type": "transcript.text.done", "text": said.text}
+    if order.logprobs:
+        done["logprobs"] = log_probabilities(said.ident, said.text)
+    done |= {**_languages(order), "usage": _usage(order, said, request)}
+    script = Script(
+        (
+            Head(200, answer_headers(world.stamp, EVENT_STREAM), "chunked"),
+            FirstToken(),
+            *timed_steps(track),
+            Send(_event(done), 0, "terminal"),
+            End(),
+        )
+    )
+    tokens = sum([count for count, _ in track])
+    return Answer(script, digest([(0, said.text, None, (), None)]), tokens, None)
+
+
+def _deltas(order: Order, said: Heard, tokens_per_chunk: int) -> list[tuple[int, bytes]]:
+    """Pieces of the text with the tokens in each; the first piece is a single one."""
+    track: list[tuple[int, bytes]] = []
+    at = 0
+    while at < len(said.text):
+        size = CHARS_PER_TOKEN * (tokens_per_chunk if at else 1)
+        piece = said.text[at : at + size]
+        event: dict[str, Any] = {"type": "transcript.text.delta", "delta": piece}
+        if order.logprobs:
+            event["logprobs"] = log_probabilities(said.ident, piece, at // CHARS_PER_TOKEN)
+        track.append((tokens_in(piece), _event(event)))
+        at += size
+    return track
+
+
+def _segments(order: Order, said: Heard) -> list[tuple[int, bytes]]:
+    """For each segment its text as a delta, and the segment."""
+    track: list[tuple[int, bytes]] = []
+    for segment in speaker_objects(said, order.speakers):
+        text = f" {segment['text']}" if track else segment["text"]
+        delta = {"type": "transcript.text.delta", "delta": text, "segment_id": segment["id"]}
+        track.append((tokens_in(text), _event(delta) + _event(segment)))
+    return track
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    SPEECH,
+    Endpoint(
+        name="audio.transcriptions",
+        method="POST",
+        path="/audio/transcriptions",
+        api="transcriptions",
+        answer=answer_transcript,
+        form=check_transcription,
+        streams=streams,
+    ),
+    Endpoint(
+        name="audio.translations",
+        method="POST",
+        path="/audio/translations",
+        api="transcriptions",
+        answer=answer_transcript,
+        form=check_translation,
+    ),
+)

@@ -1,0 +1,227 @@
+"""/v1/images: generations, edits, variations. Valid pictures of the size asked for, of one colour drawn from the call.
+
+`response_format: url` (DALL·E's default) gives a `data:` URL: whoever opens it has the picture, and nothing leaves the
+machine. The truth is, for each picture, the text of its `b64_json` or its `url`. A stream ends with the last picture's
+event; each event is a token of work.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
+from windtunnel.mock_server.api.errors import ApiError, missing_parameter
+from windtunnel.mock_server.api.headers import EVENT_STREAM, answer_headers
+from windtunnel.mock_server.api.media.image_requests import SVG_TOKENS, Order, read_order
+from windtunnel.mock_server.api.media.pictures import Colour, picture
+from windtunnel.mock_server.api.objects import Made, answered, too_large
+from windtunnel.mock_server.api.text import tokens_in
+from windtunnel.mock_server.api.truth import Choice, digest
+from windtunnel.mock_server.request import Part, Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+
+MOST_IMAGE_BYTES: Final = 50 * 2**20
+"""Bytes of one picture that is given; what a transport takes may be less."""
+
+MOST_IMAGES: Final = 16
+IMAGE_TOKENS: Final = 272
+"""What a picture that is given counts as."""
+
+TOKENS: Final = {"low": 272, "medium": 1056, "high": 4160, "xhigh": 6240, "max": 8320}
+"""Output tokens of 1024 × 1024 by quality; others by area. The first three are as published, the last two are not."""
+
+_KINDS: Final = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "svg": "image/svg+xml",
+}
+_ACTIONS: Final = {
+    "images.generate": "generate",
+    "images.edit": "edit",
+    "images.create_variation": "variation",
+}
+_EVENTS: Final = {"generate": "image_generation", "edit": "image_edit"}
+
+
+def check_generate(body: dict[str, Any]) -> ApiError | int:
+    """The prompt's tokens, or what is wrong with the body."""
+    order = read_order("generate", body)
+    return order if isinstance(order, ApiError) else tokens_in(order.prompt)
+
+
+def check_edit(body: dict[str, Any]) -> ApiError | int:
+    """The same for an edit as JSON, whose pictures are `images`: addresses or the ids of files."""
+    images = body.get("images")
+    if not isinstance(images, list) or not images:
+        return missing_parameter("images")
+    order = read_order("edit", body)
+    return order if isinstance(order, ApiError) else tokens_in(order.prompt) + IMAGE_TOKENS * len(images)
+
+
+def _check_form(action: str, fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+    given = parts.get("image", ())
+    if not given:
+        return missing_parameter("image")
+    if len(given) > (MOST_IMAGES if action == "edit" else 1):
+        return ApiError(
+            400, f"Too many images: at most {MOST_IMAGES if action == 'edit' else 1}.", param="image"
+        )
+    for part in (*given, *parts.get("mask", ()), *parts.get("markup", ())):
+        if len(part.data) > MOST_IMAGE_BYTES:
+            return too_large(MOST_IMAGE_BYTES, len(part.data))
+    order = read_order(action, {**fields, **dict.fromkeys(parts, "")})
+    return order if isinstance(order, ApiError) else tokens_in(order.prompt) + IMAGE_TOKENS * len(given)
+
+
+def check_edit_form(fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+    """The tokens of prompt and pictures, or what is wrong with the form of an edit."""
+    return _check_form("edit", fields, parts)
+
+
+def check_variation_form(fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+    """The tokens of the picture, or what is wrong with the form of a variation."""
+    return _check_form("variation", fields, parts)
+
+
+def answer_images(request: Request, world: World) -> Answer:
+    """The healthy answer to a request for pictures."""
+    action = _ACTIONS[request.endpoint]
+    order = read_order(action, {**request.body, **dict.fromkeys(request.parts, "")})
+    if isinstance(order, ApiError):
+        return answered(order, world)
+    pictures = [_drawn(order, world, f"{at}") for at in range(order.count)]
+    if order.stream:
+        return _streamed(order, pictures, _EVENTS[action], request, world)
+    data = []
+    for text in pictures:
+        entry = {"url": f"data:{_KINDS[order.kind]};base64,{text}"} if order.url else {"b64_json": text}
+        if order.model == "dall-e-3":
+            entry["revised_prompt"] = order.prompt
+        data.append(entry)
+    body: dict[str, Any] = {"created": world.created, "data": data}
+    if not order.old:
+        body |= _details(order, request.prompt_tokens)
+    said: list[Choice] = [
+        (at, entry.get("url") or entry["b64_json"], None, (), None) for at, entry in enumerate(data)
+    ]
+    return answered(Made(orjson.dumps(body), said), world)
+
+
+def _drawn(order: Order, world: World, what: str) -> str:
+    """One picture, in base64."""
+    alpha = 96 if order.background == "transparent" else 255
+    colours = []
+    for frame in range(order.frames):
+        key = f"{world.seed}/picture/{world.call_key}/{what}/{frame}".encode()
+        red, green, blue = blake2b(key, digest_size=3).digest()
+        colours.append(Colour(red, green, blue, alpha))
+    data = picture(order.kind, order.width, order.height, tuple(colours), order.frame_ms, order.compression)
+    return b64encode(data).decode()
+
+
+def _details(order: Order, given_tokens: int) -> dict[str, Any]:
+    """What an answer of the GPT models says besides the pictures."""
+    details: dict[str, Any] = {
+        "background": order.background,
+        "output_format": order.kind,
+        "quality": order.quality,
+        "size": order.size,
+        "safety_identifier": order.safety_identifier,
+        "usage": _usage(order, given_tokens),
+    }
+    if order.kind == "svg":
+        read = tokens_in(order.prompt)
+        details["svg_usage"] = {
+            "model": order.svg_model or "gpt-5.4",
+            "input_tokens": read,
+            "output_tokens": SVG_TOKENS,
+            "reasoning_tokens": 0,
+            "total_tokens": read + SVG_TOKENS,
+        }
+    return details
+
+
+def _usage(order: Order, given_tokens: int) -> dict[str, Any]:
+    wrote = round(TOKENS[order.quality] * order.width * order.height / 2**20) * order.count * order.frames
+    read = tokens_in(order.prompt)
+    return {
+        "input_tokens": given_tokens,
+        "input_tokens_details": {"image_tokens": given_tokens - read, "text_tokens": read},
+        "output_tokens": wrote,
+        "output_tokens_details": {"image_tokens": wrote, "text_tokens": 0},
+        "total_tokens": given_tokens + wrote,
+    }
+
+
+def _streamed(order: Order, pictures: list[str], name: str, request: Request, world: World) -> Answer:
+    """For each picture its partial ones, then itself."""
+    same = {
+        "created_at": world.created,
+        "size": order.size,
+        "quality": order.quality,
+        "background": order.background,
+        "output_format": order.kind,
+    }
+    one = replace(order, count=1)
+    usage = _usage(one, request.prompt_tokens)
+    usage.pop("output_tokens_details")
+    events: list[tuple[str, dict[str, Any]]] = []
+    for at, text in enumerate(pictures):
+        for index in range(order.partials):
+            partial = _drawn(order, world, f"{at}/{index}")
+            events.append(
+                (f"{name}.partial_image", {"b64_json": partial, **same, "partial_image_index": index})
+            )
+        whole = {"b64_json": text, **same, "usage": usage, "safety_identifier": order.safety_identifier}
+        events.append((f"{name}.completed", whole))
+    steps: list[Step] = [Head(200, answer_headers(world.stamp, EVENT_STREAM), "chunked"), FirstToken()]
+    for at, (kind, fields) in enumerate(events):
+        data = b"event: %b\ndata: %b\n\n" % (kind.encode(), orjson.dumps({"type": kind, **fields}))
+        if at:
+            steps.append(Tokens(1))
+        steps.append(Send(data, 1, "terminal" if at == len(events) - 1 else "content"))
+    truth = digest([(at, text, None, (), None) for at, text in enumerate(pictures)])
+    return Answer(Script((*steps, End())), truth, len(events), None)
+
+
+def _asks_for_stream(body: Mapping[str, Any], query: Mapping[str, str]) -> bool:
+    """`stream` in JSON or in a form."""
+    return str(body.get("stream")).lower() == "true"
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        name="images.generate",
+        method="POST",
+        path="/images/generations",
+        api="images",
+        answer=answer_images,
+        check=check_generate,
+    ),
+    Endpoint(
+        name="images.edit",
+        method="POST",
+        path="/images/edits",
+        api="images",
+        answer=answer_images,
+        check=check_edit,
+        form=check_edit_form,
+        streams=_asks_for_stream,
+    ),
+    Endpoint(
+        name="images.create_variation",
+        method="POST",
+        path="/images/variations",
+        api="images",
+        answer=answer_images,
+        form=check_variation_form,
+    ),
+)

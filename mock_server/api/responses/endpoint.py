@@ -1,0 +1,110 @@
+"""POST /v1/responses, and its relatives that count or compact what would be said to the model."""
+
+from __future__ import annotations
+
+import orjson
+
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
+from windtunnel.mock_server.api.headers import answer_headers
+from windtunnel.mock_server.api.objects import Made, answered
+from windtunnel.mock_server.api.responses.checks import check_compact, check_input_tokens, check_responses
+from windtunnel.mock_server.api.responses.events import streamed_script
+from windtunnel.mock_server.api.responses.items import item, response_id
+from windtunnel.mock_server.api.responses.output import Compaction, Speech, response_base, speak
+from windtunnel.mock_server.api.responses.state import Kept, context_tokens, refuse_response
+from windtunnel.mock_server.api.responses.wire import Turn, queued_script, usage, whole_script
+from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.request import Request
+from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens
+
+
+def answer_response(request: Request, world: World) -> Answer:
+    """The healthy answer to a Responses request."""
+    body = request.body
+    prompt_tokens = request.prompt_tokens
+    if "previous_response_id" in body or "conversation" in body:
+        prompt_tokens += context_tokens(request, world)
+    speech = speak(request, world, prompt_tokens)
+    turn = Turn(request, speech, world.created, prompt_tokens, world.tokens_per_chunk)
+    background = body.get("background") is True
+    early = effect = None
+    if body.get("store") is not False or "conversation" in body:
+        effect = Kept(turn, world.wall, world.store).begin
+    if request.stream:
+        script = streamed_script(turn, world.stamp)
+    else:
+        script = whole_script(turn, world.stamp)
+        early = queued_script(turn, world.stamp) if background else None
+    return Answer(
+        script,
+        speech.truth(),
+        speech.tokens,
+        speech.finish,
+        effect,
+        early,
+        background and request.stream,
+        prompt_tokens - request.prompt_tokens,
+    )
+
+
+def answer_count(request: Request, world: World) -> Answer:
+    """How many tokens a request would put in."""
+    problem = refuse_response(request, world)
+    if problem is not None:
+        return answered(problem, world)
+    tokens = request.prompt_tokens + context_tokens(request, world)
+    body = orjson.dumps({"object": "response.input_tokens", "input_tokens": tokens})
+    return answered(Made(body, [(0, str(tokens), None, (), None)]), world)
+
+
+def answer_compact(request: Request, world: World) -> Answer:
+    """A conversation made smaller: one item that stands for all of it, a tenth as long."""
+    prompt_tokens = request.prompt_tokens + context_tokens(request, world)
+    tokens = max(1, prompt_tokens // 10)
+    speech = Speech(response_base(world), (Compaction(tokens),), "stop", tokens)
+    turn = Turn(request, speech, world.created, prompt_tokens, world.tokens_per_chunk)
+    compacted = item(speech, 0, done=True)
+    body = {
+        "id": response_id(speech),
+        "object": "response.compaction",
+        "created_at": world.created,
+        "output": [compacted],
+        "usage": usage(turn),
+    }
+    work = (FirstToken(), Tokens(tokens - 1)) if tokens > 1 else (FirstToken(),)
+    send = Send(orjson.dumps(body), tokens, "terminal")
+    script = Script((Head(200, answer_headers(world.stamp)), *work, send, End()))
+    truth = digest([(0, compacted["encrypted_content"], None, (), None)])
+    context = prompt_tokens - request.prompt_tokens
+    return Answer(script, truth, tokens, None, context_tokens=context)
+
+
+ENDPOINTS = (
+    Endpoint(
+        name="responses.create",
+        method="POST",
+        path="/responses",
+        api="responses",
+        answer=answer_response,
+        check=check_responses,
+        limits=("max_output_tokens",),
+        refuse=refuse_response,
+    ),
+    Endpoint(
+        name="responses.compact",
+        method="POST",
+        path="/responses/compact",
+        api="responses",
+        answer=answer_compact,
+        check=check_compact,
+        refuse=refuse_response,
+    ),
+    Endpoint(
+        name="responses.input_tokens",
+        method="POST",
+        path="/responses/input_tokens",
+        api="stored",
+        answer=answer_count,
+        check=check_input_tokens,
+    ),
+)

@@ -1,0 +1,72 @@
+"""The stream of a response once more, from any event on: the same bytes, each when it is due.
+
+Events that are due are sent at once. The others come when their tokens do, as far as can be said now: the speed may
+still change. While the response waits for its slot nobody knows, so its stream ends and can be taken up later.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import orjson
+
+from windtunnel.mock_server.api.headers import RequestStamp
+from windtunnel.mock_server.api.responses.events import streamed_script
+from windtunnel.mock_server.api.responses.items import Form
+from windtunnel.mock_server.api.responses.state import Kept
+from windtunnel.mock_server.api.responses.wire import response_object
+from windtunnel.mock_server.script import End, FirstToken, Script, Send, Step, Tokens, Wait
+
+WAITING_EVENTS = 2
+"""Events of a response that waits for its slot: that it was created, and that it waits."""
+
+
+def resumed_script(kept: Kept, now: float, stamp: RequestStamp, after: int, form: Form) -> Script:
+    """The events with numbers above `after` (-1: all), from `now` on, in the `form` of the original or another."""
+    state = kept.state(now)
+    whole = streamed_script(kept.turn, stamp, form)
+    steps: list[Step] = [whole.steps[0]]
+    number, at = 0, now
+    for work, send in _sends(whole):
+        if state == "cancelled" and work > kept.life.tokens(now):
+            break
+        if state == "in_progress" and work:
+            due = kept.life.due(work - 1)
+            if math.isinf(due):
+                break
+            if due > at:
+                steps.append(Wait(due - at))
+                at = due
+        blocks = send.data.split(b"\n\n")[:-1]
+        if state == "queued":
+            blocks = blocks[:WAITING_EVENTS]
+        left = [block for place, block in enumerate(blocks, number) if place > after]
+        number += len(blocks)
+        if left:
+            tokens = send.tokens if len(left) == len(blocks) else 0
+            steps.append(Send(b"\n\n".join([*left, b""]), tokens, send.role))
+        if state == "queued":
+            break
+    if state == "cancelled" and number > after:
+        steps.append(Send(_cancelled(kept, number), 0, "terminal"))
+    return Script((*steps, End()))
+
+
+def _sends(script: Script) -> Iterator[tuple[int, Send]]:
+    """What a script sends, and how many tokens of work come before each."""
+    work = 0
+    for step in script.steps:
+        if isinstance(step, FirstToken):
+            work += 1
+        elif isinstance(step, Tokens):
+            work += step.n
+        elif isinstance(step, Send):
+            yield work, step
+
+
+def _cancelled(kept: Kept, number: int) -> bytes:
+    """The last event of a response that was cancelled."""
+    response = response_object(kept.turn, "cancelled")
+    event = {"type": "response.failed", "sequence_number": number, "response": response}
+    return b"event: response.failed\ndata: %b\n\n" % orjson.dumps(event)

@@ -1,0 +1,215 @@
+"""Responses that are kept: what is needed to say everything about them again, and how far they are.
+
+    create ──effect──► Kept(turn, life) on the shelf ──► get, stream again, cancel, input items, previous_response_id
+
+Not the bytes of an answer are kept but what they are made of: the request and what was said, which are there anyway.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import orjson
+
+from windtunnel.mock_server.api.choices import Said
+from windtunnel.mock_server.api.conversations.state import Conversation
+from windtunnel.mock_server.api.endpoint import Life, World
+from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError
+from windtunnel.mock_server.api.responses.input_items import input_items, references
+from windtunnel.mock_server.api.responses.items import NOTHING, form_of, item, response_id
+from windtunnel.mock_server.api.responses.wire import State, Turn, reference_id, response_object
+from windtunnel.mock_server.api.store import Store
+from windtunnel.mock_server.api.text import tokens_in
+from windtunnel.mock_server.request import Request
+
+USUAL_BYTES: Final = 2_048
+"""What a response weighs besides its texts."""
+
+_STATES: Final[dict[str, State]] = {
+    "queued": "queued",
+    "running": "in_progress",
+    "done": "ended",
+    "cancelled": "cancelled",
+}
+
+_SHORT: Final = frozenset(
+    (
+        *("model", "input", "instructions", "stream", "store", "background", "temperature", "top_p"),
+        *("max_output_tokens", "previous_response_id", "user", "service_tier", "truncation"),
+    )
+)
+"""Fields that hold nothing long, besides the texts that are measured."""
+
+
+class _NoLife:
+    """The life of a response whose request is not accepted yet."""
+
+    def stage(self, now: float) -> Literal["queued"]:
+        """See `Life.stage`."""
+        return "queued"
+
+    def tokens(self, now: float) -> int:
+        """See `Life.tokens`."""
+        return 0
+
+    def due(self, tokens: int) -> float:
+        """See `Life.due`."""
+        return math.inf
+
+    def cancel(self, now: float) -> bool:
+        """See `Life.cancel`."""
+        return False
+
+
+_NO_LIFE: Final = _NoLife()
+
+
+@dataclass(slots=True, eq=False)
+class Kept:
+    """One response and its life, which begins when its request is accepted. `wall` is the Unix time of t0."""
+
+    turn: Turn
+    wall: float
+    store: Store
+    life: Life = _NO_LIFE
+
+    def begin(self, life: Life) -> None:
+        """The response is kept, unless it is not to be, and will be part of its conversation."""
+        self.life = life
+        request, store = self.turn.request, self.store
+        body, size = request.body, size_of(self.turn)
+        if body.get("store") is not False:
+            store.responses.put(request.key_hash, response_id(self.turn.speech), self, size)
+        if "conversation" in body:
+            self._join(size)
+
+    def _join(self, size: int) -> None:
+        request = self.turn.request
+        found: Conversation | None = None
+        if request.body["conversation"] is not None:
+            ident = reference_id(request.body["conversation"])
+            found = self.store.conversations.get(request.key_hash, ident)
+        if found is not None:
+            found.pending.append(self)
+            weight = found.size + size * len(found.pending)
+            self.store.conversations.put(request.key_hash, found.ident, found, weight)
+
+    @property
+    def background(self) -> bool:
+        """Whether it is made without a client that waits for it."""
+        return self.turn.request.body.get("background") is True
+
+    def state(self, now: float) -> State:
+        """How far it is."""
+        return _STATES[self.life.stage(now)]
+
+    def there(self, now: float) -> bool:
+        """Whether the API admits that it exists: a response that a client waits for does when it is over."""
+        return self.background or self.state(now) in ("ended", "cancelled")
+
+    def shown(self, now: float, include: frozenset[str] = NOTHING) -> dict[str, Any]:
+        """The response as it is now; `include` is shown besides what the request wanted to see."""
+        state = self.state(now)
+        completed_at = None
+        if state == "ended" and self.background and not self.turn.request.stream:
+            due = self.life.due(self.turn.speech.tokens - 1)
+            completed_at = int(self.wall + due) if math.isfinite(due) else None
+        spoken = self.life.tokens(now) if state == "in_progress" else None
+        form = form_of(self.turn.request, include)
+        return response_object(self.turn, state, form=form, spoken=spoken, completed_at=completed_at)
+
+    def outputs(self) -> list[dict[str, Any]]:
+        """The items of its output when it is over."""
+        form = form_of(self.turn.request)
+        return [item(self.turn.speech, at, form, done=True) for at in range(len(self.turn.speech.outputs))]
+
+    def inputs(self) -> list[dict[str, Any]]:
+        """The items of its own input."""
+        request, store = self.turn.request, self.store
+        given = request.body.get("input")
+        return input_items(
+            given, self.turn.speech.base, lambda ident: found_item(store, request.key_hash, ident)
+        )
+
+
+def size_of(turn: Turn) -> int:
+    """About how many bytes a kept response takes."""
+    body, size = turn.request.body, USUAL_BYTES
+    for output in turn.speech.outputs:
+        size += 2 * len(output.content) if isinstance(output, Said) else USUAL_BYTES
+    given = body.get("input")
+    if isinstance(given, str) and body.keys() <= _SHORT:
+        return size + len(given) + len(body.get("instructions") or "")
+    return size + 2 * len(orjson.dumps(body))
+
+
+def kept_response(store: Store, key_hash: str, ident: str, now: float) -> Kept | None:
+    """The response of an id, if there is one to be seen."""
+    kept: Kept | None = store.responses.get(key_hash, ident)
+    return kept if kept is not None and kept.there(now) else None
+
+
+def found_item(store: Store, key_hash: str, ident: str) -> dict[str, Any] | None:
+    """The output item of an id in the key's kept responses, or the item of one of its conversations."""
+    _, _, digits = ident.partition("_")
+    kept: Kept | None = store.responses.get(key_hash, f"resp_{digits[:46]}00")
+    if kept is not None:
+        found = next((one for one in kept.outputs() if one["id"] == ident), None)
+        if found is not None:
+            return found
+    held = (one.items.get(ident) for _, one in store.conversations.of(key_hash))
+    return next((one.value for one in held if one is not None), None)
+
+
+def conversation_of(request: Request, world: World) -> Conversation | None:
+    """The conversation that a request names, with all that has been said in it by now."""
+    given = request.body.get("conversation")
+    if given is None:
+        return None
+    found: Conversation | None = world.store.conversations.get(request.key_hash, reference_id(given))
+    if found is not None:
+        found.settle(world.now)
+    return found
+
+
+def context_tokens(request: Request, world: World) -> int:
+    """The tokens of what a request goes on from: its previous response and all before, or its conversation."""
+    body = request.body
+    previous = body.get("previous_response_id")
+    if previous is not None:
+        kept = kept_response(world.store, request.key_hash, previous, world.now)
+        if kept is None:
+            return 0
+        turn = kept.turn
+        instructions = tokens_in(turn.request.body.get("instructions") or "")
+        return max(0, turn.prompt_tokens - instructions) + turn.speech.tokens - turn.speech.thought
+    conversation = conversation_of(request, world)
+    return conversation.tokens if conversation is not None else 0
+
+
+def refuse_response(request: Request, world: World) -> ApiError | None:
+    """The error of a request that goes on from something that is not there."""
+    body = request.body
+    previous = body.get("previous_response_id")
+    if previous is not None and kept_response(world.store, request.key_hash, previous, world.now) is None:
+        message = f"Previous response with id '{previous}' not found."
+        param, code = "previous_response_id", "previous_response_not_found"
+        return ApiError(400, message, INVALID_REQUEST, param, code)
+    conversation = body.get("conversation")
+    if conversation is not None and conversation_of(request, world) is None:
+        return conversation_not_found(reference_id(conversation))
+    for ident in references(body.get("input")):
+        if found_item(world.store, request.key_hash, ident) is None:
+            message = (
+                f"Item with id '{ident}' not found. Items are not persisted when `store` is set to false. "
+                "Try again with `store` set to true, or remove this item from your input."
+            )
+            return ApiError(404, message, INVALID_REQUEST, "input")
+    return None
+
+
+def conversation_not_found(ident: str) -> ApiError:
+    """404 for a conversation that is not there."""
+    return ApiError(404, f"Conversation with id '{ident}' not found.")

@@ -1,0 +1,124 @@
+"""Plans by name: some to be put in force for everybody, some for the requests of one API key alone. No I/O, no clock.
+
+    PUT plans/NAME {"plan"}         ──► kept, until somebody puts it in force
+    PUT plans/NAME {"plan", "key"}  ──► an engine of its own: slots, queues, limits, stores, phases from that moment on
+
+So several test suites can share one server without disturbing each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.errors import WindtunnelServerError
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.request import Request
+
+MOST_PLANS = 64
+"""Named plans at a time, scoped ones included."""
+
+
+class PlansError(WindtunnelServerError):
+    """Something that cannot be done with named plans; the message says why."""
+
+
+@dataclass(slots=True)
+class NamedPlan:
+    """A plan under its name. With a key it has an engine of its own, whose phases count from `put_s`."""
+
+    plan: Plan
+    key_hash: str | None
+    put_s: float
+    engine: Engine | None
+
+    def summary(self) -> dict[str, Any]:
+        """The plan for a list: its name, for whom it is, since when."""
+        return {"name": self.plan.name, "key_hash": self.key_hash, "put_s": self.put_s}
+
+
+class Plans:
+    """The named plans of a server. `scoped` is empty as long as no plan belongs to a key."""
+
+    __slots__ = ("_named", "scoped")
+
+    def __init__(self) -> None:
+        self._named: dict[str, NamedPlan] = {}
+        self.scoped: dict[str, NamedPlan] = {}
+        """By the hash of the key."""
+
+    def __iter__(self) -> Iterator[NamedPlan]:
+        return iter(self._named.values())
+
+    def get(self, name: str) -> NamedPlan:
+        """A named plan. Raises `KeyError` for a name that nobody has given."""
+        return self._named[name]
+
+    def engines(self) -> list[Engine]:
+        """The engines of the scoped plans."""
+        return [named.engine for named in self._named.values() if named.engine is not None]
+
+    def put(self, plan: Plan, key_hash: str | None, now: float, wall: float) -> Engine | None:
+        """Keep `plan` under its name, from `now` on; gives the engine of the plan that it replaces, if that had one.
+
+        `wall` is the Unix time of t0. Raises `PlansError` for one too many, and for a key that has another plan.
+        """
+        before = self._named.get(plan.name)
+        if before is None and len(self._named) >= MOST_PLANS:
+            raise PlansError(f"there are {MOST_PLANS} named plans already: DELETE one that is no longer used")
+        if key_hash is not None:
+            closing = next(_closing(plan), None)
+            if closing is not None:
+                raise PlansError(
+                    f"{closing} closes a port, which cannot be done for one key: put it in the server's plan"
+                )
+            other = self.scoped.get(key_hash)
+            if other is not None and other is not before:
+                raise PlansError(f"this key has the plan {other.plan.name!r} already: DELETE that first")
+        replaced = self._forget(plan.name)
+        engine = None if key_hash is None else Engine(plan, wall=wall, origin=now)
+        self._named[plan.name] = named = NamedPlan(plan, key_hash, now, engine)
+        if key_hash is not None:
+            self.scoped[key_hash] = named
+        return replaced
+
+    def delete(self, name: str) -> Engine | None:
+        """Forget a plan; gives its engine, if it had one. Raises `KeyError` for a name that nobody has given."""
+        self.get(name)
+        return self._forget(name)
+
+    def route(self, request: Request, base: Engine) -> tuple[Engine, Request]:
+        """The engine that a request meets. A region that a scoped plan does not have is its first one."""
+        named = self.scoped.get(request.key_hash)
+        if named is None or named.engine is None:
+            return base, request
+        if not named.engine.has_region(request.region):
+            request = replace(request, region=named.plan.provider.default_region)
+        return named.engine, request
+
+    def reset(self, wall: float) -> None:
+        """The server begins anew: the scoped plans stay, with nothing remembered and their phases from t0 on."""
+        for named in self._named.values():
+            named.put_s = 0.0
+            if named.engine is not None:
+                named.engine.reset(wall=wall)
+
+    def _forget(self, name: str) -> Engine | None:
+        named = self._named.pop(name, None)
+        if named is None:
+            return None
+        if named.key_hash is not None:
+            del self.scoped[named.key_hash]
+        if named.engine is not None:
+            named.engine.close()
+        return named.engine
+
+
+def _closing(plan: Plan) -> Iterator[str]:
+    """The names of the plan's faults that are conditions of a port, not of a request."""
+    for rule in [*plan.rules, *[rule for phase in plan.phases for rule in phase.rules]]:
+        for use in rule.uses:
+            if use is not None and use.kind.stage == "listener":
+                yield use.kind.name

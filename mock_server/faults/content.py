@@ -1,0 +1,115 @@
+"""Answers that are well-formed and not what was hoped for: refused, withheld, cut off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydantic import Field
+
+from windtunnel.mock_server.api.text import CHARS_PER_TOKEN
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.content_in_chat import Chat, Completions
+from windtunnel.mock_server.faults.content_in_responses import Responses
+from windtunnel.mock_server.faults.content_replacement import Dialect, Tell, Told, retold
+from windtunnel.mock_server.faults.json_edits import renumbered
+from windtunnel.mock_server.script import Script
+
+TALKING = ("chat", "responses", "completions")
+"""The APIs whose answers are words."""
+
+CALLING = ("chat", "responses")
+"""The APIs whose answers may also be refusals and tool calls."""
+
+_DIALECTS: dict[str, type[Dialect]] = {"chat": Chat, "completions": Completions, "responses": Responses}
+
+
+class Refusal(Params):
+    """What is said in place of the answer."""
+
+    message: str = Field(
+        default="I'm sorry, but I can't assist with that request.",
+        min_length=1,
+        description="The words of the refusal.",
+    )
+
+
+class Cut(Params):
+    """How much of the content is left."""
+
+    keep: float = Field(default=0.5, ge=0, lt=1, description="The part of the content that is sent.")
+
+
+def tell(script: Script, ctx: FaultContext, change: Tell) -> Script:
+    """The script with each choice changed, and everything in it in agreement."""
+    told = retold(script, _DIALECTS[ctx.api](), change, stream=ctx.stream)
+    return renumbered(told) if ctx.api == "responses" and ctx.stream else told
+
+
+def refusal(script: Script, params: Refusal, ctx: FaultContext) -> Script:
+    """Every choice is a refusal; a tool call is not made."""
+
+    def refuse(told: Told) -> Told:
+        return replace(told.as_text(params.message), kind="refusal", finish="stop")
+
+    return tell(script, ctx, refuse)
+
+
+def _cut(script: Script, params: Cut, ctx: FaultContext, finish: str, least: int) -> Script:
+    def shorten(told: Told) -> Told:
+        tokens = max(least, int(told.tokens * params.keep))
+        return replace(told, text=told.text[: tokens * CHARS_PER_TOKEN], finish=finish)
+
+    return tell(script, ctx, shorten)
+
+
+def content_filter(script: Script, params: Cut, ctx: FaultContext) -> Script:
+    """Every choice is cut where the filter struck, perhaps before its first word."""
+    return _cut(script, params, ctx, "content_filter", 0)
+
+
+def length_cutoff(script: Script, params: Cut, ctx: FaultContext) -> Script:
+    """Every choice is cut as if a token limit had been reached; at least one token is left."""
+    return _cut(script, params, ctx, "length", 1)
+
+
+KINDS = (
+    FaultKind(
+        name="refusal",
+        family="body",
+        stage="answer",
+        layer="content",
+        params=Refusal,
+        apply=refusal,
+        apis=CALLING,
+        about="Status 200, `message.refusal` set and `content` null; in Responses the text part is a refusal part, "
+        "with `response.refusal.*` events in a stream. A tool call is not made. The model declines, and whoever reads "
+        "`content` alone finds nothing.",
+        example="{fault: refusal, rate: 0.05}",
+    ),
+    FaultKind(
+        name="content_filter",
+        family="body",
+        stage="answer",
+        layer="content",
+        params=Cut,
+        apply=content_filter,
+        apis=TALKING,
+        about="The content, or a tool call's arguments, stops in the middle with finish_reason `content_filter`; in "
+        "Responses the response is `incomplete` with that reason. A moderation filter strikes while the answer is "
+        "being written.",
+        example="{fault: content_filter, with: {keep: 0.3}, rate: 0.05}",
+    ),
+    FaultKind(
+        name="length_cutoff",
+        family="body",
+        stage="answer",
+        layer="content",
+        params=Cut,
+        apply=length_cutoff,
+        apis=TALKING,
+        about="The content, or a tool call's arguments, stops in the middle with finish_reason `length`; in Responses "
+        "the response is `incomplete` with the reason `max_output_tokens`. A limit that is too low, or a model that "
+        "does not come to an end.",
+        example="{fault: length_cutoff, with: {keep: 0.5}, rate: 0.1}",
+    ),
+)

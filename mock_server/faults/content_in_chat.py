@@ -1,0 +1,249 @@
+"""How chat completions and legacy completions write what is told: `choices`, each with an index and a finish_reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from windtunnel.mock_server.faults.content_replacement import Chunk, Kind, Told
+from windtunnel.mock_server.faults.json_edits import Event, make_event, part, parts
+
+_FIELDS: dict[Kind, str] = {"function": "arguments", "custom": "input", "legacy": "arguments"}
+"""Where a call keeps its arguments."""
+
+_RICH = ("tool_calls", "function_call", "audio", "annotations")
+"""What belongs to the words of the healthy answer and goes with them."""
+
+
+_MOST_CALLS = 128
+"""Tool calls of one choice that are looked at."""
+
+
+def _usage(data: dict[str, Any], fewer: int) -> dict[str, Any]:
+    usage = data.get("usage")
+    if not fewer or not isinstance(usage, dict):
+        return data
+    less = {key: usage[key] - fewer for key in ("completion_tokens", "total_tokens") if key in usage}
+    return {**data, "usage": {**usage, **less}}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _read(position: int, words: dict[str, Any], finish: str) -> Told:
+    """What a message, or a delta that has been put together, says. Of speech that is its transcript."""
+    if words.get("refusal"):
+        return Told(position, "refusal", _text(words["refusal"]), finish)
+    legacy = part(words, "function_call")
+    if legacy:
+        return Told(position, "legacy", _text(legacy.get("arguments")), finish, _text(legacy.get("name")))
+    calls = [_of_call(position, call, finish) for call in parts(words, "tool_calls")]
+    if calls:
+        return replace(calls[0], more=sum(call.tokens for call in calls[1:]))
+    text = words.get("content") or part(words, "audio").get("transcript")
+    return Told(position, "text", _text(text), finish)
+
+
+def _of_call(position: int, call: dict[str, Any], finish: str) -> Told:
+    kind: Kind = "custom" if "custom" in call else "function"
+    inner = part(call, kind)
+    return Told(position, kind, _text(inner.get(_FIELDS[kind])), finish, _text(inner.get("name")))
+
+
+def _called(told: Told, ident: str, text: str, *, index: int | None = None) -> dict[str, Any]:
+    """A call of the tool, as the keys of a message or delta; with `index`, as streams number calls."""
+    inner = {"name": told.name or "", _FIELDS[told.kind]: text}
+    if told.kind == "legacy":
+        return {"function_call": inner}
+    place = {} if index is None else {"index": index}
+    return {"tool_calls": [{**place, "id": ident, "type": told.kind, told.kind: inner}]}
+
+
+def _call_id(words: dict[str, Any], answer_id: object) -> str:
+    for call in parts(words, "tool_calls"):
+        return _text(call.get("id"))
+    return f"call_{_text(answer_id).rpartition('-')[2][:24]}"
+
+
+class Chat:
+    """Chat completions."""
+
+    def read_body(self, body: dict[str, Any]) -> list[Told]:
+        return [
+            _read(_index(choice, i), part(choice, "message"), _text(choice.get("finish_reason")))
+            for i, choice in enumerate(parts(body, "choices"))
+        ]
+
+    def write_body(self, body: dict[str, Any], told: dict[int, Told], fewer: int) -> dict[str, Any]:
+        choices = [
+            self._choice(choice, told[_index(choice, i)], body)
+            for i, choice in enumerate(parts(body, "choices"))
+        ]
+        return _usage({**body, "choices": choices}, fewer)
+
+    def _choice(self, choice: dict[str, Any], told: Told, body: dict[str, Any]) -> dict[str, Any]:
+        before = part(choice, "message")
+        said = {
+            "content": told.text if told.kind == "text" else None,
+            "refusal": told.text if told.kind == "refusal" else None,
+        }
+        kept = {key: value for key, value in before.items() if key not in _RICH}
+        if "annotations" in before:
+            kept["annotations"] = []
+        call = _called(told, _call_id(before, body.get("id")), told.text) if told.kind in _FIELDS else {}
+        message = {**kept, **said, **call}
+        return {**choice, "message": message, "logprobs": None, "finish_reason": told.finish}
+
+    def read_stream(self, events: Sequence[Event]) -> list[Told]:
+        words: dict[int, dict[str, Any]] = {}
+        finish: dict[int, str] = {}
+        for event in events:
+            for choice in parts(event.data, "choices"):
+                _add(words.setdefault(_index(choice), {}), part(choice, "delta"))
+                finish[_index(choice)] = _text(choice.get("finish_reason")) or finish.get(_index(choice), "")
+        return [_read(position, words[position], finish[position]) for position in words]
+
+    def chunk(self, events: Sequence[Event]) -> Chunk | None:
+        choices = [choice for event in events for choice in parts(event.data, "choices")]
+        if not choices:
+            return None
+        chars = sum(self._chars(choice) for choice in choices)
+        return Chunk(_index(choices[0]), chars, any(choice.get("finish_reason") for choice in choices))
+
+    def _chars(self, choice: dict[str, Any]) -> int:
+        words: dict[str, Any] = {}
+        _add(words, part(choice, "delta"))
+        said = _read(0, words, "")
+        return len(said.text) + sum(
+            len(_of_call(0, call, "").text) for call in parts(words, "tool_calls")[1:]
+        )
+
+    def write_chunk(self, events: Sequence[Event], told: Told, piece: str, *, first: bool) -> list[Event]:
+        own = [event for event in events if parts(event.data, "choices")]
+        model = own[0].data or {}
+        finish = told.finish if any(_ends(event) for event in own) else None
+        ident = _call_id(_opening(own), model.get("id"))
+        deltas = [self._open(told, ident)] if first else []
+        deltas += [self._go_on(told, piece)] if piece else []
+        if not deltas:
+            deltas = [{}]
+        made: list[Event] = []
+        for i, delta in enumerate(deltas):
+            last = finish if i == len(deltas) - 1 else None
+            choice = {"index": told.position, "delta": delta, "logprobs": None, "finish_reason": last}
+            made.append(make_event(own[0].name, {**model, "choices": [choice]}))
+        return made
+
+    def _open(self, told: Told, ident: str) -> dict[str, Any]:
+        delta: dict[str, Any] = {"role": "assistant", "content": "" if told.kind == "text" else None}
+        if told.kind in _FIELDS:
+            delta |= _called(told, ident, "", index=0)
+        return delta | {"refusal": "" if told.kind == "refusal" else None}
+
+    def _go_on(self, told: Told, piece: str) -> dict[str, Any]:
+        if told.kind == "text":
+            return {"content": piece}
+        if told.kind == "refusal":
+            return {"refusal": piece}
+        inner = {_FIELDS[told.kind]: piece}
+        if told.kind == "legacy":
+            return {"function_call": inner}
+        return {"tool_calls": [{"index": 0, told.kind: inner}]}
+
+    def write_other(self, events: Sequence[Event], told: dict[int, Told], fewer: int) -> list[Event]:
+        return [self._other(event, told, fewer) for event in events]
+
+    def _other(self, event: Event, told: dict[int, Told], fewer: int) -> Event:
+        if event.data is None:
+            return event
+        data = _usage(event.data, fewer)
+        if parts(data, "choices"):
+            data = {**data, "choices": [_last(choice, told) for choice in parts(data, "choices")]}
+        return event if data == event.data else make_event(event.name, data)
+
+
+class Completions(Chat):
+    """Legacy completions: a choice is its `text`, streamed and not, and cannot be anything else."""
+
+    def read_body(self, body: dict[str, Any]) -> list[Told]:
+        return [
+            Told(_index(choice, i), "text", _text(choice.get("text")), _text(choice.get("finish_reason")))
+            for i, choice in enumerate(parts(body, "choices"))
+        ]
+
+    def _chars(self, choice: dict[str, Any]) -> int:
+        return len(_text(choice.get("text")))
+
+    def _choice(self, choice: dict[str, Any], told: Told, body: dict[str, Any]) -> dict[str, Any]:
+        return {**choice, "text": told.text, "logprobs": None, "finish_reason": told.finish}
+
+    def read_stream(self, events: Sequence[Event]) -> list[Told]:
+        texts: dict[int, str] = {}
+        finish: dict[int, str] = {}
+        for event in events:
+            for choice in parts(event.data, "choices"):
+                position = _index(choice)
+                texts[position] = texts.get(position, "") + _text(choice.get("text"))
+                finish[position] = _text(choice.get("finish_reason")) or finish.get(position, "")
+        return [Told(position, "text", text, finish[position]) for position, text in texts.items()]
+
+    def write_chunk(self, events: Sequence[Event], told: Told, piece: str, *, first: bool) -> list[Event]:
+        own = [event for event in events if parts(event.data, "choices")]
+        model = own[0].data or {}
+        finish = told.finish if any(_ends(event) for event in own) else None
+        choice = {**parts(model, "choices")[0], "text": piece, "logprobs": None, "finish_reason": finish}
+        return [make_event(own[0].name, {**model, "choices": [choice]})]
+
+
+def _index(choice: dict[str, Any], place: int = 0) -> int:
+    found = choice.get("index", place)
+    return found if isinstance(found, int) else place
+
+
+def _ends(event: Event) -> bool:
+    return any(choice.get("finish_reason") for choice in parts(event.data, "choices"))
+
+
+def _last(choice: dict[str, Any], told: dict[int, Told]) -> dict[str, Any]:
+    """A choice that comes after the content: why what is told ended, and nothing that went with the healthy words."""
+    here = told.get(_index(choice))
+    if here is None:
+        return choice
+    if choice.get("finish_reason"):
+        return {**choice, "finish_reason": here.finish}
+    if any(key in part(choice, "delta") for key in _RICH):
+        return {**choice, "delta": {}}
+    return choice
+
+
+def _opening(events: Sequence[Event]) -> dict[str, Any]:
+    choices = [choice for event in events for choice in parts(event.data, "choices")]
+    return part(choices[0], "delta") if choices else {}
+
+
+def _add(words: dict[str, Any], delta: dict[str, Any]) -> None:
+    """Put a delta to what came before it: texts are joined, tool calls put together."""
+    for key in ("content", "refusal"):
+        if isinstance(delta.get(key), str):
+            words[key] = words.get(key, "") + delta[key]
+    legacy = part(delta, "function_call")
+    if legacy:
+        _join(words.setdefault("function_call", {}), legacy)
+    sound = part(delta, "audio")
+    if sound:
+        _join(words.setdefault("audio", {}), sound)
+    calls = words.setdefault("tool_calls", []) if "tool_calls" in delta else []
+    for call in parts(delta, "tool_calls"):
+        at = _index(call)
+        calls += [{} for _ in range(at + 1 - len(calls))] if 0 <= at < _MOST_CALLS else []
+        if at < len(calls):
+            kind = "custom" if "custom" in call else "function"
+            _join(calls[at].setdefault(kind, {}), part(call, kind))
+
+
+def _join(call: dict[str, Any], more: dict[str, Any]) -> None:
+    for key in ("name", "arguments", "input", "transcript"):
+        if isinstance(more.get(key), str):
+            call[key] = call.get(key, "") + more[key]

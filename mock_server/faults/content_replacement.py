@@ -1,0 +1,217 @@
+"""Having a healthy answer say something else, so that everything in it still agrees.
+
+    script ──read──► Told (what each choice says) ──tell──► Told ──write──► script
+
+The new words come in the chunks of the old ones, at their times. Where they are fewer, the chunks and the work that are
+left over go, and the usage says so; where they are more, the last chunk takes them, at no further token. How an
+answer is read and written is a dialect's affair: `dialect_chat.py`, `dialect_responses.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol, TypeAlias
+
+import orjson
+
+from windtunnel.mock_server.api.text import CHARS_PER_TOKEN
+from windtunnel.mock_server.faults.json_edits import Event, read_events, read_json, whole_body
+from windtunnel.mock_server.script import Script, Send, Step, Tokens
+
+Kind: TypeAlias = Literal["text", "refusal", "function", "custom", "legacy"]
+
+CALLS: tuple[Kind, ...] = ("function", "custom", "legacy")
+"""What is a tool call, in any of its forms (`legacy`: `function_call`)."""
+
+_CALLED = ("tool_calls", "function_call")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one choice says. `text` is the content, the refusal, or the arguments of the call of tool `name`. `finish`
+    is the reason in chat's words; Responses translates it. `more` is how many tokens the further calls are that the
+    healthy answer makes: an answer that is told anew makes the first one only."""
+
+    position: int
+    kind: Kind
+    text: str
+    finish: str
+    name: str | None = None
+    more: int = 0
+
+    def as_text(self, text: str) -> Told:
+        """The same in words."""
+        finish = "stop" if self.finish in _CALLED else self.finish
+        return replace(self, kind="text", text=text, finish=finish, name=None)
+
+    def as_call(self, name: str, arguments: str) -> Told:
+        """The same as a call, in the form that it has or as a call of a function."""
+        kind: Kind = self.kind if self.kind in CALLS else "function"
+        finish = "tool_calls" if self.finish == "stop" else self.finish
+        return replace(self, kind=kind, text=arguments, finish=finish, name=name)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens it is billed as."""
+        return max(1, _tokens(len(self.text)))
+
+
+Tell: TypeAlias = Callable[[Told], Told]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One content chunk of a stream: of which choice, with how many characters of content, and whether that choice ends
+    in it. `step` and `tokens` are those of the script."""
+
+    position: int
+    chars: int
+    ends: bool = False
+    step: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a content chunk says now: a piece of what is told, so many tokens, and whether it is the choice's first."""
+
+    step: int
+    told: Told
+    piece: str
+    tokens: int
+    first: bool
+
+
+class Dialect(Protocol):
+    """How one API writes what is told."""
+
+    def read_body(self, body: dict[str, Any]) -> list[Told]:
+        """What a whole answer says; nothing if it has another form."""
+
+    def write_body(self, body: dict[str, Any], told: dict[int, Told], fewer: int) -> dict[str, Any]:
+        """The whole answer with these choices, and `fewer` tokens in its usage."""
+
+    def read_stream(self, events: Sequence[Event]) -> list[Told]:
+        """What a stream says; nothing if it has another form."""
+
+    def chunk(self, events: Sequence[Event]) -> Chunk | None:
+        """What a chunk carries; None for one that is of no choice."""
+
+    def write_chunk(self, events: Sequence[Event], told: Told, piece: str, *, first: bool) -> list[Event]:
+        """A chunk with this piece of the text."""
+
+    def write_other(self, events: Sequence[Event], told: dict[int, Told], fewer: int) -> list[Event]:
+        """A piece of the stream that carries no content."""
+
+
+def retold(script: Script, dialect: Dialect, tell: Tell, *, stream: bool) -> Script:
+    """The script that says what `tell` makes of each choice; the same script where it says nothing that can be told."""
+    return _stream(script, dialect, tell) if stream else _whole(script, dialect, tell)
+
+
+def _whole(script: Script, dialect: Dialect, tell: Tell) -> Script:
+    at = whole_body(script)
+    send = script.steps[at] if at is not None else None
+    body = read_json(send.data) if isinstance(send, Send) else None
+    if at is None or not isinstance(send, Send) or not isinstance(body, dict):
+        return script
+    before = dialect.read_body(body)
+    after = [tell(told) for told in before]
+    if before == after:
+        return script
+    fewer = sum(max(0, old.tokens + old.more - new.tokens) for old, new in zip(before, after, strict=True))
+    data = orjson.dumps(dialect.write_body(body, {told.position: told for told in after}, fewer))
+    steps = list(script.steps)
+    steps[at] = replace(send, data=data, tokens=max(0, send.tokens - fewer))
+    return Script(tuple(_with_less_work(steps, fewer)))
+
+
+def _with_less_work(steps: list[Step], fewer: int) -> list[Step]:
+    kept: list[Step] = []
+    for step in reversed(steps):
+        if isinstance(step, Tokens) and fewer:
+            taken = min(step.n, fewer)
+            fewer -= taken
+            kept += [Tokens(step.n - taken)] if step.n > taken else []
+        else:
+            kept.append(step)
+    return kept[::-1]
+
+
+def _stream(script: Script, dialect: Dialect, tell: Tell) -> Script:
+    pieces = {i: read_events(step.data) for i, step in enumerate(script.steps) if isinstance(step, Send)}
+    before = dialect.read_stream([event for events in pieces.values() for event in events])
+    after = {told.position: tell(told) for told in before}
+    chunks = [chunk for chunk in _chunks(script, dialect, pieces) if chunk.position in after]
+    if not chunks or list(after.values()) == before:
+        return script
+    written = {line.step: line for told in after.values() for line in _lines(told, chunks)}
+    old = {chunk.step: chunk.tokens for chunk in chunks}
+    fewer = sum(old.values()) - sum(line.tokens for line in written.values())
+    steps: list[Step] = []
+    for i, step in enumerate(script.steps):
+        line = written.get(i)
+        if not isinstance(step, Send):
+            steps.append(step)
+        elif i not in old:
+            steps += _sending(step, dialect.write_other(pieces[i], after, fewer))
+        elif line is None:
+            _shorten_work(steps, step.tokens)
+        else:
+            _shorten_work(steps, step.tokens - line.tokens)
+            events = dialect.write_chunk(pieces[i], line.told, line.piece, first=line.first)
+            steps += _sending(replace(step, tokens=line.tokens), events)
+    return Script(tuple(steps))
+
+
+def _lines(told: Told, chunks: Sequence[Chunk]) -> list[Line]:
+    """The chunks of a choice that remain, each with what it says now."""
+    own = [chunk for chunk in chunks if chunk.position == told.position]
+    return [
+        Line(chunk.step, told, piece, tokens, place == 0)
+        for place, (chunk, (piece, tokens)) in enumerate(zip(own, poured(told.text, own), strict=True))
+        if piece or chunk.ends or place == 0
+    ]
+
+
+def _sending(step: Send, events: Sequence[Event]) -> list[Step]:
+    data = b"".join([event.raw for event in events])
+    return [replace(step, data=data)] if data else []
+
+
+def _shorten_work(steps: list[Step], fewer: int) -> None:
+    """Take from the work that stands last, just before a chunk."""
+    last = steps[-1] if steps else None
+    if fewer and isinstance(last, Tokens):
+        steps[-1:] = [Tokens(last.n - fewer)] if last.n > fewer else []
+
+
+def _chunks(script: Script, dialect: Dialect, pieces: dict[int, list[Event]]) -> list[Chunk]:
+    found: list[Chunk] = []
+    for i, step in enumerate(script.steps):
+        if isinstance(step, Send) and step.role == "content":
+            chunk = dialect.chunk(pieces[i])
+            if chunk is not None:
+                found.append(replace(chunk, step=i, tokens=step.tokens))
+    return found
+
+
+def poured(text: str, chunks: Sequence[Chunk]) -> list[tuple[str, int]]:
+    """Text in pieces as long as the chunks were, each with its tokens; the last piece takes the rest.
+
+    Tokens that a chunk has beyond its characters (reasoning before the first one) stay with it.
+    """
+    found: list[tuple[str, int]] = []
+    at = 0
+    for i, chunk in enumerate(chunks):
+        end = len(text) if i == len(chunks) - 1 else at + max(CHARS_PER_TOKEN, chunk.chars)
+        piece = text[at:end]
+        at += len(piece)
+        fewer = max(0, _tokens(chunk.chars) - _tokens(len(piece)))
+        found.append((piece, max(1 if i == 0 else 0, chunk.tokens - fewer)))
+    return found
+
+
+def _tokens(chars: int) -> int:
+    return -(-chars // CHARS_PER_TOKEN)

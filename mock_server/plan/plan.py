@@ -1,0 +1,191 @@
+"""A plan: what the mock server does, and when. Plain data, checked when it is loaded.
+
+    Plan
+    ├── provider   the closed loop: regions, capacity, answers, limits
+    ├── rules      faults that are always on
+    └── phases     one after the other: a length, rules of their own, overrides of the provider
+
+Before t0 the first phase's conditions hold, after the end the last one's. Without phases there is one
+endless phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from windtunnel.mock_server.errors import PlanError, nearest
+from windtunnel.mock_server.plan.model import Loc, Problem, Strict, raise_located
+from windtunnel.mock_server.plan.provider import (
+    AnswerModel,
+    Capacity,
+    Growth,
+    Limits,
+    PartOf,
+    Provider,
+    Region,
+    RegionSettings,
+    overridden,
+)
+from windtunnel.mock_server.plan.rule import Burst, Entry, Match, Ramp, Rule
+from windtunnel.mock_server.plan.units import PositiveSeconds
+
+
+class Phase(Strict):
+    """A stretch of time with conditions of its own."""
+
+    name: str = Field(min_length=1, description="What reports call it; metrics are narrowed with @name.")
+    for_: PositiveSeconds = Field(alias="for", description="How long it lasts.")
+    rules: list[Rule] = Field(
+        default=[], description="Faults while it lasts, after those that are always on."
+    )
+    provider: Annotated[dict[str, Any], PartOf(Provider)] = Field(
+        default={}, description="What differs from the provider while it lasts."
+    )
+
+
+class Plan(Strict):
+    """Everything that the mock server has to know."""
+
+    name: str = Field(default="", description="The name of the plan.")
+    seed: int = Field(default=0, description="Where every draw comes from.")
+    provider: Provider = Field(default=Provider(), description="The provider itself.")
+    rules: list[Rule] = Field(default=[], description="Faults that are always on.")
+    phases: list[Phase] = Field(default=[], description="What changes, and when; none: one endless phase.")
+    per_default: Literal["call", "rule"] = Field(
+        default="call", description="What first, sequence and every count in rules that do not say."
+    )
+    _settings: tuple[Provider, ...] = PrivateAttr(default=())
+    _starts: tuple[float, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="after")
+    def _settle(self) -> Self:
+        self._settings = settle_phases(self.provider, self.phases)
+        raise_located("Plan", problems(self.provider, self._settings, self.rules, self.phases))
+        starts = [0.0]
+        for phase in self.phases:
+            starts.append(starts[-1] + phase.for_)
+        self._starts = tuple(starts)
+        return self
+
+    def settings_at(self, phase: int | None) -> Provider:
+        """The provider as it is in a phase, overrides applied; the plain one for None or without phases."""
+        return self.provider if phase is None or not self._settings else self._settings[phase]
+
+    def phase_at(self, now: float) -> int:
+        """The index of the phase whose conditions hold at `now` (seconds from t0); 0 without phases."""
+        index = 0
+        for i in range(1, len(self.phases)):
+            if now >= self._starts[i]:
+                index = i
+        return index
+
+    def phase_start(self, phase: int) -> float:
+        """When a phase begins, in seconds from t0."""
+        return self._starts[phase]
+
+    def next_start(self, now: float) -> float | None:
+        """When the next phase begins after `now`, or None if there is none."""
+        return next((start for start in self._starts[1 : len(self.phases)] if start > now), None)
+
+    @property
+    def length(self) -> float:
+        """The length of all phases together, in seconds; 0 without phases."""
+        return self._starts[-1]
+
+    def rules_at(self, phase: int) -> tuple[tuple[str, Rule], ...]:
+        """The rules that hold in a phase with their ids, those that are always on first."""
+        named = [(rule.id or f"rules[{i}]", rule) for i, rule in enumerate(self.rules)]
+        if self.phases:
+            here = self.phases[phase]
+            named += [(rule.id or f"{here.name}[{i}]", rule) for i, rule in enumerate(here.rules)]
+        return tuple(named)
+
+
+def settle_phases(provider: Provider, phases: Sequence[Phase]) -> tuple[Provider, ...]:
+    """The provider in each phase. Raises a ValidationError located at `phases.<i>.provider`."""
+    return tuple(
+        overridden(provider, phase.provider, ("phases", i, "provider")) if phase.provider else provider
+        for i, phase in enumerate(phases)
+    )
+
+
+def problems(
+    provider: Provider, settings: Sequence[Provider], rules: Sequence[Rule], phases: Sequence[Phase]
+) -> list[Problem]:
+    """What cannot be, each with its key path from the plan's root. `settings` are those of the phases."""
+    placed: list[_Placed] = [(("rules", i), rule, settings or (provider,)) for i, rule in enumerate(rules)]
+    for p, phase in enumerate(phases):
+        placed += [
+            (("phases", p, "rules", i), rule, settings[p : p + 1]) for i, rule in enumerate(phase.rules)
+        ]
+    found = [*_phase_problems(provider, settings, phases), *_second_ids(placed)]
+    for at, rule, here in placed:
+        found += _impossible(rule, at, here)
+        if rule.ramp is not None and rule.ramp.over is None and not phases:
+            endless = PlanError("", "a ramp without a length in a plan without phases", "`over`, such as 30s")
+            found.append(((*at, "ramp"), endless))
+    return found
+
+
+_Placed: TypeAlias = tuple[Loc, Rule, Sequence[Provider]]
+"""A rule, where it stands, and the providers that it meets."""
+
+
+def _phase_problems(
+    provider: Provider, settings: Sequence[Provider], phases: Sequence[Phase]
+) -> Iterator[Problem]:
+    names: set[str] = set()
+    for p, phase in enumerate(phases):
+        if phase.name in names:
+            twice = PlanError("", f"a second phase {phase.name!r}", "a name of its own")
+            yield ("phases", p, "name"), twice
+        names.add(phase.name)
+        for name in settings[p].regions.keys() - provider.regions.keys():
+            yield ("phases", p, "provider", "regions", name), _unknown_region(name, provider)
+
+
+def _second_ids(placed: Sequence[_Placed]) -> Iterator[Problem]:
+    ids: set[str] = set()
+    for at, rule, _ in placed:
+        if rule.id is not None and rule.id in ids:
+            yield (*at, "id"), PlanError("", f"a second rule {rule.id!r}", "an id of its own")
+        ids.update({rule.id} if rule.id else ())
+
+
+def _unknown_region(name: str, provider: Provider) -> PlanError:
+    return PlanError("", f"the unknown region {name!r}", nearest(name, provider.regions, what="region"))
+
+
+def _impossible(rule: Rule, at: Loc, providers: Sequence[Provider]) -> Iterator[Problem]:
+    """Matches of a rule that can never hold with the providers that it meets."""
+    match = rule.match
+    if match.region is not None and match.region not in providers[0].regions:
+        yield (*at, "match", "region"), _unknown_region(match.region, providers[0])
+    if match.model is None or any(provider.models is None for provider in providers):
+        return
+    served = sorted({name for provider in providers for name in provider.models or ()})
+    alike = Match(model=match.model)
+    if not any(alike.holds("chat", name, "", False, "") for name in served):
+        found = f"the model {match.model!r}, which the provider does not serve"
+        yield (*at, "match", "model"), PlanError("", found, nearest(match.model, served, what="model"))
+
+
+__all__ = [
+    "AnswerModel",
+    "Burst",
+    "Capacity",
+    "Entry",
+    "Growth",
+    "Limits",
+    "Match",
+    "Phase",
+    "Plan",
+    "Provider",
+    "Ramp",
+    "Region",
+    "RegionSettings",
+    "Rule",
+]

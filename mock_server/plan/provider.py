@@ -1,0 +1,234 @@
+"""The provider of a plan: what it can do, how fast, for whom, and in which regions.
+
+A phase or a region overrides parts of it; `merge` lays such a part over the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import Field, GetJsonSchemaHandler, PrivateAttr, ValidationError, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from windtunnel.mock_server.plan.batch_pace import BatchPace
+from windtunnel.mock_server.plan.distributions import Duration, Size
+from windtunnel.mock_server.plan.model import Strict, relocated
+from windtunnel.mock_server.plan.units import PositiveSeconds, Seconds
+
+_M = TypeVar("_M", bound=Strict)
+
+
+@dataclass(frozen=True, slots=True)
+class PartOf:
+    """Marks a mapping that overrides some keys of a model: for the exported schema it is that model."""
+
+    model: type[Strict]
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(self.model.__pydantic_core_schema__)
+
+
+class Capacity(Strict):
+    """How many requests are served at once, and what happens to the others."""
+
+    slots: int = Field(
+        default=64, ge=0, description="Requests served at the same time; 0 is a provider gone dark."
+    )
+    queue: int = Field(
+        default=1000,
+        ge=0,
+        description="Requests that may wait for a slot, first in, first out; more are refused.",
+    )
+    abandoned: Literal["keep_working", "stop"] = Field(
+        default="keep_working",
+        description="keep_working: a request whose client left keeps its place and its slot; stop: it frees them.",
+    )
+
+
+class ColdStart(Strict):
+    """The first answer after idleness is slow, as is what begins while it still waits."""
+
+    after: PositiveSeconds = Field(description="How long a region idles before it is cold; it begins cold.")
+    first_token: Duration = Field(description="What this adds to the first token.")
+
+
+class AnswerModel(Strict):
+    """How long answers are and how fast they come."""
+
+    first_token: Duration = Field(
+        default=Duration.model_validate("300ms"),
+        description="From taking a slot to the first token; drawn per attempt.",
+    )
+    tokens: Size = Field(default=Size.model_validate(60), description="Tokens of an answer; drawn per call.")
+    tokens_per_second: float = Field(
+        default=80.0, gt=0, description="Token rate of one answer on an idle provider."
+    )
+    tokens_per_chunk: int = Field(default=4, ge=1, description="Tokens in one event of a stream.")
+    slowdown: float = Field(
+        default=0.0, ge=0, description="Token rate = tokens_per_second / (1 + slowdown * busy / slots)."
+    )
+    prefill_tokens_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        description="Prompt tokens read per second, before the first token; left out: at once.",
+    )
+    cold_start: ColdStart | None = Field(
+        default=None, description="What the first answer after idleness waits for; left out: nothing."
+    )
+    tool_calls: Literal["forced", "offered", "never"] = Field(
+        default="forced",
+        description="When an answer calls a tool: where tool_choice forces it, wherever tools are offered, never.",
+    )
+
+
+class Growth(Strict):
+    """The growth limiter: `slow_down` when traffic grows too fast, inside the limits."""
+
+    factor: float = Field(
+        default=2.0,
+        gt=1,
+        description="Refused where the recent rate is above this multiple of the baseline's.",
+    )
+    baseline: PositiveSeconds = Field(default=60.0, description="Time constant of the baseline rate.")
+    recent: PositiveSeconds = Field(default=5.0, description="Time constant of the recent rate.")
+    floor: float = Field(
+        default=1.0, ge=0, description="Requests per second; up to factor * floor nothing is refused."
+    )
+
+
+class Limits(Strict):
+    """Rate limits per key and model: buckets that refill continuously."""
+
+    rpm: int | None = Field(default=None, ge=1, description="Requests per minute; left out: no limit.")
+    tpm: int | None = Field(default=None, ge=1, description="Tokens per minute; left out: no limit.")
+    burst: float = Field(default=1.0, gt=0, description="Capacity of the buckets, in minutes' worth.")
+    quantised: bool = Field(
+        default=False, description="60 RPM as one per second: the bucket holds one second's worth."
+    )
+    refused_requests_count: bool = Field(
+        default=True, description="A refused request takes from the RPM bucket too."
+    )
+    debt: bool = Field(default=False, description="Refused requests may take the RPM bucket below zero.")
+    retry_after: Literal["exact", "none"] = Field(
+        default="exact", description="Whether a 429 says when to come back (retry-after-ms and retry-after)."
+    )
+    early_return_penalty: Seconds | None = Field(
+        default=None, description="Coming back before the promised time prolongs the wait by this."
+    )
+    headers: bool = Field(default=True, description="Send x-ratelimit-* headers with every answer.")
+    growth: Growth | None = Field(default=None, description="The growth limiter; left out: none.")
+
+
+class Region(Strict):
+    """One region: its round trip, and where it differs from the provider."""
+
+    rtt: Duration | None = Field(default=None, description="Network round trip; left out: none.")
+    capacity: Annotated[dict[str, Any], PartOf(Capacity)] | None = Field(
+        default=None, description="What differs from the provider's capacity."
+    )
+    limits: Annotated[dict[str, Any], PartOf(Limits)] | None = Field(
+        default=None, description="What differs from the provider's limits."
+    )
+    answer: Annotated[dict[str, Any], PartOf(AnswerModel)] | None = Field(
+        default=None, description="What differs from the provider's answers."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSettings:
+    """What holds in one region, all overrides applied."""
+
+    rtt: Duration | None
+    capacity: Capacity
+    limits: Limits
+    answer: AnswerModel
+
+
+class Provider(Strict):
+    """The provider. Every region has slots, a queue and buckets of its own."""
+
+    regions: dict[str, Region] = Field(
+        default={"local": Region()},
+        min_length=1,
+        description="Regions by name; the first is the default one.",
+    )
+    capacity: Capacity = Field(default=Capacity(), description="Slots and queue of each region.")
+    answer: AnswerModel = Field(default=AnswerModel(), description="Length and speed of answers.")
+    limits: Limits = Field(default=Limits(), description="Rate limits per key and model.")
+    batches: BatchPace = Field(default=BatchPace(), description="How fast batches go.")
+    models: list[str] | None = Field(
+        default=None, min_length=1, description="Models that exist; left out: every model name is served."
+    )
+    _settled: dict[str, RegionSettings] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _settle(self) -> Self:
+        for name, region in self.regions.items():
+            at = ("regions", name)
+            self._settled[name] = RegionSettings(
+                rtt=region.rtt,
+                capacity=_overridden(self.capacity, region.capacity, (*at, "capacity")),
+                limits=_overridden(self.limits, region.limits, (*at, "limits")),
+                answer=_overridden(self.answer, region.answer, (*at, "answer")),
+            )
+        return self
+
+    def region(self, name: str) -> RegionSettings:
+        """What holds in the region `name`. Raises KeyError for a region that does not exist."""
+        return self._settled[name]
+
+    @property
+    def default_region(self) -> str:
+        """The region that is called when no other is named."""
+        return next(iter(self.regions))
+
+
+def _overridden(base: _M, part: dict[str, Any] | None, at: tuple[str, ...]) -> _M:
+    return base if part is None else overridden(base, part, at)
+
+
+def overridden(base: _M, part: Mapping[str, Any], at: tuple[str | int, ...]) -> _M:
+    """`base` with the keys of `part` laid over it, validated; its errors are located below `at`."""
+    try:
+        return type(base).model_validate(merge(base.model_dump(mode="json", by_alias=True), part))
+    except ValidationError as error:
+        raise ValidationError.from_exception_data(
+            type(base).__name__, relocated(at, error.errors(include_url=False))
+        ) from None
+
+
+def merge(base: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """`part` laid over `base`, mapping by mapping; everything that is no mapping replaces what was there.
+
+    A distribution's centre is one choice: giving its mean takes the median away, and the other way round.
+    """
+    merged = dict(base)
+    for centre, other in (("mean", "median"), ("median", "mean")):
+        if centre in part and other not in part:
+            merged.pop(other, None)
+    for key, value in part.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            value = merge(below, value)
+        merged[key] = value
+    return merged
+
+
+__all__ = [
+    "AnswerModel",
+    "Capacity",
+    "ColdStart",
+    "Growth",
+    "Limits",
+    "PartOf",
+    "Provider",
+    "Region",
+    "RegionSettings",
+    "merge",
+    "overridden",
+]

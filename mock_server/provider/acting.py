@@ -1,0 +1,101 @@
+"""Faults at work: the scripts of edge faults, and what answer faults make of a healthy script."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from windtunnel.mock_server.api.headers import Headers, answer_headers, request_stamp
+from windtunnel.mock_server.chance import uniform
+from windtunnel.mock_server.faults.base import FaultContext
+from windtunnel.mock_server.provider.calls import BY_FAULT, Promise
+from windtunnel.mock_server.provider.refusals import quota_headers
+from windtunnel.mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.rules import FaultUse
+from windtunnel.mock_server.script import Head, Script, Send, Wait
+
+if TYPE_CHECKING:
+    from windtunnel.mock_server.provider.limits import Quota
+
+NOTHING_YET = Script(())
+"""What an edge fault is given: it stands in for the whole answer."""
+
+
+def edge_answer(
+    ticket: Ticket, use: FaultUse, quota: Quota | None, seed: int, epoch: float, now: float
+) -> Script:
+    """The script of an edge fault in place of the answer. What its headers promise is remembered."""
+    stamp = request_stamp(seed, ticket.call.call_id, ticket.attempt)
+    headers = answer_headers(stamp) + quota_headers(quota, now)
+    script = use.kind.apply(NOTHING_YET, use.params, _context(ticket, use, headers, seed, epoch + now))
+    ticket.faults = (use.kind.name,)
+    ticket.place.acted[use.rule_id] += 1
+    wait = promised(script)
+    if wait is not None:
+        keep_promise(ticket, wait, BY_FAULT, now)
+    return script
+
+
+def changed(ticket: Ticket, script: Script, seed: int, wall: float) -> Script:
+    """`script` after the ticket's answer faults, in order; `ticket.held_s` is how long those keep the slot."""
+    head = script.steps[0]
+    headers = head.headers if isinstance(head, Head) else ()
+    for use in ticket.chosen.answer:
+        ticket.place.acted[use.rule_id] += 1
+        before = _waits(script)
+        script = use.kind.apply(script, use.params, _context(ticket, use, headers, seed, wall))
+        after = _waits(script)
+        if use.holds_slot and after > before:
+            ticket.held_s += after - before
+    ticket.faults = tuple([use.kind.name for use in ticket.chosen.answer])
+    return script
+
+
+def keep_promise(ticket: Ticket, wait_s: float, by: str, now: float) -> None:
+    """Remember that the client was told to come back after `wait_s` seconds."""
+    request = ticket.request
+    ticket.retry_after_promised_s = wait_s
+    ticket.call.promise = Promise(request.region, request.key_hash, request.model, now + wait_s, by)
+
+
+def promised(script: Script) -> float | None:
+    """The wait in seconds that a refusal's headers promise: `retry-after-ms`, else `retry-after` in seconds.
+
+    Negative, garbage and dates (which would take a wall clock to read) promise nothing.
+    """
+    head = next((step for step in script.steps if isinstance(step, Head)), None)
+    if head is None or head.status < 400:
+        return None
+    given = {name.lower(): value for name, value in head.headers}
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            wait = float(given[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(wait) and wait >= 0.0:
+            return wait
+    return None
+
+
+def _context(ticket: Ticket, use: FaultUse, headers: Headers, seed: int, wall: float) -> FaultContext:
+    request = ticket.request
+    return FaultContext(
+        api=request.api,
+        model=request.model,
+        stream=request.stream,
+        headers=headers,
+        u=uniform(seed, "fault", use.rule_id, ticket.call.call_id, ticket.attempt),
+        created=wall,
+    )
+
+
+def _waits(script: Script) -> float:
+    """Seconds that a script waits on the wire before its client has the whole answer."""
+    total = waited = 0.0
+    ended = False
+    for step in script.steps:
+        if type(step) is Wait:
+            total += step.seconds
+        elif type(step) is Send and step.role == "terminal":
+            ended, waited = True, total
+    return waited if ended else total

@@ -1,0 +1,72 @@
+"""When a region's port is closed: the rules whose faults are conditions of a listener. No I/O, no clock.
+
+plan ──► rules with a listener fault, a phase at a time ──► in force now? ──► until when?
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.plan.rule import Rule
+from windtunnel.mock_server.rules import FaultUse
+
+_NANOSECOND = 1e-9
+"""The edge of a burst is a sum of floats: who asks at that very moment is behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    """One rule. `start` is where its bursts are counted from, in seconds from t0."""
+
+    use: FaultUse
+    rule: Rule
+    start: float
+
+    def concerns(self, region: str) -> bool:
+        """Whether it closes this region's port."""
+        return self.rule.match.region in (None, region)
+
+    def at(self, now: float) -> tuple[bool, float]:
+        """Whether it is in force at `now`, and when that changes by itself (`inf`: never)."""
+        burst = self.rule.burst
+        if burst is None or burst.for_ >= burst.every:
+            return True, math.inf
+        elapsed = now - self.start + _NANOSECOND
+        period = math.floor(elapsed / burst.every)
+        if (period + 1) * burst.every <= elapsed:  # the quotient was rounded down
+            period += 1
+        begin = period * burst.every
+        if elapsed < begin + burst.for_:
+            return True, self.start + begin + burst.for_
+        return False, self.start + begin + burst.every
+
+
+class Outages:
+    """The listener rules of a plan."""
+
+    __slots__ = ("_phases",)
+
+    def __init__(self, plan: Plan) -> None:
+        always = len(plan.rules)
+        self._phases: list[tuple[_Outage, ...]] = []
+        for phase in range(max(1, len(plan.phases))):
+            found = []
+            for i, (rule_id, rule) in enumerate(plan.rules_at(phase)):
+                use = rule.uses[0]
+                if use is not None and use.kind.stage == "listener":
+                    start = 0.0 if i < always else plan.phase_start(phase)
+                    found.append(_Outage(FaultUse(use.kind, use.params, rule_id), rule, start))
+            self._phases.append(tuple(found))
+
+    def listening(self, region: str, now: float, phase: int) -> FaultUse | None:
+        """What closes a region's port at `now` in phase `phase`; None while it is open. The first rule stands."""
+        for outage in self._phases[phase]:
+            if outage.concerns(region) and outage.at(now)[0]:
+                return outage.use
+        return None
+
+    def next_change(self, now: float, phase: int) -> float:
+        """When a port may open or close next within the phase; `inf` if none will."""
+        return min([outage.at(now)[1] for outage in self._phases[phase]], default=math.inf)

@@ -1,0 +1,200 @@
+"""What a server process is told: its options, how they are written on a command line, and what cannot be."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from windtunnel.mock_server.errors import WindtunnelServerError
+from windtunnel.mock_server.plan.plan import Plan
+
+UNLIMITED_SLOTS = 100_000
+"""From this many slots on, capacity is nothing that workers would have to share."""
+
+TOKEN_VARIABLE = "WINDTUNNEL_CONTROL_TOKEN"
+
+
+class ServeError(WindtunnelServerError):
+    """The server cannot begin as it was told to; the message says why, and what would help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """How to serve.
+
+    `ports` are the regions' ports, in the plan's order; without it the first region listens on `port` and the others
+    on the ports after it (0: any free port each). The admin API is on every one of them, and on `admin_port`, which
+    no fault closes. `epoch`: answers state the real time, or that t0 was at the beginning of 2026, so that equal runs
+    have equal bytes. `worker` and `t0` are set for the workers of one group.
+    """
+
+    plan: Plan = field(default_factory=Plan)
+    host: str = "127.0.0.1"
+    port: int = 0
+    ports: tuple[int, ...] | None = None
+    admin_port: int = 0
+    journal: Path | None = None
+    control_token: str | None = None
+    workers: int = 1
+    worker: int = 0
+    t0: float | None = None
+    with_parent: bool = False
+    loop: Literal["uvloop", "asyncio"] = "uvloop"
+    epoch: Literal["real", "fixed"] = "real"
+
+    def check(self) -> None:
+        """Refuse what is not safe or would be wrong, with a `ServeError`."""
+        if not is_loopback(self.host) and not self.control_token:
+            raise ServeError(
+                f"--host {self.host} can be reached from other machines: give an admin token as well "
+                f"(--control-token TOKEN, or {TOKEN_VARIABLE} in the environment)"
+            )
+        if self.workers < 1:
+            raise ServeError(f"--workers {self.workers}: expected at least 1")
+        if self.workers > 1:
+            reason = needs_shared_state(self.plan)
+            if reason is not None:
+                raise ServeError(f"--workers {self.workers} is refused: {reason}; workers share no state")
+
+    def shared_reason(self) -> str | None:
+        """Why the admin API of this process changes nothing and shows no records, if so."""
+        if not self.worker:
+            return None
+        return "this server is one of several workers, which share no state: start it with one worker"
+
+    def region_ports(self) -> tuple[int, ...]:
+        """A port for every region of the plan."""
+        regions = len(self.plan.provider.regions)
+        if self.ports is not None:
+            return self.ports
+        return tuple([self.port + i if self.port else 0 for i in range(regions)])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def needs_shared_state(plan: Plan) -> str | None:
+    """What in the plan several processes would have to share, with its key path; None if nothing."""
+    rules = [*plan.rules, *[rule for phase in plan.phases for rule in phase.rules]]
+    for rule in rules:
+        for use in rule.uses:
+            if use is not None and use.kind.stage == "listener":
+                return (
+                    f"{use.kind.name} closes a port, which would have to happen in all of them at one moment"
+                )
+    if rules:
+        return "rules count the attempts of every call"
+    for index in range(max(1, len(plan.phases))):
+        provider = plan.settings_at(index)
+        for name in provider.regions:
+            settings = provider.region(name)
+            if settings.capacity.slots < UNLIMITED_SLOTS:
+                return (
+                    f"provider.capacity.slots is {settings.capacity.slots}, and slots are shared by all requests "
+                    f"({UNLIMITED_SLOTS} or more count as unlimited)"
+                )
+            limits = settings.limits
+            if limits.rpm is not None or limits.tpm is not None or limits.growth is not None:
+                return "provider.limits are shared by all requests of a key"
+            if settings.answer.slowdown > 0:
+                return "provider.answer.slowdown depends on all busy slots"
+    return None
+
+
+def parse_arguments(argv: Sequence[str] | None) -> ServeOptions:
+    """The options of a command line. Raises `ServeError`, and exits as argparse does for a malformed one."""
+    given = _parser().parse_args(argv)
+    return ServeOptions(
+        plan=load_plan(given.plan) if given.plan is not None else default_plan(given.workers),
+        host=given.host,
+        port=given.port,
+        ports=given.ports,
+        admin_port=given.admin_port,
+        journal=given.journal,
+        control_token=given.control_token or os.environ.get(TOKEN_VARIABLE),
+        workers=given.workers,
+        worker=given.worker,
+        t0=given.t0,
+        with_parent=given.with_parent,
+        loop=given.loop,
+        epoch=given.epoch,
+    )
+
+
+def default_plan(workers: int = 1) -> Plan:
+    """A healthy provider; for several workers one without a limit on its slots."""
+    if workers > 1:
+        return Plan.model_validate({"name": "healthy", "provider": {"capacity": {"slots": UNLIMITED_SLOTS}}})
+    return Plan(name="healthy")
+
+
+def load_plan(source: str) -> Plan:
+    """The plan in a JSON file, or on stdin for `-`. Raises `ServeError` naming file and key path."""
+    where = "stdin" if source == "-" else source
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+        return Plan.model_validate(json.loads(text))
+    except OSError as error:
+        raise ServeError(f"cannot read the plan {where}: {error.strerror}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ServeError(f"the plan {where} is not JSON: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join([str(part) for part in first["loc"]])
+        raise ServeError(f"{where}: {path}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="windtunnel serve", description="The mock OpenAI server. Prints one JSON line once it is ready."
+    )
+    parser.add_argument("--plan", help="the plan, a JSON file or - for stdin (default: a healthy provider)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=_port, default=0, help="port of the first region, the others follow (default: any)"
+    )
+    parser.add_argument("--ports", type=_ports, help="ports of all regions, separated by commas")
+    parser.add_argument(
+        "--admin-port", type=_port, default=0, help="port of the admin API alone, never closed (default: any)"
+    )
+    parser.add_argument("--journal", type=Path, help="directory for the served records (default: memory)")
+    parser.add_argument("--control-token", help=f"admin token (default: ${TOKEN_VARIABLE})")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the ports (default: 1)")
+    parser.add_argument("--worker", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--t0", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--with-parent", action="store_true", help="exit when the parent process does")
+    parser.add_argument(
+        "--epoch",
+        choices=("real", "fixed"),
+        default="real",
+        help="the time that answers state (default: real)",
+    )
+    parser.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop", help="the event loop")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError(f"found {port}, expected a port from 0 to 65535")
+    return port
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    return tuple([_port(part) for part in text.split(",")])

@@ -1,0 +1,189 @@
+"""One server process from its command line to its exit.
+
+    options ─► sockets (one a region) ─► Shell, Control, journal ─► one JSON line ─► … ─► cut, flush, exit
+
+Exit status: 0 after a proper stop, 2 when it could not begin, 3 when records could not be written any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import resource
+import signal
+import stat
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from windtunnel.mock_server.control.control import Control
+from windtunnel.mock_server.journal.journal import Journal
+from windtunnel.mock_server.server.end_with_parent import die_with_parent
+from windtunnel.mock_server.server.loop_lag import LagSampler
+from windtunnel.mock_server.server.options import ServeError, ServeOptions, parse_arguments
+from windtunnel.mock_server.server.server import Shell
+from windtunnel.mock_server.server.workers import run_workers
+from windtunnel.mock_server.transports.listeners import Listeners
+from windtunnel.mock_server.transports.ports import Port, bind, port_of, url
+
+FLUSH_PERIOD = 1.0
+"""Seconds: what a killed server may lose of its records."""
+
+GOODBYE = 0.5
+"""Seconds that connections get to take what was written before the server exits."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve as the command line says; gives the exit status. Messages go to stderr, the JSON line to stdout."""
+    try:
+        options = parse_arguments(argv)
+        return run(options)
+    except ServeError as error:
+        print(f"windtunnel serve: {error}", file=sys.stderr)
+        return 2
+
+
+def run(options: ServeOptions) -> int:
+    """Serve until told to stop; gives the exit status. Raises `ServeError` if it cannot begin."""
+    options.check()
+    if options.workers > 1:
+        return run_workers(options)
+    if options.with_parent:
+        die_with_parent()
+    _raise_descriptor_limit()
+    with contextlib.ExitStack() as held:
+        ports = bind(options)
+        for port in ports.values():
+            held.callback(port.close)
+        admin = port_of(options, options.admin_port, option="--admin-port")
+        held.callback(admin.close)
+        journal = _open_records(options)
+        if options.loop == "uvloop":
+            import uvloop
+
+            factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+        else:
+            factory = asyncio.new_event_loop
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(_serve(options, ports, admin, journal))
+
+
+def _open_records(options: ServeOptions) -> Journal:
+    try:
+        return Journal(options.journal)
+    except OSError as error:
+        raise ServeError(f"cannot write the journal in {options.journal}: {error.strerror}") from error
+
+
+async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, journal: Journal) -> int:
+    loop = asyncio.get_running_loop()
+    # uvloop's clock ticks in milliseconds; other loops' own clock may be a virtual one, and is the truth there.
+    clock = time.monotonic if type(loop).__module__.startswith("uvloop") else loop.time
+    shell = Shell(
+        options.plan,
+        journal=journal,
+        loop=loop,
+        clock=clock,
+        wall=time.time if options.epoch == "real" else None,
+        serial=options.worker,
+        t0=options.t0,
+    )
+    shell.control = Control(shell, token=options.control_token, shared=options.shared_reason())
+    lags = LagSampler(loop, shell.now, options.journal)
+    shell.on_reset.append(lags.restart)
+    listeners = Listeners(shell, ports, admin)
+    await listeners.open()
+    flusher = _Flusher(loop, shell, lags)
+    _watch(loop, shell, options)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    print(json.dumps(announcement(options, ports, admin)), flush=True)
+    await shell.stopped.wait()
+    await listeners.close()
+    return await _end(shell, flusher, lags)
+
+
+async def _end(shell: Shell, flusher: _Flusher, lags: LagSampler) -> int:
+    flusher.cancel()
+    shell.cut()
+    try:
+        shell.journal.close()
+        lags.close()
+    except OSError as error:
+        shell.records_failed(error)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(shell.alone.wait(), GOODBYE)
+    for connection in list(shell.connections):
+        connection.abort()
+    if shell.failure is not None:
+        print(f"windtunnel serve: records could not be written: {shell.failure}", file=sys.stderr)
+        return 3
+    return 0
+
+
+class _Flusher:
+    """Every second: hands the records to the operating system, and takes a sample for the live page."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, shell: Shell, lags: LagSampler) -> None:
+        self._loop = loop
+        self._shell = shell
+        self._lags = lags
+        self._timer = loop.call_later(FLUSH_PERIOD, self._flush)
+
+    def _flush(self) -> None:
+        self._timer = self._loop.call_later(FLUSH_PERIOD, self._flush)
+        self._shell.sample()
+        try:
+            self._shell.journal.flush()
+            self._lags.flush()
+        except OSError as error:
+            self._shell.records_failed(error)
+
+    def cancel(self) -> None:
+        """No more."""
+        self._timer.cancel()
+
+
+def announcement(options: ServeOptions, ports: dict[str, Port], admin: Port) -> dict[str, Any]:
+    """The one JSON line: where to call, where to control. The admin API has a port of its own besides those of
+    the regions, so that it can be reached while a region cannot."""
+    roots = {region: url(options.host, port) for region, port in ports.items()}
+    control = url(options.host, admin)
+    return {
+        "base_url": f"{next(iter(roots.values()))}/v1",
+        "admin_url": f"{control}/_windtunnel",
+        "metrics_url": f"{control}/metrics",
+        "regions": {region: f"{root}/v1" for region, root in roots.items()},
+        "pid": os.getpid(),
+    }
+
+
+def _watch(loop: asyncio.AbstractEventLoop, shell: Shell, options: ServeOptions) -> None:
+    """End on SIGTERM and SIGINT, and when the parent closes its end of our stdin."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, shell.stop)
+    if not options.with_parent or options.worker:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        stdin = sys.stdin.fileno()
+        mode = os.fstat(stdin).st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            loop.add_reader(stdin, _read_parent, loop, shell, stdin)
+
+
+def _read_parent(loop: asyncio.AbstractEventLoop, shell: Shell, stdin: int) -> None:
+    if not os.read(stdin, 4096):
+        loop.remove_reader(stdin)
+        shell.stop()
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

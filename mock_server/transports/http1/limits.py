@@ -1,0 +1,200 @@
+"""What is on its way in: how long a request may take to arrive, how large it may be, how much of all is kept.
+
+    first byte ─► begun ──(piece: room for it?)──► whole ─► weighed ─► under way ─► over
+                    └─ not whole after `REQUEST_S`: 408
+
+One timer serves all connections: requests time out in the order in which they began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import resource
+import sys
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
+from typing import Final, Protocol
+
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
+
+from windtunnel.mock_server.api.azure.paths import translate
+from windtunnel.mock_server.api.routes import Found, find
+
+REQUEST_S: Final = 60.0
+"""Seconds from the first byte of a request to its last; a slower one gets a 408."""
+
+MAX_BODY: Final = 66 * 2**20
+"""Bytes of a request's body: a part of 64 MiB and the form around it. A larger one gets a 413."""
+
+MAX_UNREAD_BODY: Final = 2**20
+"""Bytes of a body that no endpoint takes, and of one for the admin API."""
+
+MAX_LINE: Final = 65_536
+"""Bytes of a request line or of one header; a longer one gets a 431."""
+
+MAX_HEADERS: Final = 128
+"""Headers of one request; more get a 431."""
+
+MAX_HEAD: Final = 256 * 1024
+"""Bytes of a head that has not ended; a longer one gets a 431."""
+
+MAX_PIPELINED: Final = 32
+"""Requests that wait behind the one in flight before the connection is no longer read."""
+
+MAX_VALUES: Final = 2_000_000
+"""Values in a JSON body; more get a 413. A value takes far more memory than the three bytes that it may have."""
+
+MAX_HELD: Final = 2**30
+"""Bytes of requests that are arriving or under way; what would exceed them gets a 503."""
+
+LARGE: Final = 16_384
+"""Bytes, from which on a body under way is counted."""
+
+SPARE_DESCRIPTORS: Final = 200
+"""Descriptors of the process that connections leave to listeners, segments, and what is accepted at once."""
+
+ADMIN_PATHS: Final = ("/_windtunnel", "/metrics")
+
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_VALUE_BYTES = 64
+_WIDEST = 4
+"""Bytes of a character in memory, where one character of the text is beyond the Basic Multilingual Plane."""
+
+
+class Arriving(Protocol):
+    """A connection with a request that is not whole yet."""
+
+    def too_slow(self) -> None:
+        """Its time is over."""
+
+
+class Reception:
+    """The requests of all connections that are arriving, and what those under way weigh.
+
+    `request_s` is the patience with a request, in seconds.
+    """
+
+    __slots__ = ("_begun", "_loop", "_timer", "_under_way", "held", "most_connections", "request_s")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._begun: dict[Arriving, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._under_way: dict[Hashable, int] = {}
+        self.request_s = REQUEST_S
+        self.held = 0
+        """Bytes of bodies that are arriving or waiting, and the weight of those under way."""
+        self.most_connections = _most_connections()
+
+    def __len__(self) -> int:
+        """Requests that have begun to arrive and are not whole."""
+        return len(self._begun)
+
+    def begun(self, connection: Arriving) -> None:
+        """A request's first bytes are there; nothing if it is known to be arriving."""
+        if connection in self._begun:
+            return
+        self._begun[connection] = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self.request_s, self._look)
+
+    def over(self, connection: Arriving) -> None:
+        """Nothing is arriving there any more."""
+        self._begun.pop(connection, None)
+        if not self._begun and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def room(self, size: int) -> bool:
+        """Keep `size` bytes more, if there is room for them."""
+        if self.held + size > MAX_HELD:
+            return False
+        self.held += size
+        return True
+
+    def take(self, exchange: Hashable, weight: int) -> None:
+        """A large request is under way; it weighs until `done`."""
+        self._under_way[exchange] = weight
+        self.held += weight
+
+    def done(self, exchange: Hashable) -> None:
+        """A request is over, large or not."""
+        self.held -= self._under_way.pop(exchange, 0)
+
+    def nothing_under_way(self) -> None:
+        """The server began anew."""
+        self.held -= sum(self._under_way.values())
+        self._under_way.clear()
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for connection, since in list(self._begun.items()):
+            left = since + self.request_s - now
+            if left > 0.001:  # loops tick in milliseconds
+                self._timer = self._loop.call_later(left, self._look)
+                return
+            del self._begun[connection]
+            connection.too_slow()
+
+
+class Unfinished:
+    """A request whose head is there and whose body is not."""
+
+    __slots__ = ("_waits", "body", "longest", "message", "payload", "promised")
+
+    def __init__(self, message: RawRequestMessage, payload: StreamReader) -> None:
+        self.message = message
+        self.payload = payload
+        self.body = bytearray()
+        self.longest = longest_body(message.method, message.path)
+        length = message.headers.get("Content-Length", "")
+        self.promised = int(length[:20]) if length.isdecimal() else 0
+        self._waits = message.headers.get("Expect", "").lower() == "100-continue"
+
+    def too_long(self) -> bool:
+        """Is the body, or will it be, longer than the endpoint takes?"""
+        return max(len(self.body), self.promised) > self.longest
+
+    def invited(self) -> bool:
+        """Does the client wait to be told to go on? True once."""
+        waits, self._waits = self._waits, False
+        return waits
+
+
+def _most_connections() -> int:
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_DESCRIPTORS)
+
+
+def weight(headers: Mapping[str, str], body: bytes) -> int:
+    """Bytes that a body takes at most once it is read; -1 for a JSON body with too many values."""
+    if headers.get("content-type", "").startswith("multipart/"):
+        return 2 * len(body)
+    values = _values(body)
+    if values > MAX_VALUES and body.count(b'"') - body.count(b'\\"') <= 2 * MAX_VALUES:
+        values = _values(_STRING.sub(b"", body))  # texts have commas and brackets of their own
+    if values > MAX_VALUES:
+        return -1
+    wide = not body.isascii() or b"\\u" in body
+    return len(body) * (_WIDEST if wide else 1) + values * _VALUE_BYTES
+
+
+def _values(body: bytes) -> int:
+    """The values in a JSON text at most."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+def longest_body(method: str, path: str) -> int:
+    """Bytes of the largest body that a request may have."""
+    route = path.partition("?")[0]
+    if route.startswith(ADMIN_PATHS):
+        return MAX_UNREAD_BODY
+    if route.startswith("/openai/"):
+        with suppress(ValueError):
+            route = translate(route, {})[0]
+    found = find(method, route)
+    takes = isinstance(found, Found) and (found.endpoint.check or found.endpoint.form)
+    return MAX_BODY if takes else MAX_UNREAD_BODY

@@ -1,0 +1,193 @@
+"""The writing half of an HTTP/1.1 connection: the Wire that players play on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+from aiohttp.base_protocol import BaseProtocol
+
+from windtunnel.mock_server.api.errors import error_body
+from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.transports.http1.framing import LAST_CHUNK, chunk, head_bytes
+from windtunnel.mock_server.transports.player import PIECE
+from windtunnel.mock_server.transports.write_batch import Outbox
+
+LINGER_S = 5.0
+"""Seconds for which what a refused client goes on sending is read and dropped."""
+
+_TYPES = {500: "server_error", 503: "service_unavailable_error"}
+_LINGER_RESET = struct.pack("ii", 1, 0)
+_UNSENT_CHECK = 0.001
+"""Seconds between looks at whether bytes before an RST have left."""
+
+
+class Http1Wire(BaseProtocol):
+    """Frames heads and bodies as HTTP/1.1 and writes them to the transport: see `player.Wire`."""
+
+    __slots__ = (
+        "_body_left",
+        "_chunked",
+        "_closing",
+        "_keep_alive",
+        "_out",
+        "_outbox",
+        "_unsent",
+        "_version10",
+        "answer_header",
+        "paused",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
+        super().__init__(loop)
+        self._outbox = outbox
+        self._unsent = b""
+        self.paused = False
+        self.answer_header = ""
+        """Header lines, each with its CRLF, that the next head gets besides its own."""
+        self._out: list[bytes] = []
+        self._keep_alive = True
+        self._version10 = False
+        self._chunked = False
+        self._body_left = 0
+        self._closing = False
+
+    @property
+    def http_version(self) -> str:
+        """The version that the request in flight came in."""
+        return "1.0" if self._version10 else "1.1"
+
+    def head(self, head: Head, body_length: int) -> None:
+        """See `Wire.head`."""
+        length = body_length if head.content_length is None else head.content_length
+        framing = head.framing
+        self._chunked = framing == "chunked" and not self._version10
+        self._body_left = length if framing == "length" else 0
+        data, self._keep_alive = head_bytes(
+            head, length, self.answer_header, version10=self._version10, keep_alive=self._keep_alive
+        )
+        self._out.append(data)
+
+    def body(self, data: bytes) -> None:
+        """See `Wire.body`."""
+        if self._chunked:
+            data = chunk(data)
+        else:
+            self._body_left -= len(data)
+        self._out.append(data)
+
+    def torn(self, data: bytes, size: int) -> None:
+        """See `Wire.torn`."""
+        self._out.append(b"%x\r\n%b" % (size, data) if self._chunked else data)
+
+    def raw(self, data: bytes) -> None:
+        """See `Wire.raw`."""
+        self._out.append(data)
+
+    def end(self) -> None:
+        """See `Wire.end`. A body that is not as long as its head said leaves the connection unusable."""
+        if self._chunked:
+            self._out.append(LAST_CHUNK)
+            self._chunked = False
+        elif self._body_left:
+            self._keep_alive = False
+
+    def flush(self) -> int:
+        """See `Wire.flush`. The bytes leave at the end of the loop's round; many of them leave at once, so that a
+        slow reader is noticed."""
+        out = self._out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        if self.transport is None or not data:
+            return 0
+        size = len(data)
+        unsent = self._unsent
+        self._unsent = unsent + data if unsent else data
+        if size >= PIECE:
+            self.write_out()
+        elif not unsent:
+            self._outbox.add(self)
+        return size
+
+    def flush_part(self, most: int) -> int:
+        """See `Wire.flush_part`."""
+        data = b"".join(self._out)
+        self._out[:] = [data[:most]]
+        size = self.flush()
+        if len(data) > most:
+            self._out.append(data[most:])
+        return size
+
+    def write_out(self) -> None:
+        """Hand everything that was flushed to the transport."""
+        unsent, self._unsent = self._unsent, b""
+        transport = self.transport
+        if unsent and transport is not None and not transport.is_closing():
+            transport.write(unsent)
+
+    def close(self) -> None:
+        """See `Wire.close`."""
+        self.write_out()
+        self._closing = True
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """See `Wire.abort`: lingering for zero seconds makes the kernel send RST instead of FIN."""
+        self.write_out()
+        self._closing = True
+        transport = self.transport
+        if transport is None:
+            return
+        if transport.get_write_buffer_size() and not transport.is_closing():
+            # Aborting drops what the loop has not written yet, and the script sent it before the RST.
+            self._loop.call_later(_UNSENT_CHECK, self.abort)
+            return
+        self.reset()
+
+    def refuse(self, status: int, message: str, *, linger: bool = True) -> None:
+        """Answer a request that could not be received with an error in the API's form, and close.
+
+        With `linger` what the client goes on sending is dropped for a while: an RST would take the answer away from it.
+        """
+        self._keep_alive = False
+        self.answer_header = ""
+        self._out.clear()
+        body = error_body(status, message, _TYPES.get(status, "invalid_request_error"))
+        self.head(Head(status, (("content-type", "application/json"),)), len(body))
+        self.body(body)
+        self.end()
+        self.flush()
+        self.write_out()
+        self._closing = True
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if linger and transport.can_write_eof():
+            transport.write_eof()
+            self._resume_transport_reading()
+            self._loop.call_later(LINGER_S, transport.close)
+        else:
+            transport.close()
+
+    def reset(self) -> None:
+        """RST at once, whatever has not left yet."""
+        self._closing = True
+        transport = self.transport
+        if transport is None:
+            return
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
+        transport.abort()
+
+    def pause_writing(self) -> None:
+        """asyncio's callback: the client reads too slowly."""
+        super().pause_writing()
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        """asyncio's callback: the client has read on."""
+        super().resume_writing()
+        self.paused = False

@@ -1,0 +1,282 @@
+"""The mock without sockets, for tests whose client is mocked at its transport: respx, or a MockTransport.
+
+    tunnel = InProcess(plan)
+    respx.post("https://api.openai.com/v1/chat/completions").mock(side_effect=tunnel.handle)
+    httpx2.Client(transport=httpx2.MockTransport(tunnel.handle))
+
+Time is virtual: a stall of a minute takes none. Timeouts, which mocked transports do not enforce, are read from
+`request.extensions["timeout"]`, and the library's own exceptions are raised. Requests take turns: a request
+begins at the virtual time at which the one before it was last read.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from windtunnel.mock_server.api.parse import parse
+from windtunnel.mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.errors import WindtunnelServerError
+from windtunnel.mock_server.faults.listener import Closed
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.rules import FaultUse
+from windtunnel.mock_server.script import Close, Head, Script
+from windtunnel.mock_server.transports.inprocess.library import MOST_HEAD, SYN_WAITS_S, Library, Sink
+from windtunnel.mock_server.transports.player import Player
+
+
+class HangsForeverError(WindtunnelServerError):
+    """The answer will never go on, and the request has no read timeout that would end the wait."""
+
+
+class InProcess:
+    """An engine in virtual time. `now` is seconds from t0; `tickets` is what the engine made of every request."""
+
+    def __init__(self, plan: Plan, *, region: str | None = None) -> None:
+        self.engine = Engine(plan)
+        self.region = region if region is not None else plan.provider.default_region
+        self.now = 0.0
+        self.tickets: list[Ticket] = []
+        self._busy: list[tuple[float, int, Ticket]] = []
+        self._queued: dict[int, _Conversation] = {}
+        self._lives: dict[int, _Conversation] = {}
+        self._hosts: set[str] = set()
+        self._closed_by: FaultUse | None = None
+        self.resets = 0
+        """How often all connections have been reset."""
+
+    def handle(self, request: Any) -> Any:
+        """Answer a request of httpx or httpx2 with a response of the same library, or raise its exceptions.
+
+        The body is streamed: what goes wrong in the middle of it is raised while it is read.
+        """
+        library = Library(request)
+        conversation = self._begin(request, library)
+        head = conversation.head()
+        return library.module.Response(
+            head.status, headers=list(head.headers), stream=library.stream(conversation), request=request
+        )
+
+    def advance(self, until: float) -> None:
+        """Let virtual time pass: slots come free, queued requests start, phases change."""
+        while (at := self.next_event()) <= until:
+            self.now = max(self.now, at)
+            started = self.engine.advance(self.now)
+            self._listen()
+            while self._busy and self._busy[0][0] <= self.now:
+                started = [*started, *self._free(heapq.heappop(self._busy)[2])]
+            for ticket in started:
+                self._start(ticket)
+        self.now = max(self.now, until)
+
+    def next_event(self) -> float:
+        """When something happens by itself; `inf` if nothing will."""
+        change = self.engine.next_change(self.now)
+        return min(self._busy[0][0] if self._busy else math.inf, math.inf if change is None else change)
+
+    def left(self, ticket: Ticket) -> None:
+        """The client of a request is gone."""
+        for started in self.engine.left(ticket, self.now):
+            self._start(started)
+        if ticket.state == "running":
+            self.watch(ticket)
+
+    def _begin(self, request: Any, library: Library) -> _Conversation:
+        self._listen()
+        host = str(request.url.host)
+        if host not in self._hosts:
+            self._knock(library)
+        body = request.read()
+        path = request.url.raw_path.decode("ascii")
+        parsed = parse(request.method, path, request.headers, body, region=self.region)
+        ticket = self.engine.identify(parsed, self.now)
+        self.tickets.append(ticket)
+        conversation = _Conversation(self, ticket, library)
+        if host not in self._hosts:
+            conversation.connect()
+            self._hosts.add(host)
+        self.advance(self.now + ticket.rtt_s / 2)
+        self.engine.admit(ticket, self.now)
+        if ticket.life is not None:
+            self._lives[id(ticket)] = conversation
+        if ticket.early is not None:
+            conversation.play(ticket.early)
+        if ticket.state == "queued":
+            self._queued[id(ticket)] = conversation
+        elif ticket.state == "granted":
+            conversation.start()
+        elif ticket.script is not None:
+            conversation.play(ticket.script)
+        self._follow_up()
+        return conversation
+
+    def _follow_up(self) -> None:
+        """See to what one request has brought about for others: cancelled, or free to start."""
+        for ticket in self.engine.aftermath.take_cancelled():
+            self._queued.pop(id(ticket), None)
+            conversation = self._lives.pop(id(ticket), None)
+            if conversation is not None:
+                conversation.stop()
+        if self.engine.aftermath.startable:
+            for ticket in self.engine.advance(self.now):
+                self._start(ticket)
+
+    def _listen(self) -> None:
+        """See what becomes of the region's port, and whether the connections that exist end with it."""
+        use = self.engine.listening(self.region, self.now)
+        if use != self._closed_by:
+            self._closed_by = use
+            if use is not None and isinstance(use.params, Closed) and use.params.established == "reset":
+                self._hosts.clear()
+                self.resets += 1
+
+    def _knock(self, library: Library) -> None:
+        """Send SYNs until the port is open. Raises the library's exceptions, as a client does that cannot connect."""
+        latest = self.now + library.timeout("connect")
+        for wait in SYN_WAITS_S:
+            use = self.engine.listening(self.region, self.now)
+            if use is None:
+                return
+            if use.kind.name == "refuse":
+                library.fail("ConnectError", "[Errno 111] Connection refused")
+            if self.now + wait > latest:
+                self.advance(latest)
+                library.fail("ConnectTimeout", "timed out")
+            self.advance(self.now + wait)
+        library.fail("ConnectTimeout", "[Errno 110] Connection timed out")
+
+    def _start(self, ticket: Ticket) -> None:
+        conversation = self._queued.pop(id(ticket), None)
+        if conversation is not None:
+            conversation.start()
+            self._follow_up()
+
+    def _free(self, ticket: Ticket) -> list[Ticket]:
+        if ticket.state != "running":
+            return []
+        if self.engine.slot_free_at(ticket) > self.now:
+            self.watch(ticket)
+            return []
+        self._lives.pop(id(ticket), None)
+        return self.engine.finished(ticket, self.now)
+
+    def watch(self, ticket: Ticket) -> None:
+        """A request holds a slot: free it in time."""
+        at = self.engine.slot_free_at(ticket)
+        if at < math.inf:
+            heapq.heappush(self._busy, (at, id(ticket), ticket))
+
+
+class _Conversation:
+    """One request and its answer."""
+
+    def __init__(self, world: InProcess, ticket: Ticket, library: Library) -> None:
+        self._world = world
+        self._ticket = ticket
+        self._library = library
+        self._wire = Sink()
+        self._player: Player | None = None
+        self._next = math.inf
+        self._heard_at = world.now
+        self._resets = world.resets
+        self._over = False
+
+    def connect(self) -> None:
+        """Open a connection, which takes a round trip."""
+        world = self._world
+        limit = self._library.timeout("connect")
+        if self._ticket.rtt_s > limit:
+            world.advance(world.now + limit)
+            self._over = True
+            self._library.fail("ConnectTimeout", "timed out")
+        world.advance(world.now + self._ticket.rtt_s)
+        self._heard_at = world.now
+
+    def start(self) -> None:
+        """The request has its slot."""
+        script = self._world.engine.start(self._ticket, self._world.now)
+        self._world.watch(self._ticket)
+        if not self._over and self._ticket.early is None:
+            self.play(script)
+
+    def stop(self) -> None:
+        """The work was cancelled: an answer under way ends where it is, one that has not begun never comes."""
+        if self._ticket.early is not None:
+            return
+        if self._player is None:
+            self.play(Script((Close(),)))
+        else:
+            self._player.stop(self._world.now)
+            self._next = self._world.now
+
+    def play(self, script: Script) -> None:
+        """The answer is known: play it from now on."""
+        world = self._world
+        shift = self._ticket.rtt_s / 2
+        self._player = Player(script.steps, self._wire, self._ticket, world.engine.due, world.now, shift)
+        self._next = world.now
+
+    def head(self) -> Head:
+        """Wait for status and headers. Raises the library's exceptions."""
+        wire = self._wire
+        while wire.answer is None:
+            if wire.garbage:
+                self._fail("RemoteProtocolError", "illegal status line")
+            self._until_more("Server disconnected without sending a response.")
+        if wire.head_size > MOST_HEAD:
+            self._fail("RemoteProtocolError", "Receive buffer too long")
+        return wire.answer
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it arrives. Raises the library's exceptions."""
+        wire = self._wire
+        received = 0
+        while True:
+            out, wire.out = wire.out, []
+            for data in out:
+                received += len(data)
+                yield data
+            if wire.garbage:
+                self._fail("RemoteProtocolError", "illegal chunk header")
+            if wire.complete:
+                self._over = True
+                return
+            detail = "incomplete chunked read"
+            if wire.length is not None:
+                detail = f"received {received} bytes, expected {wire.length}"
+            self._until_more(f"peer closed connection without sending complete message body ({detail})")
+
+    def leave(self) -> None:
+        """The client closes the response; before its end that is leaving."""
+        if not self._over and not self._ticket.done:
+            self._world.left(self._ticket)
+        self._over = True
+
+    def _until_more(self, when_closed: str) -> None:
+        """Let time pass until bytes or an end arrive; raise what the library raises when they do not."""
+        world, wire = self._world, self._wire
+        answer = wire.answer
+        deadline = self._heard_at + self._library.timeout("read")
+        while not wire.out and not wire.complete and not wire.garbage and wire.answer is answer:
+            player = self._player
+            if world.resets != self._resets or (player is not None and player.ending == "abort"):
+                self._fail("ReadError", "[Errno 104] Connection reset by peer")
+            if player is not None and player.ending is not None:
+                self._fail("RemoteProtocolError", when_closed)
+            at = min(self._next, world.next_event())
+            if at > deadline:
+                world.advance(deadline)
+                self._fail("ReadTimeout", "timed out")
+            if at == math.inf:
+                self.leave()
+                raise HangsForeverError("the answer never goes on, and the request has no read timeout")
+            world.advance(at)
+            if self._player is not None and self._next <= world.now:
+                self._next = self._player.play(world.now)
+        self._heard_at = world.now
+
+    def _fail(self, name: str, message: str) -> NoReturn:
+        self.leave()
+        self._library.fail(name, message)
