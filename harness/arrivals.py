@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windtunnel.harness.workload import Load
+from windtunnel.harness.inputs.load import Load
 from windtunnel.mock_server.chance import uniform
 
 if TYPE_CHECKING:

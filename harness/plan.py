@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from windtunnel.harness.arrivals import Arrival, schedule
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.profile import Limiter, Profile
-from windtunnel.harness.scenario import Scenario
-from windtunnel.harness.workload import ClockName, Load
+from windtunnel.harness.inputs.load import ClockName, Load
+from windtunnel.harness.inputs.profile import Limiter, Profile
+from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.mock_server.chance import derive
 
 MIN_TAIL_S = 10.0

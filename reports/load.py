@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from windtunnel.harness.records import (
+from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
     CONNECTIONS_SCHEMA,

@@ -26,10 +26,10 @@ from locust import User, constant, events, task
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from windtunnel.harness.contract.records import AttemptRow, CallRow
 from windtunnel.harness.errors import HarnessError
 from windtunnel.harness.load.by_hand import ByHand, read_cell
 from windtunnel.harness.load.worker import Worker
-from windtunnel.harness.records import AttemptRow, CallRow
 from windtunnel.mock_server.server.end_with_parent import die_with_parent
 
 DONE = "windtunnel_done"

@@ -15,10 +15,10 @@ MAY_IMPORT = {
     "mock_server": {"mock_server"},
     "harness": {"harness", "mock_server"},
     "scenarios": {"scenarios", "harness", "mock_server"},
-    "reports": {"reports", "windtunnel.harness.records"},
+    "reports": {"reports", "windtunnel.harness.contract.records"},
 }
 # The command line may reach the reports, lazily: inside a function, never when it is imported.
-LAZY = {"harness/cli.py": {"reports"}}
+LAZY = {"harness/cli/main.py": {"reports"}}
 TOP_LEVEL = {
     "pyproject.toml",
     "README.md",

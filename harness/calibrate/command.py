@@ -26,7 +26,7 @@ from windtunnel.harness.calibrate.finding import Finding
 from windtunnel.harness.calibrate.peers import find_peers
 from windtunnel.harness.errors import InputError, listing, nearest
 from windtunnel.harness.plan import versions
-from windtunnel.harness.run import raise_open_file_limit
+from windtunnel.harness.run.run import raise_open_file_limit
 
 PARTS = ("server", "tokens", "harness", "rules", "virtual", "peers", "memory", "fidelity")
 

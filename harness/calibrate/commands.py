@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from windtunnel.harness.children import Child, last_line, python
 from windtunnel.harness.errors import MeasurementError
+from windtunnel.harness.run.children import Child, last_line, python
 
 TIMEOUT_S = 3600.0
 FINE = (0, 3)
@@ -17,7 +17,7 @@ FINE = (0, 3)
 async def windtunnel(*arguments: str, folder: Path, timeout_s: float = TIMEOUT_S) -> None:
     """Run `windtunnel arguments` in `folder`. Raises MeasurementError unless it wrote what it was to write."""
     log = folder / "windtunnel.log"
-    command = python("-c", "from windtunnel.harness.cli import main; main()", *arguments)
+    command = python("-c", "from windtunnel.harness.cli.main import main; main()", *arguments)
     child = await Child.spawn("windtunnel", command, log=log, cwd=folder)
     try:
         code = await child.wait(timeout_s)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from windtunnel.harness.calibrate import alike
+from windtunnel.harness.calibrate import agreement
 from windtunnel.harness.calibrate.commands import played
 from windtunnel.harness.calibrate.finding import Finding
 
@@ -115,7 +115,7 @@ def play_of(run: Path, metrics: dict[str, Any]) -> Play:
     """The records of a run directory that has one repeat."""
     cells = metrics["cells"]
     return Play(
-        {cell["client"]: alike.calls_of(run / "cells" / f"{cell['client']}-0") for cell in cells},
+        {cell["client"]: agreement.calls_of(run / "cells" / f"{cell['client']}-0") for cell in cells},
         frozenset(cell["client"] for cell in cells if not cell["valid"]),
     )
 
@@ -124,7 +124,7 @@ def calm_findings(client: str, virtual: Play, real: Play) -> list[Finding]:
     """Call by call, and the quantiles of the wait in per cent of the real ones."""
     mine, theirs = virtual.calls[client], real.calls[client]
     sound, remark = _soundness(client, [real])
-    share = alike.same_share(mine, theirs) * 100
+    share = agreement.same_share(mine, theirs) * 100
     note = f"{len(mine)} calls, without saturation{remark}"
     found = [
         Finding(
@@ -137,7 +137,7 @@ def calm_findings(client: str, virtual: Play, real: Play) -> list[Finding]:
             "at least",
         )
     ]
-    for q, (here, there, error) in alike.quantile_errors(mine, theirs).items():
+    for q, (here, there, error) in agreement.quantile_errors(mine, theirs).items():
         found.append(
             Finding(
                 f"wait p{q * 100:g}, virtual from real, {client}",
@@ -159,14 +159,14 @@ def crowded_findings(client: str, virtual: Play, reals: Sequence[Play]) -> list[
     mine = virtual.calls[client]
     first, second = (real.calls[client] for real in reals)
     sound, remark = _soundness(client, reals)
-    chance = alike.chance_distance(len(mine), len(first))
+    chance = agreement.chance_distance(len(mine), len(first))
     measures: dict[str, Callable[[pd.DataFrame, pd.DataFrame], float]] = {
-        "waits": lambda a, b: alike.distance(a["wait_s"], b["wait_s"]),
-        "attempts": lambda a, b: alike.distance(a["attempts"], b["attempts"]),
-        "outcomes": lambda a, b: alike.share_apart(a["outcome"], b["outcome"]),
+        "waits": lambda a, b: agreement.distance(a["wait_s"], b["wait_s"]),
+        "attempts": lambda a, b: agreement.distance(a["attempts"], b["attempts"]),
+        "outcomes": lambda a, b: agreement.share_apart(a["outcome"], b["outcome"]),
     }
     agree = ", ".join(
-        f"{alike.same_share(a, b):.1%} {who}"
+        f"{agreement.same_share(a, b):.1%} {who}"
         for who, a, b in (("virtual and real", mine, first), ("real and real", first, second))
     )
     found = []

@@ -16,10 +16,10 @@ import psutil
 from windtunnel.harness.calibrate.finding import Finding
 from windtunnel.harness.calibrate.memory import growth_finding
 from windtunnel.harness.calibrate.processes import measured, mock
-from windtunnel.harness.cell import Cell
-from windtunnel.harness.gallery import load_profile
+from windtunnel.harness.inputs.gallery import load_profile
+from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import resolve
-from windtunnel.harness.scenario import Scenario
+from windtunnel.harness.run.cell import Cell
 
 AIMS = {"openai": 1.25, "openai-async": 1.6}
 PROFILES = {"openai": "openai-default", "openai-async": "openai-async-default"}

@@ -29,8 +29,8 @@ from openai.types.chat import ChatCompletion
 from windtunnel.harness.calibrate.closed_loop import BODY
 from windtunnel.harness.calibrate.pinned import pinned
 from windtunnel.harness.calibrate.processes import START_TIMEOUT_S, Server
-from windtunnel.harness.children import Child
 from windtunnel.harness.errors import MeasurementError
+from windtunnel.harness.run.children import Child
 
 AIMOCK_PACKAGE = Path("node_modules/@copilotkit/aimock")
 LLMOCK_VENV = Path("llmock-venv")

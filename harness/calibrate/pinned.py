@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from windtunnel.harness.children import python
+from windtunnel.harness.run.children import python
 from windtunnel.mock_server.server.end_with_parent import die_with_parent
 
 ANY = "any"

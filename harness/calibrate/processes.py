@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 
 from windtunnel.harness.calibrate.pinned import pinned
-from windtunnel.harness.children import Child, python
 from windtunnel.harness.errors import MeasurementError
+from windtunnel.harness.run.children import Child, python
 
 START_TIMEOUT_S = 60.0
 

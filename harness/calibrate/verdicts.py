@@ -9,7 +9,7 @@ from typing import Any
 
 from windtunnel.harness.calibrate.commands import played
 from windtunnel.harness.calibrate.finding import Finding
-from windtunnel.harness.gallery import client_names
+from windtunnel.harness.inputs.gallery import client_names
 
 SCENARIOS = ("retry_storm", "rate_limit_wave", "stalled_streams")
 OVERALL = ("recovered", "metastable")

@@ -12,10 +12,10 @@ from typing import Any
 from windtunnel.harness.calibrate.commands import windtunnel
 from windtunnel.harness.calibrate.finding import Finding
 from windtunnel.harness.calibrate.processes import measured
-from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import CellPlan, resolve
-from windtunnel.harness.scenario import Scenario
-from windtunnel.harness.virtual.cell import VirtualCell
+from windtunnel.harness.virtual.virtual_cell import VirtualCell
 from windtunnel.mock_server.journal.segments import read_batches
 
 CLIENT = "openai-async-default"

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from windtunnel.harness.clients.aiohttp_async import AiohttpAsync
 from windtunnel.harness.clients.base import Setting
-from windtunnel.harness.clients.httpx2_async import Httpx2Async
-from windtunnel.harness.clients.httpx2_sync import Httpx2Sync
-from windtunnel.harness.clients.openai_aiohttp import OpenAIAiohttp
-from windtunnel.harness.clients.openai_async import OpenAIAsync
-from windtunnel.harness.clients.openai_sync import OpenAISync
-from windtunnel.harness.clients.python_async import PythonAsync
+from windtunnel.harness.clients.drivers.aiohttp_async import AiohttpAsync
+from windtunnel.harness.clients.drivers.httpx2_async import Httpx2Async
+from windtunnel.harness.clients.drivers.httpx2_sync import Httpx2Sync
+from windtunnel.harness.clients.drivers.openai_aiohttp import OpenAIAiohttp
+from windtunnel.harness.clients.drivers.openai_async import OpenAIAsync
+from windtunnel.harness.clients.drivers.openai_sync import OpenAISync
+from windtunnel.harness.clients.drivers.python_async import PythonAsync
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from windtunnel.harness.clients.waiting import GeventWaiting, Waiting
+from windtunnel.harness.contract.records import AttemptRow, CallRow
+from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.policies.clock import Clock
-from windtunnel.harness.profile import Profile
-from windtunnel.harness.records import AttemptRow, CallRow
 
 CALL_HEADER = "x-windtunnel-call"
 ATTEMPT_HEADER = "x-windtunnel-attempt"

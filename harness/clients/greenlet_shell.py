@@ -8,15 +8,15 @@ from typing import TypeAlias
 from greenlet import GreenletExit, getcurrent
 
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.live import LiveCall
+from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.outcome import cancelled, failure_of, overdue
 from windtunnel.harness.clients.reading import Reading
-from windtunnel.harness.clients.recording import Book
-from windtunnel.harness.clients.verdict import cancelled, failure_of, overdue
+from windtunnel.harness.clients.recording.httpx2 import Book
 from windtunnel.harness.clients.waiting import Alarm, Waiting
+from windtunnel.harness.policies.call import Ending, Policies, Try, play
 from windtunnel.harness.policies.clock import Now, jitter_draws
 from windtunnel.harness.policies.failure import Failure
-from windtunnel.harness.policies.play import Ending, Policies, Try, play
-from windtunnel.harness.policies.watch import Watch, WatchdogTimeout
+from windtunnel.harness.policies.watchdog import Watch, WatchdogTimeout
 
 Request: TypeAlias = Callable[[CallSpec, LiveCall, Reading], None]
 """Makes one request and reads its answer into the `Reading`; raises what the client raises."""

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.live import LiveCall
+from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.outcome import cancelled, failure_of, overdue
 from windtunnel.harness.clients.reading import Reading
-from windtunnel.harness.clients.recording import Book
-from windtunnel.harness.clients.verdict import cancelled, failure_of, overdue
+from windtunnel.harness.clients.recording.httpx2 import Book
+from windtunnel.harness.policies.call import Ending, Policies, Try, play
 from windtunnel.harness.policies.clock import Now, jitter_draws
 from windtunnel.harness.policies.failure import Failure
-from windtunnel.harness.policies.play import Ending, Policies, Try, play
-from windtunnel.harness.policies.watch import Layer, Watch, WatchdogTimeout
+from windtunnel.harness.policies.watchdog import Layer, Watch, WatchdogTimeout
 
 Request: TypeAlias = Callable[[CallSpec, LiveCall, Reading], Awaitable[None]]
 """Makes one request and reads its answer into the `Reading`; raises what the client raises."""

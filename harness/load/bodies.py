@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from windtunnel.harness.workload import Load
+from windtunnel.harness.inputs.load import Load
 from windtunnel.mock_server.chance import uniform
 
 CHARACTERS_PER_TOKEN = 4

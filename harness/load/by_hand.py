@@ -14,10 +14,10 @@ from pathlib import Path
 
 import gevent
 
-from windtunnel.harness.children import environment, python
 from windtunnel.harness.errors import InputError, MeasurementError
-from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import CellPlan, resolve
+from windtunnel.harness.run.children import environment, python
 
 LEAD_S = 1.0
 READY_TIMEOUT_S = 60.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from windtunnel.harness.records import (
+from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
     LAG_SCHEMA,

@@ -19,8 +19,8 @@ import gevent
 from windtunnel.harness.arrivals import Arrival, share
 from windtunnel.harness.clients.base import CallSpec, Setting
 from windtunnel.harness.load.bodies import body_of
-from windtunnel.harness.load.fleet import Fleet, build_fleet
 from windtunnel.harness.load.heartbeat import hub_beat
+from windtunnel.harness.load.instances import Fleet, build_fleet
 from windtunnel.harness.load.recorder import Recorder
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.policies.clock import Clock

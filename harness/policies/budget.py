@@ -6,7 +6,7 @@ first-try success gives a little back, a retry costs much more).
 
 from __future__ import annotations
 
-from windtunnel.harness.profile import Budget
+from windtunnel.harness.inputs.profile import Budget
 
 
 class RetryBudget:

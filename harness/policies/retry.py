@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from windtunnel.harness.inputs.profile import Retries
 from windtunnel.harness.policies.failure import Failure
-from windtunnel.harness.profile import Retries
 
 MAX_EXPONENT = 1000
 """Above it 2.0 ** n overflows."""

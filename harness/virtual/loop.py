@@ -20,9 +20,9 @@ from heapq import heapify, heappop, heappush
 from math import ceil
 from typing import Any, TypeVar, TypeVarTuple
 
-from windtunnel.harness.virtual.dialled import Dialled
-from windtunnel.harness.virtual.endpoint import TICK
-from windtunnel.harness.virtual.network import Network
+from windtunnel.harness.virtual.network.endpoint import TICK
+from windtunnel.harness.virtual.network.network import Network
+from windtunnel.harness.virtual.network.raw_sockets import Dialled
 from windtunnel.harness.virtual.timers import Scheduled, Timer
 
 _T = TypeVar("_T")

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from windtunnel.harness.virtual.blocking import Blocking
+    from windtunnel.harness.virtual.determinism import Draws
     from windtunnel.harness.virtual.loop import VirtualLoop
-    from windtunnel.harness.virtual.steady import Draws
+    from windtunnel.harness.virtual.network.blocking import Blocking
 
 SEED_OF_IMPORTS = 0
 """Whatever a library draws while it is imported, it draws the same for every cell."""
@@ -37,20 +37,20 @@ class Prepared:
 def prepare() -> Prepared:
     """Put this process on the virtual clock and import what plays a cell. There is no way back."""
     platform.platform()  # starts a process the first time, which later nobody may
+    from windtunnel.harness.virtual.determinism import steady
     from windtunnel.harness.virtual.loop import VirtualLoop
-    from windtunnel.harness.virtual.steady import steady
 
     loop = VirtualLoop()
     draws = steady(loop, seed=SEED_OF_IMPORTS)
     # From here on everything that is imported finds the clock, the sockets and the randomness in place.
-    from windtunnel.harness.virtual.blocking import Blocking, take_over
+    from windtunnel.harness.virtual.network.blocking import Blocking, take_over
 
     blocking = Blocking(loop)
     take_over(blocking)
 
-    import windtunnel.harness.virtual.play
+    import windtunnel.harness.virtual.cell_process
     import windtunnel.harness.virtual.watchdog  # noqa: F401
-    from windtunnel.harness.virtual.lean import import_ahead
+    from windtunnel.harness.virtual.preload import import_ahead
 
     import_ahead()
 
@@ -62,8 +62,8 @@ def prepare() -> Prepared:
 def play(prepared: Prepared, folder: Path) -> None:
     """Play the cell in `folder`; once in the life of a process. Exits with 3 if it gets stuck."""
     from windtunnel.harness.plan import CellPlan
-    from windtunnel.harness.virtual.lean import leave_pandas_out
-    from windtunnel.harness.virtual.play import VirtualPlay
+    from windtunnel.harness.virtual.cell_process import VirtualPlay
+    from windtunnel.harness.virtual.preload import leave_pandas_out
     from windtunnel.harness.virtual.watchdog import Watchdog
 
     loop = prepared.loop

@@ -10,11 +10,12 @@ from windtunnel.mock_server.api.files import state as files
 from windtunnel.mock_server.api.json_schema import compile as schema_compile
 from windtunnel.mock_server.api.json_schema import nodes as schema_nodes
 from windtunnel.mock_server.api.json_schema import values as schema
-from windtunnel.mock_server.control import history
+from windtunnel.mock_server.control import history, recent_requests
 from windtunnel.mock_server.control.named_plans import MOST_PLANS
 from windtunnel.mock_server.journal import journal, segments
-from windtunnel.mock_server.provider import idempotency, limits
+from windtunnel.mock_server.provider import calls, idempotency, limits
 from windtunnel.mock_server.transports.http1 import limits as http1_limits
+from windtunnel.mock_server.transports.http1 import wire
 
 _MIB = 2**20
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from windtunnel.harness.arrivals import Arrival, schedule, share
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.timestamps import read_timestamps
-from windtunnel.harness.workload import Load
+from windtunnel.harness.inputs.load import Load
+from windtunnel.harness.inputs.timestamps import read_timestamps
 
 RATES = st.floats(0.5, 40)
 LENGTHS = st.floats(1, 60)

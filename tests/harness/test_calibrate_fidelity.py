@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
-from windtunnel.harness.calibrate import alike
+from windtunnel.harness.calibrate import agreement
 from windtunnel.harness.calibrate.command import parts
 from windtunnel.harness.calibrate.fidelity import (
     CALM,
@@ -24,7 +24,7 @@ from windtunnel.harness.calibrate.fidelity import (
     scenario_file,
 )
 from windtunnel.harness.calibrate.verdicts import finding
-from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import resolve
 
 
@@ -48,10 +48,10 @@ def test_both_scenarios_are_ones(tmp_path: Path) -> None:
 def test_a_call_is_the_same_by_outcome_and_attempts() -> None:
     """Another outcome, another number of attempts or a missing call are a difference; another wait is not."""
     one = calls([1.0, 1.0, 1.0, 1.0])
-    assert alike.same_share(one, calls([9.0] * 4)) == 1.0
-    assert alike.same_share(one, calls([1.0] * 4, ["ok", "ok", "timeout", "ok"])) == 0.75
-    assert alike.same_share(one, calls([1.0] * 4, attempts=2)) == 0.0
-    assert alike.same_share(one, calls([1.0] * 3)) == 0.75
+    assert agreement.same_share(one, calls([9.0] * 4)) == 1.0
+    assert agreement.same_share(one, calls([1.0] * 4, ["ok", "ok", "timeout", "ok"])) == 0.75
+    assert agreement.same_share(one, calls([1.0] * 4, attempts=2)) == 0.0
+    assert agreement.same_share(one, calls([1.0] * 3)) == 0.75
 
 
 def test_the_distance_is_that_of_kolmogorov_and_smirnov() -> None:
@@ -59,22 +59,22 @@ def test_the_distance_is_that_of_kolmogorov_and_smirnov() -> None:
     draws = np.random.default_rng(3)
     for digits in (1, 9):
         one, other = draws.normal(0, 1, 200).round(digits), draws.normal(0.3, 1, 150).round(digits)
-        assert alike.distance(one, other) == pytest.approx(ks_2samp(one, other).statistic)
-    assert alike.distance([1.0, 2.0], [1.0, 2.0]) == 0.0
-    assert alike.distance([1.0, 2.0], [3.0]) == 1.0
+        assert agreement.distance(one, other) == pytest.approx(ks_2samp(one, other).statistic)
+    assert agreement.distance([1.0, 2.0], [1.0, 2.0]) == 0.0
+    assert agreement.distance([1.0, 2.0], [3.0]) == 1.0
 
 
 def test_chance_is_that_of_the_test() -> None:
     """Two samples of 1,000 of one distribution are 0.061 apart in one of twenty cases."""
-    assert alike.chance_distance(1000, 1000) == pytest.approx(0.0607, abs=1e-4)
+    assert agreement.chance_distance(1000, 1000) == pytest.approx(0.0607, abs=1e-4)
 
 
 def test_shares_are_apart_by_half_their_differences() -> None:
     """All the same is 0, nothing the same is 1, and a tenth that fails otherwise is a tenth."""
     ok = pd.Series(["ok"] * 10)
-    assert alike.share_apart(ok, ok) == 0.0
-    assert alike.share_apart(ok, pd.Series(["timeout"] * 10)) == 1.0
-    assert alike.share_apart(ok, pd.Series(["ok"] * 9 + ["timeout"])) == pytest.approx(0.1)
+    assert agreement.share_apart(ok, ok) == 0.0
+    assert agreement.share_apart(ok, pd.Series(["timeout"] * 10)) == 1.0
+    assert agreement.share_apart(ok, pd.Series(["ok"] * 9 + ["timeout"])) == pytest.approx(0.1)
 
 
 def test_without_saturation_calls_and_quantiles_are_judged() -> None:

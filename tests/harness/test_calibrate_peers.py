@@ -28,7 +28,7 @@ from windtunnel.harness.calibrate.peers import Fixture, find_peers
 from windtunnel.harness.calibrate.pinned import cores, pinned
 from windtunnel.harness.calibrate.streams_held import Held, Times, probe, shares
 from windtunnel.harness.calibrate.wrk import post, rate
-from windtunnel.harness.cli import app
+from windtunnel.harness.cli.main import app
 from windtunnel.harness.errors import InputError, MeasurementError
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.rules import RuleBook

@@ -10,8 +10,9 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from windtunnel.harness.contract.metric_names import METRIC_NAMES
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.gallery import (
+from windtunnel.harness.inputs.gallery import (
     client_names,
     gallery_folder,
     list_clients,
@@ -20,10 +21,9 @@ from windtunnel.harness.gallery import (
     load_scenario,
     scenario_names,
 )
-from windtunnel.harness.metric_names import METRIC_NAMES
+from windtunnel.harness.inputs.profile import SDK_DRIVERS, SOCKET_TIMEOUTS
+from windtunnel.harness.inputs.schemas import build_schemas, write_schemas
 from windtunnel.harness.plan import resolve
-from windtunnel.harness.profile import SDK_DRIVERS, SOCKET_TIMEOUTS
-from windtunnel.harness.schemas import build_schemas, write_schemas
 
 SCENARIOS = [
     "healthy",
@@ -208,7 +208,7 @@ def test_schemas_refuse_mistakes(old: str, new: str) -> None:
 
 
 def test_schemas_are_up_to_date(tmp_path: Path) -> None:
-    """The schema files beside the gallery are those of the models: `python -m windtunnel.harness.schemas` renews them."""
+    """The schema files beside the gallery are those of the models: `python -m windtunnel.harness.inputs.schemas` renews them."""
     write_schemas(tmp_path)
     for file in sorted(tmp_path.iterdir()):
         assert json.loads((gallery_folder() / file.name).read_text()) == json.loads(file.read_text())

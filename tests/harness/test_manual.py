@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from windtunnel.harness.gallery import (
+from windtunnel.harness.inputs.gallery import (
     client_names,
     gallery_folder,
     load_profile,
     load_scenario,
     scenario_names,
 )
-from windtunnel.harness.manual import MANUAL, renewed
+from windtunnel.harness.inputs.manual import MANUAL, renewed
 
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", MANUAL.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def test_the_reference_is_that_of_the_models() -> None:
-    """README.md holds every key as it is today; `python -m windtunnel.harness.manual` renews it."""
+    """README.md holds every key as it is today; `python -m windtunnel.harness.inputs.manual` renews it."""
     text = MANUAL.read_text(encoding="utf-8")
     assert renewed(text) == text
 

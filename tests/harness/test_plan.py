@@ -10,9 +10,9 @@ import pytest
 
 from windtunnel.harness.arrivals import SCHEDULE_SCHEMA, write_schedule
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import CellPlan, PhaseSpan, RunPlan, resolve, versions
-from windtunnel.harness.scenario import Scenario
 from windtunnel.mock_server.plan.plan import Plan
 
 STORM = load_scenario("retry_storm")

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from windtunnel.harness.errors import CollectedInputError, InputError
-from windtunnel.harness.profile import SDK_RETRIES, Profile, load_profile_file
+from windtunnel.harness.inputs.profile import SDK_RETRIES, Profile, load_profile_file
 
 MINIMAL: dict[str, Any] = {
     "name": "mine",

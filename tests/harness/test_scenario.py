@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.errors import CollectedInputError, InputError
-from windtunnel.harness.expectation import Expectation
-from windtunnel.harness.gallery import load_scenario
-from windtunnel.harness.scenario import Scenario, check_scenario
-from windtunnel.harness.yaml_source import YamlSource, parse_yaml
+from windtunnel.harness.inputs.gallery import load_scenario
+from windtunnel.harness.inputs.scenario import Scenario, check_scenario
+from windtunnel.harness.inputs.yaml_source import YamlSource, parse_yaml
 
 GOOD = """\
 name: mine

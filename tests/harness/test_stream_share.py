@@ -9,10 +9,10 @@ import jsonschema
 import pytest
 
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.gallery import load_scenario
+from windtunnel.harness.inputs.gallery import load_scenario
+from windtunnel.harness.inputs.load import Load
+from windtunnel.harness.inputs.schemas import build_schemas
 from windtunnel.harness.load.bodies import body_of
-from windtunnel.harness.schemas import build_schemas
-from windtunnel.harness.workload import Load
 
 SCENARIO = """\
 name: mine

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from windtunnel.harness.cli import app
+from windtunnel.harness.cli.main import app
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.scenario import Scenario
+from windtunnel.harness.inputs.time_scale import asked_time_scale, parse_time_scale
 from windtunnel.harness.plan import resolve
-from windtunnel.harness.run import RunOptions, plan_for
-from windtunnel.harness.scenario import Scenario
-from windtunnel.harness.time_scale import asked_time_scale, parse_time_scale
+from windtunnel.harness.run.run import RunOptions, plan_for
 
 INCIDENT = """\
 name: mine

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.yaml_source import YamlSource, key_path, parse_yaml, read_yaml
+from windtunnel.harness.inputs.yaml_source import YamlSource, key_path, parse_yaml, read_yaml
 
 TEXT = """\
 name: x           # line 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from windtunnel.harness.metric_names import METRIC_NAMES, OF_PHASE, OF_RUN
+from windtunnel.harness.contract.metric_names import METRIC_NAMES, OF_PHASE, OF_RUN
 from windtunnel.reports.manual import README, renewed
 from windtunnel.reports.metrics import METRICS
 from windtunnel.reports.outcomes import OUTCOMES

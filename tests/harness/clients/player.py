@@ -19,10 +19,10 @@ from gevent.pool import Group  # noqa: E402
 
 from windtunnel.harness.clients import DRIVERS, Driver  # noqa: E402
 from windtunnel.harness.clients.base import CallSpec, Setting  # noqa: E402
+from windtunnel.harness.contract.records import AttemptRow, CallRow  # noqa: E402
+from windtunnel.harness.inputs.profile import Profile  # noqa: E402
 from windtunnel.harness.load.loop_thread import LoopThread  # noqa: E402
 from windtunnel.harness.policies.clock import Clock  # noqa: E402
-from windtunnel.harness.profile import Profile  # noqa: E402
-from windtunnel.harness.records import AttemptRow, CallRow  # noqa: E402
 from windtunnel.mock_server.server.end_with_parent import die_with_parent  # noqa: E402
 
 TIMEOUT_S = 60.0

@@ -9,9 +9,9 @@ import pytest
 
 from tests.harness.clients.conftest import Play
 from tests.harness.clients.fault_server import Exchange, completion, delta, stream_of
-from windtunnel.harness.clients.verdict import failure_of
+from windtunnel.harness.clients.outcome import failure_of
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.profile import load_profile_file
+from windtunnel.harness.inputs.profile import load_profile_file
 from windtunnel.mock_server.api.truth import digest
 
 WHOLE = digest([(0, "Hello there", None, [], "stop")])

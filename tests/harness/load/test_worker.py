@@ -17,10 +17,10 @@ import pytest
 
 from tests.harness.clients.conftest import profile_of
 from tests.harness.clients.fault_server import Exchange, FaultServer, Handler, completion
+from windtunnel.harness.contract.records import ATTEMPTS_SCHEMA, CALLS_SCHEMA, LAG_SCHEMA
+from windtunnel.harness.inputs.profile import Profile
+from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import CellPlan, resolve
-from windtunnel.harness.profile import Profile
-from windtunnel.harness.records import ATTEMPTS_SCHEMA, CALLS_SCHEMA, LAG_SCHEMA
-from windtunnel.harness.scenario import Scenario
 from windtunnel.mock_server.journal.segments import read_segments
 
 SCHEMAS = {"calls": CALLS_SCHEMA, "attempts": ATTEMPTS_SCHEMA, "lags": LAG_SCHEMA}

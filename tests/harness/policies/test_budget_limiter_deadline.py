@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from windtunnel.harness.inputs.profile import Budget
 from windtunnel.harness.policies.budget import RetryBudget
 from windtunnel.harness.policies.deadline import REMEMBERED, RecentMedian, fits
 from windtunnel.harness.policies.limiter import LocalLimiter
-from windtunnel.harness.profile import Budget
 
 
 def budget(**parts: Any) -> RetryBudget:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from windtunnel.harness.inputs.profile import Profile, Timeouts
+from windtunnel.harness.policies.call import Ending, Pause, Policies, Try, play
 from windtunnel.harness.policies.clock import jitter_draws
 from windtunnel.harness.policies.failure import Failure
-from windtunnel.harness.policies.play import Ending, Pause, Policies, Try, play
-from windtunnel.harness.policies.watch import Watch
-from windtunnel.harness.profile import Profile, Timeouts
+from windtunnel.harness.policies.watchdog import Watch
 
 TRY_S = 2.0
 ERROR = Failure("status", ValueError(), 500)

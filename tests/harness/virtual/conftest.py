@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from windtunnel.harness.progress import reporter
-from windtunnel.harness.run import RunOptions, run
+from windtunnel.harness.run.progress import reporter
+from windtunnel.harness.run.run import RunOptions, run
 
 CLIENT = """
 name: {name}

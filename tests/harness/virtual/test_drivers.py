@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.harness.clients.conftest import DRIVERS, profile_of
+from windtunnel.harness.contract.records import ATTEMPTS_SCHEMA
+from windtunnel.harness.inputs.profile import Profile
+from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import resolve
-from windtunnel.harness.profile import Profile
-from windtunnel.harness.records import ATTEMPTS_SCHEMA
-from windtunnel.harness.scenario import Scenario
 from windtunnel.mock_server.journal.segments import compact
 
 SCENARIO: dict[str, Any] = {

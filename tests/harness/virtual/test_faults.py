@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from windtunnel.harness.virtual.ports import MODES
+from windtunnel.harness.virtual.network.ports import MODES
 from windtunnel.mock_server.faults import FAULTS
 
 OUTCOMES = {

@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import resolve
-from windtunnel.harness.virtual.cell import VirtualCell
+from windtunnel.harness.virtual.virtual_cell import VirtualCell
 from windtunnel.mock_server.journal.segments import read_segments
 
 PLAYED = {

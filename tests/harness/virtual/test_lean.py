@@ -8,7 +8,7 @@ import sys
 CODE = """
 import sys
 import pyarrow as pa
-from windtunnel.harness.virtual.lean import LOADED_LATE, import_ahead, leave_pandas_out
+from windtunnel.harness.virtual.preload import LOADED_LATE, import_ahead, leave_pandas_out
 leave_pandas_out()
 pa.array(["a", None])
 import_ahead()

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windtunnel.harness.virtual.endpoint import HIGH_WATER, WINDOW
 from windtunnel.harness.virtual.loop import VirtualLoop
-from windtunnel.harness.virtual.network import Link
-from windtunnel.harness.virtual.sockets import descriptor
+from windtunnel.harness.virtual.network.endpoint import HIGH_WATER, WINDOW
+from windtunnel.harness.virtual.network.network import Link
+from windtunnel.harness.virtual.network.sockets import descriptor
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from windtunnel.harness.cli import app
+from windtunnel.harness.cli.main import app
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.plan import RunPlan
-from windtunnel.harness.virtual.replay import check_call, compare, find_cell
+from windtunnel.harness.replay.replay import check_call, compare, find_cell
 
 
 def calls(run: Path, client: str) -> list[dict[str, Any]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from windtunnel.harness.cell import Cell
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import resolve
-from windtunnel.harness.progress import Whole
-from windtunnel.harness.run import MOST_NAMED, failures_of
+from windtunnel.harness.run.cell import Cell
+from windtunnel.harness.run.progress import Whole
+from windtunnel.harness.run.run import MOST_NAMED, failures_of
 
 STORM = load_scenario("retry_storm")
 PROFILES = [load_profile(name) for name in ("openai-default", "retry-budget")]

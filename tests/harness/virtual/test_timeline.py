@@ -7,7 +7,7 @@ import json
 
 from rich.console import Console
 
-from windtunnel.harness.virtual.timeline import Event, Provider, as_json, folded, from_json, rows, show
+from windtunnel.harness.replay.timeline import Event, Provider, as_json, folded, from_json, rows, show
 
 CALM = Provider("calm", "open", 1, 8, 0, 4, requests=(59, 60))
 BUSY = Provider("incident", "closed (refuse)", 8, 8, 4, 4)

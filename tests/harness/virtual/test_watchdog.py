@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from windtunnel.harness.progress import reporter
-from windtunnel.harness.run import RunOptions, run
+from windtunnel.harness.run.progress import reporter
+from windtunnel.harness.run.run import RunOptions, run
 
 PRELUDE = """
 import asyncio, sys
 from windtunnel.harness.virtual import loop as loops
 loops.IDLE_PASSES, loops.MOST_PUSHES = 50, 20
 loop = loops.VirtualLoop()
-from windtunnel.harness.virtual.steady import steady, current_call
+from windtunnel.harness.virtual.determinism import steady, current_call
 steady(loop, seed=1)
-from windtunnel.harness.virtual.blocking import Blocking, take_over
+from windtunnel.harness.virtual.network.blocking import Blocking, take_over
 blocking = Blocking(loop)
 take_over(blocking)
 from windtunnel.harness.virtual.watchdog import Watchdog, within

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from windtunnel.harness.virtual.wire_text import answer_text, quoted, request_text
+from windtunnel.harness.replay.wire_text import answer_text, quoted, request_text
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
 

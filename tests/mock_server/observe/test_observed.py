@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from windtunnel.harness.matrix import measure
+from windtunnel.harness.matrix.cases import CONNECT, FORMS, VARIANTS, Case, all_cases
+from windtunnel.harness.matrix.measure import CLIENTS, IDLE, Rows, differences, observe, versions
+from windtunnel.harness.matrix.server import ObserveError
 from windtunnel.mock_server.faults import FAULTS
 from windtunnel.mock_server.manual.faults import observed
-from windtunnel.mock_server.observe import measure
-from windtunnel.mock_server.observe.cases import CONNECT, FORMS, VARIANTS, Case, all_cases
-from windtunnel.mock_server.observe.measure import CLIENTS, IDLE, Rows, differences, observe, versions
-from windtunnel.mock_server.observe.server import ObserveError
 
-RENEW = "python -m windtunnel.mock_server.manual --observe"
+RENEW = "python -m windtunnel.harness.matrix"
 
 
 def kept() -> Rows:

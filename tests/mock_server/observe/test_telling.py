@@ -10,12 +10,12 @@ import httpx2
 import openai
 import pytest
 
+from windtunnel.harness.matrix import wording
+from windtunnel.harness.matrix.cases import PATIENT, Case
+from windtunnel.harness.matrix.clients import take_line
+from windtunnel.harness.matrix.reading import PLAIN, SDK, Reading, new_reading
+from windtunnel.harness.matrix.wording import Seen, Stage, tell
 from windtunnel.mock_server.api.truth import digest
-from windtunnel.mock_server.observe import telling
-from windtunnel.mock_server.observe.cases import PATIENT, Case
-from windtunnel.mock_server.observe.clients import take_line
-from windtunnel.mock_server.observe.reading import PLAIN, SDK, Reading, new_reading
-from windtunnel.mock_server.observe.telling import Seen, Stage, tell
 
 TRUTH = digest([(0, "one two", None, [], "stop")])
 STREAMED = Case("cut", (), "chat streamed")
@@ -60,8 +60,8 @@ CHECKS = "(silent, unless the application checks)"
         (STREAMED, chat("one", " two"), "success: complete and true"),
         (RESPONSES, response("one", " two"), "success: complete and true"),
         (STREAMED, chat("one", " two", usage=False), "success: complete and true, without its usage"),
-        (STREAMED, chat("one", "one", " two"), telling.CORRUPTED),
-        (STREAMED, chat(), telling.EMPTY),
+        (STREAMED, chat("one", "one", " two"), wording.CORRUPTED),
+        (STREAMED, chat(), wording.EMPTY),
         (STREAMED, chat("one", finish=None), f"success, incomplete: no finish reason {CHECKS}"),
         (RESPONSES, response("one", status=None), f"success, incomplete: no terminal event {CHECKS}"),
         (
@@ -69,7 +69,7 @@ CHECKS = "(silent, unless the application checks)"
             response(status=None),
             "success, but nothing in it and no terminal event (silent corruption)",
         ),
-        (RESPONSES, after_an_error_event(), telling.ERROR_UNHEARD),
+        (RESPONSES, after_an_error_event(), wording.ERROR_UNHEARD),
         (STREAMED, chat("one", finish="length"), f"{CUT_SHORT} (finish_reason `length`)"),
         (
             RESPONSES,

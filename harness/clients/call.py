@@ -1,0 +1,146 @@
+"""A call while it is under way: its row, its attempts, its marks of content, its watchdogs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.outcome import Verdict, verdict_of
+from windtunnel.harness.clients.reading import CUT_REASONS, READINGS, Reading, UnfinishedAnswerError
+from windtunnel.harness.contract.records import AttemptRow, CallRow
+from windtunnel.harness.policies.call import Ending
+from windtunnel.harness.policies.watchdog import Watch, watch_for
+
+
+def _nothing() -> None:
+    return None
+
+
+class LiveCall:
+    """One call from its start on. Used by one greenlet or task at a time."""
+
+    __slots__ = ("_reading", "_setting", "attempt", "call_id", "rearm", "row", "spec", "watch")
+
+    def __init__(self, setting: Setting, spec: CallSpec, *, waited: bool) -> None:
+        now = setting.clock.now()
+        self.spec = spec
+        self.call_id = spec.call_id
+        self.row = new_row(setting, spec)
+        self.row.started_s = now
+        self.row.lateness_cause = "client_limit" if waited else ""
+        self.attempt: AttemptRow | None = None
+        self.watch: Watch | None = watch_for(setting.profile.timeouts, now)
+        self.rearm: Callable[[], None] = _nothing
+        self._setting = setting
+        self._reading: Reading | None = None
+
+    def next_attempt(self, sdk_retry_count: int | None) -> AttemptRow:
+        """Open the row of the call's next HTTP request."""
+        setting, row = self._setting, self.row
+        now = setting.clock.now()
+        self.attempt = AttemptRow(
+            call_id=self.call_id,
+            attempt=row.attempts_seen,
+            client=setting.client,
+            instance=setting.instance,
+            worker=setting.worker,
+            sdk_retry_count=sdk_retry_count,
+            started_s=now,
+            region=setting.region,
+        )
+        row.attempts_seen += 1
+        if self.watch is not None:
+            self.watch.attempt_began(now)
+            self.rearm()
+        return self.attempt
+
+    def try_began(self) -> Reading:
+        """Another try: whatever an earlier one delivered is gone, as it is for the application."""
+        reading = self._reading = READINGS[self.spec.api]()
+        row = self.row
+        row.saw_done = False
+        row.status = row.served_id = row.first_token_s = row.last_content_s = row.gaps_max_s = None
+        if row.gaps_s:
+            row.gaps_s = []
+        return reading
+
+    def asked(self) -> None:
+        """The application's own code begins to ask: content is awaited from now, as nobody may see its requests."""
+        if self.watch is not None:
+            self.watch.attempt_began(self._setting.clock.now())
+            self.rearm()
+
+    def try_ended(self) -> None:
+        """The try is over, well or not: nothing is awaited."""
+        if self.watch is not None:
+            self.watch.try_over()
+            self.rearm()
+
+    def check(self, reading: Reading) -> None:
+        """Raises `UnfinishedAnswerError` if the answer has no end and the profile looks for one."""
+        if not reading.complete and "end" in self._setting.profile.checks:
+            raise UnfinishedAnswerError("the answer ended without a finish reason")
+
+    def judge(self, ending: Ending) -> Verdict:
+        """What came of the call, now that `play` has ended it."""
+        reading, checks = self._reading, self._setting.profile.checks
+        cut = reading is not None and reading.finish_reason in CUT_REASONS and "finish_reason" in checks
+        refused = reading is not None and reading.refused and "refusal" in checks
+        return verdict_of(ending, incomplete=cut or refused)
+
+    def content(self) -> None:
+        """The application has just received content."""
+        now = self._setting.clock.now()
+        row = self.row
+        last = row.last_content_s
+        if last is None:
+            row.first_token_s = now
+        else:
+            gap = now - last
+            row.gaps_s.append(gap)
+            if row.gaps_max_s is None or gap > row.gaps_max_s:
+                row.gaps_max_s = gap
+        row.last_content_s = now
+        if self.attempt is not None:
+            self.attempt.last_content_s = now
+        if self.watch is not None and self.watch.content(now):
+            self.rearm()
+
+    def ended(self, verdict: Verdict) -> None:
+        """Close the row with what came of it, and hand it on."""
+        row, attempt, reading = self.row, self.attempt, self._reading
+        row.ended_s = self._setting.clock.now()
+        row.outcome = verdict.outcome
+        row.error_type = verdict.error_type
+        row.error_cause = verdict.error_cause
+        if attempt is not None:
+            row.status = attempt.status
+            row.served_id = attempt.served_id
+        if reading is not None:
+            row.tokens_received = reading.tokens
+            row.finish_reason = reading.finish_reason
+            row.declared_incomplete = reading.declared_incomplete
+            # That a chat stream said [DONE] only the transport sees: the SDK keeps it to itself.
+            if not (row.stream and row.api == "chat"):
+                row.saw_done = reading.complete
+            if verdict.delivered:
+                row.digest = reading.digest()
+        self._setting.observer.call_ended(row, verdict.error)
+
+
+def new_row(setting: Setting, spec: CallSpec) -> CallRow:
+    """The row of a call that has not started."""
+    return CallRow(
+        call_id=spec.call_id,
+        client=setting.client,
+        instance=setting.instance,
+        worker=setting.worker,
+        region=setting.region,
+        model=setting.model,
+        api=spec.api,
+        stream=spec.stream,
+        phase=spec.phase,
+        warmup=spec.warmup,
+        intended_s=spec.intended_s,
+        wait_budget_s=setting.profile.deadline,
+    )

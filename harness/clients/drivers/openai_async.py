@@ -1,0 +1,76 @@
+"""The official SDK's async client, on the process's one loop: one client for each instance."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import openai
+
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.drivers.openai_common import (
+    WARM_UP_TIMEOUT_S,
+    body_arguments,
+    call_arguments,
+    client_arguments,
+    limits,
+)
+from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
+from windtunnel.harness.clients.loop_shell import LoopShell
+from windtunnel.harness.clients.reading import Reading
+from windtunnel.harness.clients.recording.httpx2 import AsyncRecordingTransport, Book
+
+
+def _creators(client: openai.AsyncOpenAI) -> dict[str, Callable[..., Any]]:
+    return {
+        "chat": client.chat.completions.create,
+        "responses": client.responses.create,
+        "embeddings": client.embeddings.create,
+    }
+
+
+class OpenAIAsync:
+    """One copy of an application that uses `AsyncOpenAI(...)`."""
+
+    def __init__(self, setting: Setting) -> None:
+        undo_gevents_poll()
+        platform.platform()  # looked up and kept now, so that the SDK's first call on the loop finds it ready
+        book = Book(setting)
+        self._client = openai.AsyncOpenAI(
+            http_client=self._http_client(setting, book), **client_arguments(setting)
+        )
+        self._create = _creators(self._client)
+        self.call = LoopShell(setting, book, self._request).call
+
+    def _http_client(self, setting: Setting, book: Book) -> httpx2.AsyncClient:
+        """What the SDK sends its requests with."""
+        inner = httpx2.AsyncHTTPTransport(limits=limits(setting.profile.pool))
+        return openai.DefaultAsyncHttpxClient(transport=AsyncRecordingTransport(inner, book))
+
+    async def warm_up(self, spec: CallSpec) -> None:
+        once = self._client.with_options(max_retries=0, timeout=WARM_UP_TIMEOUT_S)
+        with contextlib.suppress(Exception):  # a faulty provider is not what a warm-up looks for
+            answer = await _creators(once)[spec.api](**body_arguments(spec.body))
+            if spec.stream:
+                async with answer:
+                    async for _ in answer:
+                        pass
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _request(self, spec: CallSpec, live: LiveCall, reading: Reading) -> None:
+        answer = await self._create[spec.api](**call_arguments(spec))
+        reading.opened = True
+        if not spec.stream:
+            reading.whole(answer)
+            live.content()
+            return
+        async with answer:
+            async for event in answer:
+                if reading.take(event):
+                    live.content()

@@ -1,0 +1,57 @@
+"""What both OpenAI drivers share: the SDK's arguments, and how a body becomes those of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+
+from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.inputs.profile import Pool, Timeouts
+
+ARGUMENTS = frozenset(
+    {"model", "messages", "input", "stream", "max_tokens", "max_completion_tokens", "max_output_tokens"}
+)
+"""What of a body is passed as arguments of `create`; the rest goes through `extra_body`, whatever it is."""
+
+WARM_UP_TIMEOUT_S = 5.0
+
+
+def client_arguments(setting: Setting) -> dict[str, Any]:
+    """Arguments of `OpenAI(...)` but for its `http_client`. The SDK's own arguments go in as the profile has them."""
+    profile = setting.profile
+    arguments: dict[str, Any] = {"base_url": setting.base_url, "api_key": API_KEY, **profile.sdk}
+    arguments.setdefault("timeout", socket_timeouts(profile.timeouts))
+    return arguments
+
+
+def socket_timeouts(timeouts: Timeouts) -> httpx2.Timeout:
+    """The four layers that a socket has; one that is not given has no limit."""
+    return httpx2.Timeout(
+        connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=timeouts.pool
+    )
+
+
+def limits(pool: Pool) -> httpx2.Limits:
+    """The pool's size; what is not given has no limit."""
+    return httpx2.Limits(
+        max_connections=pool.connections,
+        max_keepalive_connections=pool.keepalive,
+        keepalive_expiry=pool.expiry,
+    )
+
+
+def call_arguments(spec: CallSpec) -> dict[str, Any]:
+    """Arguments of `create` for one call, with the header that says which call it is."""
+    arguments = body_arguments(spec.body)
+    arguments["extra_headers"] = {CALL_HEADER: spec.call_id}
+    return arguments
+
+
+def body_arguments(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `create` that send exactly this body."""
+    arguments = {key: value for key, value in body.items() if key in ARGUMENTS}
+    if len(arguments) < len(body):
+        arguments["extra_body"] = {key: value for key, value in body.items() if key not in ARGUMENTS}
+    return arguments

@@ -1,0 +1,122 @@
+"""Any async callable of a user's own: `driver: python`, `target: package.module:function`.
+
+Its attempts are recorded where they go through the clients that its `Call` hands it. What it sends on ways of its own,
+only the server sees: then the table of attempts has no row of it, and metrics that need one are absent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import platform
+from typing import Any
+
+import aiohttp
+import httpx2
+
+from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.drivers.aiohttp_async import session_for
+from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
+from windtunnel.harness.clients.drivers.python_call import Call, read_answer
+from windtunnel.harness.clients.gevent_patches import undo_gevents_poll, undo_gevents_sockets
+from windtunnel.harness.clients.loop_shell import LoopShell
+from windtunnel.harness.clients.reading import READINGS, Reading
+from windtunnel.harness.clients.recording.httpx2 import AsyncRecordingTransport, Book
+from windtunnel.harness.inputs.target import load_target
+
+REDIRECTED = 300
+"""Below it, an answer has begun to be handed to the callable."""
+
+
+class PythonAsync:
+    """One copy of an application that is the user's own."""
+
+    def __init__(self, setting: Setting) -> None:
+        profile = setting.profile
+        assert profile.target is not None  # a profile with this driver has one
+        platform.platform()  # looked up and kept now, as an SDK may ask for it on the loop
+        self._target = load_target(profile.target, profile.target_folders)
+        undo_gevents_poll()
+        undo_gevents_sockets()
+        self._setting = setting
+        book = Book(setting)
+        self._tools = RecordedTools(setting, book)
+        self.call = LoopShell(setting, book, self._request).call
+
+    async def warm_up(self, spec: CallSpec) -> None:
+        reading = READINGS[spec.api]()
+        with contextlib.suppress(Exception):  # a faulty provider is not what a warm-up looks for
+            async with asyncio.timeout(WARM_UP_TIMEOUT_S):
+                await read_answer(await self._asked(spec, {}), spec.api, reading, lambda: None)
+
+    async def close(self) -> None:
+        await self._tools.close()
+
+    async def _request(self, spec: CallSpec, live: LiveCall, reading: Reading) -> None:
+        before = live.attempt
+        live.asked()
+        try:
+            answer = await self._asked(spec, {CALL_HEADER: spec.call_id})
+            await read_answer(answer, spec.api, reading, live.content)
+        except Exception:
+            attempt = live.attempt
+            if attempt is not None and attempt is not before and attempt.status is not None:
+                reading.opened = reading.opened or attempt.status < REDIRECTED
+            raise
+
+    async def _asked(self, spec: CallSpec, headers: dict[str, str]) -> Any:
+        call = Call(
+            call_id=spec.call_id,
+            api=spec.api,
+            stream=spec.stream,
+            body=dict(spec.body),
+            base_url=self._setting.base_url,
+            api_key=API_KEY,
+            headers=headers,
+            tools=self._tools,
+        )
+        answer = self._target(call)
+        return await answer if inspect.isawaitable(answer) else answer
+
+
+class RecordedTools:
+    """HTTP clients of one instance that record; made when first asked for."""
+
+    def __init__(self, setting: Setting, book: Book) -> None:
+        self.kept: dict[str, Any] = {}
+        self._setting = setting
+        self._book = book
+        self._client: httpx2.AsyncClient | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    def http_client(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            profile = self._setting.profile
+            transport = self.recorded(httpx2.AsyncHTTPTransport(limits=limits(profile.pool)))
+            self._client = httpx2.AsyncClient(
+                transport=transport, timeout=socket_timeouts(profile.timeouts), follow_redirects=True
+            )
+        return self._client
+
+    def session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = session_for(self._setting, self._book)
+        return self._session
+
+    def recorded(self, transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncBaseTransport:
+        return AsyncRecordingTransport(transport, self._book)
+
+    async def close(self) -> None:
+        """Close what was made here, and what the callable kept if it has a way to be closed."""
+        for kept in self.kept.values():
+            close = getattr(kept, "aclose", None) or getattr(kept, "close", None)
+            if callable(close):
+                closed = close()
+                if inspect.isawaitable(closed):
+                    await closed
+        if self._client is not None:
+            await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()

@@ -1,0 +1,143 @@
+"""From what a client raised to what its row says: one table for all drivers."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import aiohttp
+import httpx2
+import openai
+
+from windtunnel.harness.policies.call import Ending
+from windtunnel.harness.policies.failure import Failure
+from windtunnel.harness.policies.watchdog import WatchdogTimeout
+
+Outcome: TypeAlias = Literal["ok", "incomplete", "error", "timeout", "deadline", "cancelled", "shed"]
+
+TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)
+CONNECTIONS = (
+    openai.APIConnectionError,
+    httpx2.TransportError,
+    aiohttp.ClientConnectionError,
+    aiohttp.ClientPayloadError,
+    aiohttp.http_exceptions.HttpProcessingError,
+    OSError,
+    ssl.SSLError,
+)
+MAX_CAUSES = 10
+LAYER_NAMES = {
+    "total": "DeadlineExceeded",
+    "first_content": "FirstContentTimeout",
+    "between_contents": "BetweenContentsTimeout",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a row says of a call's end. `delivered`: the application got an answer that it took for one."""
+
+    outcome: Outcome
+    error: BaseException | None = None
+    error_type: str | None = None
+    error_cause: str | None = None
+
+    @property
+    def delivered(self) -> bool:
+        return self.outcome in ("ok", "incomplete")
+
+
+def failure_of(error: BaseException, *, opened: bool) -> Failure:
+    """What policies see of an exception. `opened`: a 2xx answer had begun to be handed to the application."""
+    forget_frames(error)
+    if isinstance(error, WatchdogTimeout):
+        return Failure("timeout" if error.layer == "first_content" else "broken_answer", error)
+    if opened:
+        return Failure("broken_answer", error)
+    answered = _status_of(error)
+    if answered is not None:
+        return Failure("status", error, *answered)
+    if is_timeout(error):
+        return Failure("timeout", error)
+    if _is_connection(error):
+        return Failure("connection", error)
+    return Failure("broken_answer", error)
+
+
+def _status_of(error: BaseException) -> tuple[int, Mapping[str, str]] | None:
+    """(status, headers) of the answer that an exception stands for; None if it stands for something else."""
+    legacy = _legacy("HTTPStatusError")
+    if isinstance(error, (openai.APIStatusError, httpx2.HTTPStatusError, *legacy)):
+        response = error.response  # type: ignore[attr-defined]  # httpx's has it as well
+        return response.status_code, response.headers
+    # aiohttp calls an answer that it cannot parse a response with status 400: the cause tells the two apart.
+    if isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
+        return error.status, error.headers or {}
+    return None
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether a client gave up waiting."""
+    return isinstance(error, (*TIMEOUTS, *_legacy("TimeoutException")))
+
+
+def _is_connection(error: BaseException) -> bool:
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.__cause__ is not None
+    return isinstance(error, (*CONNECTIONS, *_legacy("TransportError")))
+
+
+def _legacy(name: str) -> tuple[type[Exception], ...]:
+    """An exception of httpx, the predecessor of httpx2, if a user's own client has imported that."""
+    module = sys.modules.get("httpx")
+    return () if module is None else (getattr(module, name),)
+
+
+def forget_frames(error: BaseException) -> None:
+    """Drop the tracebacks of an exception and of what caused it; its types and messages stay.
+
+    A failure that is kept refers to frames that refer to it: only the collector could free them, and in a storm its
+    pauses (tens of milliseconds) would be the harness's own latency.
+    """
+    link: BaseException | None = error
+    for _ in range(MAX_CAUSES):
+        if link is None:
+            return
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+
+
+def names_of(error: BaseException) -> tuple[str, str | None]:
+    """(type of the error, type of its `__cause__`): the SDK reports a full local pool as a timeout."""
+    if isinstance(error, WatchdogTimeout):
+        return LAYER_NAMES[error.layer], None
+    cause = error.__cause__
+    return type(error).__name__, None if cause is None else type(cause).__name__
+
+
+def verdict_of(ending: Ending, *, incomplete: bool) -> Verdict:
+    """The verdict on a call that `play` ended. `incomplete`: the answer says so and the profile checks it."""
+    failure = ending.failure
+    if failure is None:
+        if ending.gave_up == "shed":
+            return Verdict("shed", error_type="LimiterRefused")
+        return Verdict("incomplete" if incomplete else "ok")
+    error = failure.error
+    timed_out = isinstance(error, WatchdogTimeout) or is_timeout(error)
+    outcome: Outcome = "timeout" if timed_out else "error"
+    if ending.gave_up == "deadline":
+        outcome = "deadline"
+    return Verdict(outcome, error, *names_of(error))
+
+
+def overdue(error: WatchdogTimeout) -> Verdict:
+    """The verdict on a call whose total ran out."""
+    return Verdict("deadline", error, *names_of(error))
+
+
+def cancelled(error: BaseException | None) -> Verdict:
+    """The verdict on a call that was still running when the load ended."""
+    return Verdict("cancelled", None, None if error is None else type(error).__name__)

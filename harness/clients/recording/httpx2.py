@@ -1,0 +1,270 @@
+"""Recording attempts in a wrapping transport: the one place that sees every request, also those without an answer.
+
+    client ──► RecordingTransport ──► httpx2 transport ──► httpcore2 pool ──► socket
+                  └── AttemptRow ◄── trace events of httpcore2; ended when the stream closes
+
+Event hooks miss attempts that time out, are refused or wait for the pool in vain; a transport does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
+from itertools import count
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import httpx2
+
+from windtunnel.harness.clients.base import (
+    ATTEMPT_HEADER,
+    CALL_HEADER,
+    SDK_RETRY_HEADER,
+    SERVED_HEADER,
+    Setting,
+)
+from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.outcome import names_of
+from windtunnel.harness.contract.records import AttemptRow
+
+DONE = b"[DONE]"
+KEPT = len(DONE) - 1
+
+
+class Book:
+    """The calls of one instance that are under way, and the connections it has used."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.now = setting.clock.now
+        self._ended = setting.observer.attempt_ended
+        self.calls: dict[str, LiveCall] = {}
+        self._prefix = f"{setting.worker}.{setting.instance}"
+        self._numbers = count()
+        self._connections: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        self._traces: dict[tuple[str, str], Trace] = {}
+
+    def trace(self, headers: MutableMapping[str, str]) -> Trace | None:
+        """Open the row of a request, and mark its headers; None if it belongs to no recorded call."""
+        live = self.calls.get(headers.get(CALL_HEADER, ""))
+        if live is None:
+            return None
+        retries = headers.get(SDK_RETRY_HEADER)
+        row = live.next_attempt(int(retries) if retries is not None else None)
+        headers[ATTEMPT_HEADER] = number = str(row.attempt)
+        trace = self._traces[live.call_id, number] = Trace(self, live, row)
+        return trace
+
+    def open_trace(self, headers: Mapping[str, str]) -> Trace | None:
+        """The trace that has been opened for a request with these headers and is not closed yet."""
+        return self._traces.get((headers.get(CALL_HEADER, ""), headers.get(ATTEMPT_HEADER, "")))
+
+    def closed(self, row: AttemptRow) -> None:
+        """An attempt is over: hand its row on."""
+        del self._traces[row.call_id, str(row.attempt)]
+        self._ended(row)
+
+    def connection(self, stream: Any) -> str:
+        """A name for a connection, the same for all attempts made on it."""
+        name = self._connections.get(stream)
+        if name is None:
+            name = self._connections[stream] = f"{self._prefix}.{next(self._numbers)}"
+        return name
+
+
+class Trace:
+    """Fills in one attempt's row. Every attempt is handed on exactly once."""
+
+    __slots__ = ("_book", "_live", "_open", "_tail", "row")
+
+    def __init__(self, book: Book, live: LiveCall, row: AttemptRow) -> None:
+        self.row = row
+        self._book = book
+        self._live = live
+        self._open = True
+        self._tail = b""
+
+    def event(self, name: str, info: dict[str, Any]) -> None:
+        """What httpcore2's trace extension calls."""
+        seen = EVENTS.get(name)
+        if seen is not None:
+            seen(self, info)
+
+    async def event_async(self, name: str, info: dict[str, Any]) -> None:
+        """The same for the async pool, which insists on a coroutine."""
+        seen = EVENTS.get(name)
+        if seen is not None:
+            seen(self, info)
+
+    def connecting(self) -> None:
+        """It has its place in the pool: it connects, or takes a connection that is there."""
+        if self.row.pool_wait_s is None:
+            self.row.pool_wait_s = self._book.now() - self.row.started_s
+
+    def connected(self, connection: Any = None) -> None:
+        """A connection was made for it."""
+        self.row.connected_s = self._book.now()
+        if connection is not None:
+            self.row.connection_id = self._book.connection(connection)
+
+    def uses(self, connection: Any) -> None:
+        """It is on this connection, new or not."""
+        if self.row.connection_id is None:
+            self.row.connection_id = self._book.connection(connection)
+
+    def sent(self) -> None:
+        """The request is written."""
+        self.row.sent_s = self._book.now()
+
+    def answered(self, status: int, headers: Mapping[str, str], version: str) -> None:
+        """The head is here. `version` is HTTP's, such as `1.1`."""
+        row = self.row
+        row.headers_s = self._book.now()
+        row.status = status
+        row.served_id = headers.get(SERVED_HEADER)
+        row.http_version = version
+
+    def chunk(self, data: bytes) -> None:
+        """A piece of the body."""
+        row = self.row
+        row.last_byte_s = self._book.now()
+        if row.first_byte_s is None:
+            row.first_byte_s = row.last_byte_s
+        row.body_bytes += len(data)
+        if DONE in data or (self._tail and DONE in self._tail + data[:KEPT]):
+            self._live.row.saw_done = True
+        self._tail = data[-KEPT:]
+
+    def failed(self, error: BaseException) -> None:
+        """The attempt broke, whatever the reason; the row says which."""
+        if self._open and self.row.error_type is None:
+            self.row.error_type, self.row.error_cause = names_of(error)
+
+    def closed(self) -> None:
+        """Its stream is closed: nothing more can come."""
+        if self._open:
+            self._open = False
+            self.row.ended_s = self._book.now()
+            self._book.closed(self.row)
+
+
+EVENTS: dict[str, Callable[[Trace, dict[str, Any]], None]] = {
+    "connection.connect_tcp.started": lambda trace, _: trace.connecting(),
+    "connection.connect_tcp.complete": lambda trace, info: trace.connected(info["return_value"]),
+    "connection.start_tls.complete": lambda trace, info: trace.connected(info["return_value"]),
+    "http11.send_request_headers.started": lambda trace, _: trace.connecting(),
+    "http11.send_request_body.complete": lambda trace, _: trace.sent(),
+    "http2.send_request_headers.started": lambda trace, _: trace.connecting(),
+    "http2.send_request_body.complete": lambda trace, _: trace.sent(),
+}
+
+
+def _answered(trace: Trace, response: httpx2.Response) -> None:
+    extensions = response.extensions
+    version = extensions.get("http_version", b"HTTP/1.1").decode("ascii").removeprefix("HTTP/")
+    trace.answered(response.status_code, response.headers, version)
+    stream = extensions.get("network_stream")
+    if stream is not None:
+        trace.uses(stream)
+
+
+class RecordingTransport(httpx2.BaseTransport):
+    """A blocking transport that records."""
+
+    def __init__(self, inner: httpx2.BaseTransport, book: Book) -> None:
+        self._inner = inner
+        self._book = book
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        trace = self._book.trace(request.headers)
+        if trace is None:
+            return self._inner.handle_request(request)
+        request.extensions["trace"] = trace.event
+        try:
+            response = self._inner.handle_request(request)
+        except BaseException as error:
+            trace.failed(error)
+            trace.closed()
+            raise
+        _answered(trace, response)
+        assert isinstance(response.stream, httpx2.SyncByteStream)
+        response.stream = _Body(response.stream, trace)
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _Body(httpx2.SyncByteStream):
+    def __init__(self, inner: httpx2.SyncByteStream, trace: Trace) -> None:
+        self._inner = inner
+        self._trace = trace
+
+    def __iter__(self) -> Iterator[bytes]:
+        trace = self._trace
+        try:
+            for data in self._inner:
+                trace.chunk(data)
+                yield data
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            trace.failed(error)
+            raise
+        trace.row.body_complete = True
+
+    def close(self) -> None:
+        try:
+            self._inner.close()
+        finally:
+            self._trace.closed()
+
+
+class AsyncRecordingTransport(httpx2.AsyncBaseTransport):
+    """An async transport that records."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, book: Book) -> None:
+        self._inner = inner
+        self._book = book
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        trace = self._book.trace(request.headers)
+        if trace is None:
+            return await self._inner.handle_async_request(request)
+        request.extensions["trace"] = trace.event_async
+        try:
+            response = await self._inner.handle_async_request(request)
+        except BaseException as error:
+            trace.failed(error)
+            trace.closed()
+            raise
+        _answered(trace, response)
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        response.stream = _AsyncBody(response.stream, trace)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _AsyncBody(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream, trace: Trace) -> None:
+        self._inner = inner
+        self._trace = trace
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        trace = self._trace
+        try:
+            async for data in self._inner:
+                trace.chunk(data)
+                yield data
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            trace.failed(error)
+            raise
+        trace.row.body_complete = True
+
+    async def aclose(self) -> None:
+        try:
+            await self._inner.aclose()
+        finally:
+            self._trace.closed()

@@ -1,0 +1,176 @@
+"""What must fit together in a scenario: expectations with phases, clients and metrics, rules with the load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from windtunnel.harness.contract.expectation import Expectation
+from windtunnel.harness.contract.metric_names import (
+    METRIC_NAMES,
+    OF_PHASE,
+    OF_PRICES,
+    OF_RECOVERY,
+    OF_STREAMS,
+    OF_TRUTH,
+)
+from windtunnel.harness.errors import InputError, listing, nearest
+from windtunnel.harness.inputs.validation import show
+from windtunnel.harness.inputs.yaml_source import Loc, YamlSource, read_yaml
+from windtunnel.mock_server.plan import plan as server
+
+if TYPE_CHECKING:
+    from windtunnel.harness.inputs.scenario import Scenario
+
+WHAT_IS_SENT: frozenset[Loc] = frozenset(
+    {("load",), *(("load", key) for key in ("api", "stream", "model", "region"))}
+)
+"""Where the load says what it sends: with a mistake there, nothing can be said about rules being met."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Complaint:
+    loc: Loc
+    found: str
+    expected: str
+    hint: str = ""
+
+
+def expectation_errors(source: YamlSource) -> list[InputError]:
+    """Expectations on metrics, phases and clients that do not exist; also while other parts are wrong."""
+    items, phases = source.data.get("expect"), source.data.get("phases")
+    names = (
+        [phase.get("name") for phase in phases if isinstance(phase, dict)] if isinstance(phases, list) else []
+    )
+    phase_names = [name for name in names if isinstance(name, str)]
+    client_names = _client_names(source)
+    errors: list[InputError] = []
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        try:
+            expectation = Expectation.model_validate(item)
+        except ValidationError:
+            continue  # its own mistakes are among the scenario's
+        errors += [
+            source.error(it.loc, found=it.found, expected=it.expected, hint=it.hint)
+            for it in _unmeasurable(expectation, ("expect", index), phase_names, client_names)
+        ]
+    return errors
+
+
+def _client_names(source: YamlSource) -> list[str]:
+    """What reports will call the scenario's clients: a file's own `name`, if it can be read."""
+    clients = source.data.get("clients")
+    names: list[str] = []
+    for client in clients if isinstance(clients, list) else ():
+        if isinstance(client, str) and client.endswith((".yaml", ".yml")):
+            path = source.base / client
+            try:
+                names.append(str(read_yaml(path).data.get("name", path.stem)))
+            except InputError:
+                names.append(path.stem)
+        elif isinstance(client, str):
+            names.append(client)
+    return names
+
+
+def _unmeasurable(
+    expectation: Expectation, loc: Loc, phases: list[str], clients: list[str]
+) -> Iterator[_Complaint]:
+    metric, phase = expectation.metric, expectation.phase
+    if metric not in METRIC_NAMES:
+        expected = "a metric of `windtunnel list metrics`"
+        yield _Complaint(loc, f"the unknown metric '{metric}'", expected, nearest(metric, METRIC_NAMES))
+    elif phase is not None and metric not in OF_PHASE:
+        expected = f"'{metric}' alone: it is a figure of the whole run"
+        yield _Complaint(loc, f"'{metric}' of a single phase", expected)
+    elif (metric in OF_TRUTH) != isinstance(expectation.limit, bool):
+        kind = "true or false" if metric in OF_TRUTH else "a number"
+        yield _Complaint(loc, show(expectation.expect), f"{kind} as the limit of '{metric}'")
+    if phase is not None and phases and phase not in phases:
+        yield _Complaint(
+            loc, f"the unknown phase '{phase}'", f"one of {listing(phases)}", nearest(phase, phases)
+        )
+    for index, client in enumerate(expectation.clients or ()):
+        if clients and client not in clients:
+            expected = f"a client of this scenario: {listing(clients)}"
+            found = f"the unknown client '{client}'"
+            yield _Complaint((*loc, "clients", index), found, expected, nearest(client, clients))
+
+
+def absence_errors(source: YamlSource, scenario: Scenario) -> list[InputError]:
+    """Expectations on metrics that this scenario, fine in itself, will not have."""
+    faulty = [phase.is_faulty for phase in scenario.phases]
+    framed = any(faulty) and not faulty[0] and not faulty[-1]
+    needs = (
+        (OF_RECOVERY, framed, "a faulty phase, one before the first and one after the last"),
+        (OF_STREAMS, True in scenario.load.forms, "load.stream: true"),
+        (OF_PRICES, scenario.prices is not None, "prices"),
+    )
+    return [
+        source.error(
+            ("expect", index),
+            found=f"'{expectation.metric}', which this scenario does not have",
+            expected=f"a metric that applies (this one needs {what})",
+        )
+        for index, expectation in enumerate(scenario.expect)
+        for metrics, there, what in needs
+        if expectation.metric in metrics and not there
+    ]
+
+
+def reach_errors(source: YamlSource, scenario: Scenario) -> list[InputError]:
+    """What cannot happen with this load: a region or model that is not there, a rule that is never met."""
+    load, provider = scenario.load, scenario.provider
+    errors: list[InputError] = []
+    if scenario.region not in provider.regions:
+        known = list(provider.regions)
+        found, expected = f"the unknown region '{scenario.region}'", f"one of {listing(known)}"
+        hint = nearest(scenario.region, known)
+        errors.append(source.error(("load", "region"), found=found, expected=expected, hint=hint))
+    if provider.models is not None and load.model not in provider.models:
+        found, expected = (
+            f"the model '{load.model}', which the provider does not serve",
+            listing(provider.models),
+        )
+        hint = nearest(load.model, provider.models)
+        errors.append(source.error(("load", "model"), found=found, expected=expected, hint=hint))
+    for loc, rule in _placed_rules(scenario):
+        errors += _never_met(source, scenario, loc, rule)
+    return errors
+
+
+def _placed_rules(scenario: Scenario) -> Iterator[tuple[Loc, server.Rule]]:
+    for index, rule in enumerate(scenario.rules):
+        yield ("rules", index), rule
+    for number, phase in enumerate(scenario.phases):
+        for index, rule in enumerate(phase.rules):
+            yield ("phases", number, "rules", index), rule
+
+
+def _never_met(source: YamlSource, scenario: Scenario, loc: Loc, rule: server.Rule) -> Iterator[InputError]:
+    load = scenario.load
+    sent = {"api": load.api, "stream": load.stream, "model": load.model, "region": scenario.region}
+    wanted_form = rule.match.stream
+    forms = [form for form in load.forms if wanted_form in (None, form)]
+    for key, value in sent.items():
+        wanted = getattr(rule.match, key)
+        alone = server.Match.model_validate({key: wanted})
+        held = any(alone.holds(load.api, load.model, scenario.region, form, "") for form in load.forms)
+        if wanted is not None and not held:
+            found = f"{show(_as_written(wanted))}, which can never hold"
+            expected = f"what the load sends, {show(_as_written(value))}"
+            yield source.error((*loc, "match", key), found=found, expected=expected)
+            return
+    closes_ports = any(use is not None and use.kind.stage == "listener" for use in rule.uses)
+    if not closes_ports and not any(rule.acts_on(load.api, form) for form in forms):
+        form = " or ".join("streamed" if form else "not streamed" for form in forms)
+        names = ", ".join(sorted({use.kind.name for use in rule.uses if use is not None}))
+        found = f"'{names}', which can never act on the load's answers ({load.api}, {form})"
+        yield source.error((*loc, "fault"), found=found, expected="a fault that can")
+
+
+def _as_written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

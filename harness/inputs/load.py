@@ -1,0 +1,201 @@
+"""The load of a scenario: what is called, how often, and by how many copies of the application."""
+
+from __future__ import annotations
+
+from operator import gt
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from windtunnel.harness.inputs.validation import complaint, show
+from windtunnel.mock_server.chance import uniform
+from windtunnel.mock_server.plan.distributions import Size
+from windtunnel.mock_server.plan.units import PositiveSeconds, Rate
+
+Api: TypeAlias = Literal["chat", "responses", "embeddings"]
+ClockName: TypeAlias = Literal["real", "virtual"]
+Spacing: TypeAlias = Literal["poisson", "constant"]
+RESERVED = (
+    "model",
+    "messages",
+    "input",
+    "stream",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+)
+_STREAMED = "true, false, or the share of calls that are streamed, between 0 and 1"
+_ARRIVALS = "poisson, constant, or a mapping with one of the keys ramp, steps, replay"
+
+
+class Part(BaseModel):
+    """A part of a load: unknown keys are refused, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Ramp(Part):
+    """A rate that changes evenly from the first phase's start to the last one's end."""
+
+    from_: Rate = Field(alias="from", description="The rate at t0, and in the warm-up.")
+    to: Rate = Field(description="The rate at the end of the last phase, and in the tail.")
+
+
+class Step(Part):
+    """A rate that holds for a while."""
+
+    for_: PositiveSeconds = Field(alias="for", description="How long.")
+    rate: Rate = Field(description="Calls per second, or minute, or hour.")
+
+
+class Arrivals(Part):
+    """When calls are due: independently of how the client fares (an open loop).
+
+    Without ramp, steps or replay the rate is `load.rate`.
+    """
+
+    spacing: Spacing = Field(
+        default="poisson", description="poisson: as from many independent users; constant: evenly spaced."
+    )
+    ramp: Ramp | None = Field(default=None, description="An evenly changing rate.")
+    steps: tuple[Step, ...] | None = Field(
+        default=None, min_length=1, description="One rate after another from t0; the last one goes on."
+    )
+    replay: str | None = Field(
+        default=None,
+        description="A file of timestamps, one a line: seconds from t0, or epoch seconds or ISO 8601, "
+        "which count from the first line.",
+    )
+    times_s: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
+        default=None,
+        description="The times of `replay`, seconds from t0; filled in when the scenario is read.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, data: Any) -> Any:
+        if data in ("poisson", "constant"):
+            return {"spacing": data}
+        if isinstance(data, dict):
+            return data
+        raise complaint("", show(data), _ARRIVALS)
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Arrivals:
+        given = [name for name in ("ramp", "steps", "replay") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise complaint("", " and ".join(given), "one of ramp, steps and replay")
+        if self.times_s is not None and (not self.times_s or any(map(gt, self.times_s, self.times_s[1:]))):
+            raise complaint("times_s", "no times, or times that decrease", "times that do not decrease")
+        if self.ramp is not None and self.ramp.from_ + self.ramp.to <= 0:
+            raise complaint("ramp", "a ramp from zero to zero", "a rate above zero at one end")
+        return self
+
+    @property
+    def has_own_rate(self) -> bool:
+        """Whether the arrivals say the rate themselves, so that `load.rate` would contradict them."""
+        return any(shape is not None for shape in (self.ramp, self.steps, self.replay, self.times_s))
+
+
+def _streamed(value: Any) -> Any:
+    share = isinstance(value, int | float) and 0 < value < 1
+    if not (isinstance(value, bool) or share):
+        raise complaint("", show(value), _STREAMED)
+    return value
+
+
+Streamed: TypeAlias = Annotated[bool | Annotated[float, Field(gt=0, lt=1)], BeforeValidator(_streamed)]
+
+
+class Load(Part):
+    """What the application asks of the provider, and how often."""
+
+    api: Api = Field(default="chat", description="chat (completions), responses or embeddings.")
+    model: str = Field(default="gpt-4.1-mini", min_length=1, description="The model asked for.")
+    stream: Streamed = Field(
+        default=False,
+        description="Whether answers are streamed; a number is the share of calls whose answers are, drawn per call.",
+    )
+    arrivals: Arrivals = Field(
+        default_factory=lambda: Arrivals.model_validate("poisson"),
+        description="poisson, constant, {ramp: {from, to}}, {steps: [{for, rate}]} or {replay: FILE}.",
+    )
+    rate: Rate | None = Field(
+        default=None, description="Calls per second (14/s) or minute (60/min), over all instances."
+    )
+    deadline: PositiveSeconds | None = Field(
+        default=None,
+        description="A call is good only if it ends within this of its intended time. No client is told.",
+    )
+    objective_wait: PositiveSeconds | None = Field(
+        default=None, description="The same for the metrics alone, where the load has no deadline."
+    )
+    instances: int = Field(
+        default=1,
+        ge=1,
+        description="Copies of the application, each with its own client, pool, budget and limiter.",
+    )
+    concurrency: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Workers per instance: a call waits for a free one, and waiting counts. null: no limit.",
+    )
+    processes: int = Field(default=1, ge=1, description="Load processes; they share the instances.")
+    prompt_tokens: Size = Field(
+        default_factory=lambda: Size.model_validate(50), description="Length of a prompt, drawn per call."
+    )
+    max_tokens: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="The most tokens an answer may have; null: the request does not say."
+    )
+    request: dict[str, Any] = Field(
+        default_factory=dict, description="Further keys of the request's body (tools, response_format, n, …)."
+    )
+    region: str | None = Field(default=None, description="The region called; null: the provider's first.")
+
+    @field_validator("request")
+    @classmethod
+    def _nothing_twice(cls, request: dict[str, Any]) -> dict[str, Any]:
+        for key in request:
+            if key in RESERVED:
+                raise complaint(key, f"the key '{key}'", "only keys that the load does not say itself")
+        return request
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Load:
+        if self.api == "embeddings" and self.stream:
+            raise complaint(
+                "stream",
+                f"{str(self.stream).lower()} with the api embeddings",
+                "false: embeddings are never streamed",
+            )
+        if self.arrivals.has_own_rate and self.rate is not None:
+            raise complaint("rate", "a rate beside arrivals that have their own", "one of the two")
+        if not self.arrivals.has_own_rate and not self.rate:
+            found = "nothing" if self.rate is None else "a rate of zero"
+            raise complaint("rate", found, "a rate above zero with its unit, such as '14/s'")
+        if self.deadline is None and self.objective_wait is None:
+            raise complaint(
+                "deadline", "neither deadline nor objective_wait", "one of them: goodput needs it"
+            )
+        if self.processes > self.instances:
+            raise complaint(
+                "processes", str(self.processes), f"at most the number of instances, {self.instances}"
+            )
+        return self
+
+    def streams(self, call_id: str, seed: int) -> bool:
+        """Whether this call's answer is streamed. `seed` is the cell's."""
+        if isinstance(self.stream, bool):
+            return self.stream
+        return uniform(seed, "stream", call_id) < self.stream
+
+    @property
+    def forms(self) -> tuple[bool, ...]:
+        """Which forms of answers (streamed or not) some calls ask for."""
+        return (self.stream,) if isinstance(self.stream, bool) else (True, False)
+
+    @property
+    def patience_s(self) -> float:
+        """Within how many seconds of its intended time a call must end to be good."""
+        patience = self.deadline if self.deadline is not None else self.objective_wait
+        assert patience is not None  # validation requires one of them
+        return patience

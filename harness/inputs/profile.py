@@ -1,0 +1,307 @@
+"""A client profile: one way of calling OpenAI that people really use, as data.
+
+What the SDK can do itself is done by the SDK (`sdk`, and its share of `timeouts` and `pool`); what surrounds
+it is done by the policies (`timeouts.first_content` and below, `retries`, `budget`, `limiter`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+from typing_extensions import TypedDict
+
+from windtunnel.harness.inputs.target import FORM, check_target
+from windtunnel.harness.inputs.validation import complaint, show, validate
+from windtunnel.harness.inputs.yaml_source import read_yaml
+from windtunnel.mock_server.errors import PlanError
+from windtunnel.mock_server.plan.units import PositiveSeconds, Seconds, format_seconds, parse_seconds
+
+DriverName: TypeAlias = Literal[
+    "openai", "openai-async", "openai-aiohttp", "httpx2", "httpx2-async", "aiohttp", "python"
+]
+Check: TypeAlias = Literal["finish_reason", "refusal", "end"]
+Jitter: TypeAlias = Literal["none", "full", "equal", "decorrelated", "down25"]
+SOCKET_TIMEOUTS = ("connect", "read", "write", "pool")
+SDK_DRIVERS = ("openai", "openai-async", "openai-aiohttp")
+OVER_AIOHTTP = ("openai-aiohttp", "aiohttp")
+TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
+RETRY_CAUSES = ("timeout", "connection", "broken_answer", "4xx", "5xx", "everything")
+
+
+STAND_INS = {
+    "name": "name",
+    "about": "about",
+    "driver": "openai",
+    "timeouts": {},
+    "pool": {},
+    "kind": "ratio",
+    "deposit": 1,
+    "cap": 1,
+    "rpm": 1,
+    "retry_on": 429,
+    "checks": "end",
+}
+"""What stands in for a wrong or missing part while the rest of a file is looked through."""
+
+
+class Part(BaseModel):
+    """A part of a profile: unknown keys are refused, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SdkArguments(TypedDict, total=False):
+    """Arguments of `openai.OpenAI(...)`, handed over as they are; what is absent is left to the SDK.
+
+    With the driver aiohttp, `timeout` is `aiohttp.ClientTimeout(total=...)`: of one request, its answer included.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # pydantic's way for a TypedDict
+
+    max_retries: Annotated[int, Field(ge=0)]
+    timeout: PositiveSeconds
+    default_headers: dict[str, str]
+
+
+class Timeouts(Part):
+    """How long each layer may take. A layer that is not given has no limit."""
+
+    connect: PositiveSeconds | None = Field(default=None, description="Opening a connection, TLS included.")
+    read: PositiveSeconds | None = Field(
+        default=None, description="Between two reads of a socket; waiting for the headers counts as one."
+    )
+    write: PositiveSeconds | None = Field(default=None, description="Between two writes to a socket.")
+    pool: PositiveSeconds | None = Field(
+        default=None, description="Waiting for a connection of the client's own pool."
+    )
+    first_content: PositiveSeconds | None = Field(
+        default=None,
+        description="From sending an attempt to the first content of its answer. Kept by a policy.",
+    )
+    between_contents: PositiveSeconds | None = Field(
+        default=None,
+        description="Between two contents; comments and empty deltas do not count. Kept by a policy.",
+    )
+    total: PositiveSeconds | None = Field(
+        default=None,
+        description="The whole call over all its attempts, waits included: the client's declared deadline.",
+    )
+
+
+class Pool(Part):
+    """The connections that one instance of the application may hold."""
+
+    connections: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Connections at once; null: without a limit."
+    )
+    keepalive: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Idle connections kept; null: without a limit."
+    )
+    expiry: Seconds | None = Field(
+        default=None, description="How long an idle connection is kept; null: for ever."
+    )
+
+
+def _retry_cause(value: Any) -> Any:
+    known = value in RETRY_CAUSES if isinstance(value, str) else False
+    status = isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599
+    if not (known or status):
+        raise complaint("", repr(value), f"a status from 400 to 599 or one of {', '.join(RETRY_CAUSES)}")
+    return value
+
+
+def _target(value: str) -> str:
+    if not re.fullmatch(TARGET, value):
+        raise complaint("", show(value), f"{FORM}, such as my_client:ask")
+    return value
+
+
+Target: TypeAlias = Annotated[
+    str, AfterValidator(_target), WithJsonSchema({"type": "string", "pattern": TARGET})
+]
+RetryCause: TypeAlias = Annotated[
+    int | Literal["timeout", "connection", "broken_answer", "4xx", "5xx", "everything"],
+    BeforeValidator(_retry_cause),
+]
+SDK_RETRIES: tuple[RetryCause, ...] = ("timeout", "connection", 408, 409, 429, "5xx")
+
+
+class Retries(Part):
+    """Retries made around the driver. The SDK's own are `sdk.max_retries`, and both multiply."""
+
+    kind: Literal["none", "fixed", "exponential"] = Field(
+        default="none", description="fixed: `base` each time; exponential: min(base·2ⁿ, cap), n from 0."
+    )
+    tries: int = Field(default=1, ge=1, description="Tries of one call at most, the first included.")
+    base: Seconds = Field(default=0.5, description="The first wait.", validate_default=False)
+    cap: Seconds = Field(default=8.0, description="The longest wait before jitter.", validate_default=False)
+    jitter: Jitter = Field(
+        default="none",
+        description="full: U(0, w); equal: w/2 + U(0, w/2); decorrelated: U(base, 3·last), at most cap; "
+        "down25: w less 0 to 25 %, as the SDK does.",
+    )
+    respect_retry_after: bool = Field(
+        default=True, description="Wait as long as retry-after-ms or retry-after says."
+    )
+    retry_after_cap: PositiveSeconds | None = Field(
+        default=None,
+        description="A promise above this is not waited for: the call is given up. null: no limit.",
+    )
+    retry_after_jitter: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Up to this share is added to a promised wait: 0.25 is up to 25 %.",
+    )
+    respect_should_retry: bool = Field(default=False, description="Let the header x-should-retry decide.")
+    retry_on: tuple[RetryCause, ...] = Field(
+        default=SDK_RETRIES,
+        description="What is retried: statuses, 4xx, 5xx, timeout, connection (before an answer), "
+        "broken_answer (after a 2xx began), everything.",
+    )
+
+    @model_validator(mode="after")
+    def _tries_need_a_kind(self) -> Retries:
+        if self.kind == "none" and self.tries > 1:
+            raise complaint("tries", f"{self.tries} with kind none", "1, or kind fixed or exponential")
+        return self
+
+
+class Budget(Part):
+    """Retries are paid for: one that the budget cannot pay is not made. One budget an instance."""
+
+    kind: Literal["ratio", "bucket"] = Field(
+        description="ratio: every call deposits; bucket: every call that succeeds at its first try does."
+    )
+    deposit: float = Field(ge=0, description="What a deposit adds.")
+    cap: float = Field(gt=0, description="What the budget holds at most.")
+    start: float = Field(default=0.0, ge=0, description="What it holds at the start.")
+    cost: float = Field(default=1.0, gt=0, description="What a retry takes.")
+    throttle_cost: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="What a retry after a 429 takes; null: the same."
+    )
+
+    @model_validator(mode="after")
+    def _starts_below_its_cap(self) -> Budget:
+        if self.start > self.cap:
+            raise complaint("start", f"{self.start:g}", f"at most the cap, {self.cap:g}")
+        return self
+
+
+def _rpm(value: Any) -> Any:
+    if value != "quota" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise complaint("", show(value), "a whole number of at least 1, or the word quota")
+    return value
+
+
+class Limiter(Part):
+    """A local limiter, one an instance: a token bucket in front of every attempt, which waits its turn."""
+
+    rpm: Annotated[Annotated[int, Field(ge=1)] | Literal["quota"], BeforeValidator(_rpm)] = Field(
+        description="Requests a minute; quota: an instance's share of the provider's rpm (none: no limiter)."
+    )
+    burst: int = Field(default=1, ge=1, description="Requests that may go at once after a pause.")
+
+
+class Profile(Part):
+    """One client configuration. All that it does is written in it, also where it is the library's default."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Its name in reports: also a directory."
+    )
+    about: str = Field(min_length=1, description="One sentence that a reviewer understands.")
+    driver: DriverName = Field(description="What makes the requests.")
+    target: Target | None = Field(
+        default=None,
+        description="With the driver python: `package.module:function`, an async callable of one's own.",
+    )
+    target_folders: tuple[str, ...] = Field(
+        default=(),
+        description="Where the target's module is looked for first; filled in when the profile is read.",
+    )
+    sdk: SdkArguments = Field(default_factory=lambda: SdkArguments(), description="The SDK's own arguments.")
+    timeouts: Timeouts = Field(description="How long each layer may take.")
+    pool: Pool = Field(description="The connections it may hold.")
+    retries: Retries = Field(default_factory=lambda: Retries(), description="Retries around the driver.")
+    budget: Budget | None = Field(default=None, description="What retries around the driver are paid from.")
+    limiter: Limiter | None = Field(default=None, description="A limiter in front of every attempt.")
+    checks: tuple[Check, ...] = Field(
+        default=(),
+        description="What the application checks of an answer: finish_reason (length, content_filter, an "
+        "incomplete response), refusal, end (no finish_reason or terminal event is an error).",
+    )
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds that the client itself allows a call, over all its attempts; None: no deadline."""
+        return self.timeouts.total
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sdk_timeout_fills_the_sockets(cls, data: Any) -> Any:
+        """`sdk.timeout` is what the SDK gives all four socket timeouts: state them or leave them out."""
+        sdk, timeouts = (
+            (data.get("sdk"), data.get("timeouts", {})) if isinstance(data, dict) else (None, None)
+        )
+        if not isinstance(sdk, dict) or not isinstance(timeouts, dict) or "timeout" not in sdk:
+            return data
+        if data.get("driver") not in SDK_DRIVERS:
+            return data
+        try:
+            parse_seconds(sdk["timeout"])
+        except PlanError:
+            return data  # its own field says what is wrong with it
+        given = {name: sdk["timeout"] for name in SOCKET_TIMEOUTS if timeouts.get(name) is None}
+        return {**data, "timeouts": {**timeouts, **given}}
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Profile:
+        self._driver_can()
+        said = self.sdk.get("timeout")
+        if said is None or self.driver not in SDK_DRIVERS:
+            return self
+        for name in SOCKET_TIMEOUTS:
+            if getattr(self.timeouts, name) != said:
+                found = format_seconds(getattr(self.timeouts, name))
+                raise complaint(f"timeouts.{name}", found, f"{format_seconds(said)}, as sdk.timeout says")
+        return self
+
+    def _driver_can(self) -> None:
+        """Refuse what the driver has no way to do, rather than playing something else than what is written."""
+        driver = self.driver
+        allowed = ("timeout",) if driver == "aiohttp" else ()
+        if driver not in SDK_DRIVERS and set(self.sdk) - set(allowed):
+            expected = f"{allowed[0]} alone" if allowed else "none"
+            raise complaint("sdk", "SDK arguments", f"{expected} with the driver {driver}")
+        if driver == "aiohttp" and self.timeouts.write is not None:
+            raise complaint(
+                "timeouts.write", format_seconds(self.timeouts.write), "null: aiohttp has no such limit"
+            )
+        if driver in OVER_AIOHTTP and self.pool.keepalive is not None:
+            raise complaint("pool.keepalive", str(self.pool.keepalive), "null: aiohttp keeps all it may have")
+        if driver == "python" and self.target is None:
+            raise complaint("target", "nothing", f"{FORM} with the driver python")
+        if driver != "python" and self.target is not None:
+            raise complaint("target", show(self.target), f"none with the driver {driver}")
+
+
+def load_profile_file(path: str | Path) -> Profile:
+    """The profile in a YAML file. Raises InputError with every mistake in it, and with one in its target."""
+    source = read_yaml(path)
+    profile = validate(source, Profile, STAND_INS)
+    if profile.target is None:
+        return profile
+    folders = tuple(dict.fromkeys((str(source.base.resolve()), str(Path.cwd()))))
+    check_target(source, profile.target, folders)
+    return profile.model_copy(update={"target_folders": folders})

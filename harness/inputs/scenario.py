@@ -1,0 +1,218 @@
+"""A scenario: an incident at the provider, the load that meets it, and what is expected of a client.
+
+Reading one collects every mistake: those of its own fields, those of the provider's plan (a rule that can
+never act, say), and those between its parts (an expectation about a phase that does not exist).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from windtunnel.harness.contract.expectation import Expectation
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.inputs.consistency import (
+    WHAT_IS_SENT,
+    absence_errors,
+    expectation_errors,
+    reach_errors,
+)
+from windtunnel.harness.inputs.load import ClockName, Load
+from windtunnel.harness.inputs.time_scale import TimeScale, scale_lengths
+from windtunnel.harness.inputs.timestamps import read_timestamps
+from windtunnel.harness.inputs.validation import collect
+from windtunnel.harness.inputs.yaml_source import Loc, YamlSource, fail, read_yaml
+from windtunnel.mock_server.plan import plan as server
+from windtunnel.mock_server.plan.units import Seconds
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+PLAN_KEYS = ("name", "seed", "provider", "rules", "phases")
+
+STAND_INS = {
+    "name": "name-{}",
+    "about": "about",
+    "load": {"rate": "1/s", "deadline": "1s"},
+    "rate": "1/s",
+    "deadline": "1s",
+    "from": "1/s",
+    "to": "1/s",
+    "for": "1s",
+    "phases": {"name": "name", "for": "1s"},
+    "fault": "server_error",
+    "rules": {"fault": "server_error"},
+    "clients": "client",
+    "expect": "goodput >= 0",
+}
+"""What stands in for a wrong or missing part while the rest of a file is looked through."""
+
+FindClient = Callable[[str], str]
+"""From a client's name or file to what it is called from anywhere; raises InputError if there is none."""
+
+
+class Phase(server.Phase):
+    """A phase of the provider's plan, and whether metrics take it for the incident."""
+
+    faulty: bool | None = Field(
+        default=None,
+        description="Whether recovery counts from its end; null: if it has rules or changes the provider.",
+    )
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether this phase is (part of) the incident."""
+        return bool(self.rules or self.provider) if self.faulty is None else self.faulty
+
+
+class Prices(BaseModel):
+    """What tokens cost."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input_per_million: float = Field(ge=0, description="US dollars for a million prompt tokens.")
+    output_per_million: float = Field(ge=0, description="US dollars for a million answer tokens.")
+
+
+class Scenario(BaseModel):
+    """Everything that a run needs, except the clients' own profiles."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=NAME, description="Letters, digits, dots, dashes and underscores.")
+    about: str = Field(min_length=1, description="What happens, and what question it answers, in a sentence.")
+    seed: int = Field(default=0, ge=0, description="Where every draw comes from; --seed replaces it.")
+    provider: server.Provider = Field(
+        default_factory=server.Provider, description="The provider: regions, capacity, answers, limits."
+    )
+    rules: list[server.Rule] = Field(default_factory=list, description="Faults that are always on.")
+    load: Load = Field(description="What is called, and how often.")
+    phases: list[Phase] = Field(
+        min_length=1, description="What changes, and when. Metrics are kept for each."
+    )
+    clients: list[str] = Field(
+        min_length=1, description="Profiles: names of the gallery, or files beside this one."
+    )
+    expect: list[Expectation] = Field(
+        default_factory=list, description="`metric[@phase] <op> limit`, or {expect: …, clients: […]}."
+    )
+    warmup: Seconds = Field(default=5.0, description="Load before t0, which no metric sees.")
+    objective: float = Field(
+        default=0.99, gt=0, lt=1, description="The share of good calls that was promised to users."
+    )
+    prices: Prices | None = Field(default=None, description="For the metrics of cost; null: they are absent.")
+    time_scale: TimeScale = Field(
+        default=1.0,
+        description="How long a second of the lengths in this file takes when it is played, in seconds, such as 1/60; "
+        "--time-scale replaces it.",
+    )
+    clock: ClockName = Field(
+        default="real",
+        description="real: sockets and processes; virtual: one process whose time jumps. --clock replaces it.",
+    )
+    _played_at: float = PrivateAttr(default=1.0)
+
+    @property
+    def length_s(self) -> float:
+        """Seconds from t0 to the end of the last phase."""
+        return sum(phase.for_ for phase in self.phases)
+
+    @property
+    def played_at(self) -> float:
+        """The time scale of the lengths as they are now: 1 until `played` has scaled them."""
+        return self._played_at
+
+    def played(self, time_scale: float | None = None) -> Self:
+        """This scenario in the time in which it is played: its lengths scaled by `time_scale`, or by its own.
+
+        What comes out has the time scale 1, so that nothing is scaled twice.
+        """
+        scale = self.time_scale if time_scale is None else time_scale
+        data = self.model_dump(mode="json", by_alias=True)
+        scale_lengths(data, scale)
+        scaled = type(self).model_validate({**data, "time_scale": 1})
+        scaled._played_at = self.played_at * scale
+        return scaled
+
+    @property
+    def region(self) -> str:
+        """The region that the load calls."""
+        return self.load.region or self.provider.default_region
+
+    def plan(self, *, seed: int | None = None) -> server.Plan:
+        """The provider's side of it, as the mock server takes it."""
+        data = self.model_dump(mode="json", by_alias=True, include=set(PLAN_KEYS))
+        return server.Plan.model_validate({**_plan_data(data), "seed": self.seed if seed is None else seed})
+
+
+def read_scenario(path: Path, find_client: FindClient) -> Scenario:
+    """The scenario in a YAML file. Raises InputError, or CollectedInputError with every mistake in it."""
+    return check_scenario(read_yaml(path), find_client)
+
+
+def check_scenario(source: YamlSource, find_client: FindClient) -> Scenario:
+    """The scenario in a YAML mapping, checked throughout. Raises InputError or CollectedInputError."""
+    data, errors = _prepared(source, find_client)
+    scenario = collect(source, Scenario, data, STAND_INS)
+    plan = collect(source, server.Plan, _plan_data(scenario.data), STAND_INS)
+    errors = [*source.duplicates, *errors, *scenario.errors, *plan.errors, *expectation_errors(source)]
+    if scenario.value is not None and not scenario.touched & WHAT_IS_SENT:
+        errors += reach_errors(source, scenario.value)
+    if not errors and scenario.value is not None:
+        errors += absence_errors(source, scenario.value)
+    fail(_first_of_each(errors))
+    assert scenario.value is not None  # otherwise there was an error
+    return scenario.value
+
+
+def _plan_data(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a scenario's data that is the mock server's plan."""
+    part = {key: data[key] for key in PLAN_KEYS if key in data}
+    if isinstance(part.get("phases"), list):
+        part["phases"] = [_without_faulty(phase) for phase in part["phases"]]
+    return part
+
+
+def _without_faulty(phase: object) -> object:
+    return {k: v for k, v in phase.items() if k != "faulty"} if isinstance(phase, Mapping) else phase
+
+
+def _first_of_each(errors: list[InputError]) -> list[InputError]:
+    """One error for each place: the same mistake may be met as part of the scenario and of the plan."""
+    return list({(error.where, error.line, error.path): error for error in reversed(errors)}.values())[::-1]
+
+
+def _prepared(source: YamlSource, find_client: FindClient) -> tuple[dict[str, Any], list[InputError]]:
+    """The file's data with what stands in other files: clients found, timestamps of a replay read."""
+    data = dict(source.data)
+    errors: list[InputError] = []
+    if isinstance(data.get("clients"), list):
+        data["clients"], errors = _found_clients(source, data["clients"], find_client)
+    load = data.get("load")
+    arrivals = load.get("arrivals") if isinstance(load, dict) else None
+    if isinstance(load, dict) and isinstance(arrivals, dict) and isinstance(arrivals.get("replay"), str):
+        try:
+            times = read_timestamps(source.base / arrivals["replay"])
+        except InputError as error:
+            errors.append(source.error(("load", "arrivals", "replay"), hint=str(error)))
+        else:
+            data["load"] = {**load, "arrivals": {**arrivals, "times_s": times}}
+    return data, errors
+
+
+def _found_clients(
+    source: YamlSource, clients: list[Any], find_client: FindClient
+) -> tuple[list[Any], list[InputError]]:
+    found, errors = list(clients), []
+    for index, client in enumerate(clients):
+        loc: Loc = ("clients", index)
+        if not isinstance(client, str):
+            continue
+        if client in clients[:index]:
+            errors.append(source.error(loc, found=f"'{client}' again", expected="it once"))
+        try:
+            found[index] = find_client(client)
+        except InputError as error:
+            errors.append(source.error(loc, found=error.found, expected=error.expected, hint=error.hint))
+    return found, errors

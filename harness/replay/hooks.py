@@ -1,0 +1,212 @@
+"""Where a witness hears of what a client does: its row, its policies, its attempts, its pool, its log.
+
+The hooks are put into the classes of this process, which plays one cell and ends; nothing else ever runs in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import httpcore2
+
+from windtunnel.harness.clients import greenlet_shell, loop_shell
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.recording import httpx2 as recording
+from windtunnel.harness.contract.records import AttemptRow
+from windtunnel.harness.policies.call import Policies, play
+from windtunnel.harness.replay.observer import Witness
+
+_COUNTS = re.compile(r"(\d+) active, (\d+) queued \| Connections: (\d+) active, (\d+) idle")
+
+SAID_BY_THE_SDK = ("Retrying", "Not retrying", "Encountered", "Raising", "Re-raising", "1 retry left")
+"""What the SDK logs about its own retries; the rest of its log the wire shows as well."""
+
+
+def watch_clients(witness: Witness) -> None:
+    """Let `witness` hear of everything that any client in this process does for its call."""
+    _watch_policies(witness)
+    _watch_rows(witness)
+    _watch_traces(witness)
+    _watch_pools(witness)
+    _watch_connectors(witness)
+    sdk = logging.getLogger("openai")
+    sdk.addHandler(_Log(witness))
+    sdk.setLevel(logging.DEBUG)
+    sdk.propagate = False
+
+
+def _put(owner: Any, name: str, hook: Callable[..., Any]) -> None:
+    """Replace a function of a class or a module."""
+    setattr(owner, name, hook)
+
+
+class _Log(logging.Handler):
+    """What the SDK says about its retries, in its own words."""
+
+    def __init__(self, witness: Witness) -> None:
+        super().__init__()
+        self._witness = witness
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._witness.mine() and str(record.msg).startswith((*SAID_BY_THE_SDK, "%i retries left")):
+            self._witness.note("sdk", record.getMessage())
+
+
+def _watch_policies(witness: Witness) -> None:
+    def watched(policies: Policies, call_id: str) -> Any:
+        steps = play(policies, call_id)
+        return steps if call_id != witness.call_id else witness.steps(steps, policies)
+
+    _put(loop_shell, "play", watched)
+    _put(greenlet_shell, "play", watched)
+
+
+def _watch_rows(witness: Witness) -> None:
+    begin, attempt, content = LiveCall.__init__, LiveCall.next_attempt, LiveCall.content
+
+    def began(live: LiveCall, setting: Setting, spec: CallSpec, *, waited: bool) -> None:
+        begin(live, setting, spec, waited=waited)
+        if spec.call_id == witness.call_id:
+            witness.began(live.row)
+
+    def next_attempt(live: LiveCall, sdk_retry_count: int | None) -> AttemptRow:
+        row = attempt(live, sdk_retry_count)
+        if live.call_id == witness.call_id:
+            again = f", the SDK's retry {sdk_retry_count}" if sdk_retry_count else ""
+            witness.note("sdk", f"attempt {row.attempt} begins{again}", attempt=row.attempt)
+            if live.watch is not None:
+                due, layer = live.watch.due()
+                witness.note("policy", f"watchdog {layer} would bark at {due:.3f} s", layer=layer)
+        return row
+
+    def got(live: LiveCall) -> None:
+        before = live.row.last_content_s
+        content(live)
+        if live.call_id == witness.call_id:
+            gap = (
+                "first content"
+                if before is None
+                else f"content, {witness.now() - before:.3f} s after the last"
+            )
+            witness.note("app", gap, repeats=before is not None)
+
+    _put(LiveCall, "__init__", began)
+    _put(LiveCall, "next_attempt", next_attempt)
+    _put(LiveCall, "content", got)
+
+
+def _watch_traces(witness: Witness) -> None:
+    """The trace of httpcore2, which the recording transports listen to."""
+    trace = recording.Trace
+    event, event_async = trace.event, trace.event_async
+
+    def seen(one: recording.Trace, name: str, info: dict[str, Any]) -> None:
+        if one.row.call_id == witness.call_id and (said := _traced(name, info)):
+            witness.note("pool", said)
+
+    def watched(one: recording.Trace, name: str, info: dict[str, Any]) -> None:
+        seen(one, name, info)
+        event(one, name, info)
+
+    async def watched_async(one: recording.Trace, name: str, info: dict[str, Any]) -> None:
+        seen(one, name, info)
+        await event_async(one, name, info)
+
+    _put(trace, "event", watched)
+    _put(trace, "event_async", watched_async)
+
+
+def _traced(name: str, info: dict[str, Any]) -> str:
+    """An event of httpcore2 in words; empty for those that the wire shows."""
+    if name == "connection.connect_tcp.started":
+        limit = info.get("timeout")
+        return "opens a connection" + ("" if limit is None else f", for {limit:g} s at most")
+    if name == "connection.connect_tcp.complete":
+        return "is connected"
+    if name.endswith(".failed") and "exception" in info:
+        step = name.split(".")[1].replace("_", " ")
+        error = info["exception"]
+        if isinstance(error, GeneratorExit):  # who reads has had enough
+            return ""
+        return f"{step} failed: {type(error).__name__}" + (f" ({error})" if str(error) else "")
+    if name.endswith("response_closed.complete"):
+        return "the answer is closed; the connection goes back, or ends"
+    return ""
+
+
+def _watch_pools(witness: Witness) -> None:
+    ask, ask_async = (
+        httpcore2.ConnectionPool.handle_request,
+        httpcore2.AsyncConnectionPool.handle_async_request,
+    )
+
+    def asked(pool: Any) -> None:
+        counts = _COUNTS.search(repr(pool))
+        if counts is not None:
+            taken, queued, active, idle = map(int, counts.groups())
+            what = f"asked for a connection: {active} active, {idle} idle, {queued} requests wait"
+            witness.note("pool", what, active=active, idle=idle, waiting=queued, requests=taken)
+
+    def failed(error: BaseException, began: float, pool: Any) -> None:
+        if isinstance(error, httpcore2.PoolTimeout):
+            waited = witness.now() - began
+            witness.note("pool", f"no connection within {waited:.3f} s: {type(error).__name__}")
+            asked(pool)
+
+    def handle(pool: Any, request: Any) -> Any:
+        mine, began = witness.mine(), witness.now()
+        if mine:
+            asked(pool)
+        try:
+            return ask(pool, request)
+        except BaseException as error:
+            if mine:
+                failed(error, began, pool)
+            raise
+
+    async def handle_async(pool: Any, request: Any) -> Any:
+        mine, began = witness.mine(), witness.now()
+        if mine:
+            asked(pool)
+        try:
+            return await ask_async(pool, request)
+        except BaseException as error:
+            if mine:
+                failed(error, began, pool)
+            raise
+
+    _put(httpcore2.ConnectionPool, "handle_request", handle)
+    _put(httpcore2.AsyncConnectionPool, "handle_async_request", handle_async)
+
+
+def _watch_connectors(witness: Witness) -> None:
+    """aiohttp's pool."""
+    connect: Callable[..., Any] = aiohttp.BaseConnector.connect
+
+    def state(pool: Any) -> str:
+        idle = sum(len(one) for one in pool._conns.values())
+        waiting = sum(len(one) for one in pool._waiters.values())
+        return f"{len(pool._acquired)} active, {idle} idle, {waiting} requests wait"
+
+    async def watched(pool: Any, *args: Any, **keywords: Any) -> Any:
+        if not witness.mine():
+            return await connect(pool, *args, **keywords)
+        began = witness.now()
+        witness.note("pool", f"asked for a connection: {state(pool)}")
+        try:
+            connection = await connect(pool, *args, **keywords)
+        except BaseException as error:
+            waited = witness.now() - began
+            witness.note(
+                "pool", f"no connection within {waited:.3f} s: {type(error).__name__}; {state(pool)}"
+            )
+            raise
+        witness.note("pool", f"has a connection after {witness.now() - began:.6f} s")
+        return connection
+
+    _put(aiohttp.BaseConnector, "connect", watched)

@@ -1,0 +1,291 @@
+"""Who notes what happens to one call: the network's trace, the engine's decisions, the steps of the policies.
+
+Nothing here changes what happens. It reads what it may (no bucket is brought up to date, no draw is taken), and keeps
+text alone, so that nothing lives longer than it would.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from windtunnel.harness.contract.records import AttemptRow, CallRow
+from windtunnel.harness.policies.call import Ending, Policies, Step, Try
+from windtunnel.harness.policies.failure import Failure
+from windtunnel.harness.replay.timeline import Event, Provider, Who
+from windtunnel.harness.replay.wire_text import answer_text, is_more, request_text
+from windtunnel.harness.virtual.determinism import current_call
+from windtunnel.harness.virtual.network.network import Network
+from windtunnel.harness.virtual.network.sockets import Address
+from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.script import Script
+from windtunnel.mock_server.script_text import script_text
+
+NOWHERE = Provider(None, "open", 0, None, 0, None)
+
+
+class WatchedEngine(Engine):
+    """An engine that tells of one call's requests. `tell` is called after each decision."""
+
+    tell: Callable[[Ticket, str], None]
+
+    def admit(self, ticket: Ticket, now: float) -> None:
+        super().admit(ticket, now)
+        self.tell(ticket, "admit")
+
+    def start(self, ticket: Ticket, now: float) -> Script:
+        script = super().start(ticket, now)
+        self.tell(ticket, "start")
+        return script
+
+    def left(self, ticket: Ticket, now: float) -> list[Ticket]:
+        started = super().left(ticket, now)
+        self.tell(ticket, "left")
+        return started
+
+    def finished(self, ticket: Ticket, now: float) -> list[Ticket]:
+        started = super().finished(ticket, now)
+        self.tell(ticket, "finished")
+        return started
+
+    def state(self, region: str, now: float) -> Provider:
+        """The region as it is; unlike `snapshot` it brings nothing up to date."""
+        place = self._regions[region]
+        closed = self._outages.listening(region, now, self._phase)
+        levels = copy.deepcopy(place.limits).levels(now, 1)
+        level = levels[0] if levels else {}
+        limits = place.conditions.limits
+        phases = self._plan.phases
+        return Provider(
+            phase=phases[self._phase].name if phases else None,
+            port="open" if closed is None else f"closed ({closed.kind.name})",
+            busy=place.capacity.busy,
+            slots=place.capacity.slots,
+            queued=place.capacity.waiting,
+            queue=place.capacity.queue,
+            requests=_level(level.get("remaining_requests"), limits.rpm),
+            tokens=_level(level.get("remaining_tokens"), limits.tpm),
+        )
+
+
+def _level(left: Any, limit: int | None) -> tuple[int, int] | None:
+    return None if left is None or limit is None else (int(left), limit)
+
+
+@dataclass(slots=True)
+class _Line:
+    """A connection, by its client's port. `mine`: the call was the last to send on it."""
+
+    opened_s: float
+    last_s: float
+    mine: bool = False
+    ended: str = ""
+    used: bool = False
+
+
+class Witness:
+    """Notes what happens to the call `call_id`. `now` gives seconds from t0, `state` the provider at that moment."""
+
+    def __init__(self, call_id: str, now: Callable[[], float]) -> None:
+        self.call_id = call_id
+        self.now = now
+        self.events: list[Event] = []
+        self.row: CallRow | None = None
+        self.state: Callable[[], Provider] = lambda: NOWHERE
+        self._lines: dict[int, _Line] = {}
+        self._conditions = ""
+
+    @property
+    def under_way(self) -> bool:
+        """The call has begun, and not ended."""
+        return bool(self.events) and self.row is None
+
+    def mine(self) -> bool:
+        """Is this code run on behalf of the call?"""
+        return current_call.get() == self.call_id
+
+    def note(self, who: Who, what: str, *, repeats: bool = False, **detail: Any) -> None:
+        """Something happened now."""
+        self.events.append(Event(self.now(), who, what, self.state(), detail, repeats))
+
+    # ---- the application and its policies
+
+    def began(self, row: CallRow) -> None:
+        """The call's row was opened."""
+        late = self.now() - row.intended_s
+        waited = f", {late:.3f} s after it was due" if late > 1e-3 else ""
+        why = f" ({row.lateness_cause})" if row.lateness_cause else ""
+        form = "streamed" if row.stream else "not streamed"
+        self.note("app", f"call begins: {row.api}, {form}, instance {row.instance}{waited}{why}")
+
+    def ended(self, row: CallRow) -> None:
+        """The call is over."""
+        error = "" if row.error_type is None else f": {row.error_type}"
+        error += f" ({row.error_cause})" if row.error_cause and row.error_cause != row.error_type else ""
+        tries = "1 attempt" if row.attempts_seen == 1 else f"{row.attempts_seen} attempts"
+        tokens = f", {row.tokens_received} tokens" if row.tokens_received else ""
+        self.note("app", f"call ends: {row.outcome}{error} after {tries}{tokens}", outcome=row.outcome)
+        self.row = row
+
+    def attempt_ended(self, row: AttemptRow) -> None:
+        """An attempt's stream is closed."""
+        error = "" if row.error_type is None else f": {row.error_type}"
+        status = "no answer" if row.status is None else f"status {row.status}"
+        whole = "" if row.status is None or row.body_complete else ", body not read to its end"
+        what = f"attempt {row.attempt} ends: {status}{error}, {row.body_bytes} bytes of body{whole}"
+        self.note("sdk", what, attempt=row.attempt)
+
+    def steps(
+        self, steps: Generator[Step, Failure | None, Ending], policies: Policies
+    ) -> Generator[Step, Failure | None, Ending]:
+        """The same steps, noted on their way."""
+        failure: Failure | None = None
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Try):
+                    self.note("policy", f"try {step.number}{self._levels(policies)}", number=step.number)
+                    failure = yield step
+                    if failure is not None:
+                        self.note("policy", f"try {step.number} failed: {failure_text(failure)}")
+                    step = steps.send(failure)
+                else:
+                    why = "for its turn at the limiter" if failure is None else "before it tries again"
+                    what = f"waits {step.seconds:.3f} s {why}{self._levels(policies)}"
+                    self.note("policy", what, seconds=step.seconds)
+                    yield step
+                    step = steps.send(None)
+        except StopIteration as end:
+            ending: Ending = end.value
+            if ending.gave_up:
+                self.note("policy", f"gives up: {ending.gave_up}{self._levels(policies)}", why=ending.gave_up)
+            elif ending.failure is not None:
+                self.note("policy", "no further try")
+            return ending
+
+    def _levels(self, policies: Policies) -> str:
+        said = []
+        if policies.budget is not None:
+            said.append(f"budget {policies.budget.level:.2f}")
+        if policies.limiter is not None:
+            said.append(f"limiter's next turn in {policies.limiter.wait(policies.now()):.3f} s")
+        if policies.median.value is not None and policies.total_s is not None:
+            said.append(f"recent median {policies.median.value:.3f} s")
+        return f" ({', '.join(said)})" if said else ""
+
+    # ---- the provider
+
+    def decided(self, ticket: Ticket, what: str) -> None:
+        """What a `WatchedEngine` tells."""
+        if ticket.call_id == self.call_id and (self.row is None or what in ("left", "finished")):
+            self.note(
+                "provider",
+                f"attempt {ticket.attempt} {_decision(ticket, what)}",
+                faults=list(ticket.faults),
+                attempt=ticket.attempt,
+                served=ticket.state,
+            )
+
+    def conditions_changed(self) -> None:
+        """A phase, a burst, another plan."""
+        state = self.state()
+        now = f"phase {state.phase}, port {state.port}"
+        if self.under_way and now != self._conditions:
+            self.note("provider", f"conditions change: {now}")
+        self._conditions = now
+
+    # ---- the wire
+
+    def watch(self, network: Network) -> None:
+        """Hear of everything on a network."""
+
+        def sent(at: float, here: Address, there: Address, kind: str, data: bytes) -> None:
+            later = at - network.loop.time()
+            if there in network.listeners:
+                self._out(here[1], kind, data, later)
+            else:
+                self._in(there[1], kind, data, later)
+
+        network.trace = sent
+
+    def _out(self, port: int, kind: str, data: bytes, later: float) -> None:
+        now = self.now()
+        mine = self.mine()
+        line = self._lines.get(port)
+        if line is None:
+            line = self._lines[port] = _Line(now, now)
+        if kind in ("syn", "data"):
+            if mine:
+                self.note("wire →", self._out_text(line, port, kind, data, later), port=port, size=len(data))
+            line.mine = mine
+            line.used = line.used or kind == "data"
+        elif line.mine:
+            self.note("wire →", f"{kind} on {port}{_arrives(later)}", port=port)
+        line.last_s = now
+
+    def _out_text(self, line: _Line, port: int, kind: str, data: bytes, later: float) -> str:
+        if kind == "syn":
+            again = ", again" if line.mine else ""
+            return f"syn from {port}{again}{_arrives(later)}"
+        idle = ""
+        if not line.mine or line.used:
+            age, still = self.now() - line.opened_s, self.now() - line.last_s
+            idle = (
+                f" (opened {age:.3f} s ago, last used {still:.3f} s ago{line.ended})" if still > 1e-3 else ""
+            )
+        return f"{len(data)} bytes on {port}{idle}: {request_text(data)}{_arrives(later)}"
+
+    def _in(self, port: int, kind: str, data: bytes, later: float) -> None:
+        line = self._lines.get(port)
+        if line is None:
+            return
+        line.last_s = self.now()
+        if kind != "data":
+            line.ended = f", and closed by the server's {kind}"
+        if not line.mine:
+            return
+        if kind == "data":
+            text = answer_text(data)
+            what = f"{len(data)} bytes on {port}: {text}{_arrives(later)}"
+            self.note("wire ←", what, repeats=is_more(text), port=port, size=len(data))
+        else:
+            self.note("wire ←", f"{kind} on {port}{_arrives(later)}", port=port)
+
+
+def _arrives(later: float) -> str:
+    return f", arrives {later * 1e3:.1f} ms later" if later >= 1e-3 else ""
+
+
+def _decision(ticket: Ticket, what: str) -> str:
+    faults = f", faults {', '.join(ticket.faults)}" if ticket.faults else ""
+    script = "" if ticket.script is None else f", script: {script_text(ticket.script)}"
+    if what == "start":
+        return f"takes a slot{faults}{script}"
+    if what == "left":
+        work = (
+            ""
+            if ticket.started_s is None
+            else f"; {ticket.tokens_billed} of {ticket.tokens_planned} tokens billed"
+        )
+        goes_on = ", the work goes on" if ticket.state == "running" else ""
+        return f"is left by its client{goes_on}{work}"
+    if what == "finished":
+        return f"frees its slot; {ticket.tokens_billed} tokens billed"
+    if ticket.state == "queued":
+        return f"is queued behind {ticket.queue_depth}"
+    if ticket.state == "refused":
+        promised = ticket.retry_after_promised_s
+        wait = "" if promised is None else f", told to come back after {promised:g} s"
+        return f"is refused{faults}{wait}{script}"
+    return f"is admitted, {ticket.in_flight} slots busy before it"
+
+
+def failure_text(failure: Failure) -> str:
+    """A failure as a policy sees it."""
+    status = "" if failure.status is None else f" {failure.status}"
+    promise = failure.headers.get("retry-after")
+    wait = "" if promise is None else f", retry-after {promise}"
+    return f"{failure.kind}{status} ({type(failure.error).__name__}{wait})"

@@ -1,0 +1,210 @@
+"""One cell on the virtual clock: mock and load in one process, records to the cell's directory.
+
+cell.json ─► mock (shell, listeners) + crew (instances) on one loop ─► the same segments as in real time
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from windtunnel.harness.arrivals import Arrival
+from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.contract.records import (
+    ATTEMPTS_SCHEMA,
+    CALLS_SCHEMA,
+    AttemptRow,
+    CallRow,
+    attempt_tuple,
+    call_tuple,
+)
+from windtunnel.harness.load.bodies import body_of
+from windtunnel.harness.load.recorder import Recorder
+from windtunnel.harness.plan import CellPlan
+from windtunnel.harness.policies.clock import Clock
+from windtunnel.harness.virtual.determinism import Draws
+from windtunnel.harness.virtual.digests import RowDigest, combined
+from windtunnel.harness.virtual.instances import Crew
+from windtunnel.harness.virtual.loop import VirtualLoop
+from windtunnel.harness.virtual.network.blocking import Blocking
+from windtunnel.harness.virtual.network.ports import Ports
+from windtunnel.mock_server.journal.journal import SERVED_SCHEMA, Journal
+from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.server.server import Shell
+from windtunnel.mock_server.transports.http1.connection import Connection
+
+LEAD_S = 1.0
+"""Virtual seconds between the warm-up calls and the first arrival."""
+
+PENDING_ROWS = 256
+
+
+class Observer(Recorder):
+    """Writes rows as they come, and digests them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, 0, on_call=lambda *_: None, on_attempt=lambda *_: None)
+        self.calls = RowDigest(CALLS_SCHEMA.names)
+        self.attempts = RowDigest(ATTEMPTS_SCHEMA.names)
+        self._pending = 0
+
+    def call_ended(self, row: CallRow, error: BaseException | None) -> None:
+        self.calls.add(call_tuple(row))
+        super().call_ended(row, None)
+        self._pending += 1
+        if self._pending >= PENDING_ROWS:
+            self._pending = 0
+            self.drain()
+
+    def attempt_ended(self, row: AttemptRow) -> None:
+        self.attempts.add(attempt_tuple(row))
+        super().attempt_ended(row)
+
+
+class VirtualPlay:
+    """A cell that is being played. The process must be `steady` on `loop` already."""
+
+    def __init__(
+        self, plan: CellPlan, folder: Path, loop: VirtualLoop, blocking: Blocking, draws: Draws
+    ) -> None:
+        self.plan = plan
+        self.clock = Clock()
+        self.observer = Observer(folder)
+        self._folder = folder
+        self._loop = loop
+        self._blocking = blocking
+        self._draws = draws
+        self._served = RowDigest(SERVED_SCHEMA.names)
+        self._intended = 0
+
+    async def play(self) -> None:
+        """Play the whole cell, and write its digest."""
+        plan, loop = self.plan, self._loop
+        server_plan = Plan.model_validate(plan.server_plan)
+        journal = self.journal()
+        shell = self.shell(server_plan, journal)
+        urls = await listen(loop, shell, server_plan)
+        self.crew = crew = self._crew(urls[plan.region])
+        await crew.warm_up({i: self._first(i) for i in range(plan.load.instances)})
+        self.clock.t0 = t0 = loop.time() + LEAD_S + plan.warmup_s
+        schedule = plan.schedule()
+        gc.collect()
+        gc.freeze()  # what is there now stays: later collections need not look at it
+        shell.reset(t0)
+        await crew.dispatch(self._calls(schedule), self._begun)
+        await asyncio.sleep(plan.length_s + plan.tail_s - self.clock.now())
+        await crew.cancel()
+        shell.cut()
+        journal.close()
+        self.observer.close()
+        await crew.close()
+        self.write_progress(done=True)
+        self._write("digest.json", self.digests())
+
+    def journal(self) -> Journal:
+        """Where the mock writes its rows; they are digested."""
+        journal = Journal(self._folder)
+        journal.add = self._served.before(journal.add)
+        return journal
+
+    def shell(self, plan: Plan, journal: Journal) -> Shell:
+        """The mock."""
+        return Shell(plan, journal=journal, loop=self._loop, clock=self._loop.time)
+
+    def digests(self) -> dict[str, str]:
+        """The digest of each table, of everything on the wire, and of all of them."""
+        parts = {
+            "calls": str(self.observer.calls),
+            "attempts": str(self.observer.attempts),
+            "served": str(self._served),
+            "wire": self._loop.network.wire.hexdigest(),
+        }
+        return {**parts, "digest": combined(list(parts.values()))}
+
+    def _crew(self, url: str) -> Crew:
+        plan = self.plan
+        settings = {
+            number: Setting(
+                profile=plan.profile,
+                client=plan.client,
+                instance=number,
+                worker=0,
+                region=plan.region,
+                model=plan.load.model,
+                base_url=url,
+                seed=plan.seed,
+                observer=self.observer,
+                clock=self.clock,
+                waiting=self._blocking,
+            )
+            for number in range(plan.load.instances)
+        }
+        return Crew(settings, plan.load.concurrency, blocking=self._blocking, draws=self._draws)
+
+    def _first(self, instance: int) -> CallSpec:
+        load = self.plan.load
+        body = body_of(load, f"first{instance}", self.plan.seed)
+        return CallSpec(
+            call_id=f"first{instance}",
+            api=load.api,
+            stream=load.streams(f"first{instance}", self.plan.seed),
+            body=body,
+            intended_s=0.0,
+            warmup=True,
+        )
+
+    def _calls(self, schedule: Sequence[Arrival]) -> Iterator[tuple[int, CallSpec]]:
+        plan, load = self.plan, self.plan.load
+        for arrival in schedule:
+            yield (
+                arrival.instance,
+                CallSpec(
+                    call_id=arrival.call_id,
+                    api=load.api,
+                    stream=load.streams(arrival.call_id, plan.seed),
+                    body=body_of(load, arrival.call_id, plan.seed),
+                    intended_s=arrival.intended_s,
+                    phase=plan.phase_at(arrival.intended_s) if arrival.measured else None,
+                    warmup=arrival.intended_s < 0,
+                ),
+            )
+
+    def _begun(self, spec: CallSpec) -> None:
+        self._intended += spec.phase is not None
+
+    def write_progress(self, *, done: bool = False) -> None:
+        """Tell the supervisor how far this cell is."""
+        if not done:
+            self.observer.drain()
+        counts = self.observer.counts
+        self._write(
+            "progress-0.json",
+            {
+                "intended": self._intended,
+                "ended": counts.ended,
+                "ok": counts.ok,
+                "attempts": counts.attempts,
+                "heartbeat_s": self.clock.now(),
+                "done": done,
+            },
+        )
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        part = self._folder / f"{name}.part"
+        part.write_text(json.dumps(content))
+        part.rename(self._folder / name)
+
+
+async def listen(loop: VirtualLoop, shell: Shell, plan: Plan) -> dict[str, str]:
+    """Open every region's listener on the virtual network; gives their base URLs."""
+    listeners = {
+        region: await loop.create_server(partial(Connection, shell, region), "127.0.0.1", 0)
+        for region in plan.provider.regions
+    }
+    Ports(shell, listeners)
+    return {region: f"http://127.0.0.1:{one.address[1]}/v1" for region, one in listeners.items()}

@@ -1,0 +1,64 @@
+"""Plays the cells of a run on the virtual clock: `jobs` processes take one cell after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from windtunnel.harness.plan import RunPlan
+from windtunnel.harness.run.progress import Reporter
+from windtunnel.harness.run.supervisor import Supervisor
+from windtunnel.harness.virtual.virtual_cell import Shard, VirtualCell
+
+
+class VirtualSupervisor(Supervisor):
+    """The same as in real time, without waves: nothing is disturbed by what runs beside it."""
+
+    kind = VirtualCell
+
+    def __init__(self, plan: RunPlan, folder: Path, *, jobs: int, reporter: Reporter) -> None:
+        folder = folder.absolute()
+        super().__init__(plan, folder, jobs=jobs, reporter=reporter)
+        self._folder = folder
+        self._waiting = deque(cast("Sequence[VirtualCell]", self.cells))
+
+    async def play(self) -> None:
+        """Play every cell. A cell that fails is marked so, and the others go on."""
+        with self._interruptible():
+            shown = asyncio.create_task(self._show(self.cells))
+            workers = [
+                asyncio.create_task(self._work(number)) for number in range(min(self._jobs, len(self.cells)))
+            ]
+            try:
+                await asyncio.gather(*workers)
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+                for cell in self._waiting:
+                    cell.fail("interrupted", "stopped before it began")
+                shown.cancel()
+                self._reporter.show(self.cells)
+
+    async def _work(self, number: int) -> None:
+        """Take cells until there are none, or somebody asks to stop."""
+        shard = Shard(self._folder / f"shard-{number}.log")
+        try:
+            while self._waiting and not self._stop.is_set():
+                await self._play_cell(self._waiting.popleft(), shard)
+        finally:
+            await shard.end()
+
+    async def _play_cell(self, cell: VirtualCell, shard: Shard) -> None:
+        cell.shard = shard
+        cell.prepare()
+        try:
+            await cell.begin(0.0)
+            await self._each([cell], lambda cell: cell.watch())
+        finally:
+            if cell.state == "running":
+                cell.fail("interrupted", "stopped by the user")
+            await cell.close()

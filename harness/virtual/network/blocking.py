@@ -1,0 +1,142 @@
+"""Blocking code on the virtual clock: each call is a greenlet that switches to the loop where it would block.
+
+SDK (sync) ─► socket.recv ─► wait_for(future) ─► switch to the loop's greenlet … its callback switches back
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import greenlet
+
+from windtunnel.harness.virtual.guard import refuse
+from windtunnel.harness.virtual.loop import VirtualLoop
+from windtunnel.harness.virtual.network.blocking_socket import BlockingSocket, Pipe
+
+
+class Blocking:
+    """The loop as blocking code sees it. `home` is the greenlet that runs the loop."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.loop = loop
+        self._home = greenlet.getcurrent()
+
+    def spawn(self, work: Callable[..., None], *args: Any) -> greenlet.greenlet:
+        """Begin `work` in a greenlet of its own, in the loop's next round."""
+        one = greenlet.greenlet(work, parent=self._home)
+        self.loop.call_soon(one.switch, *args)
+        return one
+
+    def wait_for(self, future: asyncio.Future[Any], timeout: float | None = None) -> bool:
+        """Block this greenlet until the future is done; False if that took longer than `timeout` seconds.
+
+        Raises `ForbiddenError` outside of a call's greenlet, where waiting would stop the clock for ever.
+        """
+        here = greenlet.getcurrent()
+        if here is self._home:
+            refuse("a blocking wait", "await instead")
+        if future.done():
+            return True
+        woken = False
+
+        def wake(*_: Any) -> None:
+            nonlocal woken
+            if not woken:
+                woken = True
+                here.switch()
+
+        timer = None if timeout is None else self.loop.call_later(max(0.0, timeout), wake)
+        future.add_done_callback(wake)
+        try:
+            self._home.switch()
+        finally:
+            woken = True
+            if timer is not None:
+                timer.cancel()
+            future.remove_done_callback(wake)
+        return future.done()
+
+    def sleep(self, seconds: float) -> None:
+        """Block this greenlet for a time. Raises `ForbiddenError` outside of a call's greenlet."""
+        if greenlet.getcurrent() is self._home:
+            refuse(f"time.sleep({seconds:g})", "await asyncio.sleep")
+        self.wait_for(self.loop.create_future(), seconds)
+
+    def alarm(self, seconds: float, ring: Callable[[], None]) -> _Alarm:
+        """Call `ring` in `seconds`, on the loop."""
+        return _Alarm(self.loop.call_later(seconds, ring))
+
+
+class _Alarm:
+    """A timer that was set."""
+
+    def __init__(self, timer: asyncio.TimerHandle) -> None:
+        self._timer = timer
+
+    def close(self) -> None:
+        self._timer.cancel()
+
+
+class VirtualEvent:
+    """`threading.Event` for greenlets."""
+
+    blocking: Blocking
+
+    def __init__(self) -> None:
+        self._set = False
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def set(self) -> None:
+        self._set = True
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def clear(self) -> None:
+        self._set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._set:
+            return True
+        waiter = self.blocking.loop.create_future()
+        self._waiters.append(waiter)
+        return self.blocking.wait_for(waiter, timeout) or self._set
+
+
+def take_over(blocking: Blocking) -> None:
+    """Give blocking code in this process the virtual network, sleeps and events."""
+
+    def create_connection(
+        address: tuple[str, int], timeout: Any = None, source_address: Any = None, **_: Any
+    ) -> BlockingSocket:
+        loop = blocking.loop
+        pipes: list[Pipe] = []
+
+        def pipe() -> Pipe:
+            pipes.append(Pipe(loop))
+            return pipes[-1]
+
+        host, port = address
+        task = loop.create_task(loop.network.connect(pipe, host, port))
+        limit = timeout if isinstance(timeout, int | float) else None
+        if not blocking.wait_for(task, limit):
+            task.cancel()
+            raise TimeoutError("timed out")
+        transport, _protocol = task.result()
+        made = BlockingSocket(blocking, transport, pipes[0])
+        made.settimeout(limit)
+        return made
+
+    VirtualEvent.blocking = blocking
+    socket.create_connection = create_connection  # type: ignore[assignment]
+    threading.Event = VirtualEvent  # type: ignore[misc, assignment]
+    time.sleep = blocking.sleep  # type: ignore[assignment]

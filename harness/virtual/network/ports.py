@@ -1,0 +1,43 @@
+"""The regions' listeners on the virtual network, opened and closed as the plan says.
+
+The counterpart of `windtunnel.mock_server.transports.listeners`, which does the same to sockets: here a port has a mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from windtunnel.harness.virtual.network.network import Listener, Mode
+from windtunnel.mock_server.faults.listener import Closed
+from windtunnel.mock_server.rules import FaultUse
+from windtunnel.mock_server.server.server import Shell
+
+MODES: Mapping[str, Mode] = {"refuse": "refused", "blackhole": "blackholed"}
+"""What the faults of a listener make of it; `tests` hold that there are no others."""
+
+
+class Ports:
+    """All listeners of a shell, by region. They follow the plan from the start."""
+
+    def __init__(self, shell: Shell, listeners: Mapping[str, Listener]) -> None:
+        self._shell = shell
+        self._listeners = listeners
+        self._closed_by: dict[str, FaultUse | None] = dict.fromkeys(listeners)
+        shell.on_change.append(self.settle)
+        self.settle()
+
+    def settle(self) -> None:
+        """Conditions may have changed: make every port what it is to be now."""
+        shell = self._shell
+        now = shell.now()
+        for region, listener in self._listeners.items():
+            use = shell.engine.listening(region, now)
+            if use != self._closed_by[region]:
+                self._closed_by[region] = use
+                listener.mode = "open" if use is None else MODES[use.kind.name]
+                if use is not None and isinstance(use.params, Closed) and use.params.established == "reset":
+                    self._reset(region)
+
+    def _reset(self, region: str) -> None:
+        for connection in [one for one in self._shell.connections if one.region == region]:
+            connection.reset()
