@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from windtunnel.reports.brief import brief
 from windtunnel.reports.charts import Charts, draw
+from windtunnel.reports.charts.from_cells import stage_of
 from windtunnel.reports.charts.outcomes import table
-from windtunnel.reports.load import load_cell
-from windtunnel.reports.markdown import summary
-from windtunnel.reports.measured import MeasuredRun, measure_run
+from windtunnel.reports.figures.metrics_json import metrics_of
+from windtunnel.reports.figures.seeds import median_repeat
 from windtunnel.reports.metrics.table import METRICS
-from windtunnel.reports.outcomes import Judged, judge
-from windtunnel.reports.page import page
-from windtunnel.reports.seeds import median_repeat
-from windtunnel.reports.seeds_text import pictures, seeds_text
-from windtunnel.reports.staging import stage_of
-from windtunnel.reports.summary import metrics_of
+from windtunnel.reports.page.content import brief
+from windtunnel.reports.page.html import page
+from windtunnel.reports.page.markdown import summary
+from windtunnel.reports.page.seeds import pictures, seeds_text
+from windtunnel.reports.read.cells import MeasuredRun, measure_run
+from windtunnel.reports.read.outcomes import Judged, judge
+from windtunnel.reports.read.run_dir import load_cell
 
 
 @dataclass(frozen=True, slots=True)

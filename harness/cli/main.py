@@ -111,7 +111,7 @@ def _report(folder: Path, *, check: bool, whole: bool) -> int:
     """Write the report, print its summary, and last the run directory's path; returns the exit code."""
     from windtunnel.reports.build import write_report
     from windtunnel.reports.errors import ReportsError
-    from windtunnel.reports.expectations import input_errors
+    from windtunnel.reports.gate.expectations import input_errors
 
     console = Console(stderr=True)
     try:

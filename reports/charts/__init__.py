@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from windtunnel.reports.charts.goodput_strip import strip
 from windtunnel.reports.charts.outcomes import outcomes
 from windtunnel.reports.charts.raster import rasters
 from windtunnel.reports.charts.spread import Picture, spread
-from windtunnel.reports.charts.strip import strip
 from windtunnel.reports.charts.svg import Chart, settings
 from windtunnel.reports.charts.timeline import timelines
 from windtunnel.reports.charts.view import ClientView, Span, Stage

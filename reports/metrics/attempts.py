@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result, ratio
-from windtunnel.reports.outcomes import Floats
+from windtunnel.reports.read.outcomes import Floats
 
 PEAK_WINDOW_S = 5.0
 PEAK_STEP_S = 1.0

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Any, Final
 
-from windtunnel.reports.load import Cell
+from windtunnel.reports.read.run_dir import Cell
 from windtunnel.reports.units import quantity
 
 _NORMAL: Final = NormalDist()

@@ -10,8 +10,8 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 import numpy as np
 import pandas as pd
 
-from windtunnel.reports.load import Phase
-from windtunnel.reports.outcomes import Bools, Judged
+from windtunnel.reports.read.outcomes import Bools, Judged
+from windtunnel.reports.read.run_dir import Phase
 
 
 class Absent(Enum):

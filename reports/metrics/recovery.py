@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from windtunnel.reports.load import Cell
 from windtunnel.reports.metrics.attempts import load_factor
 from windtunnel.reports.metrics.capacity import capacity_per_s
 from windtunnel.reports.metrics.cohort import window_of
 from windtunnel.reports.metrics.work import wasted_work
-from windtunnel.reports.outcomes import Bools, Floats, Judged
+from windtunnel.reports.read.outcomes import Bools, Floats, Judged
+from windtunnel.reports.read.run_dir import Cell
 
 WINDOW_S = 5.0
 WINDOW_CALLS = 20

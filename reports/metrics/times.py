@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from windtunnel.reports.metrics.cohort import ABSENT, Absent, Cohort, Result
-from windtunnel.reports.outcomes import Floats
+from windtunnel.reports.read.outcomes import Floats
 
 POINTS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
 STALLS: Final = frozenset(

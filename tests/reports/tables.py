@@ -18,9 +18,9 @@ from windtunnel.harness.contract.records import (
     LAG_SCHEMA,
     SERVED_SCHEMA,
 )
-from windtunnel.reports.load import SCHEDULE_SCHEMA, Cell, Phase, exploded_gaps, frame_of
 from windtunnel.reports.metrics import Value, cohort_of, measure
-from windtunnel.reports.outcomes import Judged, judge
+from windtunnel.reports.read.outcomes import Judged, judge
+from windtunnel.reports.read.run_dir import SCHEDULE_SCHEMA, Cell, Phase, exploded_gaps, frame_of
 
 Row = dict[str, Any]
 HEALTHY = (("healthy", 0.0, 10.0),)

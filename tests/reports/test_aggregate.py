@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from windtunnel.reports.aggregate import mean_interval, over_repeats
+from windtunnel.reports.figures.repeats import mean_interval, over_repeats
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=12))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windtunnel.reports.errors import ExpectationError
-from windtunnel.reports.expectations import evaluate, input_errors, parse
+from windtunnel.reports.gate.expectations import evaluate, input_errors, parse
 
 
 def figure(value: Any) -> dict[str, Any]:

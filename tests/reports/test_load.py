@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from windtunnel.reports.errors import ReportsError, RunDirectoryError
-from windtunnel.reports.load import load_run
-from windtunnel.reports.outcomes import judge
+from windtunnel.reports.read.outcomes import judge
+from windtunnel.reports.read.run_dir import load_run
 
 from .tables import STORM, attempt, call, cell_plan, quiet_lags, served, table, write_run
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from windtunnel.harness.contract.metric_names import METRIC_NAMES, OF_PHASE, OF_RUN
+from windtunnel.reports.figures.validity import CHECKS
 from windtunnel.reports.manual import README, renewed
 from windtunnel.reports.metrics import METRICS
-from windtunnel.reports.outcomes import OUTCOMES
-from windtunnel.reports.validity import CHECKS
+from windtunnel.reports.read.outcomes import OUTCOMES
 
 
 def test_the_metric_reference_is_that_of_the_table() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from windtunnel.reports.outcomes import OUTCOMES, Judged, judge, outcome_shares
+from windtunnel.reports.read.outcomes import OUTCOMES, Judged, judge, outcome_shares
 
 from .tables import Row, call, make_cell, served
 

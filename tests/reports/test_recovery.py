@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windtunnel.reports.load import Cell
 from windtunnel.reports.metrics import Recovery, recovery_of
 from windtunnel.reports.metrics.recovery import GoodputGrid, is_restored
-from windtunnel.reports.outcomes import judge
+from windtunnel.reports.read.outcomes import judge
+from windtunnel.reports.read.run_dir import Cell
 
 from .tables import STORM, Row, cell_plan, even_calls, make_cell, measured, served
 

@@ -13,10 +13,10 @@ import pytest
 from windtunnel.reports.build import write_report
 from windtunnel.reports.charts.spread import Picture, spread
 from windtunnel.reports.charts.svg import settings
-from windtunnel.reports.expectations import parse
+from windtunnel.reports.figures.schema import metrics_schema
+from windtunnel.reports.figures.seeds import held_over_seeds, median_repeat, over_seeds
+from windtunnel.reports.gate.expectations import parse
 from windtunnel.reports.metrics import METRICS
-from windtunnel.reports.schema import metrics_schema
-from windtunnel.reports.seeds import held_over_seeds, median_repeat, over_seeds
 
 from .tables import STORM, attempt, cell_plan, even_calls, quiet_lags, write_run
 
@@ -157,7 +157,7 @@ def test_many_cells_are_measured_like_few_and_unplayed_ones_are_left_out(
 ) -> None:
     """In worker processes the figures are the same; cells that never began make the run partial, not invalid."""
     whole = write_report(over(tmp_path / "few", 3, 3)).metrics
-    monkeypatch.setattr("windtunnel.reports.measured.FEW", 2)
+    monkeypatch.setattr("windtunnel.reports.read.cells.FEW", 2)
     heard: list[tuple[int, int]] = []
     result = write_report(over(tmp_path / "many", 3, 5), told=lambda done, of: heard.append((done, of)))
     assert heard[-1] == (6, 6)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windtunnel.reports.outcomes import judge
-from windtunnel.reports.series import cell_series, mean_series
+from windtunnel.reports.charts.series import cell_series, mean_series
+from windtunnel.reports.read.outcomes import judge
 
 from .tables import call, make_cell, served
 

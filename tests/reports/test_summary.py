@@ -10,11 +10,11 @@ import jsonschema
 import pytest
 
 from windtunnel.reports.errors import ExpectationError
-from windtunnel.reports.load import load_run
+from windtunnel.reports.figures.metrics_json import build_metrics
+from windtunnel.reports.figures.schema import metrics_schema
 from windtunnel.reports.metrics import METRICS, describe
-from windtunnel.reports.outcomes import judge
-from windtunnel.reports.schema import metrics_schema
-from windtunnel.reports.summary import build_metrics
+from windtunnel.reports.read.outcomes import judge
+from windtunnel.reports.read.run_dir import load_run
 
 from .tables import STORM, attempt, cell_plan, even_calls, quiet_lags, write_run
 

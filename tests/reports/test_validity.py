@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from windtunnel.reports.load import Cell
-from windtunnel.reports.outcomes import judge
-from windtunnel.reports.validity import Check, check_cell, worst
+from windtunnel.reports.figures.validity import Check, check_cell, worst
+from windtunnel.reports.read.outcomes import judge
+from windtunnel.reports.read.run_dir import Cell
 
 from .tables import Row, attempt, call, lag, make_cell, quiet_lags, served
 

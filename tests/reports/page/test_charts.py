@@ -15,7 +15,7 @@ from windtunnel.reports.charts.canvas import fit, text_width
 from windtunnel.reports.charts.outcomes import KINDS, table
 from windtunnel.reports.charts.svg import slug
 from windtunnel.reports.charts.waits import curve
-from windtunnel.reports.outcomes import OUTCOMES
+from windtunnel.reports.read.outcomes import OUTCOMES
 
 
 def view(

@@ -9,8 +9,8 @@ import pytest
 
 from windtunnel.reports.charts.view import Span
 from windtunnel.reports.metrics.table import METRICS
-from windtunnel.reports.verdict import verdict
-from windtunnel.reports.wording import LABELS, Kind, duration, figure, label, limit, say
+from windtunnel.reports.page.labels import LABELS, Kind, duration, figure, label, limit, say
+from windtunnel.reports.page.verdict import verdict
 
 PHASES = (Span("healthy", 0, 8, False), Span("brownout", 8, 20, True), Span("after", 20, 50, False))
 

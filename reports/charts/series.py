@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from windtunnel.reports.outcomes import Judged
+from windtunnel.reports.read.outcomes import Judged
 
 Floats: TypeAlias = npt.NDArray[np.floating]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from windtunnel.reports.brief import Brief, CellText, Row
 from windtunnel.reports.charts.svg import slug
+from windtunnel.reports.page.content import Brief, CellText, Row
 
 _SPECIAL = str.maketrans(
     {sign: f"\\{sign}" for sign in "\\|*_`[]#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}

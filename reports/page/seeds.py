@@ -13,9 +13,9 @@ from fractions import Fraction
 from typing import Any
 
 from windtunnel.reports.charts.spread import Picture
-from windtunnel.reports.load import Run
-from windtunnel.reports.seeds import samples_of
-from windtunnel.reports.wording import Kind, label, limit, say
+from windtunnel.reports.figures.seeds import samples_of
+from windtunnel.reports.page.labels import Kind, label, limit, say
+from windtunnel.reports.read.run_dir import Run
 
 SHOWN = (
     "goodput", "time_to_recover_s", "amplification", "peak_amplification", "wasted_work", "wait_p50_s", "wait_p99_s",

@@ -12,7 +12,7 @@ import pandas as pd
 from windtunnel.reports.charts.view import ClientView, Floats, Span, Stage
 from windtunnel.reports.metrics.cohort import Absent, cohort_of
 from windtunnel.reports.metrics.times import Samples, service, wait
-from windtunnel.reports.outcomes import Judged
+from windtunnel.reports.read.outcomes import Judged
 
 
 def stage_of(judged: Sequence[Judged], metrics: Mapping[str, Any], scenario: Mapping[str, Any]) -> Stage:

@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from windtunnel.reports.load import Cell, Run, load_cell, open_run, was_played
+from windtunnel.reports.figures.validity import Check, check_cell
 from windtunnel.reports.metrics.cohort import cohort_of
 from windtunnel.reports.metrics.table import measure
-from windtunnel.reports.outcomes import Judged, judge
-from windtunnel.reports.validity import Check, check_cell
+from windtunnel.reports.read.outcomes import Judged, judge
+from windtunnel.reports.read.run_dir import Cell, Run, load_cell, open_run, was_played
 
 FEW: Final = 12
 """Cells whose records are held in memory all at once."""
@@ -72,7 +72,7 @@ def _in_processes(
 ) -> list[Measured]:
     """Measure in as many processes as there are cores. They start clean: this one may have threads."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["windtunnel.reports.measured"])
+    context.set_forkserver_preload(["windtunnel.reports.read.cells"])
     cells = []
     with ProcessPoolExecutor(min(os.cpu_count() or 1, len(entries)), mp_context=context) as pool:
         for cell in pool.map(partial(_measured_at, path, plan), entries, chunksize=2):

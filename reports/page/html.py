@@ -8,16 +8,16 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from windtunnel.reports.brief import Brief
 from windtunnel.reports.charts import Charts, palette
 from windtunnel.reports.charts.outcomes import KINDS
+from windtunnel.reports.page.content import Brief
 
 Counts = tuple[tuple[str, tuple[tuple[str, tuple[int, ...]], ...]], ...]
 
 
 @cache
 def _template(name: str) -> Template:
-    loader = PackageLoader("windtunnel.reports", "templates")
+    loader = PackageLoader("windtunnel.reports.page", "templates")
     environment = Environment(
         loader=loader, autoescape=name.endswith(".html.j2"), undefined=StrictUndefined, trim_blocks=True
     )

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from windtunnel.reports.metrics.times import quantile
-from windtunnel.reports.outcomes import Judged
+from windtunnel.reports.read.outcomes import Judged
 
 LATENESS_S: Final = 0.010
 SERVER_LAG_S: Final = 0.010

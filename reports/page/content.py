@@ -15,10 +15,10 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from windtunnel.reports.charts.view import Span
-from windtunnel.reports.load import Run
-from windtunnel.reports.seeds_text import SeedsText
-from windtunnel.reports.verdict import Verdict, verdicts
-from windtunnel.reports.wording import LABELS, Kind, Label, Value, figure, label, limit, say
+from windtunnel.reports.page.labels import LABELS, Kind, Label, Value, figure, label, limit, say
+from windtunnel.reports.page.seeds import SeedsText
+from windtunnel.reports.page.verdict import Verdict, verdicts
+from windtunnel.reports.read.run_dir import Run
 
 Mark = Literal["", "best", "worst"]
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
-from windtunnel.reports.aggregate import over_repeats
 from windtunnel.reports.errors import ExpectationError
-from windtunnel.reports.expectations import Expectation, evaluate, parse
-from windtunnel.reports.load import Run
-from windtunnel.reports.measured import Measured, measure_cell
-from windtunnel.reports.outcomes import Judged, judge
-from windtunnel.reports.seeds import held_over_seeds, over_seeds
-from windtunnel.reports.validity import Check, worst
+from windtunnel.reports.figures.repeats import over_repeats
+from windtunnel.reports.figures.seeds import held_over_seeds, over_seeds
+from windtunnel.reports.figures.validity import Check, worst
+from windtunnel.reports.gate.expectations import Expectation, evaluate, parse
+from windtunnel.reports.read.cells import Measured, measure_cell
+from windtunnel.reports.read.outcomes import Judged, judge
+from windtunnel.reports.read.run_dir import Run
 
 SCHEMA_VERSION: Final = 1
 

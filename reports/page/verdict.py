@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from windtunnel.reports.charts.view import Span
-from windtunnel.reports.wording import duration, say
+from windtunnel.reports.page.labels import duration, say
 
 Status = Literal["never", "recovered", "good", "bad", "open"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from windtunnel.reports.figures.metrics_json import SCHEMA_VERSION
+from windtunnel.reports.figures.seeds import POINTS
 from windtunnel.reports.metrics.table import METRICS
-from windtunnel.reports.seeds import POINTS
-from windtunnel.reports.summary import SCHEMA_VERSION
 
 _VALUE: Final = {"type": ["number", "boolean", "null"]}
 _NUMBER: Final = {"type": ["number", "null"]}
