@@ -12,8 +12,8 @@ TESTS = Path(__file__).parent
 ALONE = (
     "runs",
     "test_packaging.py",
-    "harness/test_calibrate.py",
-    "harness/test_calibrate_peers.py",
+    "harness/calibrate/test_calibrate.py",
+    "harness/calibrate/test_peers.py",
     "mock_server/transports",
 )
 """What plays load in processes of its own, or measures time: these tests have the machine to themselves."""

@@ -16,7 +16,7 @@ from windtunnel.harness.inputs.scenario import Phase, Prices, Scenario
 from windtunnel.harness.inputs.schemas import FILLED_IN
 from windtunnel.mock_server.plan.units import format_seconds
 
-MANUAL = Path(__file__).parent / "README.md"
+MANUAL = Path(__file__).parents[1] / "README.md"
 Section = tuple[str, type[BaseModel]]
 
 SECTIONS: dict[str, Sequence[Section]] = {

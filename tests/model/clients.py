@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tests.model.des import Simulation, Timer
+from tests.model.providers import Provider
 from windtunnel.mock_server.chance import uniform
-
-from .des import Simulation, Timer
-from .providers import Provider
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tests.model.des import Simulation
 from windtunnel.mock_server.chance import lognormal, lognormal_from_mean, uniform
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.request import Request
-
-from .des import Simulation
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from tests.model.clients import Application, Call, Policy
+from tests.model.des import Simulation
+from tests.model.providers import Brownout, ModelProvider, Provider
 from windtunnel.mock_server.chance import uniform
-
-from .clients import Application, Call, Policy
-from .des import Simulation
-from .providers import Brownout, ModelProvider, Provider
 
 WARMUP = 5.0
 PHASES = ("healthy", "brownout", "after")

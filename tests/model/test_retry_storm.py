@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from .clients import NAIVE_LOOP, OPENAI_4S, OPENAI_DEFAULT, POLICIES, RETRY_BUDGET, Policy
-from .providers import Brownout, EngineProvider
-from .storm import PHASES, Played, play
+from tests.model.clients import NAIVE_LOOP, OPENAI_4S, OPENAI_DEFAULT, POLICIES, RETRY_BUDGET, Policy
+from tests.model.providers import Brownout, EngineProvider
+from tests.model.storm import PHASES, Played, play
 
 SEEDS = range(20)
 

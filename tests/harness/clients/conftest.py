@@ -42,7 +42,7 @@ Play = Callable[..., Played]
 @pytest.fixture(scope="session")
 def player() -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, "NO_PROXY": "127.0.0.1", "WINDTUNNEL_PARENT_PID": str(os.getpid())}
-    command = [sys.executable, str(Path(__file__).parent / "player.py")]
+    command = [sys.executable, str(Path(__file__).parent / "client_process.py")]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
     ) as process:

@@ -69,7 +69,7 @@ def play(tmp_path: Path) -> Play:
     def run(handler: Handler, driver: str, *, processes: int = 1, **load: Any) -> Share:
         cell = tmp_path / "cell.json"
         plan_of(driver, **load).write_json(cell)
-        script = str(Path(__file__).parent / "play_share.py")
+        script = str(Path(__file__).parent / "load_process.py")
         environment = {**os.environ, "NO_PROXY": "127.0.0.1", "WINDTUNNEL_PARENT_PID": str(os.getpid())}
         with FaultServer(handler).running() as server:
             workers = [

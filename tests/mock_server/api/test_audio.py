@@ -28,12 +28,11 @@ from openai.types.audio import (
 )
 from openai.types.audio.transcription_create_params import TranscriptionCreateParamsBase
 
+from tests.mock_server.api.conftest import Wire
+from tests.mock_server.api.sdk_clients import async_sdk, form, post, refusal, sdk, strict, tunnel
 from windtunnel.mock_server.api.media import audio_requests, speech
 from windtunnel.mock_server.api.media.sounds import FORMATS, RATE, sound
 from windtunnel.mock_server.api.truth import digest
-
-from .conftest import Wire
-from .tunnel import async_sdk, form, post, refusal, sdk, strict, tunnel
 
 # The SDK calls some of these endpoints deprecated; applications still use them.
 pytestmark = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")

@@ -11,6 +11,8 @@ import httpx2
 import openai
 import pytest
 
+from tests.mock_server.api.conftest import Wire
+from tests.mock_server.api.sdk_clients import tunnel
 from windtunnel.mock_server.api.azure.errors import ACCESS_DENIED, DEPLOYMENT_NOT_FOUND, FILTERED
 from windtunnel.mock_server.api.azure.paths import dress, seconds_of, translate
 from windtunnel.mock_server.api.endpoint import Answer
@@ -20,9 +22,6 @@ from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.request import Azure, Request
 from windtunnel.mock_server.script import Close, Head, Script, Send
 from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
-
-from .conftest import Wire
-from .tunnel import tunnel
 
 USER: Any = [{"role": "user", "content": "Speak."}]
 VERSION = "2024-10-21"

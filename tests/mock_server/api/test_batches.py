@@ -10,11 +10,10 @@ import pytest
 from openai.types import Batch, BatchCreateParams, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
+from tests.mock_server.api.sdk_clients import async_sdk, post, refusal, sdk, strict, tunnel
+from tests.mock_server.api.test_batch_stages import file, line
 from windtunnel.mock_server.api.batches import endpoint as batches
 from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
-
-from .test_batch_course import file, line
-from .tunnel import async_sdk, post, refusal, sdk, strict, tunnel
 
 CHAT = "/v1/chat/completions"
 BODY: Any = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hello."}]}

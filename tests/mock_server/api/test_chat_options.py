@@ -14,13 +14,12 @@ from openai.types import CompletionCreateParams as LegacyParams
 from openai.types import EmbeddingCreateParams
 from openai.types.chat import ChatCompletion, completion_create_params
 
+from tests.mock_server.api.sdk_clients import refusal, strict
 from windtunnel.mock_server.api.chat.audio import Sound
 from windtunnel.mock_server.api.chat.checks import FIELDS
 from windtunnel.mock_server.api.chat.option_checks import SOUNDS
 from windtunnel.mock_server.api.completions.checks import FIELDS as LEGACY_FIELDS
 from windtunnel.mock_server.api.embeddings.checks import FIELDS as EMBEDDING_FIELDS
-
-from .tunnel import refusal, strict
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
 CUSTOM = {"type": "custom", "custom": {"name": "shell"}}

@@ -8,11 +8,10 @@ import openai
 import pytest
 from openai.types import Completion
 
+from tests.mock_server.api.conftest import Wire
+from tests.mock_server.api.sdk_clients import async_sdk, post, refusal, sdk, strict, tunnel
 from windtunnel.mock_server.api.text import TOKENS
 from windtunnel.mock_server.api.truth import digest
-
-from .conftest import Wire
-from .tunnel import async_sdk, post, refusal, sdk, strict, tunnel
 
 PROMPTS: dict[str, tuple[Any, int, int]] = {
     "string": ("Once upon", 1, 3),

@@ -10,7 +10,7 @@ from openai.types.conversations import Conversation, ConversationDeletedResource
 from openai.types.conversations.conversation_item_list import ConversationItemList
 from pydantic import BaseModel, TypeAdapter
 
-from tests.mock_server.api.responses_kit import Api, HandLife, body_of, no_extras
+from tests.mock_server.api.responses_bodies import Api, HandLife, body_of, no_extras
 from tests.mock_server.api.test_responses import SHAPES
 from tests.mock_server.api.test_stored_responses import ITEMS
 from windtunnel.mock_server.api.conversations import state as conversations

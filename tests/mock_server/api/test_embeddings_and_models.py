@@ -11,11 +11,10 @@ import openai
 import pytest
 from openai.types import CreateEmbeddingResponse, Model, ModelDeleted
 
+from tests.mock_server.api.sdk_clients import refusal, sdk, strict, tunnel
 from windtunnel.mock_server.api.embeddings.wire import vector, vector_text
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.api.truth import digest
-
-from .tunnel import refusal, sdk, strict, tunnel
 
 KEY = {"authorization": "Bearer sk-test"}
 

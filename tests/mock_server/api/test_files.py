@@ -18,11 +18,10 @@ from openai.types import (
 )
 from openai.types.uploads import UploadPart
 
+from tests.mock_server.api.sdk_clients import async_sdk, form, post, refusal, sdk, strict, tunnel
 from windtunnel.mock_server.api.files import endpoint as files
 from windtunnel.mock_server.api.files import state, uploads
 from windtunnel.mock_server.api.files.state import PURPOSES
-
-from .tunnel import async_sdk, form, post, refusal, sdk, strict, tunnel
 
 LINE = b'{"custom_id": "a"}\n'
 HOUR = 3600

@@ -21,13 +21,12 @@ from openai.types.image_edit_params import ImageEditParamsBase
 from openai.types.image_generate_params import ImageGenerateParamsBase
 from PIL import Image
 
+from tests.mock_server.api.conftest import Wire
+from tests.mock_server.api.sdk_clients import async_sdk, form, post, refusal, sdk, strict, tunnel
 from windtunnel.mock_server.api.media import images
 from windtunnel.mock_server.api.media.image_requests import FIELDS
 from windtunnel.mock_server.api.media.pictures import Colour, picture
 from windtunnel.mock_server.api.truth import digest
-
-from .conftest import Wire
-from .tunnel import async_sdk, form, post, refusal, sdk, strict, tunnel
 
 # The SDK calls some of these endpoints deprecated; applications still use them.
 pytestmark = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")

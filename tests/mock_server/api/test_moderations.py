@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from openai.types import Moderation, ModerationCreateParams, ModerationCreateResponse
 
+from tests.mock_server.api.conftest import Wire
+from tests.mock_server.api.sdk_clients import async_sdk, post, refusal, sdk, strict, tunnel
 from windtunnel.mock_server.api.moderations import FIELDS, WORDS, moderated_input
 from windtunnel.mock_server.api.truth import digest
-
-from .conftest import Wire
-from .tunnel import async_sdk, post, refusal, sdk, strict, tunnel
 
 PICTURE: Any = {"type": "image_url", "image_url": {"url": "https://pictures.example/flag:violence.png"}}
 

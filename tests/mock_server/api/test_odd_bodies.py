@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.mock_server.api.conftest import Wire
+from tests.mock_server.api.sdk_clients import post
 from windtunnel.mock_server.api import moderations
 from windtunnel.mock_server.api.batches import endpoint as batches
 from windtunnel.mock_server.api.batches.input import read_work
@@ -19,9 +21,6 @@ from windtunnel.mock_server.api.media import audio_requests, image_requests, spe
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.api.routes import ENDPOINTS
 from windtunnel.mock_server.request import Part
-
-from .conftest import Wire
-from .tunnel import post
 
 WORDS = (
     "gpt-image-2",

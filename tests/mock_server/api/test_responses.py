@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.mock_server.api.responses_kit import events_of, valid_response
+from tests.mock_server.api.responses_bodies import events_of, valid_response
 from windtunnel.mock_server.api.truth import digest
 from windtunnel.mock_server.script import Send
 

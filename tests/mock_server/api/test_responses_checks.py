@@ -14,7 +14,7 @@ from openai.types.responses import (
 from openai.types.responses.response_output_item import ResponseOutputItem
 from openai.types.responses.tool import Tool
 
-from tests.mock_server.api.responses_kit import Api, body_of
+from tests.mock_server.api.responses_bodies import Api, body_of
 from windtunnel.mock_server.api.endpoint import World
 from windtunnel.mock_server.api.responses.checks import (
     ITEMS,

@@ -8,7 +8,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.mock_server.api.tunnel import async_sdk, sdk, tunnel
+from tests.mock_server.api.sdk_clients import async_sdk, sdk, tunnel
 from windtunnel.mock_server.api.truth import digest
 
 ASK: dict[str, Any] = {"model": "gpt-4.1", "input": "Speak."}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.mock_server.api.responses_kit import Api, HandLife, events_of, refusal, sent_by
+from tests.mock_server.api.responses_bodies import Api, HandLife, events_of, refusal, sent_by
 from tests.mock_server.api.test_responses import SHAPES
 from windtunnel.mock_server.script import Script, Send, Wait
 

@@ -8,11 +8,10 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from tests.mock_server.api.sdk_clients import async_sdk, tunnel
 from windtunnel.mock_server.api.answer import Answer
 from windtunnel.mock_server.api.embeddings.wire import vector_text
 from windtunnel.mock_server.api.truth import digest
-
-from .tunnel import async_sdk, tunnel
 
 USER: Any = [{"role": "user", "content": "Speak."}]
 

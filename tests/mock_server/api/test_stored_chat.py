@@ -8,10 +8,9 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionDeleted
 
+from tests.mock_server.api.conftest import Wire
+from tests.mock_server.api.sdk_clients import async_sdk, no_extras, post, refusal, sdk, strict, tunnel
 from windtunnel.mock_server.api.paging import paging
-
-from .conftest import Wire
-from .tunnel import async_sdk, no_extras, post, refusal, sdk, strict, tunnel
 
 USER: Any = [
     {"role": "system", "content": "Be brief."},

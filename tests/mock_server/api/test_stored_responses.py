@@ -9,7 +9,7 @@ import pytest
 from openai.types.responses.compacted_response import CompactedResponse
 from openai.types.responses.response_item_list import ResponseItemList
 
-from tests.mock_server.api.responses_kit import (
+from tests.mock_server.api.responses_bodies import (
     Api,
     HandLife,
     body_of,

@@ -9,13 +9,12 @@ from urllib.parse import quote
 import httpx2
 import orjson
 
+from tests.mock_server.hardening.sdk_params import FILES, LEAST, NAMES, PARAMS, STARTS
+from tests.mock_server.hardening.typed_bodies import Bodies
 from windtunnel.mock_server.api.endpoint import Endpoint
 from windtunnel.mock_server.api.routes import ENDPOINTS
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.transports.inprocess.inprocess import HangsForeverError, InProcess
-
-from .sdk_params import FILES, LEAST, NAMES, PARAMS, STARTS
-from .typed_bodies import Bodies
 
 ERROR_FIELDS = {"message", "type", "param", "code"}
 QUERY = (

@@ -9,6 +9,7 @@ import httpx2
 import orjson
 import pytest
 
+from tests.mock_server.hardening.calls import PATIENCE, ask, world
 from windtunnel.mock_server import rules
 from windtunnel.mock_server.api.batches import state as batch_store
 from windtunnel.mock_server.api.parse import MOST_SAID, parse
@@ -23,8 +24,6 @@ from windtunnel.mock_server.manual.sections import MANUAL
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import calls, idempotency
 from windtunnel.mock_server.provider.limits import REMEMBERED_QUOTAS
-
-from .calls import PATIENCE, ask, world
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 

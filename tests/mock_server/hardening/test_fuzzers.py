@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .fuzzing import SEEDS, TARGETS
+from tests.mock_server.hardening.fuzzing import SEEDS, TARGETS
 
 RUNS = 300
 

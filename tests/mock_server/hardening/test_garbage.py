@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .fuzzing import SEEDS, TARGETS
+from tests.mock_server.hardening.fuzzing import SEEDS, TARGETS
 
 EXAMPLES = int(os.environ.get("WINDTUNNEL_FUZZ", "1")) * 60
 """Inputs a parser; `WINDTUNNEL_FUZZ=100` for a long look."""

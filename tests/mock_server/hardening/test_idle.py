@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.mock_server.hardening.processes import PATIENCE, ServerProcess
 from windtunnel.mock_server.transports.http1.limits import SPARE_DESCRIPTORS
-
-from .processes import PATIENCE, ServerProcess
 
 CONNECTIONS = 10_000
 MOST_EACH = 20_000

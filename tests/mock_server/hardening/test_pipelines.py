@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.mock_server.hardening.wire import CHAT, SAMPLES, Ask, Serve, assert_well, refused
 from windtunnel.mock_server.transports.http1.limits import MAX_HELD, MAX_PIPELINED
-
-from .wire import CHAT, SAMPLES, Ask, Serve, assert_well, refused
 
 
 def test_a_flood_in_a_pipeline(serve: Serve, ask: Ask) -> None:

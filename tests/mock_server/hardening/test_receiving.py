@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.mock_server.hardening.wire import CHAT, FORM, HEAD, SAMPLES, Ask, Serve, assert_well, refused
 from windtunnel.mock_server.transports.http1.limits import (
     MAX_BODY,
     MAX_HEAD,
@@ -17,8 +18,6 @@ from windtunnel.mock_server.transports.http1.limits import (
     MAX_UNREAD_BODY,
     MAX_VALUES,
 )
-
-from .wire import CHAT, FORM, HEAD, SAMPLES, Ask, Serve, assert_well, refused
 
 
 @pytest.mark.parametrize("part", [HEAD[:20], HEAD, SAMPLES["length"][:-1], SAMPLES["chunked"][:-1]])

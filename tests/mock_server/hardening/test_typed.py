@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .calls import Calls, ask, proper, world
+from tests.mock_server.hardening.calls import Calls, ask, proper, world
 
 EXAMPLES = int(os.environ.get("WINDTUNNEL_FUZZ", "1")) * 60
 """Worlds that are tried: `WINDTUNNEL_FUZZ=100` for a long look."""

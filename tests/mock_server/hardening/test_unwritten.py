@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.mock_server.hardening.processes import PATIENCE, ServerProcess
 from windtunnel.mock_server.api.forms import read_form
 from windtunnel.mock_server.api.parse import parse
-
-from .processes import PATIENCE, ServerProcess
 
 MARK = "s3cr3t"
 PATHS = (

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.mock_server.transports.conftest import FAST, Serving
 from windtunnel.mock_server.api.answer import Answer, World
 from windtunnel.mock_server.api.answer import answer as healthy_answer
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
-
-from .conftest import FAST, Serving
 
 EARLY = Script((Head(200), FirstToken(), Send(b"early", 1, "terminal"), End()))
 SLOW = {"first_token": "50ms", "tokens": 8, "tokens_per_second": 1_000_000.0}

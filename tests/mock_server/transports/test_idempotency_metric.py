@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.mock_server.transports.conftest import Serving
 from tests.reports.tables import call, make_cell, measured
-
-from .conftest import Serving
 
 ANSWER = {"first_token": "60ms", "tokens": 8, "tokens_per_second": 1_000_000.0}
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.mock_server.transports.conftest import FAST, PATIENCE, Client, Serving
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.transports.ports import Port
-
-from .conftest import FAST, PATIENCE, Client, Serving
 
 Serve = Callable[..., Serving]
 SHORT = 0.3

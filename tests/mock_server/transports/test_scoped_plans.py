@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.mock_server.transports.conftest import FAST, PATIENCE, Client, Serving
 from windtunnel.mock_server.api.parse import key_hash
 from windtunnel.mock_server.journal.journal import CONNECTIONS_SCHEMA, Journal
 from windtunnel.mock_server.journal.segments import read_segments
 from windtunnel.mock_server.provider.admission import EPOCH
-
-from .conftest import FAST, PATIENCE, Client, Serving
 
 MINE, THEIRS = {"authorization": "Bearer sk-mine"}, {"authorization": "Bearer sk-theirs"}
 

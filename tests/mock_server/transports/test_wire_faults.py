@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import FAST, Client, Serving
+from tests.mock_server.transports.conftest import FAST, Client, Serving
 
 Serve = Callable[..., Serving]
 

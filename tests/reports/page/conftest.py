@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.reports.page.rundir import write_run
+from tests.reports.page.storm import CLIENTS, Phase
 from windtunnel.reports.build import write_report
-
-from .rundir import write_run
-from .storm import CLIENTS, Phase
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.reports.page.storm import CLIENTS, STORM, Client, Phase, Row, Storm
 from windtunnel.harness.contract.records import ATTEMPTS_SCHEMA, CALLS_SCHEMA, LAG_SCHEMA, SERVED_SCHEMA
-
-from .storm import CLIENTS, STORM, Client, Phase, Row, Storm
 
 ABOUT = {
     "openai-default": "The SDK as it comes: 600 s timeout, two retries.",

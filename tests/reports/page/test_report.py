@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.reports.page.rundir import write_run
+from tests.reports.page.storm import CLIENTS, STORM
 from windtunnel.reports.build import write_report
 from windtunnel.reports.errors import RunDirectoryError
-
-from .rundir import write_run
-from .storm import CLIENTS, STORM
 
 NAMES = [client.name for client in CLIENTS]
 SVG = "{http://www.w3.org/2000/svg}"

@@ -1,0 +1,138 @@
+"""Goodput, corruption, deadlines, cost and work: planted and found again."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.reports.tables import Row, call, make_cell, measured, served
+from windtunnel.reports.metrics import METRICS
+
+PRICES = {"input_per_million": 2.0, "output_per_million": 8.0}
+
+
+def test_goodput_counts_everything_that_was_offered() -> None:
+    """Good are the ok ones in time; late, corrupt, failed, shed and never started calls are not."""
+    rows = [
+        call("c0", 0, 1),
+        call("c1", 1, 9),
+        call("c2", 2, 3, digest="half"),
+        call("c3", 3, 4, "error"),
+        call("c4", 4, 4, "shed"),
+        call("c5", 5, None, "cancelled", started_s=None),
+    ]
+    found = measured(make_cell(rows, [served(f"c{i}", 0, i) for i in range(4)]))
+    assert found["offered"] == 6
+    assert found["goodput"] == pytest.approx(1 / 6)
+
+
+def test_without_a_deadline_the_objective_wait_decides() -> None:
+    """load.objective_wait takes the deadline's place in goodput."""
+    load = {"deadline": None, "objective_wait": "500ms"}
+    rows = [call("c0", 0, 0.4), call("c1", 1, 1.6)]
+    found = measured(make_cell(rows, [served("c0", 0, 0), served("c1", 0, 1)], load=load))
+    assert found["goodput"] == 0.5
+
+
+def test_the_error_budget_burns_by_the_objective() -> None:
+    """A tenth of the calls lost burns a budget of one hundredth ten times over."""
+    rows = [call(f"c{i}", i / 2, i / 2 + 1, "error" if i == 0 else "ok") for i in range(10)]
+    cell = make_cell(rows, [served(f"c{i}", 0, i / 2) for i in range(10)])
+    assert measured(cell, objective=0.99)["error_budget_burn"] == pytest.approx(10)
+    assert measured(cell, objective=0.9)["error_budget_burn"] == pytest.approx(1)
+
+
+def test_silent_corruption_is_a_share_of_what_the_client_took_for_success() -> None:
+    """One half answer among two successes is a half, whatever failed loudly beside them."""
+    rows = [call("c0", 0, 1), call("c1", 0, 1, digest="half"), call("c2", 0, 1, "error")]
+    found = measured(make_cell(rows, [served(f"c{i}", 0, 0) for i in range(3)]))
+    assert found["silent_corruption"] == 0.5
+
+
+def test_nothing_taken_for_success_has_no_corruption() -> None:
+    """Without successes there is no share."""
+    assert measured(make_cell([call("c0", 0, 1, "error")]))["silent_corruption"] is None
+
+
+def test_overruns_are_those_beyond_a_quarter_of_a_second() -> None:
+    """A call may end 250 ms after its own declared deadline, not later; without one the metric is absent."""
+    rows = [call("c0", 0, 2.25, wait_budget_s=2.0), call("c1", 1, 3.26, "timeout", wait_budget_s=2.0)]
+    assert measured(make_cell(rows))["deadline_overruns"] == 1
+    assert "deadline_overruns" not in measured(make_cell([call("c0", 0, 9)]))
+
+
+def work() -> tuple[list[Row], list[Row]]:
+    rows = [call("c0", 0, 3, served_id="c0/1"), call("c1", 0, 9), call("c2", 0, 1, "timeout")]
+    answers = [
+        served("c0", 0, 0, tokens_billed=40, abandoned=True, tokens_sent=8, prompt_tokens_billed=10),
+        served("c0", 1, 1, tokens_billed=40, prompt_tokens_billed=10),
+        served("c1", 0, 0, tokens_billed=80, prompt_tokens_billed=20),
+        served("c2", 0, 0, tokens_billed=None, prompt_tokens_billed=None, status=503),
+    ]
+    return rows, answers
+
+
+def test_wasted_work_is_what_no_good_call_received() -> None:
+    """Of 200 tokens billed, 50 went into the answer of the one good call."""
+    assert measured(make_cell(*work()))["wasted_work"] == pytest.approx(0.75)
+
+
+def test_tokens_after_stop_are_those_billed_and_not_sent() -> None:
+    """A client that leaves after 8 of 40 billed tokens leaves 32 behind."""
+    assert measured(make_cell(*work()))["tokens_after_stop"] == 32
+
+
+def test_cost_goes_by_the_prices_of_the_scenario() -> None:
+    """All tokens cost, those of the good call's answer were useful, and without prices there is no cost."""
+    cell = make_cell(*work())
+    found = measured(cell, prices=PRICES)
+    assert found["cost_usd"] == pytest.approx((40 * 2 + 160 * 8) / 1e6)
+    assert found["cost_useful_usd"] == pytest.approx((10 * 2 + 40 * 8) / 1e6)
+    assert not {"cost_usd", "cost_useful_usd"} & set(measured(cell))
+
+
+def test_side_effects_that_nobody_recorded_are_absent() -> None:
+    """duplicate_effects needs a record of effects; with one it counts the calls that had more than one."""
+    cell = make_cell(*work())
+    assert "duplicate_effects" not in measured(cell)
+    cell.served["effects"] = [1, 1, 1, 0]
+    assert measured(cell)["duplicate_effects"] == 1
+
+
+def test_connections_are_counted_by_their_first_request() -> None:
+    """Two connections for four requests are a churn of a half."""
+    rows = [call(f"c{i}", i, i + 1) for i in range(4)]
+    answers = [served(f"c{i}", 0, i, connection_id=i // 2, connection_request_n=i % 2) for i in range(4)]
+    assert measured(make_cell(rows, answers))["connection_churn"] == 0.5
+
+
+def test_connections_left_open_are_leaked() -> None:
+    """Open at most at one moment, and open 2 s after the last call's end; absent where nobody kept a list."""
+    rows, answers = [call("c0", 0, 5)], [served("c0", 0, 0)]
+    spans = [(-3.0, 1.0), (0.5, 3.0), (2.0, 6.9), (2.5, None), (2.6, 7.1)]
+    listed = [{"connection_id": i, "opened_s": a, "closed_s": b} for i, (a, b) in enumerate(spans)]
+    found = measured(make_cell(rows, answers, connections=listed))
+    assert found["connections_peak"] == 4
+    assert found["connections_leaked"] == 2
+    assert "connections_peak" not in measured(make_cell(rows, answers))
+
+
+@given(st.lists(st.sampled_from(["ok", "error", "timeout", "shed"]), min_size=1, max_size=60))
+@settings(max_examples=30, deadline=None)
+def test_shares_stay_between_zero_and_one(outcomes: list[str]) -> None:
+    """Whatever happens to calls, goodput, corruption, yield and waste are shares."""
+    rows = [call(f"c{i}", i / 10, i / 10 + 1, name) for i, name in enumerate(outcomes)]
+    answers = [served(f"c{i}", n, i / 10) for i in range(len(outcomes)) for n in range(1 + i % 3)]
+    found = measured(make_cell(rows, answers))
+    assert found["goodput"] == pytest.approx(outcomes.count("ok") / len(outcomes))
+    for name in ("goodput", "silent_corruption", "retry_yield", "wasted_work"):
+        value = found[name]
+        assert value is None or 0 <= value <= 1
+
+
+def test_every_metric_is_in_the_table_with_its_definition() -> None:
+    """What is measured is what is defined: no figure without a sentence."""
+    found = measured(make_cell(*work()), prices=PRICES)
+    assert set(found) <= set(METRICS)
+    assert all(metric.definition.endswith(".") for metric in METRICS.values())
