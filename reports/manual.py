@@ -1,4 +1,5 @@
-"""The metric reference in README.md, written from the table of metrics: `python -m windtunnel.reports.manual` renews it."""
+"""The metric reference in README.md, written from the table of metrics: `python -m windtunnel.reports.manual` renews
+it."""
 
 from __future__ import annotations
 

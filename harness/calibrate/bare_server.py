@@ -1,7 +1,7 @@
 """The yardstick of the mock: an aiohttp handler that reads the body and returns given bytes and headers.
 
-Run as `python -m windtunnel.harness.calibrate.bare_server ANSWER.json`; prints one JSON line `{"base_url": …}` once ready.
-ANSWER.json: `{"headers": [[name, value], …], "body": text}`.
+Run as `python -m windtunnel.harness.calibrate.bare_server ANSWER.json`; prints one JSON line `{"base_url": …}` once
+ready. ANSWER.json: `{"headers": [[name, value], …], "body": text}`.
 """
 
 from __future__ import annotations

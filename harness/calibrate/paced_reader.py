@@ -1,8 +1,8 @@
 """Raw-socket readers of many paced token streams: how far from its place is every chunk?
 
-Run as `python -m windtunnel.harness.calibrate.paced_reader ARGUMENTS`, JSON with the keys of `Job`. It writes the errors of all
-gaps between chunks, in seconds, to `file` (a NumPy array), and prints one JSON line `{"broken": streams that were
-refused or ended, "gaps": how many, "median_s": the median gap}`.
+Run as `python -m windtunnel.harness.calibrate.paced_reader ARGUMENTS`, JSON with the keys of `Job`. It writes the
+errors of all gaps between chunks, in seconds, to `file` (a NumPy array), and prints one JSON line `{"broken": streams
+that were refused or ended, "gaps": how many, "median_s": the median gap}`.
 """
 
 from __future__ import annotations

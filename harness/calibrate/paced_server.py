@@ -1,7 +1,7 @@
 """A bare server of token streams: prebuilt chunks, one timer for all streams. What its readers find is their own error.
 
-Run as `python -m windtunnel.harness.calibrate.paced_server SPACING_S`; prints one JSON line `{"base_url": …}` once ready. Every
-request, whatever it asks, is answered with a stream that goes on until the client leaves.
+Run as `python -m windtunnel.harness.calibrate.paced_server SPACING_S`; prints one JSON line `{"base_url": …}` once
+ready. Every request, whatever it asks, is answered with a stream that goes on until the client leaves.
 """
 
 from __future__ import annotations

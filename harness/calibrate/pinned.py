@@ -1,7 +1,7 @@
 """A command on given cores that ends when its parent does: for programs that cannot ask the kernel themselves.
 
-Run as `python -m windtunnel.harness.calibrate.pinned CORES COMMAND …`; CORES are numbers with commas between, or `any`. The
-process becomes the command: its id stays, and so does what was asked of the kernel.
+Run as `python -m windtunnel.harness.calibrate.pinned CORES COMMAND …`; CORES are numbers with commas between, or
+`any`. The process becomes the command: its id stays, and so does what was asked of the kernel.
 """
 
 from __future__ import annotations

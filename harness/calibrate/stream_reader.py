@@ -1,7 +1,8 @@
 """A raw-socket reader of many token streams: when did each content chunk arrive?
 
-Run as `python -m windtunnel.harness.calibrate.stream_reader PORT STREAMS SPREAD_S`. Streams start evenly over SPREAD_S seconds.
-Writes `{call id: [monotonic seconds of each content chunk, …]}` to `arrivals.json`; prints one JSON line with its name.
+Run as `python -m windtunnel.harness.calibrate.stream_reader PORT STREAMS SPREAD_S`. Streams start evenly over
+SPREAD_S seconds. Writes `{call id: [monotonic seconds of each content chunk, …]}` to `arrivals.json`; prints one JSON
+line with its name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Plays one cell on the virtual clock in this process, as `python -m windtunnel.harness.virtual` does, and says what it cost.
+"""Plays one cell on the virtual clock in this process, as `python -m windtunnel.harness.virtual` does, and says what
+it cost.
 
-Run as `python -m windtunnel.harness.calibrate.virtual_cell CELL_DIR`; prints one JSON line: CPU and real seconds of playing
-(starting Python and imports left out), and the largest resident size, MiB.
+Run as `python -m windtunnel.harness.calibrate.virtual_cell CELL_DIR`; prints one JSON line: CPU and real seconds of
+playing (starting Python and imports left out), and the largest resident size, MiB.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The reference of scenario and profile files, generated from the models: `python -m windtunnel.harness.inputs.manual` renews it."""
+"""The reference of scenario and profile files, made from the models.
+
+`python -m windtunnel.harness.inputs.manual` renews it.
+"""
 
 from __future__ import annotations
 

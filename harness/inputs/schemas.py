@@ -1,7 +1,7 @@
 """JSON Schemas of scenario and profile files, for editors that complete and check while one types.
 
-`python -m windtunnel.harness.inputs.schemas` renews the two files beside the gallery. They say less than the harness checks:
-a file that is fine for the schema may still have a rule that can never act.
+`python -m windtunnel.harness.inputs.schemas` renews the two files beside the gallery. They say less than the harness
+checks: a file that is fine for the schema may still have a rule that can never act.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 `target: package.module:function` in a profile; its module is looked for beside the profile first, then in the directory
 in which the command was started. Looking at it runs its module, so a process of its own does that
-(`python -m windtunnel.harness.inputs.target`): a module that ends its process or never gets ready ends a check, and nothing else.
+(`python -m windtunnel.harness.inputs.target`): a module that ends its process or never gets ready ends a check, and
+nothing else.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""`python -m windtunnel.harness.replay.rerun CELL_DIR CALL OUT_DIR`: play a cell again up to the end of one call, and note what
-happens to that call in `OUT_DIR/timeline.json`, beside the records of everything until then."""
+"""`python -m windtunnel.harness.replay.rerun CELL_DIR CALL OUT_DIR`: play a cell again up to the end of one call, and
+note what happens to that call in `OUT_DIR/timeline.json`, beside the records of everything until then."""
 
 from __future__ import annotations
 

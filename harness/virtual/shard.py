@@ -1,4 +1,5 @@
-"""`python -m windtunnel.harness.virtual.shard`: plays one cell after the other, each in a fork of a process that is prepared.
+"""`python -m windtunnel.harness.virtual.shard`: plays one cell after the other, each in a fork of a process that is
+prepared.
 
     stdin:  a folder a line, as JSON ─► fork, play, wait ─► stdout: {"code": 0} a line
 

@@ -1,6 +1,7 @@
 """What clients make of the faults, as Markdown: a table for each fault, and what stands out of all of them.
 
-The sentences are those that `windtunnel.harness.matrix` measures; the marks below are the words by which they are found.
+The sentences are those that `windtunnel.harness.matrix` measures; the marks below are the words by which they are
+found.
 """
 
 from __future__ import annotations

@@ -101,7 +101,8 @@ def _sent() -> list[tuple[str, str, str]]:
         ),
         (
             "a request's body",
-            f"{http1_limits.MAX_BODY // _MIB} MiB, {http1_limits.MAX_UNREAD_BODY // _MIB} MiB where no endpoint takes one",
+            f"{http1_limits.MAX_BODY // _MIB} MiB, "
+            f"{http1_limits.MAX_UNREAD_BODY // _MIB} MiB where no endpoint takes one",
             "413 and closed",
         ),
         ("values in a JSON body", f"{http1_limits.MAX_VALUES:,}", "413 and closed"),

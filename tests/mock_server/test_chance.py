@@ -44,7 +44,8 @@ def test_different_keys_give_different_draws(
 
 def test_draws_are_the_same_in_every_process() -> None:
     """Another interpreter with another hash seed draws the same numbers."""
-    code = "from windtunnel.mock_server.chance import uniform, derive; print(uniform(7, 'rule', 'a', 3), derive(7, 'b'))"
+    code = "from windtunnel.mock_server.chance import uniform, derive\n"
+    code += "print(uniform(7, 'rule', 'a', 3), derive(7, 'b'))"
     seen = {
         subprocess.run(
             [sys.executable, "-c", code],

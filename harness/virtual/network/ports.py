@@ -1,6 +1,7 @@
 """The regions' listeners on the virtual network, opened and closed as the plan says.
 
-The counterpart of `windtunnel.mock_server.transports.listeners`, which does the same to sockets: here a port has a mode.
+The counterpart of `windtunnel.mock_server.transports.listeners`, which does the same to sockets: here a port has a
+mode.
 """
 
 from __future__ import annotations

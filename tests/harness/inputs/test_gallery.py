@@ -208,7 +208,8 @@ def test_schemas_refuse_mistakes(old: str, new: str) -> None:
 
 
 def test_schemas_are_up_to_date(tmp_path: Path) -> None:
-    """The schema files beside the gallery are those of the models: `python -m windtunnel.harness.inputs.schemas` renews them."""
+    """The schema files beside the gallery are those of the models: `python -m windtunnel.harness.inputs.schemas`
+    renews them."""
     write_schemas(tmp_path)
     for file in sorted(tmp_path.iterdir()):
         assert json.loads((gallery_folder() / file.name).read_text()) == json.loads(file.read_text())

@@ -16,7 +16,8 @@ PATIENCE = 30.0
 
 
 class ServerProcess:
-    """`python -m windtunnel.mock_server`, with its records and its log in `folder`; `descriptors` is its hard limit, if given."""
+    """`python -m windtunnel.mock_server`, with its records and its log in `folder`; `descriptors` is its hard limit,
+    if given."""
 
     def __init__(self, folder: Path, *arguments: str, descriptors: int | None = None) -> None:
         command = [

@@ -76,7 +76,8 @@ def test_any_torn_tail_is_readable_around(tmp_path: Path) -> None:
 def test_what_was_flushed_survives_kill_9(tmp_path: Path) -> None:
     """A writer killed with SIGKILL loses no row that was flushed."""
     program = (
-        "import sys, pyarrow as pa; from pathlib import Path; from windtunnel.mock_server.journal.segments import SegmentWriter\n"
+        "import sys, pyarrow as pa; from pathlib import Path\n"
+        "from windtunnel.mock_server.journal.segments import SegmentWriter\n"
         "writer = SegmentWriter(Path(sys.argv[1]), pa.schema([('n', pa.int64())]))\n"
         "[writer.add((n,)) for n in range(300)]\n"
         "writer.flush(); writer.add((300,)); print('flushed', flush=True); sys.stdin.read()"

@@ -103,7 +103,8 @@ def test_the_vocabulary_is_complete() -> None:
 
 @pytest.mark.parametrize("manual", SECTIONS, ids=lambda manual: manual.parent.name)
 def test_the_manuals_have_the_reference_of_this_version(manual: Path) -> None:
-    """Between their markers the manuals say what the tables say; `python -m windtunnel.mock_server.manual` renews them."""
+    """Between their markers the manuals say what the tables say; `python -m windtunnel.mock_server.manual` renews
+    them."""
     assert renewed(manual) == manual.read_text(encoding="utf-8")
 
 
