@@ -32,12 +32,12 @@ from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import service
 from windtunnel.mock_server.provider.admission import EPOCH, Admission, Answering
 from windtunnel.mock_server.provider.calls import Registry
-from windtunnel.mock_server.provider.conditions import Conditions
-from windtunnel.mock_server.provider.handle import Aftermath
+from windtunnel.mock_server.provider.compiled_settings import Conditions
 from windtunnel.mock_server.provider.idempotency import Idempotency
 from windtunnel.mock_server.provider.outages import Outages
 from windtunnel.mock_server.provider.regions import RegionState
 from windtunnel.mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.provider.work_handle import Aftermath
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.rules import ASKED_FOR, FaultUse, RuleBook
 from windtunnel.mock_server.script import Script

@@ -1,10 +1,10 @@
 """The admin API: what the server is doing, and how to make it do something else. No I/O.
 
-    GET  /_windtunnel/                 the page for people, and what it asks for: see `page` and `live`
+    GET  /_windtunnel/                 the page for people, and what it asks for: see `page` and `live_routes`
     GET  /_windtunnel/health           {"status": "ok", …}: pid, the time since t0, phase, queues
     GET  /_windtunnel/plan             the plan in force, as JSON
     PUT  /_windtunnel/plan             another plan, at once; a bad one gets a 400 that names the key path
-    …    /_windtunnel/plans…, clock    named plans, and the clock of batches: see `control_plans`
+    …    /_windtunnel/plans…, clock    named plans, and the clock of batches: see `plan_routes`
     GET  /_windtunnel/recent           the last requests with their scripts, for people
     GET  /_windtunnel/recent/ID        one of them
     GET  /_windtunnel/served           the served records so far, as JSON lines
@@ -30,9 +30,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from windtunnel.mock_server.control.feed import LiveRoutes, LiveServer
+from windtunnel.mock_server.control.live_routes import LiveRoutes, LiveServer
 from windtunnel.mock_server.control.page import page_reply
-from windtunnel.mock_server.control.plans import PlanRoutes
+from windtunnel.mock_server.control.plan_routes import PlanRoutes
 from windtunnel.mock_server.control.prometheus import CONTENT_TYPE, Metrics
 from windtunnel.mock_server.control.reply import (
     RefusedError,

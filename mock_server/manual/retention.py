@@ -13,7 +13,7 @@ from windtunnel.mock_server.api.json_schema import values as schema
 from windtunnel.mock_server.control import history, recent_requests
 from windtunnel.mock_server.control.named_plans import MOST_PLANS
 from windtunnel.mock_server.journal import journal, segments
-from windtunnel.mock_server.provider import calls, idempotency, limits
+from windtunnel.mock_server.provider import calls, idempotency, rate_limiter
 from windtunnel.mock_server.transports.http1 import limits as http1_limits
 from windtunnel.mock_server.transports.http1 import wire
 
@@ -73,7 +73,7 @@ def _kept() -> list[tuple[str, str, str]]:
             f"{calls.UNNAMED_BODIES:,}, {calls.OPEN_CALLS_PER_BODY} calls each",
             unused,
         ),
-        ("pairs of key and model with limits", f"{limits.REMEMBERED_QUOTAS:,}", unused),
+        ("pairs of key and model with limits", f"{rate_limiter.REMEMBERED_QUOTAS:,}", unused),
         ("calls that rules have numbered", f"{rules.NUMBERED_CALLS:,}", unused),
         ("which rules match what", f"{rules.CACHED_MATCHES:,} combinations", "all are worked out anew"),
         ("named plans", f"{MOST_PLANS}, scoped ones included", "one more is a 409"),

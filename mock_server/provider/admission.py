@@ -20,15 +20,15 @@ from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import service
-from windtunnel.mock_server.provider.acting import edge_answer, keep_promise
+from windtunnel.mock_server.provider.apply_faults import edge_answer, keep_promise
 from windtunnel.mock_server.provider.batch_line import line_answer
-from windtunnel.mock_server.provider.capacity import Place
-from windtunnel.mock_server.provider.handle import Aftermath, TicketLife
 from windtunnel.mock_server.provider.idempotency import Idempotency, Remembered
-from windtunnel.mock_server.provider.limits import Quota, Refusal
+from windtunnel.mock_server.provider.rate_limiter import Quota, Refusal
 from windtunnel.mock_server.provider.refusals import limited, penalty, quota_headers, whole_milliseconds
-from windtunnel.mock_server.provider.requested import MAGIC, with_asked_for
+from windtunnel.mock_server.provider.requested_faults import MAGIC, with_asked_for
+from windtunnel.mock_server.provider.slots import Place
 from windtunnel.mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.provider.work_handle import Aftermath, TicketLife
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.rules import RuleBook
 from windtunnel.mock_server.script import Script

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from windtunnel.mock_server.provider.acting import changed
+from windtunnel.mock_server.provider.apply_faults import changed
 from windtunnel.mock_server.provider.calls import Call
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.request import Request

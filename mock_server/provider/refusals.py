@@ -8,7 +8,7 @@ from windtunnel.mock_server.api import errors
 from windtunnel.mock_server.api.errors import ApiError
 from windtunnel.mock_server.api.headers import Headers, RequestStamp, limit_headers
 from windtunnel.mock_server.provider.calls import BY_FAULT
-from windtunnel.mock_server.provider.limits import Quota, Refusal
+from windtunnel.mock_server.provider.rate_limiter import Quota, Refusal
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.script import Script
 

@@ -6,11 +6,11 @@ import math
 from collections import Counter
 from typing import Any
 
-from windtunnel.mock_server.provider.capacity import Capacity
-from windtunnel.mock_server.provider.conditions import Conditions
-from windtunnel.mock_server.provider.limits import Limits
-from windtunnel.mock_server.provider.speed import WorkClock
+from windtunnel.mock_server.provider.compiled_settings import Conditions
+from windtunnel.mock_server.provider.rate_limiter import Limits
+from windtunnel.mock_server.provider.slots import Capacity
 from windtunnel.mock_server.provider.ticket import Ticket
+from windtunnel.mock_server.provider.work_clock import WorkClock
 
 
 class RegionState:

@@ -6,7 +6,7 @@ from math import inf
 
 from windtunnel.mock_server.api.azure.paths import dress
 from windtunnel.mock_server.chance import uniform
-from windtunnel.mock_server.provider.acting import changed, edge_answer
+from windtunnel.mock_server.provider.apply_faults import changed, edge_answer
 from windtunnel.mock_server.provider.refusals import quota_headers
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.script import FirstToken, Head, Script, Tokens

@@ -11,11 +11,11 @@ from windtunnel.mock_server.script import Script
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.api.endpoint import Answer, World
-    from windtunnel.mock_server.provider.handle import TicketLife
     from windtunnel.mock_server.provider.idempotency import Remembered
-    from windtunnel.mock_server.provider.limits import Quota
+    from windtunnel.mock_server.provider.rate_limiter import Quota
     from windtunnel.mock_server.provider.regions import RegionState
-    from windtunnel.mock_server.provider.speed import Progress
+    from windtunnel.mock_server.provider.work_clock import Progress
+    from windtunnel.mock_server.provider.work_handle import TicketLife
 
 State: TypeAlias = Literal["identified", "refused", "queued", "granted", "running", "ended", "gone"]
 """

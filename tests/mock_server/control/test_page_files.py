@@ -11,8 +11,8 @@ import pytest
 from tests.mock_server.control.control_server import Server, ask, content
 from tests.mock_server.engines import arrive, engine
 from windtunnel.mock_server.control.control import Control
-from windtunnel.mock_server.control.feed import LONGEST
 from windtunnel.mock_server.control.history import KEPT, History
+from windtunnel.mock_server.control.live_routes import LONGEST
 from windtunnel.mock_server.control.page import FILES, POLICY
 from windtunnel.mock_server.control.prometheus import Counters
 from windtunnel.mock_server.plan.plan import Plan

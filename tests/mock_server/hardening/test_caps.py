@@ -23,7 +23,7 @@ from windtunnel.mock_server.manual.retention import build_kept
 from windtunnel.mock_server.manual.sections import MANUAL
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import calls, idempotency
-from windtunnel.mock_server.provider.limits import REMEMBERED_QUOTAS
+from windtunnel.mock_server.provider.rate_limiter import REMEMBERED_QUOTAS
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.mock_server.engine.test_handles import BACKGROUND, WHOLE, Objects
+from tests.mock_server.engine.test_work_handles import BACKGROUND, WHOLE, Objects
 from tests.mock_server.engines import arrive, body, engine, request
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.provider import idempotency

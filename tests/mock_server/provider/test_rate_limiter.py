@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.mock_server.engines import arrive, body, engine, headers
 from windtunnel.mock_server.engine import Engine, Ticket
-from windtunnel.mock_server.provider.limits import REMEMBERED_QUOTAS, Limits, LimitSettings
+from windtunnel.mock_server.provider.rate_limiter import REMEMBERED_QUOTAS, Limits, LimitSettings
 
 RATE_LIMIT_NAMES = {
     f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")

@@ -15,7 +15,7 @@ from windtunnel.mock_server.rules import FaultUse
 from windtunnel.mock_server.script import Head, Script, Send, Wait
 
 if TYPE_CHECKING:
-    from windtunnel.mock_server.provider.limits import Quota
+    from windtunnel.mock_server.provider.rate_limiter import Quota
 
 NOTHING_YET = Script(())
 """What an edge fault is given: it stands in for the whole answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.provider.capacity import Capacity, Place
+from windtunnel.mock_server.provider.slots import Capacity, Place
 
 moves = st.lists(
     st.one_of(

@@ -9,7 +9,7 @@ from windtunnel.mock_server.plan.batch_pace import BatchPace
 from windtunnel.mock_server.plan.distributions import Lognormal
 from windtunnel.mock_server.plan.provider import Limits, Provider
 from windtunnel.mock_server.provider.growth import GrowthSettings
-from windtunnel.mock_server.provider.limits import LimitSettings
+from windtunnel.mock_server.provider.rate_limiter import LimitSettings
 
 
 @dataclass(frozen=True, slots=True)

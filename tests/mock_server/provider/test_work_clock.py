@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.provider.speed import WorkClock
+from windtunnel.mock_server.provider.work_clock import WorkClock
 
 changes = st.lists(st.tuples(st.floats(0.01, 5.0), st.floats(0.5, 500.0)), max_size=12)
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote
 
 from windtunnel.mock_server.control.history import History
-from windtunnel.mock_server.control.plans import PlanServer, summaries
+from windtunnel.mock_server.control.plan_routes import PlanServer, summaries
 from windtunnel.mock_server.control.prometheus import Counters
 from windtunnel.mock_server.control.reply import Reply, json_reply, problem, shown
 
