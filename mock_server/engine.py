@@ -32,7 +32,7 @@ from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import service
 from windtunnel.mock_server.provider.admission import EPOCH, Admission, Answering
 from windtunnel.mock_server.provider.calls import Registry
-from windtunnel.mock_server.provider.compiled_settings import Conditions
+from windtunnel.mock_server.provider.compiled_settings import CompiledSettings
 from windtunnel.mock_server.provider.idempotency import Idempotency
 from windtunnel.mock_server.provider.outages import Outages
 from windtunnel.mock_server.provider.regions import RegionState
@@ -70,12 +70,10 @@ class Engine:
         self._idempotency = Idempotency()
         self._admission = self._admission_under(plan)
         self._registry = Registry()
-        self._settle_phases(plan)
+        self._compile_phases(plan)
         self._phase = 0
         self._boundary = self._starts[1] if len(self._starts) > 1 else math.inf
-        self._regions = {
-            name: RegionState(name, conditions) for name, conditions in self._conditions[0].items()
-        }
+        self._regions = {name: RegionState(name, settings) for name, settings in self._settings[0].items()}
 
     def _admission_under(self, plan: Plan) -> Admission:
         """Decisions under a plan whose rules have counted nothing yet."""
@@ -90,15 +88,15 @@ class Engine:
             self._origin,
         )
 
-    def _settle_phases(self, plan: Plan) -> None:
+    def _compile_phases(self, plan: Plan) -> None:
         """Compile every phase: when it starts, what holds in each region, and which ports are closed."""
         self._outages = Outages(plan)
         phases = range(max(1, len(plan.phases)))
         self._starts = [self._origin + plan.phase_start(p) for p in phases]
-        self._conditions: list[dict[str, Conditions]] = []
+        self._settings: list[dict[str, CompiledSettings]] = []
         for p in phases:
             provider = plan.settings_at(p)
-            self._conditions.append({name: Conditions.of(provider, name) for name in provider.regions})
+            self._settings.append({name: CompiledSettings.of(provider, name) for name in provider.regions})
 
     # ---- a request's way
 
@@ -112,7 +110,7 @@ class Engine:
         call = self._registry.call_of(request)
         attempt = call.next_attempt()
         region = self._regions[request.region]
-        rtt = region.conditions.rtt
+        rtt = region.settings.rtt
         rtt_s = 0.0
         if rtt is not None:
             u = uniform(self._plan.seed, "rtt", request.region, call.call_id, attempt)
@@ -123,7 +121,7 @@ class Engine:
         """The request is at the provider: decide. Sets `state`, and for a refusal `script` and `status`."""
         if now >= self._boundary:
             self._roll(now)
-        if ticket.state != "identified" or not ticket.place.open:
+        if ticket.state != "identified" or not ticket.region.open:
             return
         ticket.phase = self._phase
         ticket.plan = self._plan.name
@@ -147,18 +145,18 @@ class Engine:
         """
         if now >= self._boundary:
             self._roll(now)
-        return self._started_by(service.left(ticket, now) if ticket.place.open else [])
+        return self._started_by(service.left(ticket, now) if ticket.region.open else [])
 
     def finished(self, ticket: Ticket, now: float) -> list[Ticket]:
         """The slot's time is over: bill, and return the tickets that may start now."""
         if now >= self._boundary:
             self._roll(now)
-        return self._started_by(service.finish(ticket, now) if ticket.place.open else [])
+        return self._started_by(service.finish(ticket, now) if ticket.region.open else [])
 
     def give_up(self, ticket: Ticket, now: float) -> list[Ticket]:
         """The request cannot be gone on with, by a bug: its work ends, whatever the region does with abandoned ones.
         Returns the tickets that may start now; replays that went along are in `aftermath`."""
-        if not ticket.place.open:
+        if not ticket.region.open:
             return self._started_by([])
         self.aftermath.cancelled += ticket.followers
         return self._started_by(service.cancel(ticket, now))
@@ -167,12 +165,12 @@ class Engine:
 
     def due(self, ticket: Ticket, tokens: int) -> float:
         """When token number `tokens` of a started ticket is ready at the present speed; 0 is the first."""
-        return ticket.place.due(ticket, tokens)
+        return ticket.region.due(ticket, tokens)
 
     def slot_free_at(self, ticket: Ticket) -> float:
         """When the slot of a started ticket is free at the present speed: the end of the *healthy* answer, and
         of what faults with `holds_slot` add. May be infinite; then only `left` frees it."""
-        return ticket.place.healthy_end(ticket) + ticket.held_s
+        return ticket.region.healthy_end(ticket) + ticket.held_s
 
     @property
     def speed_version(self) -> int:
@@ -214,9 +212,9 @@ class Engine:
         """
         self._plan = plan
         for region in self._regions.values():
-            region.acted.clear()
+            region.fault_counts.clear()
         self._admission = self._admission_under(plan)
-        self._settle_phases(plan)
+        self._compile_phases(plan)
         self._enter(plan.phase_at(now - self._origin), now)
         return self._started_by([])
 
@@ -233,8 +231,8 @@ class Engine:
 
     def load(self) -> tuple[int, int]:
         """Busy slots and queued requests of all regions."""
-        capacities = [region.capacity for region in self._regions.values()]
-        return sum([one.busy for one in capacities]), sum([one.waiting for one in capacities])
+        pools = [region.slots for region in self._regions.values()]
+        return sum([one.busy for one in pools]), sum([one.waiting for one in pools])
 
     def snapshot(self, now: float) -> dict[str, Any]:
         """Phase, slots, queue, limits and the rules in force, for people and gauges."""
@@ -244,7 +242,7 @@ class Engine:
         for name, region in regions.items():
             closed = self._outages.listening(name, now, self._phase)
             region["closed_by"] = None if closed is None else closed.kind.name
-        acted = sum([region.acted for region in self._regions.values()], Counter())
+        acted = sum([region.fault_counts for region in self._regions.values()], Counter())
         plan, phase = self._plan, self._phase
         return {
             "plan": plan.name,
@@ -276,12 +274,12 @@ class Engine:
     def _enter(self, phase: int, at: float) -> None:
         self._phase = phase
         self._boundary = self._starts[phase + 1] if phase + 1 < len(self._starts) else math.inf
-        for name, conditions in self._conditions[phase].items():
+        for name, settings in self._settings[phase].items():
             region = self._regions.get(name)
             if region is None:
-                self._regions[name] = RegionState(name, conditions)
+                self._regions[name] = RegionState(name, settings)
             else:
-                region.change(conditions, at)
+                region.change(settings, at)
                 self.aftermath.startable += region.grant(at)
 
     def _started_by(self, tickets: list[Ticket]) -> list[Ticket]:

@@ -53,19 +53,19 @@ class WatchedEngine(Engine):
 
     def state(self, region: str, now: float) -> Provider:
         """The region as it is; unlike `snapshot` it brings nothing up to date."""
-        place = self._regions[region]
+        here = self._regions[region]
         closed = self._outages.listening(region, now, self._phase)
-        levels = copy.deepcopy(place.limits).levels(now, 1)
+        levels = copy.deepcopy(here.limiter).levels(now, 1)
         level = levels[0] if levels else {}
-        limits = place.conditions.limits
+        limits = here.settings.limits
         phases = self._plan.phases
         return Provider(
             phase=phases[self._phase].name if phases else None,
             port="open" if closed is None else f"closed ({closed.kind.name})",
-            busy=place.capacity.busy,
-            slots=place.capacity.slots,
-            queued=place.capacity.waiting,
-            queue=place.capacity.queue,
+            busy=here.slots.busy,
+            slots=here.slots.total,
+            queued=here.slots.waiting,
+            queue=here.slots.queue_size,
             requests=_level(level.get("remaining_requests"), limits.rpm),
             tokens=_level(level.get("remaining_tokens"), limits.tpm),
         )

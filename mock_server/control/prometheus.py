@@ -59,7 +59,7 @@ class Counters:
             status = player.status
             self.tokens_sent += player.tokens_sent
             self.bytes_sent += player.bytes_sent
-        key = (ticket.request.api, ticket.region, status)
+        key = (ticket.request.api, ticket.region.name, status)
         self.requests[key] = self.requests.get(key, 0) + 1
         for fault in ticket.faults:
             self.faults[fault] = self.faults.get(fault, 0) + 1

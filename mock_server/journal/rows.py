@@ -39,7 +39,7 @@ def served_row(exchange: Exchange, now: float) -> tuple[Any, ...]:
         player.status if player else None,
         ticket.faults,
         request.fault_header,
-        ticket.region,
+        ticket.region.name,
         request.model,
         request.api,
         request.stream,

@@ -26,7 +26,7 @@ from windtunnel.mock_server.provider.idempotency import Idempotency, Remembered
 from windtunnel.mock_server.provider.rate_limiter import Quota, Refusal
 from windtunnel.mock_server.provider.refusals import limited, penalty, quota_headers, whole_milliseconds
 from windtunnel.mock_server.provider.requested_faults import MAGIC, with_asked_for
-from windtunnel.mock_server.provider.slots import Place
+from windtunnel.mock_server.provider.slots import QueuePlace
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.provider.work_handle import Aftermath, TicketLife
 from windtunnel.mock_server.request import Request
@@ -60,9 +60,9 @@ class Admission:
 
     def decide(self, ticket: Ticket, now: float) -> None:
         """Set the ticket's state to refused, queued or granted, and what goes with it."""
-        request, capacity = ticket.request, ticket.place.capacity
-        ticket.queue_depth = capacity.waiting
-        ticket.in_flight = capacity.busy
+        request, slots = ticket.request, ticket.region.slots
+        ticket.queue_depth = slots.waiting
+        ticket.in_flight = slots.busy
         promise = ticket.call.promise
         if promise is not None:
             ticket.came_back_early = promise.until - now > EARLY_S and promise.concerns(request)
@@ -101,7 +101,7 @@ class Admission:
 
     def _serves(self, ticket: Ticket) -> bool:
         """Does the provider have the model, or is it none that anybody could have?"""
-        models, model = ticket.place.conditions.models, ticket.request.model
+        models, model = ticket.region.settings.models, ticket.request.model
         return (
             models is None or not model or model in models or not ticket.takes_slot or model.startswith(MAGIC)
         )
@@ -119,13 +119,13 @@ class Admission:
         ticket.chosen = chosen
         if chosen.edge is None or chosen.edge.charge:
             return None
-        quota = ticket.place.limits.quota(request.key_hash, request.model, now)
+        quota = ticket.region.limiter.quota(request.key_hash, request.model, now)
         return edge_answer(ticket, chosen.edge, quota, self.plan.seed, self.wall, now)
 
     def _limit(self, ticket: Ticket, now: float) -> None:
         """Rate limits, growth, and the way into the queue or a slot."""
-        request, region = ticket.request, ticket.place
-        quota = region.limits.quota(request.key_hash, request.model, now)
+        request, region = ticket.request, ticket.region
+        quota = region.limiter.quota(request.key_hash, request.model, now)
         tokens = 0
         if quota is not None:
             if quota.tokens is not None:
@@ -137,8 +137,8 @@ class Admission:
             if refusal is not None:
                 self._refuse_limited(ticket, quota, refusal, tokens, prolonged, now)
                 return
-        place = region.capacity.offers()
-        if place is Place.NOWHERE:
+        place = region.slots.place_for_next()
+        if place is QueuePlace.NOWHERE:
             if quota is not None:
                 quota.charge_refused(now)
             _refuse(ticket, errors.overloaded().script(self._stamp(ticket), quota_headers(quota, now)))
@@ -148,12 +148,12 @@ class Admission:
             quota.charge(tokens, now)
             ticket.quota = quota
             ticket.charged_tokens = tokens
-        if place is Place.SLOT:
+        if place is QueuePlace.SLOT:
             ticket.state = "granted"
             region.take_slot(now)
         else:
             ticket.state = "queued"
-            region.capacity.wait(ticket)
+            region.slots.wait(ticket)
 
     def _refuse_limited(
         self, ticket: Ticket, quota: Quota, refusal: Refusal, tokens: int, prolonged: float, now: float
@@ -211,9 +211,9 @@ class Admission:
     def _world(self, ticket: Ticket, now: float) -> World:
         if ticket.world is not None and ticket.world.now == now:
             return ticket.world
-        conditions, seed = ticket.place.conditions, self.plan.seed
+        settings, seed = ticket.region.settings, self.plan.seed
         call_id = ticket.call.call_id
-        length = conditions.tokens
+        length = settings.tokens
         drawn = length.median if length.constant else length.at(uniform(seed, "tokens", call_id))
         world = World(
             seed=seed,
@@ -221,12 +221,12 @@ class Admission:
             store=self.store,
             attempt=ticket.attempt,
             tokens=max(1, round(drawn)),
-            tokens_per_chunk=conditions.tokens_per_chunk,
-            tool_calls=conditions.tool_calls,
+            tokens_per_chunk=settings.tokens_per_chunk,
+            tool_calls=settings.tool_calls,
             now=now,
             wall=self.wall,
-            models=conditions.models,
-            batches=conditions.batches,
+            models=settings.models,
+            batches=settings.batches,
             line=None if ticket.takes_slot else partial(line_answer, self, ticket, now),
         )
         if ticket.takes_slot:  # the others are asked once, and their world knows them

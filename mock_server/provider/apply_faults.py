@@ -29,7 +29,7 @@ def edge_answer(
     headers = answer_headers(stamp) + quota_headers(quota, now)
     script = use.kind.apply(NOTHING_YET, use.params, _context(ticket, use, headers, seed, epoch + now))
     ticket.faults = (use.kind.name,)
-    ticket.place.acted[use.rule_id] += 1
+    ticket.region.fault_counts[use.rule_id] += 1
     wait = promised(script)
     if wait is not None:
         keep_promise(ticket, wait, BY_FAULT, now)
@@ -41,7 +41,7 @@ def changed(ticket: Ticket, script: Script, seed: int, wall: float) -> Script:
     head = script.steps[0]
     headers = head.headers if isinstance(head, Head) else ()
     for use in ticket.chosen.answer:
-        ticket.place.acted[use.rule_id] += 1
+        ticket.region.fault_counts[use.rule_id] += 1
         before = _waits(script)
         script = use.kind.apply(script, use.params, _context(ticket, use, headers, seed, wall))
         after = _waits(script)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windtunnel.mock_server.provider.apply_faults import changed
-from windtunnel.mock_server.provider.calls import Call
+from windtunnel.mock_server.provider.calls import KnownCall
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import Script
@@ -20,7 +20,7 @@ def line_answer(admission: Admission, batch: Ticket, now: float, request: Reques
     Everything is drawn by `call_id`; edge faults stand in for the answer, answer faults act on it. Nothing is charged,
     billed or stored.
     """
-    ticket = Ticket(request, Call(call_id, inferred=False), 0, batch.place, batch.phase, 0.0, now)
+    ticket = Ticket(request, KnownCall(call_id, inferred=False), 0, batch.region, batch.phase, 0.0, now)
     refused = admission.refusal(ticket, now)
     if refused is not None:
         return refused

@@ -50,7 +50,7 @@ class Promise:
         )
 
 
-class Call:
+class KnownCall:
     """One call, as far as the server knows it. `index` is its place in the schedule, if its id tells."""
 
     __slots__ = ("attempts", "call_id", "index", "inferred", "promise")
@@ -77,7 +77,7 @@ class _Body:
 
     def __init__(self) -> None:
         self.occurrences = 0
-        self.open: OrderedDict[tuple[str, int, int], Call] = OrderedDict()
+        self.open: OrderedDict[tuple[str, int, int], KnownCall] = OrderedDict()
 
 
 class Registry:
@@ -86,24 +86,24 @@ class Registry:
     __slots__ = ("_bodies", "_named")
 
     def __init__(self) -> None:
-        self._named: OrderedDict[str, Call] = OrderedDict()
+        self._named: OrderedDict[str, KnownCall] = OrderedDict()
         self._bodies: OrderedDict[str, _Body] = OrderedDict()
 
-    def call_of(self, request: Request) -> Call:
+    def call_of(self, request: Request) -> KnownCall:
         """The call that `request` is an attempt of: a known one or a new one."""
         name = request.call_id
         if name is None:
             return self._inferred(request)
         call = self._named.get(name)
         if call is None:
-            call = self._named[name] = Call(name, inferred=False)
+            call = self._named[name] = KnownCall(name, inferred=False)
             if len(self._named) > NAMED_CALLS:
                 self._named.popitem(last=False)
         else:
             self._named.move_to_end(name)
         return call
 
-    def _inferred(self, request: Request) -> Call:
+    def _inferred(self, request: Request) -> KnownCall:
         """The latest unnamed call with this body and key whose next retry this can be, else a new call."""
         body = self._bodies.get(request.body_hash)
         if body is None:
@@ -123,7 +123,7 @@ class Registry:
         else:
             occurrence = body.occurrences
             body.occurrences += 1
-            call = Call(f"{request.body_hash[:16]}~{occurrence}", inferred=True)
+            call = KnownCall(f"{request.body_hash[:16]}~{occurrence}", inferred=True)
         if retry is not None:
             body.open[request.key_hash, retry + 1, occurrence] = call
             if len(body.open) > OPEN_CALLS_PER_BODY:

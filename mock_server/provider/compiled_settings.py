@@ -35,7 +35,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class ColdStart:
+class ColdStartDelay:
     """After so many seconds without work (`after`), first tokens come that much later (`first_token`)."""
 
     after: float
@@ -43,7 +43,7 @@ class ColdStart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
+class CompiledSettings:
     """What holds in one region. Durations are seconds, speeds tokens a second."""
 
     rtt: Spread | None
@@ -56,14 +56,14 @@ class Conditions:
     tokens_per_chunk: int
     slowdown: float
     prefill_tokens_per_second: float | None
-    cold_start: ColdStart | None
+    cold_start: ColdStartDelay | None
     tool_calls: str
     limits: LimitSettings
     models: tuple[str, ...] | None
     batches: BatchPace
 
     @classmethod
-    def of(cls, provider: Provider, region: str) -> Conditions:
+    def of(cls, provider: Provider, region: str) -> CompiledSettings:
         """What `provider` says about `region`. Raises KeyError for a region that it does not have."""
         here = provider.region(region)
         capacity, answer = here.capacity, here.answer
@@ -79,7 +79,7 @@ class Conditions:
             tokens_per_chunk=answer.tokens_per_chunk,
             slowdown=answer.slowdown,
             prefill_tokens_per_second=answer.prefill_tokens_per_second,
-            cold_start=None if cold is None else ColdStart(cold.after, Spread.of(cold.first_token)),
+            cold_start=None if cold is None else ColdStartDelay(cold.after, Spread.of(cold.first_token)),
             tool_calls=answer.tool_calls,
             limits=limit_settings(here.limits),
             models=None if provider.models is None else tuple(provider.models),

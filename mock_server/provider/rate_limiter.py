@@ -156,7 +156,7 @@ def _reshaped(bucket: Bucket | None, per_minute: int | None, capacity: float, no
     return bucket
 
 
-class Limits:
+class RateLimiter:
     """The quotas of one region."""
 
     __slots__ = ("_quotas", "settings")

@@ -1,4 +1,4 @@
-"""One region: its slots and queue, its limits, and the clock of its work, under the conditions of the phase."""
+"""One region: its slots and queue, its rate limiter, and its work clock, under the settings of the phase."""
 
 from __future__ import annotations
 
@@ -6,108 +6,113 @@ import math
 from collections import Counter
 from typing import Any
 
-from windtunnel.mock_server.provider.compiled_settings import Conditions
-from windtunnel.mock_server.provider.rate_limiter import Limits
-from windtunnel.mock_server.provider.slots import Capacity
+from windtunnel.mock_server.provider.compiled_settings import CompiledSettings
+from windtunnel.mock_server.provider.rate_limiter import RateLimiter
+from windtunnel.mock_server.provider.slots import Slots
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.provider.work_clock import WorkClock
 
+_ROUNDING = 1e-9
+"""Tokens: a token whose due time is exactly now counts, whatever floating point made of it."""
+
 
 class RegionState:
-    """Everything that a region remembers. `speed_version` counts changes of its token rate.
+    """The state of one region. `speed_version` counts changes of its token rate.
 
-    `idle_since` is when its last work ended, infinite while it works; it begins cold. `warm_at` is when what keeps
-    first tokens back after a cold start is over. `acted` is how often each rule's faults have acted, by its id.
+    `idle_since` is when its last work ended, infinite while it works; it begins cold. `warm_at` is when the delay of
+    a cold start is over. `fault_counts` counts the faults that were applied, by the id of their rule. `open` is False
+    once the engine has been reset or closed: tickets of that time have no effect any more.
     """
 
     __slots__ = (
-        "acted",
-        "capacity",
         "clock",
-        "conditions",
+        "fault_counts",
         "idle_since",
-        "limits",
+        "limiter",
         "name",
         "open",
+        "settings",
+        "slots",
         "speed_version",
         "warm_at",
     )
 
-    def __init__(self, name: str, conditions: Conditions) -> None:
+    def __init__(self, name: str, settings: CompiledSettings) -> None:
         self.name = name
-        self.acted: Counter[str] = Counter()
-        self.conditions = conditions
-        self.capacity: Capacity[Ticket] = Capacity(conditions.slots, conditions.queue)
-        self.limits = Limits(conditions.limits)
-        self.clock = WorkClock(conditions.token_rate(0))
+        self.fault_counts: Counter[str] = Counter()
+        self.settings = settings
+        self.slots: Slots[Ticket] = Slots(settings.slots, settings.queue)
+        self.limiter = RateLimiter(settings.limits)
+        self.clock = WorkClock(settings.token_rate(0))
         self.open = True
         self.speed_version = 0
         self.idle_since = -math.inf
         self.warm_at = -math.inf
 
-    def change(self, conditions: Conditions, now: float) -> None:
-        """From `now` on, other conditions hold. Running work goes on, at the new speed."""
-        self.conditions = conditions
-        self.capacity.slots = conditions.slots
-        self.capacity.queue = conditions.queue
-        self.limits.change(conditions.limits, now)
-        self._pace(now)
+    def change(self, settings: CompiledSettings, now: float) -> None:
+        """Apply other settings from `now` on. Running work goes on, at the new speed."""
+        self.settings = settings
+        self.slots.total = settings.slots
+        self.slots.queue_size = settings.queue
+        self.limiter.change(settings.limits, now)
+        self._update_rate(now)
 
     def take_slot(self, now: float) -> None:
         """Occupy a free slot."""
-        self.capacity.take_slot()
-        if self.conditions.slowdown:
-            self._pace(now)
+        self.slots.take_slot()
+        if self.settings.slowdown:
+            self._update_rate(now)
 
     def release(self, now: float) -> list[Ticket]:
-        """Give a slot back; says who has one now."""
-        capacity = self.capacity
-        capacity.release()
+        """Give a slot back; return the tickets that have been granted one."""
+        slots = self.slots
+        slots.release()
         granted = self.grant(now)
-        if not capacity.busy:
+        # Only after granting: a slot that passes to the next ticket at once leaves the region no idle time.
+        if not slots.busy:
             self.idle_since = now
         return granted
 
     def grant(self, now: float) -> list[Ticket]:
-        """Give free slots to those who wait longest."""
-        granted = self.capacity.grant()
+        """Give free slots to the tickets that wait longest; return those tickets."""
+        granted = self.slots.grant()
         for ticket in granted:
             ticket.state = "granted"
-        if self.conditions.slowdown:
-            self._pace(now)
+        if self.settings.slowdown:
+            self._update_rate(now)
         return granted
 
     def due(self, ticket: Ticket, tokens: int) -> float:
-        """When token number `tokens` (0 is the first) of a started ticket is ready, at the present speed."""
+        """Return when token number `tokens` (0 is the first) of a started ticket is ready, at the present speed."""
         if ticket.progress is None:
             return self.healthy_end(ticket)
         return self.clock.due(ticket.progress, tokens)
 
     def generated(self, ticket: Ticket, now: float) -> int:
-        """How many tokens of the answer there are at `now`, the first one included."""
+        """Return the number of tokens of the answer at `now`, the first one included."""
         if ticket.progress is None:
             return 0
         after_first = self.clock.generated(ticket.progress, now)
-        return min(ticket.tokens_planned, int(after_first + 1e-9) + 1) if after_first >= 0.0 else 0
+        return min(ticket.tokens_planned, int(after_first + _ROUNDING) + 1) if after_first >= 0.0 else 0
 
     def healthy_end(self, ticket: Ticket) -> float:
-        """When the healthy answer of a started ticket is over, should the speed stay as it is."""
+        """Return when the healthy answer of a started ticket is over, at the present speed."""
         if ticket.progress is None:
             return ticket.arrived_s if ticket.started_s is None else ticket.started_s
         return self.clock.due(ticket.progress, max(0, ticket.tokens_planned - 1))
 
-    def _pace(self, now: float) -> None:
-        rate = self.conditions.token_rate(self.capacity.busy)
+    def _update_rate(self, now: float) -> None:
+        rate = self.settings.token_rate(self.slots.busy)
         if rate != self.clock.rate:
             self.clock.change(rate, now)
             self.speed_version += 1
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """The region in numbers, for people."""
+        """Return slots, queue and limits for the admin API."""
         return {
-            "in_flight": self.capacity.busy,
-            "queue_depth": self.capacity.waiting,
-            "slots": self.capacity.slots,
-            "queue": self.capacity.queue,
-            "limits": self.limits.levels(now),
+            "in_flight": self.slots.busy,
+            "queue_depth": self.slots.waiting,
+            "slots": self.slots.total,
+            "queue": self.slots.queue_size,
+            "limits": self.limiter.levels(now),
         }

@@ -9,50 +9,51 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Place(Enum):
-    """Where an arriving item ended up."""
+class QueuePlace(Enum):
+    """Where an arriving item goes: into a slot, into the queue, or away."""
 
     SLOT = "slot"
     QUEUE = "queue"
     NOWHERE = "nowhere"
 
 
-class Capacity(Generic[Item]):
+class Slots(Generic[Item]):
     """Items hold slots or wait for one. A free slot and a waiting item never exist at the same time.
 
-    `busy` may exceed `slots` after the number of slots was lowered: work that runs is never pre-empted, and
-    nothing new starts until `busy` is below `slots` again.
+    `busy` may exceed `total` after `total` was lowered: work that runs is never pre-empted, and nothing new starts
+    until `busy` is below `total` again.
     """
 
-    __slots__ = ("_waiting", "busy", "queue", "slots")
+    __slots__ = ("_waiting", "busy", "queue_size", "total")
 
-    def __init__(self, slots: int, queue: int) -> None:
-        self.slots = slots
-        self.queue = queue
+    def __init__(self, total: int, queue_size: int) -> None:
+        self.total = total
+        self.queue_size = queue_size
         self.busy = 0
         self._waiting: OrderedDict[Item, None] = OrderedDict()
 
     @property
     def waiting(self) -> int:
-        """How many wait in the queue."""
+        """The number of items in the queue."""
         return len(self._waiting)
 
-    def offers(self) -> Place:
-        """Where an item would go if it arrived now."""
-        if self.busy < self.slots and not self._waiting:
-            return Place.SLOT
-        return Place.QUEUE if len(self._waiting) < self.queue else Place.NOWHERE
+    def place_for_next(self) -> QueuePlace:
+        """Return where an item would go if it arrived now."""
+        # While items wait, the next one waits behind them, even if a slot is free for the moment.
+        if self.busy < self.total and not self._waiting:
+            return QueuePlace.SLOT
+        return QueuePlace.QUEUE if len(self._waiting) < self.queue_size else QueuePlace.NOWHERE
 
     def take_slot(self) -> None:
-        """Occupy a slot: the caller has seen that there is one."""
+        """Occupy a slot. The caller has checked that there is one."""
         self.busy += 1
 
     def wait(self, item: Item) -> None:
-        """Join the end of the queue: the caller has seen that there is room."""
+        """Append an item to the queue. The caller has checked that there is room."""
         self._waiting[item] = None
 
     def withdraw(self, item: Item) -> None:
-        """Leave the queue from wherever in it."""
+        """Remove an item from the queue, wherever in it it stands."""
         del self._waiting[item]
 
     def release(self) -> None:
@@ -60,9 +61,9 @@ class Capacity(Generic[Item]):
         self.busy -= 1
 
     def grant(self) -> list[Item]:
-        """Give the free slots to those who wait longest, and say to whom."""
+        """Give the free slots to the items that wait longest; return those items."""
         granted: list[Item] = []
-        while self._waiting and self.busy < self.slots:
+        while self._waiting and self.busy < self.total:
             granted.append(self._waiting.popitem(last=False)[0])
             self.busy += 1
         return granted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from windtunnel.mock_server.provider.calls import Call
+from windtunnel.mock_server.provider.calls import KnownCall
 from windtunnel.mock_server.request import GENERATING_APIS, WORKING_APIS, Request
 from windtunnel.mock_server.rules import NOTHING, Chosen
 from windtunnel.mock_server.script import Script
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from windtunnel.mock_server.provider.idempotency import Remembered
     from windtunnel.mock_server.provider.rate_limiter import Quota
     from windtunnel.mock_server.provider.regions import RegionState
-    from windtunnel.mock_server.provider.work_clock import Progress
+    from windtunnel.mock_server.provider.work_clock import TokenProgress
     from windtunnel.mock_server.provider.work_handle import TicketLife
 
 State: TypeAlias = Literal["identified", "refused", "queued", "granted", "running", "ended", "gone"]
@@ -59,13 +59,13 @@ class Ticket:
         "in_flight",
         "life",
         "phase",
-        "place",
         "plan",
         "progress",
         "prompt_tokens",
         "prompt_tokens_billed",
         "queue_depth",
         "quota",
+        "region",
         "remembered",
         "replay",
         "request",
@@ -86,9 +86,9 @@ class Ticket:
     def __init__(
         self,
         request: Request,
-        call: Call,
+        call: KnownCall,
         attempt: int,
-        place: RegionState,
+        region: RegionState,
         phase: int,
         rtt_s: float,
         now: float,
@@ -97,7 +97,7 @@ class Ticket:
         self.request = request
         self.call = call
         self.attempt = attempt
-        self.place = place
+        self.region = region
         self.phase = phase
         self.plan = plan
         self.rtt_s = rtt_s
@@ -126,7 +126,7 @@ class Ticket:
         self.charged_tokens = 0
         self.takes_slot = request.api in WORKING_APIS
         self.generates = request.api in GENERATING_APIS  # what it generates is billed as output
-        self.progress: Progress | None = None  # of the answer, once started in a slot
+        self.progress: TokenProgress | None = None  # of the answer, once started in a slot
         self.held_s = 0.0  # how long faults keep the slot after the healthy answer is over
         self.early: Script | None = None
         self.executed = False
@@ -152,8 +152,3 @@ class Ticket:
     def identity(self) -> Literal["header", "inferred"]:
         """Where the call id comes from."""
         return "inferred" if self.call.inferred else "header"
-
-    @property
-    def region(self) -> str:
-        """The region that was called."""
-        return self.place.name

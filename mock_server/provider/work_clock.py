@@ -11,7 +11,7 @@ import heapq
 import math
 
 
-class Progress:
+class TokenProgress:
     """One answer on the clock: the time of its first token, and W at that time once it is settled."""
 
     __slots__ = ("first_token_at", "origin")
@@ -30,13 +30,13 @@ class WorkClock:
         self.rate = rate
         self._at: float | None = None  # nothing was done before the first answer
         self._work = 0.0
-        self._pending: list[tuple[float, int, Progress]] = []
+        self._pending: list[tuple[float, int, TokenProgress]] = []
         self._sequence = 0
 
-    def begin(self, first_token_at: float, now: float) -> Progress:
+    def begin(self, first_token_at: float, now: float) -> TokenProgress:
         """Put an answer on the clock whose first token comes at `first_token_at`, now or later."""
         self._settle(now)  # so that what waits here is bounded by what is being answered
-        progress = Progress(first_token_at)
+        progress = TokenProgress(first_token_at)
         self._sequence += 1  # equal times must not compare the answers
         heapq.heappush(self._pending, (first_token_at, self._sequence, progress))
         return progress
@@ -63,7 +63,7 @@ class WorkClock:
             progress.origin = self._work + (progress.first_token_at - at) * self.rate
         return at
 
-    def due(self, progress: Progress, tokens: float) -> float:
+    def due(self, progress: TokenProgress, tokens: float) -> float:
         """When token number `tokens` is there (0 is the first), should the rate stay as it is."""
         if (
             self._at is None or progress.origin != progress.origin
@@ -71,7 +71,7 @@ class WorkClock:
             return progress.first_token_at + tokens / self.rate
         return self._at + (progress.origin + tokens - self._work) / self.rate
 
-    def generated(self, progress: Progress, now: float) -> float:
+    def generated(self, progress: TokenProgress, now: float) -> float:
         """How many tokens came after the first one by `now`; negative before the first."""
         if now < progress.first_token_at:
             return -1.0

@@ -148,7 +148,7 @@ def test_calls() -> None:
 
 def test_quotas() -> None:
     """Pairs of key and model with limits of their own are kept up to a number."""
-    limits = Engine(Plan.model_validate({"provider": {"limits": {"rpm": 1_000}}}))._regions["local"].limits
+    limits = Engine(Plan.model_validate({"provider": {"limits": {"rpm": 1_000}}}))._regions["local"].limiter
     for n in range(REMEMBERED_QUOTAS + 100):
         assert limits.quota("key", f"model {n}", 0.0) is not None
     assert len(limits._quotas) == REMEMBERED_QUOTAS

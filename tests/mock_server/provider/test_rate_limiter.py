@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.mock_server.engines import arrive, body, engine, headers
 from windtunnel.mock_server.engine import Engine, Ticket
-from windtunnel.mock_server.provider.rate_limiter import REMEMBERED_QUOTAS, Limits, LimitSettings
+from windtunnel.mock_server.provider.rate_limiter import REMEMBERED_QUOTAS, LimitSettings, RateLimiter
 
 RATE_LIMIT_NAMES = {
     f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")
@@ -356,7 +356,7 @@ def test_a_lower_limit_in_a_later_phase_holds_from_then_on() -> None:
 
 def test_memory_for_quotas_is_bounded() -> None:
     """However many keys call, only the most recently used quotas are remembered."""
-    limits = Limits(LimitSettings(rpm=1))
+    limits = RateLimiter(LimitSettings(rpm=1))
     for i in range(REMEMBERED_QUOTAS + 500):
         limits.quota(f"key{i}", "gpt-4.1", float(i))
     assert len(limits._quotas) == REMEMBERED_QUOTAS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.provider.slots import Capacity, Place
+from windtunnel.mock_server.provider.slots import QueuePlace, Slots
 
 moves = st.lists(
     st.one_of(
@@ -20,49 +20,49 @@ moves = st.lists(
 
 
 class Watched:
-    """A capacity beside a plain list that says what must be true."""
+    """Slots beside a plain list that says what must be true."""
 
     def __init__(self, slots: int, queue: int) -> None:
-        self.capacity: Capacity[int] = Capacity(slots, queue)
+        self.pool: Slots[int] = Slots(slots, queue)
         self.waiting: list[int] = []
         self.next = 0
 
     def arrive(self, _: int) -> None:
-        place = self.capacity.offers()
-        if place is Place.SLOT:
-            assert self.capacity.busy < self.capacity.slots
-            self.capacity.take_slot()
-        elif place is Place.QUEUE:
-            assert len(self.waiting) < self.capacity.queue
+        place = self.pool.place_for_next()
+        if place is QueuePlace.SLOT:
+            assert self.pool.busy < self.pool.total
+            self.pool.take_slot()
+        elif place is QueuePlace.QUEUE:
+            assert len(self.waiting) < self.pool.queue_size
             self.waiting.append(self.next)
-            self.capacity.wait(self.next)
+            self.pool.wait(self.next)
         else:
-            assert self.capacity.busy >= self.capacity.slots or self.waiting
-            assert len(self.waiting) >= self.capacity.queue
+            assert self.pool.busy >= self.pool.total or self.waiting
+            assert len(self.waiting) >= self.pool.queue_size
         self.next += 1
 
     def release(self, _: int) -> None:
-        if self.capacity.busy:
-            self.capacity.release()
+        if self.pool.busy:
+            self.pool.release()
             self.grant()
 
     def withdraw(self, index: int) -> None:
         if self.waiting:
-            self.capacity.withdraw(self.waiting.pop(index % len(self.waiting)))
+            self.pool.withdraw(self.waiting.pop(index % len(self.waiting)))
 
     def slots(self, count: int) -> None:
-        self.capacity.slots = count
+        self.pool.total = count
         self.grant()
 
     def queue(self, length: int) -> None:
-        self.capacity.queue = length
+        self.pool.queue_size = length
 
     def grant(self) -> None:
-        busy = self.capacity.busy
-        granted = self.capacity.grant()
+        busy = self.pool.busy
+        granted = self.pool.grant()
         assert granted == self.waiting[: len(granted)]
-        assert self.capacity.busy == busy + len(granted)
-        assert not granted or self.capacity.busy <= self.capacity.slots
+        assert self.pool.busy == busy + len(granted)
+        assert not granted or self.pool.busy <= self.pool.total
         del self.waiting[: len(granted)]
 
 
@@ -71,14 +71,14 @@ class Watched:
 def test_first_in_first_out_never_too_many_never_idle(
     slots: int, queue: int, steps: list[tuple[str, int]]
 ) -> None:
-    """New work starts in order of arrival, only in free slots, and no slot is free while somebody waits;
+    """New work starts in order of arrival, only in free slots, and no slot is free while an item waits;
     lowering the slots pre-empts nothing."""
     watched = Watched(slots, queue)
     for move, argument in steps:
-        busy = watched.capacity.busy
+        busy = watched.pool.busy
         getattr(watched, move)(argument)
-        capacity = watched.capacity
-        assert capacity.waiting == len(watched.waiting)
-        assert not (capacity.waiting and capacity.busy < capacity.slots)
-        assert capacity.busy <= max(busy, capacity.slots)
-        assert move == "release" or capacity.busy >= busy
+        pool = watched.pool
+        assert pool.waiting == len(watched.waiting)
+        assert not (pool.waiting and pool.busy < pool.total)
+        assert pool.busy <= max(busy, pool.total)
+        assert move == "release" or pool.busy >= busy
