@@ -30,7 +30,7 @@ from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import service
-from windtunnel.mock_server.provider.admission import EPOCH, Admission, Answering
+from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0, Admission, Answering
 from windtunnel.mock_server.provider.calls import Registry
 from windtunnel.mock_server.provider.compiled_settings import CompiledSettings
 from windtunnel.mock_server.provider.idempotency import Idempotency
@@ -46,7 +46,7 @@ from windtunnel.mock_server.script import Script
 class Engine:
     """The mock's provider, as a pure machine: the same calls in the same order give the same results.
 
-    `wall` is the Unix time of t0, which answers state; `origin` is when the plan's first phase begins, in seconds from
+    `unix_t0` is the Unix time of t0, which answers state; `origin` is when the plan's first phase begins, seconds from
     t0. `store` is what the API keeps, `aftermath` what requests have brought about for others.
     """
 
@@ -55,15 +55,15 @@ class Engine:
         plan: Plan,
         *,
         answer: Answering = healthy_answer,
-        wall: float = EPOCH,
+        unix_t0: float = DEFAULT_UNIX_T0,
         origin: float = 0.0,
     ) -> None:
         self._answering = answer
-        self._begin(plan, wall, origin)
+        self._begin(plan, unix_t0, origin)
 
-    def _begin(self, plan: Plan, wall: float, origin: float) -> None:
+    def _begin(self, plan: Plan, unix_t0: float, origin: float) -> None:
         self._plan = plan
-        self._wall = wall
+        self._unix_t0 = unix_t0
         self._origin = origin
         self.store = Store()
         self.aftermath = Aftermath()
@@ -84,7 +84,7 @@ class Engine:
             self.store,
             self._idempotency,
             self.aftermath,
-            self._wall,
+            self._unix_t0,
             self._origin,
         )
 
@@ -131,7 +131,7 @@ class Engine:
         """A granted request takes its slot: the script to play, faults applied."""
         if now >= self._boundary:
             self._roll(now)
-        script = service.start(ticket, now, self._plan.seed, self._wall)
+        script = service.start(ticket, now, self._plan.seed, self._unix_t0)
         if ticket.followers:
             self.aftermath.startable += ticket.followers
             ticket.followers = ()
@@ -218,11 +218,11 @@ class Engine:
         self._enter(plan.phase_at(now - self._origin), now)
         return self._started_by([])
 
-    def reset(self, *, wall: float | None = None) -> None:
-        """Begin anew, from another t0 whose Unix time is `wall` (None: as before). Tickets from before are no longer
+    def reset(self, *, unix_t0: float | None = None) -> None:
+        """Begin anew, from another t0 whose Unix time is `unix_t0` (None: as before). Tickets from before are no longer
         part of anything: nothing that they do has an effect."""
         self.close()
-        self._begin(self._plan, self._wall if wall is None else wall, 0.0)
+        self._begin(self._plan, self._unix_t0 if unix_t0 is None else unix_t0, 0.0)
 
     def close(self) -> None:
         """The end: nothing that its tickets do has an effect any more."""

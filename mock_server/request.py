@@ -57,7 +57,7 @@ GENERATING_APIS: tuple[Api, ...] = ("chat", "responses", "completions")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FormPart:
     """A file in a multipart form: its name and type as the client gave them, and its bytes."""
 
     filename: str
@@ -66,7 +66,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Azure:
+class AzureCall:
     """A request that came in on one of Azure's paths: the deployment that it names (None on `/openai/v1/`), the
     `api-version` of its query (`v1` below `/openai/v1/`, None if it is missing) and `x-ms-client-request-id`."""
 
@@ -112,6 +112,6 @@ class Request:
     endpoint: str = ""
     ids: tuple[str, ...] = ()
     query: Mapping[str, str] = field(default_factory=dict)
-    parts: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
+    parts: Mapping[str, tuple[FormPart, ...]] = field(default_factory=dict)
     idempotency_key: str | None = None
-    azure: Azure | None = None
+    azure: AzureCall | None = None

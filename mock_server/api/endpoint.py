@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 from windtunnel.mock_server.api.errors import ApiError
 from windtunnel.mock_server.api.headers import RequestStamp, request_stamp
 from windtunnel.mock_server.api.store import Store
-from windtunnel.mock_server.plan.batch_pace import EVERYDAY_PACE, BatchPace
-from windtunnel.mock_server.request import Api, Part, Request
+from windtunnel.mock_server.plan.provider import DEFAULT_BATCH_PACE, BatchPace
+from windtunnel.mock_server.request import Api, FormPart, Request
 from windtunnel.mock_server.script import Script
 
 
@@ -64,7 +64,7 @@ class World:
 
     What is said depends on (seed, call_key) and the request alone, so every attempt of a call means the same;
     `attempt` moves only the request id in the headers. `tokens` is the length drawn for one choice of prose.
-    `now` is the engine's time, `wall` the Unix time of t0, `models` the names that the provider serves (None: all).
+    `now` is the engine's time, `unix_t0` the Unix time of t0, `models` the names that the provider serves (None: all).
     `line` gives the whole answer, faults included, to a request that is part of another (a line of a batch).
     `batches` is how fast batches go.
     """
@@ -77,15 +77,15 @@ class World:
     tokens_per_chunk: int = 4
     tool_calls: str = "forced"
     now: float = 0.0
-    wall: float = 0.0
+    unix_t0: float = 0.0
     models: tuple[str, ...] | None = None
     line: Callable[[Request, str], Script] | None = None
-    batches: BatchPace = EVERYDAY_PACE
+    batches: BatchPace = DEFAULT_BATCH_PACE
 
     @property
     def created(self) -> int:
         """The Unix time that the answer states."""
-        return int(self.wall + self.now)
+        return int(self.unix_t0 + self.now)
 
     @property
     def stamp(self) -> RequestStamp:
@@ -96,7 +96,7 @@ class World:
 Check: TypeAlias = Callable[[dict[str, Any]], ApiError | int]
 """Checks a body; gives the error, or the number of prompt tokens."""
 
-FormCheck: TypeAlias = Callable[[dict[str, Any], Mapping[str, tuple[Part, ...]]], ApiError | int]
+FormCheck: TypeAlias = Callable[[dict[str, Any], Mapping[str, tuple[FormPart, ...]]], ApiError | int]
 """The same for a multipart form: its fields, and its files."""
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from windtunnel.mock_server.request import Part
+from windtunnel.mock_server.request import FormPart
 
 MOST_PARTS: Final = 1_000
 """Parts of one form; one with more is refused."""
@@ -70,7 +70,7 @@ class _Reader:
         self.ended = True
 
 
-def read_form(content_type: str, body: bytes) -> tuple[dict[str, Any], Mapping[str, tuple[Part, ...]]]:
+def read_form(content_type: str, body: bytes) -> tuple[dict[str, Any], Mapping[str, tuple[FormPart, ...]]]:
     """The fields and the files of a form. `name[]` makes a list and `name[key]` an object, as OpenAI's SDKs write
     them; a field given twice is a list. Raises `BadFormError`."""
     _, options = parse_options_header(content_type)
@@ -89,7 +89,7 @@ def read_form(content_type: str, body: bytes) -> tuple[dict[str, Any], Mapping[s
     if not reader.ended:
         raise BadFormError("the form ends before its last boundary")
     fields: dict[str, Any] = {}
-    files: dict[str, list[Part]] = {}
+    files: dict[str, list[FormPart]] = {}
     for part in reader.parts:
         _, said = parse_options_header(part.headers.get("content-disposition", b""))
         name = said.get(b"name", b"").decode("utf-8", "replace")
@@ -98,7 +98,7 @@ def read_form(content_type: str, body: bytes) -> tuple[dict[str, Any], Mapping[s
         filename = said.get(b"filename")
         if filename is not None:
             kind = part.headers.get("content-type", b"application/octet-stream").decode("latin-1")
-            entry = Part(filename.decode("utf-8", "replace"), kind, bytes(part.data))
+            entry = FormPart(filename.decode("utf-8", "replace"), kind, bytes(part.data))
             files.setdefault(name.removesuffix("[]"), []).append(entry)
         else:
             _place(fields, name, part.data.decode("utf-8", "replace"))

@@ -76,7 +76,7 @@ def new_id(world: World, prefix: str, what: str = "") -> str:
 
 def unix_now(world: World) -> float:
     """Unix time on the adjustable clock."""
-    return world.wall + world.now + world.store.skew_s
+    return world.unix_t0 + world.now + world.store.skew_s
 
 
 def unknown_field(body: Mapping[str, Any], known: Collection[str]) -> ApiError | None:

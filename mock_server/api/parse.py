@@ -24,7 +24,7 @@ from windtunnel.mock_server.api.forms import BadFormError, read_form, without_bo
 from windtunnel.mock_server.api.headers import RequestStamp, answer_headers, request_stamp
 from windtunnel.mock_server.api.json_body import TooDeepError, read_json
 from windtunnel.mock_server.api.routes import Found, find
-from windtunnel.mock_server.request import Azure, Part, Request
+from windtunnel.mock_server.request import AzureCall, FormPart, Request
 from windtunnel.mock_server.script import End, Head, Script
 
 _KEY_SALT: Final = b"windtunnel key"
@@ -105,7 +105,7 @@ def _asked(query: str) -> dict[str, str]:
     return asked
 
 
-def _key(headers: Mapping[str, str], azure: Azure | None) -> str:
+def _key(headers: Mapping[str, str], azure: AzureCall | None) -> str:
     authorization = headers.get("authorization") or ""
     if authorization[:7].lower() == "bearer ":
         return authorization[7:].strip()
@@ -117,7 +117,7 @@ class _Read:
     """A body, as far as it could be read."""
 
     body: dict[str, Any] | None = None
-    parts: Mapping[str, tuple[Part, ...]] | None = None
+    parts: Mapping[str, tuple[FormPart, ...]] | None = None
     prompt_tokens: int = 0
     problem: ApiError | None = None
     answer: Script | None = None
@@ -170,7 +170,7 @@ def _request(
     endpoint: Endpoint | None = None,
     ids: tuple[str, ...] = (),
     query: Mapping[str, str] | None = None,
-    azure: Azure | None = None,
+    azure: AzureCall | None = None,
 ) -> Request:
     get = headers.get
     body = read.body or {}

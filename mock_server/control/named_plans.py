@@ -60,10 +60,10 @@ class Plans:
         """The engines of the scoped plans."""
         return [named.engine for named in self._named.values() if named.engine is not None]
 
-    def put(self, plan: Plan, key_hash: str | None, now: float, wall: float) -> Engine | None:
+    def put(self, plan: Plan, key_hash: str | None, now: float, unix_t0: float) -> Engine | None:
         """Keep `plan` under its name, from `now` on; gives the engine of the plan that it replaces, if that had one.
 
-        `wall` is the Unix time of t0. Raises `PlansError` for one too many, and for a key that has another plan.
+        `unix_t0` is the Unix time of t0. Raises `PlansError` for one too many, and for a key that has another plan.
         """
         before = self._named.get(plan.name)
         if before is None and len(self._named) >= MOST_PLANS:
@@ -78,7 +78,7 @@ class Plans:
             if other is not None and other is not before:
                 raise PlansError(f"this key has the plan {other.plan.name!r} already: DELETE that first")
         replaced = self._forget(plan.name)
-        engine = None if key_hash is None else Engine(plan, wall=wall, origin=now)
+        engine = None if key_hash is None else Engine(plan, unix_t0=unix_t0, origin=now)
         self._named[plan.name] = named = NamedPlan(plan, key_hash, now, engine)
         if key_hash is not None:
             self.scoped[key_hash] = named
@@ -98,12 +98,12 @@ class Plans:
             request = replace(request, region=named.plan.provider.default_region)
         return named.engine, request
 
-    def reset(self, wall: float) -> None:
+    def reset(self, unix_t0: float) -> None:
         """The server begins anew: the scoped plans stay, with nothing remembered and their phases from t0 on."""
         for named in self._named.values():
             named.put_s = 0.0
             if named.engine is not None:
-                named.engine.reset(wall=wall)
+                named.engine.reset(unix_t0=unix_t0)
 
     def _forget(self, name: str) -> Engine | None:
         named = self._named.pop(name, None)

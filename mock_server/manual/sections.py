@@ -15,12 +15,12 @@ from windtunnel.mock_server.manual.faults import (
     parameters,
 )
 from windtunnel.mock_server.manual.retention import build_kept
-from windtunnel.mock_server.plan.batch_pace import BatchPace
 from windtunnel.mock_server.plan.distributions import Duration, Size
 from windtunnel.mock_server.plan.model import Strict
 from windtunnel.mock_server.plan.plan import Phase, Plan
 from windtunnel.mock_server.plan.provider import (
     AnswerModel,
+    BatchPace,
     Capacity,
     ColdStart,
     Growth,
@@ -28,7 +28,7 @@ from windtunnel.mock_server.plan.provider import (
     Provider,
     Region,
 )
-from windtunnel.mock_server.plan.rule import Burst, Entry, Match, Ramp, Rule
+from windtunnel.mock_server.plan.rule import Burst, Match, Ramp, Rule, SequenceEntry
 
 MANUAL = Path(__file__).parents[1] / "README.md"
 FAULTS_MANUAL = Path(__file__).parents[1] / "faults" / "README.md"
@@ -51,7 +51,7 @@ _MODELS: tuple[tuple[str, type[Strict]], ...] = (
     ("rules.match", Match),
     ("rules.burst", Burst),
     ("rules.ramp", Ramp),
-    ("rules.sequence.N", Entry),
+    ("rules.sequence.N", SequenceEntry),
 )
 _PLAIN = (str, int, float, bool)
 

@@ -29,7 +29,7 @@ from windtunnel.mock_server.plan.provider import (
     RegionSettings,
     overridden,
 )
-from windtunnel.mock_server.plan.rule import Burst, Entry, Match, Ramp, Rule
+from windtunnel.mock_server.plan.rule import Burst, Match, Ramp, Rule, SequenceEntry
 from windtunnel.mock_server.plan.units import PositiveSeconds
 
 
@@ -177,7 +177,6 @@ __all__ = [
     "AnswerModel",
     "Burst",
     "Capacity",
-    "Entry",
     "Growth",
     "Limits",
     "Match",
@@ -188,4 +187,5 @@ __all__ = [
     "Region",
     "RegionSettings",
     "Rule",
+    "SequenceEntry",
 ]

@@ -13,7 +13,6 @@ from pydantic import Field, GetJsonSchemaHandler, PrivateAttr, ValidationError, 
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from windtunnel.mock_server.plan.batch_pace import BatchPace
 from windtunnel.mock_server.plan.distributions import Duration, Size
 from windtunnel.mock_server.plan.model import Strict, relocated
 from windtunnel.mock_server.plan.units import PositiveSeconds, Seconds
@@ -124,6 +123,20 @@ class Limits(Strict):
     growth: Growth | None = Field(default=None, description="The growth limiter; left out: none.")
 
 
+class BatchPace(Strict):
+    """How long the stages of a batch take, on the adjustable clock. A batch keeps the pace that it was made under."""
+
+    validating: Seconds = Field(default=2.0, description="Reading the input file, before the first line.")
+    line: Seconds = Field(default=0.05, description="One line of the input file; they go one after another.")
+    finalizing: Seconds = Field(
+        default=1.0, description="Writing the output files; how long cancelling takes, too."
+    )
+
+
+DEFAULT_BATCH_PACE = BatchPace()
+"""The pace where a plan does not set one."""
+
+
 class Region(Strict):
     """One region: its round trip, and where it differs from the provider."""
 
@@ -220,7 +233,9 @@ def merge(base: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 __all__ = [
+    "DEFAULT_BATCH_PACE",
     "AnswerModel",
+    "BatchPace",
     "Capacity",
     "ColdStart",
     "Growth",

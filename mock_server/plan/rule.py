@@ -86,7 +86,7 @@ class Ramp(Strict):
     )
 
 
-class Entry(Strict):
+class SequenceEntry(Strict):
     """One entry of a sequence that needs parameters."""
 
     fault: str = Field(description="The name of the fault.")
@@ -134,7 +134,7 @@ class Rule(Strict):
     first: int | None = Field(
         default=None, ge=1, description="It acts on the first n attempts (or requests)."
     )
-    sequence: list[str | Entry] | None = Field(
+    sequence: list[str | SequenceEntry] | None = Field(
         default=None,
         min_length=1,
         description="What happens to one attempt (or request) after the other: faults or `ok`; then `ok`.",
@@ -195,7 +195,7 @@ class Rule(Strict):
             return (settle(self.fault or "", self.with_, ("fault",), ("with",)),)
         uses: list[Use | None] = []
         for i, entry in enumerate(self.sequence):
-            if isinstance(entry, Entry):
+            if isinstance(entry, SequenceEntry):
                 at = ("sequence", i)
                 uses.append(settle(entry.fault, entry.with_, (*at, "fault"), (*at, "with")))
             elif entry == OK:

@@ -36,7 +36,7 @@ from windtunnel.mock_server.script import Script
 Answering: TypeAlias = Callable[[Request, World], Answer]
 """`api.answer.answer`, or what a test puts in its place."""
 
-EPOCH = 1_767_225_600
+DEFAULT_UNIX_T0 = 1_767_225_600
 """The Unix time that answers state at t0 unless they are told another: 1 January 2026. Equal runs have equal bytes."""
 
 EARLY_S = 0.001
@@ -47,7 +47,7 @@ _REFUSING = {endpoint.name: endpoint.refuse for endpoint in ENDPOINTS.values() i
 
 @dataclass(slots=True)
 class Admission:
-    """Decides on requests under one plan. `wall` is the Unix time of t0, `origin` when the plan's phases begin."""
+    """Decides on requests under one plan. `unix_t0` is the Unix time of t0, `origin` when the plan's phases begin."""
 
     plan: Plan
     rules: RuleBook
@@ -55,7 +55,7 @@ class Admission:
     store: Store
     idempotency: Idempotency
     aftermath: Aftermath
-    wall: float = EPOCH
+    unix_t0: float = DEFAULT_UNIX_T0
     origin: float = 0.0
 
     def decide(self, ticket: Ticket, now: float) -> None:
@@ -120,7 +120,7 @@ class Admission:
         if chosen.edge is None or chosen.edge.charge:
             return None
         quota = ticket.region.limiter.quota(request.key_hash, request.model, now)
-        return edge_answer(ticket, chosen.edge, quota, self.plan.seed, self.wall, now)
+        return edge_answer(ticket, chosen.edge, quota, self.plan.seed, self.unix_t0, now)
 
     def _limit(self, ticket: Ticket, now: float) -> None:
         """Rate limits, growth, and the way into the queue or a slot."""
@@ -196,7 +196,7 @@ class Admission:
                 ticket.life = TicketLife(ticket, self.aftermath)
                 answer.effect(ticket.life)
         if answer.early is not None:
-            ticket.early = service.early_answer(ticket, answer.early, self.plan.seed, self.wall, now)
+            ticket.early = service.early_answer(ticket, answer.early, self.plan.seed, self.unix_t0, now)
 
     def planned(self, ticket: Ticket, now: float) -> Answer:
         """What the ticket's healthy answer will be: drawn per call, so every attempt means the same."""
@@ -224,7 +224,7 @@ class Admission:
             tokens_per_chunk=settings.tokens_per_chunk,
             tool_calls=settings.tool_calls,
             now=now,
-            wall=self.wall,
+            unix_t0=self.unix_t0,
             models=settings.models,
             batches=settings.batches,
             line=None if ticket.takes_slot else partial(line_answer, self, ticket, now),

@@ -22,12 +22,12 @@ NOTHING_YET = Script(())
 
 
 def edge_answer(
-    ticket: Ticket, use: FaultUse, quota: Quota | None, seed: int, epoch: float, now: float
+    ticket: Ticket, use: FaultUse, quota: Quota | None, seed: int, unix_t0: float, now: float
 ) -> Script:
     """The script of an edge fault in place of the answer. What its headers promise is remembered."""
     stamp = request_stamp(seed, ticket.call.call_id, ticket.attempt)
     headers = answer_headers(stamp) + quota_headers(quota, now)
-    script = use.kind.apply(NOTHING_YET, use.params, _context(ticket, use, headers, seed, epoch + now))
+    script = use.kind.apply(NOTHING_YET, use.params, _context(ticket, use, headers, seed, unix_t0 + now))
     ticket.faults = (use.kind.name,)
     ticket.region.fault_counts[use.rule_id] += 1
     wait = promised(script)
@@ -36,14 +36,14 @@ def edge_answer(
     return script
 
 
-def changed(ticket: Ticket, script: Script, seed: int, wall: float) -> Script:
+def changed(ticket: Ticket, script: Script, seed: int, unix_now: float) -> Script:
     """`script` after the ticket's answer faults, in order; `ticket.held_s` is how long those keep the slot."""
     head = script.steps[0]
     headers = head.headers if isinstance(head, Head) else ()
     for use in ticket.chosen.answer:
         ticket.region.fault_counts[use.rule_id] += 1
         before = _waits(script)
-        script = use.kind.apply(script, use.params, _context(ticket, use, headers, seed, wall))
+        script = use.kind.apply(script, use.params, _context(ticket, use, headers, seed, unix_now))
         after = _waits(script)
         if use.holds_slot and after > before:
             ticket.held_s += after - before
@@ -61,7 +61,7 @@ def keep_promise(ticket: Ticket, wait_s: float, by: str, now: float) -> None:
 def promised(script: Script) -> float | None:
     """The wait in seconds that a refusal's headers promise: `retry-after-ms`, else `retry-after` in seconds.
 
-    Negative, garbage and dates (which would take a wall clock to read) promise nothing.
+    Negative, garbage and dates (which would take a unix_now clock to read) promise nothing.
     """
     head = next((step for step in script.steps if isinstance(step, Head)), None)
     if head is None or head.status < 400:
@@ -77,7 +77,7 @@ def promised(script: Script) -> float | None:
     return None
 
 
-def _context(ticket: Ticket, use: FaultUse, headers: Headers, seed: int, wall: float) -> FaultContext:
+def _context(ticket: Ticket, use: FaultUse, headers: Headers, seed: int, unix_now: float) -> FaultContext:
     request = ticket.request
     return FaultContext(
         api=request.api,
@@ -85,7 +85,7 @@ def _context(ticket: Ticket, use: FaultUse, headers: Headers, seed: int, wall: f
         stream=request.stream,
         headers=headers,
         u=uniform(seed, "fault", use.rule_id, ticket.call.call_id, ticket.attempt),
-        created=wall,
+        created=unix_now,
     )
 
 

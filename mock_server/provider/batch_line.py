@@ -24,6 +24,6 @@ def line_answer(admission: Admission, batch: Ticket, now: float, request: Reques
     refused = admission.refusal(ticket, now)
     if refused is not None:
         return refused
-    seed, wall = admission.plan.seed, admission.wall
+    seed, unix_t0 = admission.plan.seed, admission.unix_t0
     script = admission.planned(ticket, now).script
-    return changed(ticket, script, seed, wall + now) if ticket.chosen.answer else script
+    return changed(ticket, script, seed, unix_t0 + now) if ticket.chosen.answer else script

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from windtunnel.mock_server.chance import lognormal as quantile
-from windtunnel.mock_server.plan.batch_pace import BatchPace
 from windtunnel.mock_server.plan.distributions import Lognormal
-from windtunnel.mock_server.plan.provider import Limits, Provider
+from windtunnel.mock_server.plan.provider import BatchPace, Limits, Provider
 from windtunnel.mock_server.provider.growth import GrowthSettings
 from windtunnel.mock_server.provider.rate_limiter import LimitSettings
 

@@ -12,14 +12,14 @@ from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.script import FirstToken, Head, Script, Tokens
 
 
-def early_answer(ticket: Ticket, script: Script, seed: int, epoch: float, now: float) -> Script:
+def early_answer(ticket: Ticket, script: Script, seed: int, unix_t0: float, now: float) -> Script:
     """What the client of background work gets at once: `script`, faults applied, without waiting for any work."""
-    script = _with_faults(ticket, script, seed, epoch, now)
+    script = _with_faults(ticket, script, seed, unix_t0, now)
     ticket.status = script.status
     return Script(tuple([step for step in script.steps if type(step) not in (FirstToken, Tokens)]))
 
 
-def start(ticket: Ticket, now: float, seed: int, epoch: float) -> Script:
+def start(ticket: Ticket, now: float, seed: int, unix_t0: float) -> Script:
     """A granted ticket takes its slot. Raises ValueError for a ticket that was not granted one.
 
     Replays that waited for it may start as well: they are `granted` afterwards.
@@ -37,7 +37,7 @@ def start(ticket: Ticket, now: float, seed: int, epoch: float) -> Script:
         follow(follower, ticket)
     if ticket.early is not None:
         return ticket.early
-    script = _with_faults(ticket, answer.script, seed, epoch, now)
+    script = _with_faults(ticket, answer.script, seed, unix_t0, now)
     ticket.script = script
     ticket.status = script.status
     return script
@@ -129,15 +129,15 @@ def _settle_quota(ticket: Ticket, now: float) -> None:
         ticket.quota.settle(ticket.charged_tokens - used, now)
 
 
-def _with_faults(ticket: Ticket, script: Script, seed: int, epoch: float, now: float) -> Script:
+def _with_faults(ticket: Ticket, script: Script, seed: int, unix_t0: float, now: float) -> Script:
     """What is sent in place of a healthy script."""
     edge = ticket.chosen.edge
     if edge is not None:
-        script = edge_answer(ticket, edge, ticket.quota, seed, epoch, now)
+        script = edge_answer(ticket, edge, ticket.quota, seed, unix_t0, now)
     else:
         script = _with_limits(script, ticket, now)
         if ticket.chosen.answer:
-            script = changed(ticket, script, seed, epoch + now)
+            script = changed(ticket, script, seed, unix_t0 + now)
     return script if ticket.request.azure is None else dress(script, ticket.request)
 
 

@@ -19,7 +19,7 @@ from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.journal.journal import Journal
 from windtunnel.mock_server.journal.punctuality import Punctuality
 from windtunnel.mock_server.plan.plan import Plan
-from windtunnel.mock_server.provider.admission import EPOCH
+from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.transports.exchange import Exchange
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Changes:
     """The half of the shell that has the engines and the time.
 
-    `clock` gives monotonic seconds, `t0` is where the engines' zero lies on it. `wall` gives the Unix time, which
-    answers state; None keeps them at a fixed epoch, for bytes that are equal in every run.
+    `clock` gives monotonic seconds, `t0` is where the engines' zero lies on it. `unix_time` gives the Unix time, which
+    answers state; None makes them state a fixed time, for bytes that are equal in every run.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class Changes:
         journal: Journal,
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float],
-        wall: Callable[[], float] | None,
+        unix_time: Callable[[], float] | None,
         t0: float | None,
     ) -> None:
         self.loop = loop
         self.clock = clock
-        self.wall = wall
+        self.unix_time = unix_time
         self.journal = journal
         self.t0 = clock() if t0 is None else t0
-        self.engine = Engine(plan, wall=self.wall_at_t0()) if engine is None else engine
+        self.engine = Engine(plan, unix_t0=self.unix_t0()) if engine is None else engine
         self.plans = Plans()
         self.punctuality = Punctuality()
         self.on_reset: list[Callable[[], None]] = []
@@ -89,9 +89,9 @@ class Changes:
             return then
         return now
 
-    def wall_at_t0(self) -> float:
+    def unix_t0(self) -> float:
         """The Unix time of t0, as answers state it."""
-        return EPOCH if self.wall is None else self.wall() + self.t0 - self.clock()
+        return DEFAULT_UNIX_T0 if self.unix_time is None else self.unix_time() + self.t0 - self.clock()
 
     def start(self, tickets: Iterable[Ticket]) -> None:
         """Start requests that an engine let out of the queue, in order.
@@ -176,7 +176,7 @@ class Changes:
 
     def put_plan(self, plan: Plan, key_hash: str | None) -> None:
         """Keep a plan under its name; with a key it is in force for that one from now on. Raises `PlansError`."""
-        self._cut_off(self.plans.put(plan, key_hash, self.now(), self.wall_at_t0()))
+        self._cut_off(self.plans.put(plan, key_hash, self.now(), self.unix_t0()))
         self._plans_changed()
 
     def use_plan(self, name: str) -> None:
@@ -231,9 +231,9 @@ class Changes:
         self.queued.clear()
         self.t0 = self.clock() if t0 is None else t0
         self._latest = -math.inf
-        wall = self.wall_at_t0()
-        self.engine.reset(wall=wall)
-        self.plans.reset(wall)
+        unix_t0 = self.unix_t0()
+        self.engine.reset(unix_t0=unix_t0)
+        self.plans.reset(unix_t0)
         self.journal.restart()
         self.punctuality.reset()
         for begin_anew in self.on_reset:

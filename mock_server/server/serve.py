@@ -88,7 +88,7 @@ async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, jou
         journal=journal,
         loop=loop,
         clock=clock,
-        wall=time.time if options.epoch == "real" else None,
+        unix_time=time.time if options.epoch == "real" else None,
         serial=options.worker,
         t0=options.t0,
     )

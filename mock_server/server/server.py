@@ -41,7 +41,7 @@ class Shell(Changes):
     """One server process: its engines, its journal, and everything that is under way.
 
     `engine` is one for `plan` if it is not given. `clock` gives monotonic seconds, `t0` is where the engine's zero
-    lies on it (default: now), `wall` the Unix time (see `Changes`). `serial` keeps the ids of several workers apart.
+    lies on it (default: now), `unix_time` gives the Unix time. `serial` keeps the ids of several workers apart.
     """
 
     def __init__(
@@ -52,11 +52,13 @@ class Shell(Changes):
         journal: Journal,
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float],
-        wall: Callable[[], float] | None = None,
+        unix_time: Callable[[], float] | None = None,
         serial: int = 0,
         t0: float | None = None,
     ) -> None:
-        super().__init__(plan, engine=engine, journal=journal, loop=loop, clock=clock, wall=wall, t0=t0)
+        super().__init__(
+            plan, engine=engine, journal=journal, loop=loop, clock=clock, unix_time=unix_time, t0=t0
+        )
         self.outbox = Outbox(loop)
         self.counters = Counters()
         self.reception = Reception(loop)

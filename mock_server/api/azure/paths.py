@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from windtunnel.mock_server.api.azure.errors import azure_error
 from windtunnel.mock_server.api.azure.filters import blamed
 from windtunnel.mock_server.api.headers import Headers
-from windtunnel.mock_server.request import Azure, Request
+from windtunnel.mock_server.request import AzureCall, Request
 from windtunnel.mock_server.script import Head, Script, Send, Step
 
 REGIONS: Final = {"local": "East US", "us-east": "East US", "us-west": "West US", "eu-west": "West Europe"}
@@ -33,7 +33,7 @@ _ALWAYS: Final = (
 
 def translate(
     route: str, query: Mapping[str, str], client_request_id: str | None = None
-) -> tuple[str, Azure]:
+) -> tuple[str, AzureCall]:
     """A path below `/openai/` as the path below `/v1/` that it stands for, and what only Azure's form says.
 
     `/openai/deployments/NAME/chat/completions` is `/v1/chat/completions` of deployment NAME. The `api-version` may
@@ -43,10 +43,10 @@ def translate(
     version = query.get("api-version") or None
     if rest.startswith("deployments/"):
         name, _, below = rest.removeprefix("deployments/").partition("/")
-        return f"/v1/{below}", Azure(unquote(name), version, client_request_id)
+        return f"/v1/{below}", AzureCall(unquote(name), version, client_request_id)
     if rest.startswith("v1/"):
-        return f"/{rest}", Azure(None, version or "v1", client_request_id)
-    return f"/v1/{rest}", Azure(None, version, client_request_id)
+        return f"/{rest}", AzureCall(None, version or "v1", client_request_id)
+    return f"/v1/{rest}", AzureCall(None, version, client_request_id)
 
 
 def dress(script: Script, request: Request) -> Script:

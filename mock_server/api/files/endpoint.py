@@ -35,7 +35,7 @@ from windtunnel.mock_server.api.objects import (
     unknown_field,
 )
 from windtunnel.mock_server.api.paging import paging
-from windtunnel.mock_server.request import Part, Request
+from windtunnel.mock_server.request import FormPart, Request
 
 FIELDS: Final = ("file", "purpose", "expires_after")
 LONGEST_PAGE: Final = 10_000
@@ -45,7 +45,7 @@ KEPT_TO_THEMSELVES: Final = ("assistants", "user_data")
 _LINES: Final = {"batch": "Batch", "fine-tune": "Fine-Tuning"}
 
 
-def check_upload(fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+def check_upload(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
     """What is wrong with the form of a new file; else 0."""
     problem = unknown_field({**fields, **parts}, FIELDS)
     if problem is not None:
@@ -69,7 +69,7 @@ def check_upload(fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) 
     return 0
 
 
-def _holds_lines(file: Part) -> bool:
+def _holds_lines(file: FormPart) -> bool:
     """JSON lines by name and by the first line: further ones are looked at when the file is used."""
     stem, dot, ending = file.filename.rpartition(".")
     if not file.data or (dot and stem and ending.lower() != "jsonl"):

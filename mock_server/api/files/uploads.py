@@ -30,7 +30,7 @@ from windtunnel.mock_server.api.files.state import (
 )
 from windtunnel.mock_server.api.objects import answered, new_id, shown, too_large, unix_now, unknown_field
 from windtunnel.mock_server.api.store import Store
-from windtunnel.mock_server.request import Part, Request
+from windtunnel.mock_server.request import FormPart, Request
 
 FIELDS: Final = ("bytes", "filename", "mime_type", "purpose", "expires_after")
 COMPLETE_FIELDS: Final = ("part_ids", "md5")
@@ -106,7 +106,7 @@ def check_create(body: dict[str, Any]) -> ApiError | int:
     return 0
 
 
-def check_part(fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+def check_part(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
     """What is wrong with the form of a part; else 0."""
     problem = unknown_field({**fields, **parts}, ("data",))
     if problem is None and "data" not in parts:

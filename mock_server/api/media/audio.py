@@ -29,7 +29,7 @@ from windtunnel.mock_server.api.media.transcripts import (
 from windtunnel.mock_server.api.objects import answered
 from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, tokens_in
 from windtunnel.mock_server.api.truth import digest
-from windtunnel.mock_server.request import Part, Request
+from windtunnel.mock_server.request import FormPart, Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens
 
 AUDIO_TOKENS_PER_S: Final = 10
@@ -39,17 +39,17 @@ _PLAIN: Final = "text/plain; charset=utf-8"
 _TASKS: Final = {"audio.transcriptions": "transcribe", "audio.translations": "translate"}
 
 
-def check_transcription(fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+def check_transcription(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
     """The tokens of sound and prompt, or what is wrong with the form."""
     return _input_tokens(read_order("transcribe", fields, parts), parts)
 
 
-def check_translation(fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+def check_translation(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
     """The tokens of sound and prompt, or what is wrong with the form."""
     return _input_tokens(read_order("translate", fields, parts), parts)
 
 
-def _input_tokens(order: Order | ApiError, parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+def _input_tokens(order: Order | ApiError, parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
     if isinstance(order, ApiError):
         return order
     seconds = length_of(parts["file"][0].data)

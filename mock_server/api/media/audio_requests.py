@@ -15,7 +15,7 @@ from windtunnel.mock_server.api.errors import (
 )
 from windtunnel.mock_server.api.fields import check_fields, number, one_of, string
 from windtunnel.mock_server.api.objects import too_large, unknown_field
-from windtunnel.mock_server.request import Part
+from windtunnel.mock_server.request import FormPart
 
 FIELDS: Final = {
     "transcribe": (
@@ -74,7 +74,7 @@ class Order:
 
 
 def read_order(
-    task: str, given: Mapping[str, Any], parts: Mapping[str, tuple[Part, ...]]
+    task: str, given: Mapping[str, Any], parts: Mapping[str, tuple[FormPart, ...]]
 ) -> Order | ApiError:
     """The order in the fields of a form; or what is wrong with it. `task` is `transcribe` or `translate`."""
     fields = dict(given)
@@ -126,7 +126,7 @@ def _list(value: Any) -> list[str]:
     return [str(entry) for entry in value] if isinstance(value, list) else [str(value)]
 
 
-def _bad_sound(file: Part) -> ApiError | None:
+def _bad_sound(file: FormPart) -> ApiError | None:
     if len(file.data) > MOST_AUDIO_BYTES:
         return too_large(MOST_AUDIO_BYTES, len(file.data))
     if file.filename.rpartition(".")[2].lower() not in ENDINGS:

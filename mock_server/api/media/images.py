@@ -23,7 +23,7 @@ from windtunnel.mock_server.api.media.pictures import Colour, picture
 from windtunnel.mock_server.api.objects import Made, answered, too_large
 from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.api.truth import Choice, digest
-from windtunnel.mock_server.request import Part, Request
+from windtunnel.mock_server.request import FormPart, Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
 MOST_IMAGE_BYTES: Final = 50 * 2**20
@@ -66,7 +66,9 @@ def check_edit(body: dict[str, Any]) -> ApiError | int:
     return order if isinstance(order, ApiError) else tokens_in(order.prompt) + IMAGE_TOKENS * len(images)
 
 
-def _check_form(action: str, fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+def _check_form(
+    action: str, fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]
+) -> ApiError | int:
     given = parts.get("image", ())
     if not given:
         return missing_parameter("image")
@@ -81,12 +83,12 @@ def _check_form(action: str, fields: dict[str, Any], parts: Mapping[str, tuple[P
     return order if isinstance(order, ApiError) else tokens_in(order.prompt) + IMAGE_TOKENS * len(given)
 
 
-def check_edit_form(fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+def check_edit_form(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
     """The tokens of prompt and pictures, or what is wrong with the form of an edit."""
     return _check_form("edit", fields, parts)
 
 
-def check_variation_form(fields: dict[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> ApiError | int:
+def check_variation_form(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
     """The tokens of the picture, or what is wrong with the form of a variation."""
     return _check_form("variation", fields, parts)
 

@@ -29,7 +29,7 @@ def answer_response(request: Request, world: World) -> Answer:
     background = body.get("background") is True
     early = effect = None
     if body.get("store") is not False or "conversation" in body:
-        effect = Kept(turn, world.wall, world.store).begin
+        effect = Kept(turn, world.unix_t0, world.store).begin
     if request.stream:
         script = streamed_script(turn, world.stamp)
     else:

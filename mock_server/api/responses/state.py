@@ -68,10 +68,10 @@ _NO_LIFE: Final = _NoLife()
 
 @dataclass(slots=True, eq=False)
 class Kept:
-    """One response and its life, which begins when its request is accepted. `wall` is the Unix time of t0."""
+    """One response and its life, which begins when its request is accepted. `unix_t0` is the Unix time of t0."""
 
     turn: Turn
-    wall: float
+    unix_t0: float
     store: Store
     life: Life = _NO_LIFE
 
@@ -115,7 +115,7 @@ class Kept:
         completed_at = None
         if state == "ended" and self.background and not self.turn.request.stream:
             due = self.life.due(self.turn.speech.tokens - 1)
-            completed_at = int(self.wall + due) if math.isfinite(due) else None
+            completed_at = int(self.unix_t0 + due) if math.isfinite(due) else None
         spoken = self.life.tokens(now) if state == "in_progress" else None
         form = form_of(self.turn.request, include)
         return response_object(self.turn, state, form=form, spoken=spoken, completed_at=completed_at)

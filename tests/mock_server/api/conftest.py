@@ -54,7 +54,7 @@ class Wire:
             "tokens": 30,
             "tokens_per_chunk": 4,
             "tool_calls": "forced",
-            "wall": 1_700_000_000,
+            "unix_t0": 1_700_000_000,
             "store": Store(),
         }
         return answer(request, World(**{**usual, **settings}))

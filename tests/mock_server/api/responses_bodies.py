@@ -110,7 +110,7 @@ class Api:
         assert request.problem is None, body_of(request.problem)
         self.calls += 1
         world = World(
-            seed=7, call_key=f"c{self.calls}", store=self.store, tokens=24, now=now, wall=1_700_000_000
+            seed=7, call_key=f"c{self.calls}", store=self.store, tokens=24, now=now, unix_t0=1_700_000_000
         )
         made = answer(request, world)
         if made.effect is not None:

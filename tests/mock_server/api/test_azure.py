@@ -19,7 +19,7 @@ from windtunnel.mock_server.api.endpoint import Answer
 from windtunnel.mock_server.api.errors import ApiError, overloaded, server_error
 from windtunnel.mock_server.api.headers import request_stamp
 from windtunnel.mock_server.api.parse import parse
-from windtunnel.mock_server.request import Azure, Request
+from windtunnel.mock_server.request import AzureCall, Request
 from windtunnel.mock_server.script import Close, Head, Script, Send
 from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
 
@@ -68,7 +68,7 @@ def dressed(error: ApiError, *headers: tuple[str, str], request: Request | None 
 )
 def test_paths_are_translated(route: str, query: dict[str, str], path: str, found: tuple[Any, Any]) -> None:
     """Azure's paths stand for the API's own; what only they say is kept."""
-    assert translate(route, query) == (path, Azure(*found))
+    assert translate(route, query) == (path, AzureCall(*found))
 
 
 def test_an_answer_has_azures_headers() -> None:

@@ -20,7 +20,7 @@ from windtunnel.mock_server.api.files import uploads
 from windtunnel.mock_server.api.media import audio_requests, image_requests, speech
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.api.routes import ENDPOINTS
-from windtunnel.mock_server.request import Part
+from windtunnel.mock_server.request import FormPart
 
 WORDS = (
     "gpt-image-2",
@@ -106,7 +106,7 @@ def test_odd_forms_are_answered_or_refused(name: str, data: st.DataObject) -> No
     )
     form = ENDPOINTS[name].form
     assert form is not None
-    parts = {part: (Part("a.wav", "audio/wav", data.draw(st.binary(max_size=60))),)}
+    parts = {part: (FormPart("a.wav", "audio/wav", data.draw(st.binary(max_size=60))),)}
     checked = form({**usual, **odd}, parts)
     assert isinstance(checked, int) or checked.status in (400, 413)
 

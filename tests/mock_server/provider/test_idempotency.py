@@ -12,7 +12,7 @@ from tests.mock_server.engines import arrive, body, engine, request
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.provider import idempotency
 from windtunnel.mock_server.provider.idempotency import Idempotency
-from windtunnel.mock_server.request import Part
+from windtunnel.mock_server.request import FormPart
 
 KEY: dict[str, Any] = {"idempotency_key": "i1"}
 
@@ -177,11 +177,14 @@ def test_a_form_is_known_by_its_contents() -> None:
     """A retry of an upload has another boundary, and so other bytes; another file is another request."""
     world = engine()
     upload = {"api": "files", "model": "", "stream": False, "endpoint": "files.create", **KEY}
-    part = Part("a.jsonl", "application/json", b"{}")
+    part = FormPart("a.jsonl", "application/json", b"{}")
     first = {"body": {"purpose": "batch"}, "parts": {"file": (part,)}}
     arrive(world, 0.0, "c0", body_hash="b1", **upload, **first)
     assert arrive(world, 0.0, "c0", body_hash="b2", **upload, **first).replay
-    other = {"body": {"purpose": "batch"}, "parts": {"file": (Part("a.jsonl", "application/json", b"[]"),)}}
+    other = {
+        "body": {"purpose": "batch"},
+        "parts": {"file": (FormPart("a.jsonl", "application/json", b"[]"),)},
+    }
     assert arrive(world, 0.0, "c0", body_hash="b3", **upload, **other).status == 409
 
 

@@ -22,7 +22,7 @@ import pytest
 from windtunnel.mock_server.journal.journal import LAG_SCHEMA
 from windtunnel.mock_server.journal.segments import read_segments
 from windtunnel.mock_server.plan.plan import Plan
-from windtunnel.mock_server.provider.admission import EPOCH
+from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0
 from windtunnel.mock_server.server.end_with_parent import PARENT_PID
 from windtunnel.mock_server.server.options import ServeError, ServeOptions, needs_shared_state
 from windtunnel.mock_server.server.serve import main
@@ -254,7 +254,7 @@ def test_workers_share_the_port(tmp_path: Path) -> None:
     with _server("--plan", plan, *options) as (process, line):
         assert len(line["workers"]) == 2
         for _ in range(40):
-            assert _get(f"{line['base_url']}/chat/completions", CHAT)["created"] - EPOCH < 60
+            assert _get(f"{line['base_url']}/chat/completions", CHAT)["created"] - DEFAULT_UNIX_T0 < 60
         with pytest.raises(urllib.error.HTTPError, match="409") as caught:
             _get(f"{line['admin_url']}/reset", {})
         caught.value.close()

@@ -13,7 +13,7 @@ from tests.mock_server.transports.conftest import FAST, PATIENCE, Client, Servin
 from windtunnel.mock_server.api.parse import key_hash
 from windtunnel.mock_server.journal.journal import CONNECTIONS_SCHEMA, Journal
 from windtunnel.mock_server.journal.segments import read_segments
-from windtunnel.mock_server.provider.admission import EPOCH
+from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0
 
 MINE, THEIRS = {"authorization": "Bearer sk-mine"}, {"authorization": "Bearer sk-theirs"}
 
@@ -119,8 +119,8 @@ def test_answers_state_the_real_time_or_a_fixed_one(serve: Callable[..., Any]) -
     server: Serving = serve({"provider": FAST})
     with server.connect() as client:
         client.ask()
-        assert EPOCH <= json.loads(client.answer()[2])["created"] <= EPOCH + PATIENCE
-        server.shell.wall = lambda: 2_000_000_000.0
+        assert DEFAULT_UNIX_T0 <= json.loads(client.answer()[2])["created"] <= DEFAULT_UNIX_T0 + PATIENCE
+        server.shell.unix_time = lambda: 2_000_000_000.0
         control(client, "POST", "reset", {"t0": server.shell.clock() - 1000.0})
         client.ask()
         assert 2_000_000_000 <= json.loads(client.answer()[2])["created"] <= 2_000_000_000 + PATIENCE
