@@ -11,8 +11,8 @@ shell) keeps these promises:
 - it calls `start` at once for every ticket that is granted, by `admit` or in what `left`, `finished`, `advance` and
   `set_plan` return: the slot is already kept for it;
 - where `admit` has set `early`, it plays that at once, and nothing of what `start` gives later;
-- when `aftermath` holds tickets after `admit` or `start` (one request may cancel another, or be waited for by others),
-  it calls `advance`, and ends the answers of those that `aftermath.take_cancelled` gives;
+- when `side_effects` holds tickets after `admit` or `start` (one request may cancel another, or others may wait for
+  it), it calls `advance`, and ends the answers of those that `side_effects.take_cancelled` gives;
 - it calls `advance` when `next_change` says, and `finished` when `slot_free_at` says;
 - `due` and `slot_free_at` hold as long as the speed does. When `speed_version` has changed (after a phase change, or
   whenever a slot changes hands while `slowdown` is in force), it asks again;
@@ -37,7 +37,7 @@ from windtunnel.mock_server.provider.idempotency import Idempotency
 from windtunnel.mock_server.provider.outages import Outages
 from windtunnel.mock_server.provider.regions import RegionState
 from windtunnel.mock_server.provider.ticket import Ticket
-from windtunnel.mock_server.provider.work_handle import Aftermath
+from windtunnel.mock_server.provider.work_handle import SideEffects
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.rules import ASKED_FOR, FaultUse, RuleBook
 from windtunnel.mock_server.script import Script
@@ -47,7 +47,7 @@ class Engine:
     """The mock's provider, as a pure machine: the same calls in the same order give the same results.
 
     `unix_t0` is the Unix time of t0, which answers state; `origin` is when the plan's first phase begins, seconds from
-    t0. `store` is what the API keeps, `aftermath` what requests have brought about for others.
+    t0. `store` is what the API keeps, `side_effects` what requests have brought about for others.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Engine:
         self._unix_t0 = unix_t0
         self._origin = origin
         self.store = Store()
-        self.aftermath = Aftermath()
+        self.side_effects = SideEffects()
         self._idempotency = Idempotency()
         self._admission = self._admission_under(plan)
         self._registry = Registry()
@@ -83,7 +83,7 @@ class Engine:
             self._answering,
             self.store,
             self._idempotency,
-            self.aftermath,
+            self.side_effects,
             self._unix_t0,
             self._origin,
         )
@@ -133,7 +133,7 @@ class Engine:
             self._roll(now)
         script = service.start(ticket, now, self._plan.seed, self._unix_t0)
         if ticket.followers:
-            self.aftermath.startable += ticket.followers
+            self.side_effects.startable += ticket.followers
             ticket.followers = ()
         return script
 
@@ -155,10 +155,10 @@ class Engine:
 
     def give_up(self, ticket: Ticket, now: float) -> list[Ticket]:
         """The request cannot be gone on with, by a bug: its work ends, whatever the region does with abandoned ones.
-        Returns the tickets that may start now; replays that went along are in `aftermath`."""
+        Returns the tickets that may start now; replays that went along are in `side_effects`."""
         if not ticket.region.open:
             return self._started_by([])
-        self.aftermath.cancelled += ticket.followers
+        self.side_effects.cancelled += ticket.followers
         return self._started_by(service.cancel(ticket, now))
 
     # ---- time on the provider's clock
@@ -280,12 +280,12 @@ class Engine:
                 self._regions[name] = RegionState(name, settings)
             else:
                 region.change(settings, at)
-                self.aftermath.startable += region.grant(at)
+                self.side_effects.startable += region.grant(at)
 
     def _started_by(self, tickets: list[Ticket]) -> list[Ticket]:
         """`tickets` behind those that a change of phase let out meanwhile."""
-        if self.aftermath.startable:
-            tickets = self.aftermath.take_startable() + tickets
+        if self.side_effects.startable:
+            tickets = self.side_effects.take_startable() + tickets
         return tickets
 
 

@@ -10,7 +10,7 @@ have a duration and are time on the wire: they hold no slot.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -132,3 +132,79 @@ class Script:
             return (step,)
 
         return self.map_steps(add)
+
+
+# ---- a script as a line of text
+
+LONGEST_TEXT = 1_000
+"""Characters of a text; a script that alternates without a pattern is cut."""
+
+
+def script_text(script: Script) -> str:
+    """Return a script as a line of text: `Head 200 · first token · 12×content · stall 5 s · End`.
+
+    Repetitions are counted, work that content waits for is left out, and the bytes are never shown.
+    """
+    text = " · ".join(_counted(list(_words(script.steps))))
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+
+
+def _counted(words: list[str]) -> Iterator[str]:
+    """Join repetitions of one word, or of two words in turn, to one word with a count."""
+    at = 0
+    while at < len(words):
+        times, size = max((_repetitions(words, at, size), size) for size in (2, 1))
+        what = " · ".join(words[at : at + size])
+        if times > 1:
+            yield f"{times}×{what}" if size == 1 else f"{times}×({what})"
+        else:
+            times, size = 1, 1
+            yield words[at]
+        at += times * size
+
+
+def _repetitions(words: list[str], at: int, size: int) -> int:
+    """Return how often the `size` words at `at` occur one after the other."""
+    unit = words[at : at + size]
+    times = 1
+    while words[at + times * size : at + (times + 1) * size] == unit:
+        times += 1
+    return times
+
+
+def _words(steps: tuple[Step, ...]) -> Iterator[str]:
+    for index, step in enumerate(steps):
+        following = steps[index + 1] if index + 1 < len(steps) else None
+        if isinstance(step, Tokens) and isinstance(following, Send) and following.role == "content":
+            continue
+        yield _word(step)
+
+
+def _word(step: Step) -> str:
+    match step:
+        case Head():
+            return f"Head {step.status}"
+        case FirstToken():
+            return "first token"
+        case Tokens():
+            return f"{step.n} tokens"
+        case Send(role="body") | Send(role="terminal"):
+            return f"{step.role} {_size(len(step.data))}"
+        case Send():
+            return step.role
+        case Raw():
+            return f"raw {_size(len(step.data))}"
+        case Wait():
+            return "stall forever" if math.isinf(step.seconds) else f"stall {step.seconds:.6g} s"
+        case Close():
+            return "Close (FIN)"
+        case Abort():
+            return "Abort (RST)"
+        case End():
+            return "End"
+        case _:
+            return type(step).__name__.lower()
+
+
+def _size(count: int) -> str:
+    return f"{count} B" if count < 1000 else f"{count / 1000:.3g} kB"

@@ -21,8 +21,7 @@ from windtunnel.harness.virtual.network.network import Network
 from windtunnel.harness.virtual.network.sockets import Address
 from windtunnel.mock_server.engine import Engine
 from windtunnel.mock_server.provider.ticket import Ticket
-from windtunnel.mock_server.script import Script
-from windtunnel.mock_server.script_text import script_text
+from windtunnel.mock_server.script import Script, script_text
 
 NOWHERE = Provider(None, "open", 0, None, 0, None)
 

@@ -39,7 +39,7 @@ def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
     from windtunnel.harness.virtual.cell_process import VirtualPlay
     from windtunnel.mock_server.journal.journal import Journal
     from windtunnel.mock_server.plan.plan import Plan
-    from windtunnel.mock_server.server.server import Shell
+    from windtunnel.mock_server.server.server import Server
 
     loop = prepared.loop
 
@@ -76,14 +76,14 @@ def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
             self._journal = super().journal()
             return self._journal
 
-        def shell(self, plan: Plan, journal: Journal) -> Shell:
+        def mock(self, plan: Plan, journal: Journal) -> Server:
             engine = WatchedEngine(plan)
             engine.tell = self.witness.decided
-            shell = Shell(plan, engine=engine, journal=journal, loop=loop, clock=loop.time)
+            mock = Server(plan, engine=engine, journal=journal, loop=loop, clock=loop.time)
             region = self.plan.region
             self.witness.state = lambda: engine.state(region, self.clock.now())
-            shell.on_change.append(self.witness.conditions_changed)
-            return shell
+            mock.on_change.append(self.witness.conditions_changed)
+            return mock
 
         async def until_over(self) -> None:
             playing = loop.create_task(self.play())

@@ -1,6 +1,6 @@
 """One cell on the virtual clock: mock and load in one process, records to the cell's directory.
 
-cell.json ─► mock (shell, listeners) + crew (instances) on one loop ─► the same segments as in real time
+cell.json ─► mock (mock, listeners) + crew (instances) on one loop ─► the same segments as in real time
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.network.ports import Ports
 from windtunnel.mock_server.journal.journal import SERVED_SCHEMA, Journal
 from windtunnel.mock_server.plan.plan import Plan
-from windtunnel.mock_server.server.server import Shell
+from windtunnel.mock_server.server.server import Server
 from windtunnel.mock_server.transports.http1.connection import Connection
 
 LEAD_S = 1.0
@@ -87,19 +87,19 @@ class VirtualPlay:
         plan, loop = self.plan, self._loop
         server_plan = Plan.model_validate(plan.server_plan)
         journal = self.journal()
-        shell = self.shell(server_plan, journal)
-        urls = await listen(loop, shell, server_plan)
+        mock = self.mock(server_plan, journal)
+        urls = await listen(loop, mock, server_plan)
         self.crew = crew = self._crew(urls[plan.region])
         await crew.warm_up({i: self._first(i) for i in range(plan.load.instances)})
         self.clock.t0 = t0 = loop.time() + LEAD_S + plan.warmup_s
         schedule = plan.schedule()
         gc.collect()
         gc.freeze()  # what is there now stays: later collections need not look at it
-        shell.reset(t0)
+        mock.reset(t0)
         await crew.dispatch(self._calls(schedule), self._begun)
         await asyncio.sleep(plan.length_s + plan.tail_s - self.clock.now())
         await crew.cancel()
-        shell.cut()
+        mock.cut()
         journal.close()
         self.observer.close()
         await crew.close()
@@ -112,9 +112,9 @@ class VirtualPlay:
         journal.add = self._served.before(journal.add)
         return journal
 
-    def shell(self, plan: Plan, journal: Journal) -> Shell:
+    def mock(self, plan: Plan, journal: Journal) -> Server:
         """The mock."""
-        return Shell(plan, journal=journal, loop=self._loop, clock=self._loop.time)
+        return Server(plan, journal=journal, loop=self._loop, clock=self._loop.time)
 
     def digests(self) -> dict[str, str]:
         """The digest of each table, of everything on the wire, and of all of them."""
@@ -200,11 +200,11 @@ class VirtualPlay:
         part.rename(self._folder / name)
 
 
-async def listen(loop: VirtualLoop, shell: Shell, plan: Plan) -> dict[str, str]:
+async def listen(loop: VirtualLoop, mock: Server, plan: Plan) -> dict[str, str]:
     """Open every region's listener on the virtual network; gives their base URLs."""
     listeners = {
-        region: await loop.create_server(partial(Connection, shell, region), "127.0.0.1", 0)
+        region: await loop.create_server(partial(Connection, mock, region), "127.0.0.1", 0)
         for region in plan.provider.regions
     }
-    Ports(shell, listeners)
+    Ports(mock, listeners)
     return {region: f"http://127.0.0.1:{one.address[1]}/v1" for region, one in listeners.items()}

@@ -39,7 +39,7 @@ class NamedPlan:
         return {"name": self.plan.name, "key_hash": self.key_hash, "put_s": self.put_s}
 
 
-class Plans:
+class NamedPlans:
     """The named plans of a server. `scoped` is empty as long as no plan belongs to a key."""
 
     __slots__ = ("_named", "scoped")

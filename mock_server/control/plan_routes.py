@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 from windtunnel.mock_server.api.parse import key_hash
-from windtunnel.mock_server.control.named_plans import NamedPlan, Plans, PlansError
+from windtunnel.mock_server.control.named_plans import NamedPlan, NamedPlans, PlansError
 from windtunnel.mock_server.control.reply import (
     RefusedError,
     Reply,
@@ -38,7 +38,7 @@ _LONGEST_ADVANCE_S = 10 * 365 * 86_400.0
 class PlanServer(Protocol):
     """What these routes need of the server."""
 
-    plans: Plans
+    plans: NamedPlans
 
     @property
     def plan(self) -> Plan:

@@ -9,8 +9,7 @@ from collections import deque
 from typing import Any
 
 from windtunnel.mock_server.journal.journal import SERVED_SCHEMA
-from windtunnel.mock_server.script import Script, Send
-from windtunnel.mock_server.script_text import script_text
+from windtunnel.mock_server.script import Script, Send, script_text
 
 REMEMBERED = 100
 """Requests that are kept."""
@@ -50,7 +49,7 @@ _ID = SERVED_SCHEMA.names.index("served_id")
 _COLUMNS = tuple((name, SERVED_SCHEMA.names.index(name)) for name in SHOWN)
 
 
-class Recent:
+class RecentRequests:
     """The last `REMEMBERED` requests that are over, by their served rows."""
 
     __slots__ = ("_entries",)

@@ -28,7 +28,7 @@ from windtunnel.mock_server.provider.refusals import limited, penalty, quota_hea
 from windtunnel.mock_server.provider.requested_faults import MAGIC, with_asked_for
 from windtunnel.mock_server.provider.slots import QueuePlace
 from windtunnel.mock_server.provider.ticket import Ticket
-from windtunnel.mock_server.provider.work_handle import Aftermath, TicketLife
+from windtunnel.mock_server.provider.work_handle import SideEffects, TicketHandle
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.rules import RuleBook
 from windtunnel.mock_server.script import Script
@@ -54,7 +54,7 @@ class Admission:
     answering: Answering
     store: Store
     idempotency: Idempotency
-    aftermath: Aftermath
+    side_effects: SideEffects
     unix_t0: float = DEFAULT_UNIX_T0
     origin: float = 0.0
 
@@ -193,8 +193,8 @@ class Admission:
                 ticket.remembered = self.idempotency.remember(ticket, answer)
             if answer.effect is not None:
                 ticket.executed = True
-                ticket.life = TicketLife(ticket, self.aftermath)
-                answer.effect(ticket.life)
+                ticket.handle = TicketHandle(ticket, self.side_effects)
+                answer.effect(ticket.handle)
         if answer.early is not None:
             ticket.early = service.early_answer(ticket, answer.early, self.plan.seed, self.unix_t0, now)
 

@@ -117,8 +117,8 @@ def _end(ticket: Ticket, now: float, tokens: int, *, whole: bool = True) -> list
 
 def _tell(ticket: Ticket, tokens: int, now: float, *, whole: bool) -> None:
     """Those who look at the work from outside learn that it is over."""
-    if ticket.life is not None:
-        ticket.life.over(whole=whole, tokens=tokens, now=now)
+    if ticket.handle is not None:
+        ticket.handle.over(whole=whole, tokens=tokens, now=now)
     if ticket.remembered is not None:
         ticket.remembered.over(forget=ticket.abandoned and not whole)
 

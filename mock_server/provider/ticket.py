@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from windtunnel.mock_server.provider.rate_limiter import Quota
     from windtunnel.mock_server.provider.regions import RegionState
     from windtunnel.mock_server.provider.work_clock import TokenProgress
-    from windtunnel.mock_server.provider.work_handle import TicketLife
+    from windtunnel.mock_server.provider.work_handle import TicketHandle
 
 State: TypeAlias = Literal["identified", "refused", "queued", "granted", "running", "ended", "gone"]
 """
@@ -35,7 +35,7 @@ class Ticket:
     `early` is set at admission where the client gets an answer at once, whatever becomes of the work. `executed`: what
     the request does was done, or is being done. A `replay` repeats an earlier request's answer and does no work; it
     `follows` that one until it has its slot, and is then among its `followers`. Somebody waits for the answer of a
-    `wanted` ticket besides its own client. `life` and `remembered` are to be told when the work is over.
+    `wanted` ticket besides its own client. `handle` and `remembered` are to be told when the work is over.
     """
 
     __slots__ = (
@@ -55,9 +55,9 @@ class Ticket:
         "followers",
         "follows",
         "generates",
+        "handle",
         "held_s",
         "in_flight",
-        "life",
         "phase",
         "plan",
         "progress",
@@ -134,7 +134,7 @@ class Ticket:
         self.follows: Ticket | None = None
         self.followers: tuple[Ticket, ...] = ()
         self.wanted = False
-        self.life: TicketLife | None = None
+        self.handle: TicketHandle | None = None
         self.remembered: Remembered | None = None
 
     @property

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Stage: TypeAlias = Literal["queued", "running", "done", "cancelled"]
 
 
-class Aftermath:
+class SideEffects:
     """What one request has brought about for others, until the shell asks for it.
 
     `startable` are tickets with a slot kept for them, `cancelled` those whose work was ended by a cancel.
@@ -39,14 +39,14 @@ class Aftermath:
         return taken
 
 
-class TicketLife:
+class TicketHandle:
     """The `api.base.Life` of a ticket."""
 
-    __slots__ = ("_aftermath", "_ended_s", "_stage", "_ticket", "_tokens")
+    __slots__ = ("_ended_s", "_side_effects", "_stage", "_ticket", "_tokens")
 
-    def __init__(self, ticket: Ticket, aftermath: Aftermath) -> None:
+    def __init__(self, ticket: Ticket, side_effects: SideEffects) -> None:
         self._ticket: Ticket | None = ticket
-        self._aftermath = aftermath
+        self._side_effects = side_effects
         self._stage: Stage = "queued"
         self._tokens = 0
         self._ended_s = math.inf
@@ -84,8 +84,8 @@ class TicketLife:
             return False
         from windtunnel.mock_server.provider.service import cancel  # which ends lives itself
 
-        self._aftermath.startable += cancel(ticket, now)
-        self._aftermath.cancelled += [ticket, *ticket.followers]
+        self._side_effects.startable += cancel(ticket, now)
+        self._side_effects.cancelled += [ticket, *ticket.followers]
         return True
 
     def over(self, *, whole: bool, tokens: int, now: float) -> None:

@@ -1,6 +1,6 @@
 """One server process from its command line to its exit.
 
-    options ─► sockets (one a region) ─► Shell, Control, journal ─► one JSON line ─► … ─► cut, flush, exit
+    options ─► sockets (one a region) ─► Server, Control, journal ─► one JSON line ─► … ─► cut, flush, exit
 
 Exit status: 0 after a proper stop, 2 when it could not begin, 3 when records could not be written any more.
 """
@@ -25,7 +25,7 @@ from windtunnel.mock_server.journal.journal import Journal
 from windtunnel.mock_server.server.end_with_parent import die_with_parent
 from windtunnel.mock_server.server.loop_lag import LagSampler
 from windtunnel.mock_server.server.options import ServeError, ServeOptions, parse_arguments
-from windtunnel.mock_server.server.server import Shell
+from windtunnel.mock_server.server.server import Server
 from windtunnel.mock_server.server.workers import run_workers
 from windtunnel.mock_server.transports.listeners import Listeners
 from windtunnel.mock_server.transports.ports import Port, bind, port_of, url
@@ -83,7 +83,7 @@ async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, jou
     loop = asyncio.get_running_loop()
     # uvloop's clock ticks in milliseconds; other loops' own clock may be a virtual one, and is the truth there.
     clock = time.monotonic if type(loop).__module__.startswith("uvloop") else loop.time
-    shell = Shell(
+    server = Server(
         options.plan,
         journal=journal,
         loop=loop,
@@ -92,36 +92,36 @@ async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, jou
         serial=options.worker,
         t0=options.t0,
     )
-    shell.control = Control(shell, token=options.control_token, shared=options.shared_reason())
-    lags = LagSampler(loop, shell.now, options.journal)
-    shell.on_reset.append(lags.restart)
-    listeners = Listeners(shell, ports, admin)
+    server.control = Control(server, token=options.control_token, shared=options.shared_reason())
+    lags = LagSampler(loop, server.now, options.journal)
+    server.on_reset.append(lags.restart)
+    listeners = Listeners(server, ports, admin)
     await listeners.open()
-    flusher = _Flusher(loop, shell, lags)
-    _watch(loop, shell, options)
+    flusher = _Flusher(loop, server, lags)
+    _watch(loop, server, options)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     print(json.dumps(announcement(options, ports, admin)), flush=True)
-    await shell.stopped.wait()
+    await server.stopped.wait()
     await listeners.close()
-    return await _end(shell, flusher, lags)
+    return await _end(server, flusher, lags)
 
 
-async def _end(shell: Shell, flusher: _Flusher, lags: LagSampler) -> int:
+async def _end(server: Server, flusher: _Flusher, lags: LagSampler) -> int:
     flusher.cancel()
-    shell.cut()
+    server.cut()
     try:
-        shell.journal.close()
+        server.journal.close()
         lags.close()
     except OSError as error:
-        shell.records_failed(error)
+        server.records_failed(error)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(shell.alone.wait(), GOODBYE)
-    for connection in list(shell.connections):
+        await asyncio.wait_for(server.all_disconnected.wait(), GOODBYE)
+    for connection in list(server.connections):
         connection.abort()
-    if shell.failure is not None:
-        print(f"windtunnel serve: records could not be written: {shell.failure}", file=sys.stderr)
+    if server.records_error is not None:
+        print(f"windtunnel serve: records could not be written: {server.records_error}", file=sys.stderr)
         return 3
     return 0
 
@@ -129,20 +129,20 @@ async def _end(shell: Shell, flusher: _Flusher, lags: LagSampler) -> int:
 class _Flusher:
     """Every second: hands the records to the operating system, and takes a sample for the live page."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, shell: Shell, lags: LagSampler) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, server: Server, lags: LagSampler) -> None:
         self._loop = loop
-        self._shell = shell
+        self._server = server
         self._lags = lags
         self._timer = loop.call_later(FLUSH_PERIOD, self._flush)
 
     def _flush(self) -> None:
         self._timer = self._loop.call_later(FLUSH_PERIOD, self._flush)
-        self._shell.sample()
+        self._server.sample()
         try:
-            self._shell.journal.flush()
+            self._server.journal.flush()
             self._lags.flush()
         except OSError as error:
-            self._shell.records_failed(error)
+            self._server.records_failed(error)
 
     def cancel(self) -> None:
         """No more."""
@@ -163,23 +163,23 @@ def announcement(options: ServeOptions, ports: dict[str, Port], admin: Port) -> 
     }
 
 
-def _watch(loop: asyncio.AbstractEventLoop, shell: Shell, options: ServeOptions) -> None:
+def _watch(loop: asyncio.AbstractEventLoop, server: Server, options: ServeOptions) -> None:
     """End on SIGTERM and SIGINT, and when the parent closes its end of our stdin."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, shell.stop)
+        loop.add_signal_handler(number, server.stop)
     if not options.with_parent or options.worker:
         return
     with contextlib.suppress(OSError, ValueError):
         stdin = sys.stdin.fileno()
         mode = os.fstat(stdin).st_mode
         if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
-            loop.add_reader(stdin, _read_parent, loop, shell, stdin)
+            loop.add_reader(stdin, _read_parent, loop, server, stdin)
 
 
-def _read_parent(loop: asyncio.AbstractEventLoop, shell: Shell, stdin: int) -> None:
+def _read_parent(loop: asyncio.AbstractEventLoop, server: Server, stdin: int) -> None:
     if not os.read(stdin, 4096):
         loop.remove_reader(stdin)
-        shell.stop()
+        server.stop()
 
 
 def _raise_descriptor_limit() -> None:

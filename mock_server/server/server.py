@@ -1,47 +1,60 @@
-"""The outer shell around the engine: the clock, the timers, and the life of every request.
+"""The server around the engines: the clock, the timers, and every request and connection.
 
     identify ─(half a round trip)─► admit ─┬─ refused ──────────► play its script
                                            ├─ granted ─► start ─► play │ work until the slot is free
                                            └─ queued  ─► … started by left / finished / advance
 
-The engine decides; the shell only tells it what happened when, plays what it answers, and calls again when it
-asked to be called. A request's row is written once both its wire and its slot's work are over, and they
-end independently: a client that leaves ends the wire, and the provider may go on working.
+    timer or admin API ──► every engine ──► tickets that may start ──► start
+                                        └─► another speed ───────────► compute all due times anew
+
+The engine decides. The server tells it what happened when, plays what it answers, and calls it again at the times
+that it names. A request's row is written once both its wire and its slot's work are over, and they end independently:
+a client that leaves ends the wire, and the provider may go on working.
+
+A server has one engine for everybody, and one more for each plan that belongs to one API key.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aiohttp.http import RawRequestMessage
 
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.control.history import History
+from windtunnel.mock_server.control.named_plans import NamedPlans, PlansError
 from windtunnel.mock_server.control.prometheus import Counters
-from windtunnel.mock_server.control.recent_requests import REMEMBERED, Recent, columns
-from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.control.recent_requests import REMEMBERED, RecentRequests, columns
+from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.journal.journal import Journal
+from windtunnel.mock_server.journal.punctuality import Punctuality
 from windtunnel.mock_server.journal.rows import served_row
 from windtunnel.mock_server.plan.plan import Plan
-from windtunnel.mock_server.script_text import script_text
-from windtunnel.mock_server.server.plan_changes import Changes
+from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0
+from windtunnel.mock_server.script import script_text
 from windtunnel.mock_server.transports.admin import AdminExchange
 from windtunnel.mock_server.transports.exchange import Exchange
-from windtunnel.mock_server.transports.http1.limits import Reception
-from windtunnel.mock_server.transports.write_batch import Outbox
+from windtunnel.mock_server.transports.http1.limits import IncomingRequests
+from windtunnel.mock_server.transports.write_batch import WriteBatch
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.control.control import Control
     from windtunnel.mock_server.transports.http1.connection import Connection
 
+_TIMER_TICK_S = 0.002
+"""Seconds: timers tick in milliseconds, so a change that is this near counts as due."""
 
-class Shell(Changes):
-    """One server process: its engines, its journal, and everything that is under way.
 
-    `engine` is one for `plan` if it is not given. `clock` gives monotonic seconds, `t0` is where the engine's zero
-    lies on it (default: now), `unix_time` gives the Unix time. `serial` keeps the ids of several workers apart.
+class Server:
+    """One server process: its engines, its journal, its connections, and every request under way.
+
+    `engine` is one for `plan` if it is not given. `clock` gives monotonic seconds, `t0` is where the engines' zero
+    lies on it (default: now). `unix_time` gives the Unix time, which answers state; None makes them state a fixed
+    time, for bytes that are equal in every run. `serial` keeps the ids of several workers apart.
     """
 
     def __init__(
@@ -56,42 +69,72 @@ class Shell(Changes):
         serial: int = 0,
         t0: float | None = None,
     ) -> None:
-        super().__init__(
-            plan, engine=engine, journal=journal, loop=loop, clock=clock, unix_time=unix_time, t0=t0
-        )
-        self.outbox = Outbox(loop)
-        self.counters = Counters()
-        self.reception = Reception(loop)
-        self.history = History()
-        self._recent = Recent()
-        self.on_reset += [self._recent.clear, self.reception.nothing_under_way]
-        self.control: Control | None = None
-        self.stopped = asyncio.Event()
-        self.alone = asyncio.Event()
-        self.connections: dict[Connection, float] = {}
-        """What is open, and since when on the clock."""
-        self.failure: OSError | None = None
+        self.loop = loop
+        self.clock = clock
+        self.unix_time = unix_time
+        self.journal = journal
+        self.t0 = clock() if t0 is None else t0
+        self._latest = -math.inf
+        self.engine = Engine(plan, unix_t0=self.unix_t0()) if engine is None else engine
+        self.plans = NamedPlans()
+        self._plan = plan
+        self._engines: tuple[Engine, ...] = (self.engine,)
+
+        self.exchanges: dict[Exchange, None] = {}
+        """Requests that are under way, in order of arrival (a dict, as sets have no order)."""
+        self.queued: dict[int, Exchange] = {}
+        """Those among them that wait for a slot, by the id of their ticket."""
+        self._starting: deque[Ticket] = deque()
         self._serial = serial
-        self._ending = False
-        self._connection_ids = serial << 40
         self._served = 0
 
+        self.connections: dict[Connection, float] = {}
+        """Open connections, and since when on the clock each is open."""
+        self._connection_ids = serial << 40
+        self.write_batch = WriteBatch(loop)
+        self.incoming = IncomingRequests(loop)
+
+        self.punctuality = Punctuality()
+        self.counters = Counters()
+        self.history = History()
+        self._recent = RecentRequests()
+        self.control: Control | None = None
+
+        self.on_reset: list[Callable[[], None]] = [self._recent.clear, self.incoming.nothing_under_way]
+        self.on_change: list[Callable[[], None]] = []
+        """Called whenever a phase, a burst, another plan or a reset may have opened or closed a port."""
+        self.stopped = asyncio.Event()
+        self.all_disconnected = asyncio.Event()
+        self.records_error: OSError | None = None
+        """Why records could not be written, which has ended the server."""
+        self._ending = False
+
+        self.speed_version = 0
+        """Counts what may have moved the time at which anything is due."""
+        self.speed_follows_slots = speed_follows_slots(plan)
+        self._engine_speeds = self.engine.speed_version
+        self._update_scheduled = False
+        self._change: asyncio.TimerHandle | None = None
+        self.schedule_next_change()
+
+    # ---- connections
+
     def connected(self, connection: Connection) -> int:
-        """A client connected; gives the connection's number."""
+        """Register a new connection; returns its number."""
         self.connections[connection] = self.clock()
         self.counters.connections += 1
         self._connection_ids += 1
         return self._connection_ids
 
     def disconnected(self, connection: Connection) -> None:
-        """A connection is over: log it, unless that has been done at the end."""
+        """Remove a closed connection and write its row, unless `cut` has written it."""
         opened = self.connections.pop(connection, None)
         if opened is not None and not self._ending:
-            self._log(connection, opened, self.clock() - self.t0)
+            self._record_connection(connection, opened, self.clock() - self.t0)
         if self._ending and not self.connections:
-            self.alone.set()
+            self.all_disconnected.set()
 
-    def _log(self, connection: Connection, opened: float, closed_s: float | None) -> None:
+    def _record_connection(self, connection: Connection, opened: float, closed_s: float | None) -> None:
         if not connection.region:  # it led to the admin API alone
             return
         try:
@@ -101,17 +144,20 @@ class Shell(Changes):
         except OSError as error:
             self.records_failed(error)
 
-    def next_served_id(self) -> str:
-        """An id for a new answer."""
-        self._served += 1
-        return f"s{self._served}" if not self._serial else f"s{self._serial}-{self._served}"
+    @property
+    def open_connections(self) -> int:
+        """The number of open connections, to the admin API included."""
+        return len(self.connections)
 
     # ---- requests
 
-    def arrived(
+    def request_received(
         self, connection: Connection, message: RawRequestMessage, body: bytes, number: int, weight: int = 0
     ) -> Exchange:
-        """A request was read completely; `number` counts the requests of its connection, `weight` see `Reception`."""
+        """Answer a request that was read completely.
+
+        `number` counts the requests of its connection; `weight` is what `IncomingRequests` counts for a large one.
+        """
         now = self.now()
         request = parse(message.method, message.path, message.headers, body, region=connection.region)
         engine = self.engine
@@ -119,49 +165,50 @@ class Shell(Changes):
             engine, request = self.plans.route(request, engine)
         ticket = engine.identify(request, now)
         exchange = Exchange(self, engine, connection, ticket, number)
-        self.live[exchange] = None
+        self.exchanges[exchange] = None
         if weight:
-            self.reception.take(exchange, weight)
+            self.incoming.take(exchange, weight)
         exchange.arrive(now)
         return exchange
 
-    def admin_request(self, connection: Connection, message: RawRequestMessage, body: bytes) -> AdminExchange:
-        """A request to the admin API was read completely."""
+    def admin_request_received(
+        self, connection: Connection, message: RawRequestMessage, body: bytes
+    ) -> AdminExchange:
+        """Answer a request to the admin API that was read completely."""
         if self.control is None:
             raise RuntimeError("a request for the admin API before there is one")
         reply = self.control.handle(message.method, message.path, message.headers, body)
         return AdminExchange(connection, reply, self.counters.failures)
 
-    def recent(self, *, scripts: bool = True) -> list[dict[str, Any]]:
-        """The last requests that are over and some of those that are not, the latest first, for people."""
-        now = self.now()
-        newest = sorted(self.live, key=lambda exchange: -exchange.ticket.arrived_s)[:REMEMBERED]
-        under_way = []
-        for exchange in newest:
-            entry = columns(served_row(exchange, now)) | {"ended_s": None, "state": exchange.ticket.state}
-            if scripts:
-                entry["script"] = None if exchange.script is None else script_text(exchange.script)
-            under_way.append(entry)
-        return under_way + self._recent.entries(scripts=scripts)
+    def next_served_id(self) -> str:
+        """Return an id for a new answer."""
+        self._served += 1
+        return f"s{self._served}" if not self._serial else f"s{self._serial}-{self._served}"
 
-    def script_of(self, served_id: str) -> str | None:
-        """The script of one of the last requests; None where there is none (yet). Raises `KeyError` for another."""
-        for exchange in self.live:
-            if exchange.served_id == served_id:
-                return None if exchange.script is None else script_text(exchange.script)
-        return self._recent.script_of(served_id)
+    def start(self, tickets: Iterable[Ticket]) -> None:
+        """Start requests that an engine has let out of the queue, in order."""
+        starting = self._starting
+        already_starting = bool(starting)
+        starting.extend(tickets)
+        # A request that is over at once lets further ones out and calls `start` again. Those are appended here and
+        # started by the loop that runs already: recursion would be as deep as the queue is long.
+        if already_starting:
+            return
+        while starting:
+            exchange = self.queued.pop(id(starting[0]), None)
+            if exchange is not None:
+                exchange.start()
+            starting.popleft()  # only now: an empty deque means that no such loop runs
 
-    @property
-    def open_connections(self) -> int:
-        """Connections that are open now, to the admin API included."""
-        return len(self.connections)
-
-    def sample(self) -> None:
-        """Remember how much there is to do, for the live page; to be called every second."""
-        self.history.add(self.clock(), self._served, self.counters, self.load())
+    def apply_side_effects(self, engine: Engine, now: float) -> None:
+        """End the requests that another one has cancelled, and start those that waited for it."""
+        cancelled = {id(ticket) for ticket in engine.side_effects.take_cancelled()}
+        for exchange in [one for one in self.exchanges if id(one.ticket) in cancelled] if cancelled else ():
+            exchange.cancelled(now)
+        self.start(engine.advance(now))
 
     def record(self, exchange: Exchange, now: float) -> None:
-        """Both the wire and the work of a request are over: write its row."""
+        """Write the row of a request whose wire and whose work are both over."""
         self.forget(exchange)
         self.counters.count(exchange)
         row = served_row(exchange, now)
@@ -172,30 +219,235 @@ class Shell(Changes):
             self.records_failed(error)
 
     def forget(self, exchange: Exchange) -> None:
-        """A request is over."""
-        self.live.pop(exchange, None)
-        self.reception.done(exchange)
+        """Remove a request that is over."""
+        self.exchanges.pop(exchange, None)
+        self.incoming.done(exchange)
 
     def records_failed(self, error: OSError) -> None:
-        """Records cannot be written any more (a full disk): a measurement without them is none, so end."""
-        self.failure = error
+        """End the server: records cannot be written (a full disk), and without them nothing is measured."""
+        self.records_error = error
         self.stopped.set()
+
+    # ---- time
+
+    def now(self) -> float:
+        """Return the seconds since t0. Never runs backwards, not even behind a time that `now_at_least` gave."""
+        now = self.clock() - self.t0
+        if now > self._latest:
+            self._latest = now
+            return now
+        return self._latest
+
+    def now_at_least(self, then: float) -> float:
+        """Return now, or `then` if that is a moment ahead; time goes on from there.
+
+        Timers tick in milliseconds and fire a little early. The engine must see what is due at the time it is due.
+        """
+        now = self.now()
+        if then > now:
+            self._latest = then
+            return then
+        return now
+
+    def unix_t0(self) -> float:
+        """Return the Unix time of t0, as answers state it."""
+        return DEFAULT_UNIX_T0 if self.unix_time is None else self.unix_time() + self.t0 - self.clock()
+
+    def schedule_next_change(self) -> None:
+        """Set the timer for the next phase or burst in any engine."""
+        self.cancel_next_change()
+        now = self.now()
+        changes = [change for engine in self._engines if (change := engine.next_change(now)) is not None]
+        if changes:
+            at = min(changes)
+            self._change = self.loop.call_later(max(0.0, at - now), self._change_due, at)
+
+    def cancel_next_change(self) -> None:
+        """Cancel the timer of `schedule_next_change`."""
+        if self._change is not None:
+            self._change.cancel()
+            self._change = None
+
+    def _change_due(self, at: float) -> None:
+        self._change = None
+        now = self.now()
+        if at - now < _TIMER_TICK_S:
+            now = self.now_at_least(at)
+            self._settings_changed([ticket for engine in self._engines for ticket in engine.advance(now)])
+        self.schedule_next_change()
+
+    def _settings_changed(self, started: Iterable[Ticket]) -> None:
+        self._engine_speeds = sum([engine.speed_version for engine in self._engines])
+        self.speed_version += 1
+        self.start(started)
+        self._update_due_times()
+        for follow in self.on_change:
+            follow()
+
+    def slots_changed(self) -> None:
+        """Have all due times computed anew, where the speed depends on busy slots and has changed."""
+        speeds = sum([engine.speed_version for engine in self._engines])
+        if speeds != self._engine_speeds:
+            self._engine_speeds = speeds
+            self.speed_version += 1
+            # Once a round of the loop is enough: many slots may change hands within one.
+            if not self._update_scheduled:
+                self._update_scheduled = True
+                self.loop.call_soon(self._update_due_times)
+
+    def _update_due_times(self) -> None:
+        self._update_scheduled = False
+        for exchange in list(self.exchanges):
+            if exchange in self.exchanges:  # one that was over at once may have started, and ended, another
+                exchange.update_due_times()
+
+    # ---- plans
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in force."""
+        return self._plan
+
+    def set_plan(self, plan: Plan) -> None:
+        """Put another plan in force for everybody; requests under way go on under it."""
+        started = self.engine.set_plan(plan, self.now())
+        self._plan = plan
+        self._plans_changed(started)
+
+    def put_plan(self, plan: Plan, key_hash: str | None) -> None:
+        """Store a plan under its name; with a key it is in force for that key from now on. Raises `PlansError`."""
+        self._drop_requests_of(self.plans.put(plan, key_hash, self.now(), self.unix_t0()))
+        self._plans_changed()
+
+    def use_plan(self, name: str) -> None:
+        """Put a named plan in force for everybody. Raises `KeyError` for an unknown one, `PlansError` for one that
+        belongs to a key."""
+        named = self.plans.get(name)
+        if named.key_hash is not None:
+            raise PlansError(f"the plan {name!r} belongs to one key, and is in force for that already")
+        self.set_plan(named.plan)
+
+    def delete_plan(self, name: str) -> None:
+        """Delete a named plan; with a scoped one goes everything that happened under it. Raises `KeyError`."""
+        self._drop_requests_of(self.plans.delete(name))
+        self._plans_changed()
+
+    def _drop_requests_of(self, engine: Engine | None) -> None:
+        """Record and end the requests of an engine that was deleted."""
+        now = self.now()
+        for exchange in [one for one in self.exchanges if one.engine is engine]:
+            self.queued.pop(id(exchange.ticket), None)
+            exchange.cut_and_drop(now)
+
+    def _plans_changed(self, started: Iterable[Ticket] = ()) -> None:
+        self._engines = (self.engine, *self.plans.engines())
+        plans = [self._plan, *[named.plan for named in self.plans if named.engine is not None]]
+        self.speed_follows_slots = any(speed_follows_slots(plan) for plan in plans)
+        self._settings_changed(started)
+        self.schedule_next_change()
+
+    def advance_clock(self, seconds: float, name: str | None = None) -> float:
+        """Put the clock of batches and expiries forward, everybody's or a scoped plan's; returns how far it is ahead.
+
+        Raises `KeyError` for an unknown plan, `PlansError` for one without objects of its own.
+        """
+        engine = self.engine
+        if name is not None:
+            own = self.plans.get(name).engine
+            if own is None:
+                raise PlansError(f"the plan {name!r} belongs to no key: it has no objects of its own")
+            engine = own
+        engine.store.skew_s += seconds
+        return engine.store.skew_s
+
+    # ---- what the admin API shows
+
+    def load(self) -> tuple[int, int]:
+        """Return the busy slots and the queued requests of all engines."""
+        loads = [engine.load() for engine in self._engines]
+        return sum([busy for busy, _ in loads]), sum([queued for _, queued in loads])
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the engine's state for the admin API; that of the scoped plans under `plans`, by name."""
+        now = self.now()
+        scoped = {
+            named.plan.name: {"key_hash": named.key_hash, **named.engine.snapshot(now)}
+            for named in self.plans
+            if named.engine is not None
+        }
+        return {**self.engine.snapshot(now), "plans": scoped}
+
+    def recent(self, *, scripts: bool = True) -> list[dict[str, Any]]:
+        """Return the last requests that are over and some of those that are not, the latest first."""
+        now = self.now()
+        newest = sorted(self.exchanges, key=lambda exchange: -exchange.ticket.arrived_s)[:REMEMBERED]
+        under_way = []
+        for exchange in newest:
+            entry = columns(served_row(exchange, now)) | {"ended_s": None, "state": exchange.ticket.state}
+            if scripts:
+                entry["script"] = None if exchange.script is None else script_text(exchange.script)
+            under_way.append(entry)
+        return under_way + self._recent.entries(scripts=scripts)
+
+    def script_of(self, served_id: str) -> str | None:
+        """Return the script of one of the last requests; None where there is none (yet). Raises `KeyError` for any
+        other request."""
+        for exchange in self.exchanges:
+            if exchange.served_id == served_id:
+                return None if exchange.script is None else script_text(exchange.script)
+        return self._recent.script_of(served_id)
+
+    def sample(self) -> None:
+        """Add a sample of the load to the history of the live page; to be called every second."""
+        self.history.add(self.clock(), self._served, self.counters, self.load())
+
+    # ---- beginning anew, and the end
+
+    def reset(self, t0: float | None = None) -> None:
+        """Begin anew: the engines' state, the journal and the time (from `t0` on the clock; default now).
+
+        Requests in flight are cut off with an RST and leave no row: they belong to no run.
+        """
+        for exchange in list(self.exchanges):
+            exchange.drop()
+        self.exchanges.clear()
+        self.queued.clear()
+        self.t0 = self.clock() if t0 is None else t0
+        self._latest = -math.inf
+        unix_t0 = self.unix_t0()
+        self.engine.reset(unix_t0=unix_t0)
+        self.plans.reset(unix_t0)
+        self.journal.restart()
+        self.punctuality.reset()
+        for begin_anew in self.on_reset:
+            begin_anew()
+        for follow in self.on_change:
+            follow()
+        self.schedule_next_change()
 
     def stop(self) -> None:
         """End the server, soon."""
         self.stopped.set()
 
     def cut(self) -> None:
-        """The end: write the rows of everything that still runs, and close all connections."""
-        self.await_nothing()
+        """Write the rows of all requests that are under way, and close all connections. Nothing is served any more."""
+        self.cancel_next_change()
         now = self.now()
-        for exchange in list(self.live):
+        for exchange in list(self.exchanges):
             exchange.cut(now)
-        self.live.clear()
+        self.exchanges.clear()
         self.queued.clear()
         self._ending = True
         for connection, opened in list(self.connections.items()):
-            self._log(connection, opened, None)
+            self._record_connection(connection, opened, None)
             connection.close()
         if not self.connections:
-            self.alone.set()
+            self.all_disconnected.set()
+
+
+def speed_follows_slots(plan: Plan) -> bool:
+    """Whether in any phase and region the token rate falls as slots fill."""
+    settings = [plan.settings_at(phase) for phase in range(max(1, len(plan.phases)))]
+    return any(
+        provider.region(name).answer.slowdown > 0 for provider in settings for name in provider.regions
+    )

@@ -14,7 +14,7 @@ from windtunnel.mock_server.transports.player import TOLERANCE, Player
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.engine import Engine, Ticket
-    from windtunnel.mock_server.server.server import Shell
+    from windtunnel.mock_server.server.server import Server
     from windtunnel.mock_server.transports.http1.connection import Connection
 
 _P = ParamSpec("_P")
@@ -41,9 +41,9 @@ class Exchange:
 
     __slots__ = (
         "_admit_at",
-        "_asked_at_speed",
         "_free_at",
         "_holds_slot",
+        "_speed_version",
         "_timer",
         "connection",
         "ending",
@@ -52,27 +52,27 @@ class Exchange:
         "number",
         "player",
         "served_id",
-        "shell",
+        "server",
         "ticket",
         "wire_over",
     )
 
     def __init__(
-        self, shell: Shell, engine: Engine, connection: Connection, ticket: Ticket, number: int
+        self, server: Server, engine: Engine, connection: Connection, ticket: Ticket, number: int
     ) -> None:
-        self.shell = shell
+        self.server = server
         self.engine = engine
         self.connection = connection
         self.ticket = ticket
         self.number = number
         self.http_version = connection.http_version
-        self.served_id = shell.next_served_id()
+        self.served_id = server.next_served_id()
         self.player: Player | None = None
         self.ending: str | None = None
         self.wire_over = False
         self._holds_slot = False
         self._admit_at: float | None = None
-        self._asked_at_speed = -1
+        self._speed_version = -1
         self._free_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
@@ -96,7 +96,7 @@ class Exchange:
     def _admit(self, now: float) -> None:
         self._admit_at = None
         ticket = self.ticket
-        shell = self.shell
+        server = self.server
         self.engine.admit(ticket, now)
         state = ticket.state
         if state == "granted":
@@ -104,42 +104,42 @@ class Exchange:
         elif state == "refused":
             self._play(ticket.script, now)
         elif state == "queued":
-            shell.queued[id(ticket)] = self
+            server.queued[id(ticket)] = self
             if ticket.early is not None:
                 self._play(ticket.early, now)
-            self._follow_up(now)
+            self._apply_side_effects(now)
 
-    def _follow_up(self, now: float) -> None:
+    def _apply_side_effects(self, now: float) -> None:
         """See to what this request has brought about for others."""
-        aftermath = self.engine.aftermath
-        if aftermath.startable or aftermath.cancelled:
-            self.shell.follow_up(self.engine, now)
+        side_effects = self.engine.side_effects
+        if side_effects.startable or side_effects.cancelled:
+            self.server.apply_side_effects(self.engine, now)
 
     @_step
     def start(self) -> None:
         """The engine let the request out of the queue: it takes its slot now."""
-        self._start(self.shell.now())
+        self._start(self.server.now())
 
     def _start(self, now: float) -> None:
-        shell = self.shell
+        server = self.server
         engine = self.engine
         ticket = self.ticket
         script = engine.start(ticket, now)
         self._holds_slot = True
         self._free_at = engine.slot_free_at(ticket)
-        if shell.speed_follows_slots:
-            shell.slot_changed_hands()
-        self._asked_at_speed = shell.speed_version
+        if server.speed_follows_slots:
+            server.slots_changed()
+        self._speed_version = server.speed_version
         if self.player is None:
             self._play(script, now)
         else:  # the client of background work has its answer already
-            self._go_on(now)
-        self._follow_up(now)
+            self._continue(now)
+        self._apply_side_effects(now)
 
     def _play(self, script: Script | None, now: float) -> None:
         if script is not None and not self.wire_over:
             self.connection.answer_header = f"x-windtunnel-served: {self.served_id}\r\n"
-            shell, ticket = self.shell, self.ticket
+            server, ticket = self.server, self.ticket
             self.player = Player(
                 script.steps,
                 self.connection,
@@ -147,16 +147,16 @@ class Exchange:
                 self.engine.due,
                 now,
                 ticket.rtt_s / 2,
-                shell.punctuality,
+                server.punctuality,
             )
-        self._go_on(now)
+        self._continue(now)
 
     # ---- in time
 
     @_step
     def wake(self) -> None:
         """Do what is due now; called by the timer, and when a slow client has read on."""
-        now = self.shell.now()
+        now = self.server.now()
         self._disarm()
         if self._admit_at is not None:
             if self._admit_at > now + TOLERANCE:
@@ -164,10 +164,10 @@ class Exchange:
             else:
                 self._admit(now)
             return
-        self._go_on(now)
+        self._continue(now)
 
     @_step
-    def poke(self) -> None:
+    def update_due_times(self) -> None:
         """The conditions changed: ask again when things are due."""
         if self._admit_at is not None or (self.player is None and not self._holds_slot):
             return
@@ -175,7 +175,7 @@ class Exchange:
             self._free_at = self.engine.slot_free_at(self.ticket)
         self.wake()
 
-    def _go_on(self, now: float) -> None:
+    def _continue(self, now: float) -> None:
         next_step = math.inf
         player = self.player
         if player is not None and not self.wire_over:
@@ -185,31 +185,31 @@ class Exchange:
                 self.ending = player.ending
                 self.connection.over()
         if self._holds_slot and self._free_at <= now + TOLERANCE:
-            now = self._maybe_finish(now)
+            now = self._finish_if_over(now)
         if self._holds_slot:
             self._arm(min(next_step, self._free_at), now)
         elif self.wire_over:
             self._disarm()
             if self.ticket.state != "queued":
-                self.shell.record(self, now)
+                self.server.record(self, now)
         else:
             self._arm(next_step, now)
 
-    def _maybe_finish(self, now: float) -> float:
+    def _finish_if_over(self, now: float) -> float:
         """Free the slot, unless the speed has changed and it is not over yet; gives the time thereafter."""
-        shell = self.shell
-        if self._asked_at_speed != shell.speed_version:
-            self._asked_at_speed = shell.speed_version
+        server = self.server
+        if self._speed_version != server.speed_version:
+            self._speed_version = server.speed_version
             self._free_at = self.engine.slot_free_at(self.ticket)
             if self._free_at > now + TOLERANCE:
                 return now
-        now = shell.at_least(self._free_at)
+        now = server.now_at_least(self._free_at)
         self._holds_slot = False
         started = self.engine.finished(self.ticket, now)
-        if shell.speed_follows_slots:
-            shell.slot_changed_hands()
+        if server.speed_follows_slots:
+            server.slots_changed()
         if started:
-            shell.start(started)
+            server.start(started)
         return now
 
     def _disarm(self) -> None:
@@ -220,15 +220,15 @@ class Exchange:
     def _arm(self, at: float, now: float) -> None:
         self._disarm()
         if at < math.inf:
-            self._timer = self.shell.loop.call_later(max(0.0, at - now), self.wake)
+            self._timer = self.server.loop.call_later(max(0.0, at - now), self.wake)
 
     # ---- the ways out
 
     @_step
     def client_left(self) -> None:
         """The connection is gone before the answer was over."""
-        shell = self.shell
-        now = shell.now()
+        server = self.server
+        now = server.now()
         ticket = self.ticket
         self.wire_over = True
         self.ending = "left"
@@ -238,57 +238,57 @@ class Exchange:
         if self._admit_at is not None and ticket.state == "identified":
             self._arm(self._admit_at, now)
         elif ticket.state != "queued":
-            self._go_on(now)
+            self._continue(now)
 
     def _leave(self, now: float) -> None:
-        shell = self.shell
+        server = self.server
         ticket = self.ticket
         started = self.engine.left(ticket, now)
         if ticket.state == "gone":
             self._admit_at = None
-            shell.queued.pop(id(ticket), None)
+            server.queued.pop(id(ticket), None)
         elif self._holds_slot:
             self._free_at = self.engine.slot_free_at(ticket)
             self._holds_slot = ticket.state == "running"
-            if shell.speed_follows_slots:
-                shell.slot_changed_hands()
+            if server.speed_follows_slots:
+                server.slots_changed()
         if started:
-            shell.start(started)
+            server.start(started)
 
     @_step
     def cancelled(self, now: float) -> None:
         """Another request has ended this one's work. A stream ends where it is; what had not begun never comes."""
-        self.shell.queued.pop(id(self.ticket), None)
+        self.server.queued.pop(id(self.ticket), None)
         self._holds_slot = False
         if not self.wire_over and self.ticket.early is None:
             if self.player is None:
                 self._play(Script((Close(),)), now)
                 return
             self.player.stop(now)
-        self._go_on(now)
+        self._continue(now)
 
     def failed(self, error: Exception) -> None:
         """A bug: the client gets a 500, or an RST if it has some of its answer already, and the slot is free."""
-        shell, ticket = self.shell, self.ticket
-        shell.counters.failures.note(error)
+        server, ticket = self.server, self.ticket
+        server.counters.failures.note(error)
         self._disarm()
         self._admit_at = None
         self._holds_slot = False
-        now = shell.now()
+        now = server.now()
         try:
-            shell.queued.pop(id(ticket), None)
+            server.queued.pop(id(ticket), None)
             started = self.engine.give_up(ticket, now)
             if not self.wire_over:
-                self._break_off()
-            shell.record(self, now)
-            shell.start(started)
-            self._follow_up(now)
+                self._send_failure()
+            server.record(self, now)
+            server.start(started)
+            self._apply_side_effects(now)
         except Exception as another:  # noqa: BLE001 - what cannot even be given up is forgotten
-            shell.counters.failures.note(another)
+            server.counters.failures.note(another)
             self.drop()
-            shell.forget(self)
+            server.forget(self)
 
-    def _break_off(self) -> None:
+    def _send_failure(self) -> None:
         self.wire_over = True
         self.ending = "failed"
         if self.player is None or self.player.status is None:
@@ -305,7 +305,7 @@ class Exchange:
             self.connection.abort()
             self.connection.over()
 
-    def cut_off(self, now: float) -> None:
+    def cut_and_drop(self, now: float) -> None:
         """The plan that the request is under is taken away: record it as it stands, and end its connection."""
         self.cut(now)
         self.drop()
@@ -316,4 +316,4 @@ class Exchange:
         self.engine.settle(self.ticket, now)
         if self.ending is None:
             self.ending = "cut"
-        self.shell.record(self, now)
+        self.server.record(self, now)

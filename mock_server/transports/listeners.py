@@ -18,7 +18,7 @@ from contextlib import suppress
 from windtunnel.mock_server.faults.listener import Closed
 from windtunnel.mock_server.rules import FaultUse
 from windtunnel.mock_server.server.options import ServeError
-from windtunnel.mock_server.server.server import Shell
+from windtunnel.mock_server.server.server import Server
 from windtunnel.mock_server.transports.http1.connection import Connection
 from windtunnel.mock_server.transports.ports import BACKLOG, Port
 
@@ -44,7 +44,7 @@ class Listener:
         self._factory = factory
         self._reset_all = reset_all
         self._loop = asyncio.get_running_loop()
-        self._server: asyncio.Server | None = None
+        self._accepting: asyncio.Server | None = None
         self._sock: socket.socket | None = None
         self._fillers: list[socket.socket] = []
         self._wanted: FaultUse | None = None
@@ -111,14 +111,14 @@ class Listener:
     async def _serve(self, sock: socket.socket) -> None:
         await self._take(sock)
         self._close_fillers()
-        if self._server is None:
-            self._server = await self._loop.create_server(self._factory, sock=sock.dup(), backlog=_ACCEPTS)
+        if self._accepting is None:
+            self._accepting = await self._loop.create_server(self._factory, sock=sock.dup(), backlog=_ACCEPTS)
             sock.listen(BACKLOG)
 
     def _stop_accepting(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._accepting is not None:
+            self._accepting.close()
+            self._accepting = None
 
     def _stop_listening(self) -> None:
         if self._sock is not None:
@@ -171,8 +171,8 @@ class Listener:
 class Listeners:
     """All listeners of a server: one a region, which the plan may close, and the admin API's, which stays open."""
 
-    def __init__(self, shell: Shell, regions: Mapping[str, Port], admin: Port | None = None) -> None:
-        self._shell = shell
+    def __init__(self, server: Server, regions: Mapping[str, Port], admin: Port | None = None) -> None:
+        self._server = server
         self._regions = {name: self._listener(port, name) for name, port in regions.items()}
         self._admin = None if admin is None else self._listener(admin, ADMIN)
 
@@ -183,7 +183,7 @@ class Listeners:
         """
         if self._admin is not None:
             self._admin.want(None)
-        self._shell.on_change.append(self.settle)
+        self._server.on_change.append(self.settle)
         self.settle()
         for listener in (*self._regions.values(), *([self._admin] if self._admin else [])):
             if not await listener.settled():
@@ -191,7 +191,7 @@ class Listeners:
 
     async def close(self) -> None:
         """Stop listening."""
-        self._shell.on_change.remove(self.settle)
+        self._server.on_change.remove(self.settle)
         for listener in self._regions.values():
             await listener.close()
         if self._admin is not None:
@@ -199,16 +199,16 @@ class Listeners:
 
     def settle(self) -> None:
         """Conditions may have changed: open and close ports as they are now."""
-        now = self._shell.now()
+        now = self._server.now()
         for region, listener in self._regions.items():
-            listener.want(self._shell.engine.listening(region, now))
+            listener.want(self._server.engine.listening(region, now))
 
     def _listener(self, port: Port, region: str) -> Listener:
         def connection() -> Connection:
-            return Connection(self._shell, region)
+            return Connection(self._server, region)
 
         def reset_all() -> None:
-            for connection in list(self._shell.connections):
+            for connection in list(self._server.connections):
                 if connection.region == region:
                     connection.reset()
 

@@ -17,7 +17,7 @@ class Writer(Protocol):
         """Hand everything to the transport."""
 
 
-class Outbox:
+class WriteBatch:
     """Collects writers until the loop has done what was due in this round."""
 
     __slots__ = ("_loop", "_waiting")

@@ -11,28 +11,28 @@ from collections.abc import Mapping
 from windtunnel.harness.virtual.network.network import Listener, Mode
 from windtunnel.mock_server.faults.listener import Closed
 from windtunnel.mock_server.rules import FaultUse
-from windtunnel.mock_server.server.server import Shell
+from windtunnel.mock_server.server.server import Server
 
 MODES: Mapping[str, Mode] = {"refuse": "refused", "blackhole": "blackholed"}
 """What the faults of a listener make of it; `tests` hold that there are no others."""
 
 
 class Ports:
-    """All listeners of a shell, by region. They follow the plan from the start."""
+    """All listeners of a server, by region. They follow the plan from the start."""
 
-    def __init__(self, shell: Shell, listeners: Mapping[str, Listener]) -> None:
-        self._shell = shell
+    def __init__(self, server: Server, listeners: Mapping[str, Listener]) -> None:
+        self._server = server
         self._listeners = listeners
         self._closed_by: dict[str, FaultUse | None] = dict.fromkeys(listeners)
-        shell.on_change.append(self.settle)
+        server.on_change.append(self.settle)
         self.settle()
 
     def settle(self) -> None:
         """Conditions may have changed: make every port what it is to be now."""
-        shell = self._shell
-        now = shell.now()
+        server = self._server
+        now = server.now()
         for region, listener in self._listeners.items():
-            use = shell.engine.listening(region, now)
+            use = server.engine.listening(region, now)
             if use != self._closed_by[region]:
                 self._closed_by[region] = use
                 listener.mode = "open" if use is None else MODES[use.kind.name]
@@ -40,5 +40,5 @@ class Ports:
                     self._reset(region)
 
     def _reset(self, region: str) -> None:
-        for connection in [one for one in self._shell.connections if one.region == region]:
+        for connection in [one for one in self._server.connections if one.region == region]:
             connection.reset()

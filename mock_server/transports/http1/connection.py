@@ -1,6 +1,6 @@
 """HTTP/1.1 over asyncio: aiohttp's parser reads the requests, scripts are written as raw bytes.
 
-    bytes ──► aiohttp's HttpRequestParser ──► request ──► Shell.arrived() ──► Exchange
+    bytes ──► aiohttp's HttpRequestParser ──► request ──► Server.arrived() ──► Exchange
     bytes ◄── Connection, the Wire that the exchange's player plays on ◄──┘
 
 A connection is a protocol of callbacks without a task: `connection_lost` tells the exchange in flight at
@@ -31,7 +31,7 @@ from windtunnel.mock_server.transports.http1.limits import (
 )
 
 if TYPE_CHECKING:
-    from windtunnel.mock_server.server.server import Shell
+    from windtunnel.mock_server.server.server import Server
 
 
 class InFlight(Protocol):
@@ -58,8 +58,8 @@ class Connection(Http1Intake):
         "region",
     )
 
-    def __init__(self, shell: Shell, region: str) -> None:
-        super().__init__(shell)
+    def __init__(self, server: Server, region: str) -> None:
+        super().__init__(server)
         self.region = region
         self.connection_id = 0
         self._current: InFlight | None = None
@@ -71,10 +71,10 @@ class Connection(Http1Intake):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's callback: a client connected."""
         super().connection_made(transport)
-        shell = self._shell
-        self.connection_id = shell.connected(self)
-        if self.region and len(shell.connections) > shell.reception.most_connections:
-            most = shell.reception.most_connections
+        server = self._server
+        self.connection_id = server.connected(self)
+        if self.region and len(server.connections) > server.incoming.most_connections:
+            most = server.incoming.most_connections
             self._count(503)
             self.refuse(
                 503, f"{most} connections are open already, as many as this server takes.", linger=False
@@ -83,7 +83,7 @@ class Connection(Http1Intake):
     def connection_lost(self, exc: BaseException | None) -> None:
         """asyncio's callback: the connection is over, by whoever's will."""
         super().connection_lost(exc)
-        self._shell.disconnected(self)
+        self._server.disconnected(self)
         self._closing = True
         self._forget()
         self._parser = None
@@ -167,23 +167,23 @@ class Connection(Http1Intake):
             self._parser is not None or self._refusal is not None
         )
         self._version10 = message.version is HttpVersion10
-        shell = self._shell
+        server = self._server
         heavy = 0
         if len(body) > LARGE:
             heavy = weight(message.headers, body)
             if heavy < 0:
                 self._reject(413, f"Your request's body holds more than {MAX_VALUES} values.")
                 return
-            if shell.reception.held + heavy > MAX_HELD:
+            if server.incoming.held + heavy > MAX_HELD:
                 self._reject(503, FULL)
                 return
         try:
             if not self.region or message.path.startswith(ADMIN_PATHS):
-                exchange: InFlight = shell.admin_request(self, message, body)
+                exchange: InFlight = server.admin_request_received(self, message, body)
             else:
-                exchange = shell.arrived(self, message, body, number, heavy)
+                exchange = server.request_received(self, message, body, number, heavy)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            shell.counters.failures.note(error)
+            server.counters.failures.note(error)
             self._reject(500, FAILED)
             return
         # An answer that needs no time is over by now, and has called `over`.
@@ -216,7 +216,7 @@ class Connection(Http1Intake):
             return
         self._parser = None
         self._unfinished = None
-        self._shell.reception.over(self)
+        self._server.incoming.over(self)
         if self._current is not None or self._waiting:
             self._refusal = (status, message)
             self._resume_transport_reading()
@@ -231,7 +231,7 @@ class Connection(Http1Intake):
         self._refuse(status, message)
 
     def _count(self, status: int) -> None:
-        unreceived = self._shell.counters.unreceived
+        unreceived = self._server.counters.unreceived
         unreceived[status] = unreceived.get(status, 0) + 1
 
     def _gone(self) -> None:

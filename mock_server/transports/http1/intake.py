@@ -26,7 +26,7 @@ from windtunnel.mock_server.transports.http1.limits import (
 from windtunnel.mock_server.transports.http1.wire import Http1Wire
 
 if TYPE_CHECKING:
-    from windtunnel.mock_server.server.server import Shell
+    from windtunnel.mock_server.server.server import Server
 
 FULL = f"Requests of {MAX_HELD} bytes are under way already, as many as this server keeps."
 """What a client is told whose request there is no room for."""
@@ -45,23 +45,23 @@ class Http1Intake(Http1Wire):
         "_held",
         "_more",
         "_reading_stopped",
-        "_shell",
+        "_server",
         "_unfinished",
         "_waiting",
     )
 
-    def __init__(self, shell: Shell) -> None:
-        super().__init__(shell.loop, shell.outbox)
+    def __init__(self, server: Server) -> None:
+        super().__init__(server.loop, server.write_batch)
         self._parser = HttpRequestParser(
             self,
-            shell.loop,
+            server.loop,
             _PIECE,
             max_line_size=MAX_LINE,
             max_field_size=MAX_LINE,
             max_headers=MAX_HEADERS,
             max_msg_queue_size=MAX_PIPELINED,
         )
-        self._shell = shell
+        self._server = server
         self._waiting: deque[tuple[RawRequestMessage, bytes]] = deque()
         self._unfinished: Unfinished | None = None
         self._head_bytes = 0
@@ -75,7 +75,7 @@ class Http1Intake(Http1Wire):
 
     def too_slow(self) -> None:
         """A request has not become whole in time."""
-        self._refuse(408, f"Your request did not arrive within {self._shell.reception.request_s:g} seconds.")
+        self._refuse(408, f"Your request did not arrive within {self._server.incoming.request_s:g} seconds.")
 
     def pause_reading(self) -> None:
         """The parser's callback: it has a lot in hand, and stops until `feed_data` is called again."""
@@ -108,9 +108,9 @@ class Http1Intake(Http1Wire):
         if self._parser is None:
             return
         if self._unfinished is not None or self._head_bytes:
-            self._shell.reception.begun(self)
+            self._server.incoming.begun(self)
         else:
-            self._shell.reception.over(self)
+            self._server.incoming.over(self)
         if len(self._waiting) >= MAX_PIPELINED and not self._reading_stopped:
             self._reading_stopped = True
             self._pause_transport_reading()
@@ -125,7 +125,7 @@ class Http1Intake(Http1Wire):
         body += piece
         if unfinished.too_long():
             self._refuse(413, f"Your request's body is longer than {unfinished.longest} bytes.")
-        elif not self._shell.reception.room(len(piece)):
+        elif not self._server.incoming.room(len(piece)):
             self._refuse(503, FULL)
         else:
             self._held += len(piece)
@@ -143,11 +143,11 @@ class Http1Intake(Http1Wire):
 
     def _release(self, size: int) -> None:
         self._held -= size
-        self._shell.reception.held -= size
+        self._server.incoming.held -= size
 
     def _forget(self) -> None:
         """Nothing of what has arrived is needed any more."""
         self._waiting.clear()
         self._unfinished = None
         self._release(self._held)
-        self._shell.reception.over(self)
+        self._server.incoming.over(self)

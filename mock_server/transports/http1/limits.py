@@ -70,7 +70,7 @@ class Arriving(Protocol):
         """Its time is over."""
 
 
-class Reception:
+class IncomingRequests:
     """The requests of all connections that are arriving, and what those under way weigh.
 
     `request_s` is the patience with a request, in seconds.

@@ -12,7 +12,7 @@ from windtunnel.mock_server.api.errors import error_body
 from windtunnel.mock_server.script import Head
 from windtunnel.mock_server.transports.http1.framing import LAST_CHUNK, chunk, head_bytes
 from windtunnel.mock_server.transports.player import PIECE
-from windtunnel.mock_server.transports.write_batch import Outbox
+from windtunnel.mock_server.transports.write_batch import WriteBatch
 
 LINGER_S = 5.0
 """Seconds for which what a refused client goes on sending is read and dropped."""
@@ -32,16 +32,16 @@ class Http1Wire(BaseProtocol):
         "_closing",
         "_keep_alive",
         "_out",
-        "_outbox",
         "_unsent",
         "_version10",
+        "_write_batch",
         "answer_header",
         "paused",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, write_batch: WriteBatch) -> None:
         super().__init__(loop)
-        self._outbox = outbox
+        self._write_batch = write_batch
         self._unsent = b""
         self.paused = False
         self.answer_header = ""
@@ -107,7 +107,7 @@ class Http1Wire(BaseProtocol):
         if size >= PIECE:
             self.write_out()
         elif not unsent:
-            self._outbox.add(self)
+            self._write_batch.add(self)
         return size
 
     def flush_part(self, most: int) -> int:

@@ -99,7 +99,7 @@ class InProcess:
             self._hosts.add(host)
         self.advance(self.now + ticket.rtt_s / 2)
         self.engine.admit(ticket, self.now)
-        if ticket.life is not None:
+        if ticket.handle is not None:
             self._lives[id(ticket)] = conversation
         if ticket.early is not None:
             conversation.play(ticket.early)
@@ -114,12 +114,12 @@ class InProcess:
 
     def _follow_up(self) -> None:
         """See to what one request has brought about for others: cancelled, or free to start."""
-        for ticket in self.engine.aftermath.take_cancelled():
+        for ticket in self.engine.side_effects.take_cancelled():
             self._queued.pop(id(ticket), None)
             conversation = self._lives.pop(id(ticket), None)
             if conversation is not None:
                 conversation.stop()
-        if self.engine.aftermath.startable:
+        if self.engine.side_effects.startable:
             for ticket in self.engine.advance(self.now):
                 self._start(ticket)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from windtunnel.mock_server.control.control import Control, Reply
 from windtunnel.mock_server.control.history import History
-from windtunnel.mock_server.control.named_plans import Plans
+from windtunnel.mock_server.control.named_plans import NamedPlans
 from windtunnel.mock_server.control.prometheus import Counters
 from windtunnel.mock_server.engine import Engine
 from windtunnel.mock_server.journal.journal import Journal
@@ -28,7 +28,7 @@ class Server:
         self.t0 = 100.0
         self.plan = Plan(name="first")
         self.engine = Engine(self.plan)
-        self.plans = Plans()
+        self.plans = NamedPlans()
         self.history = History()
         self.open_connections = 2
         self.told: list[Any] = []

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.control.recent_requests import LARGE, LONG, REMEMBERED, Recent
+from windtunnel.mock_server.control.recent_requests import LARGE, LONG, REMEMBERED, RecentRequests
 from windtunnel.mock_server.journal.journal import SERVED_SCHEMA
 from windtunnel.mock_server.script import (
     FOREVER,
+    LONGEST_TEXT,
     Abort,
     Close,
     End,
@@ -24,8 +25,8 @@ from windtunnel.mock_server.script import (
     Tokens,
     Trickle,
     Wait,
+    script_text,
 )
-from windtunnel.mock_server.script_text import LONGEST, script_text
 
 CONTENT = Send(b"secret", 4, "content")
 
@@ -70,7 +71,7 @@ def test_a_script_is_a_line_of_text(steps: tuple[Step, ...], text: str) -> None:
 def test_no_script_is_too_long_for_a_line(steps: list[Step]) -> None:
     """Whatever the steps, the text is bounded, and says nothing of the bytes."""
     text = script_text(Script((*steps, *[Wait(float(n)) for n in range(200)], End())))
-    assert len(text) <= LONGEST + 1
+    assert len(text) <= LONGEST_TEXT + 1
     assert "secret" not in text
 
 
@@ -81,7 +82,7 @@ def _row(number: int) -> tuple[Any, ...]:
 
 def test_the_latest_come_first_and_the_oldest_are_forgotten() -> None:
     """No more than the last hundred, with the columns that people look at."""
-    recent = Recent()
+    recent = RecentRequests()
     for number in range(REMEMBERED + 5):
         recent.add(_row(number), Script((Head(200), End())))
     entries = recent.entries()
@@ -98,7 +99,7 @@ def test_the_latest_come_first_and_the_oldest_are_forgotten() -> None:
 )
 def test_large_answers_are_not_kept(steps: tuple[Step, ...]) -> None:
     """What would fill the memory is rendered at once, and reads the same."""
-    recent = Recent()
+    recent = RecentRequests()
     recent.add(_row(0), Script(steps))
     assert isinstance(recent._entries[0][1], str)
     assert recent.entries()[0]["script"] == script_text(Script(steps))
@@ -106,6 +107,6 @@ def test_large_answers_are_not_kept(steps: tuple[Step, ...]) -> None:
 
 def test_a_request_without_a_script_has_none() -> None:
     """A client that left before it was admitted."""
-    recent = Recent()
+    recent = RecentRequests()
     recent.add(_row(0), None)
     assert recent.entries()[0]["script"] is None

@@ -30,9 +30,9 @@ class Objects:
         self.engine = Engine(plan(**parts), answer=self._answer)
 
     def _answer(self, request: Request, world: World) -> Answer:
-        def effect(life: Life) -> None:
+        def effect(handle: Life) -> None:
             self.effects.append(world.call_key)
-            self.lives[world.call_key] = life
+            self.lives[world.call_key] = handle
             if "cancel" in request.body:
                 self.cancelled.append(self.lives[request.body["cancel"]].cancel(world.now))
 
@@ -77,18 +77,18 @@ def test_a_life_goes_from_the_queue_to_its_end() -> None:
     """Stage, tokens and due times follow the work, and outlast the ticket."""
     world = Objects(provider={"capacity": {"slots": 1}})
     first, second = world.arrive(0.0, "c0"), world.arrive(0.0, "c1")
-    life = world.lives["c1"]
-    assert (life.stage(0.5), life.tokens(0.5), life.due(0)) == ("queued", 0, math.inf)
+    handle = world.lives["c1"]
+    assert (handle.stage(0.5), handle.tokens(0.5), handle.due(0)) == ("queued", 0, math.inf)
     (granted,) = world.engine.finished(first, WHOLE)
     world.engine.start(granted, WHOLE)
-    assert life.stage(WHOLE + 0.1) == "running"
-    assert life.due(0) == pytest.approx(WHOLE + 0.3)
-    assert life.tokens(WHOLE + 0.3 + 10 / 80) == 11
-    assert life.stage(2 * WHOLE) == "done"
+    assert handle.stage(WHOLE + 0.1) == "running"
+    assert handle.due(0) == pytest.approx(WHOLE + 0.3)
+    assert handle.tokens(WHOLE + 0.3 + 10 / 80) == 11
+    assert handle.stage(2 * WHOLE) == "done"
     world.engine.finished(second, 2 * WHOLE)
-    assert (life.stage(9.0), life.tokens(9.0), life.cancel(9.0)) == ("done", 60, False)
-    assert life.due(59) == pytest.approx(2 * WHOLE)
-    assert life.due(60) == math.inf
+    assert (handle.stage(9.0), handle.tokens(9.0), handle.cancel(9.0)) == ("done", 60, False)
+    assert handle.due(59) == pytest.approx(2 * WHOLE)
+    assert handle.due(60) == math.inf
 
 
 def test_background_work_answers_at_once_and_works_on() -> None:
@@ -141,7 +141,7 @@ def test_a_cancel_frees_the_slot_and_lets_the_next_one_in() -> None:
     world.arrive(0.3 + 10 / 80, "c2", **cancel("c0"))
     assert world.cancelled == [True]
     assert (first.state, first.tokens_billed) == ("ended", 11)
-    assert world.engine.aftermath.take_cancelled() == [first]
+    assert world.engine.side_effects.take_cancelled() == [first]
     assert world.engine.advance(0.5) == [second]
     assert second.state == "granted"
     assert (world.lives["c0"].stage(1.0), world.lives["c0"].tokens(1.0)) == ("cancelled", 11)

@@ -22,8 +22,7 @@ from windtunnel.mock_server.errors import FaultHeaderError
 from windtunnel.mock_server.faults import parse_fault_header
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.plan.units import parse_rate, parse_seconds
-from windtunnel.mock_server.script import Head, Script, Send
-from windtunnel.mock_server.script_text import script_text
+from windtunnel.mock_server.script import Head, Script, Send, script_text
 from windtunnel.mock_server.transports.http1.framing import head_bytes
 
 _ROUTES = tuple(ENDPOINTS.values())

@@ -15,7 +15,7 @@ from windtunnel.mock_server.api.batches import state as batch_store
 from windtunnel.mock_server.api.parse import MOST_SAID, parse
 from windtunnel.mock_server.api.store import Shelf, Store
 from windtunnel.mock_server.control import history, recent_requests
-from windtunnel.mock_server.control.named_plans import MOST_PLANS, Plans, PlansError
+from windtunnel.mock_server.control.named_plans import MOST_PLANS, NamedPlans, PlansError
 from windtunnel.mock_server.control.prometheus import Counters
 from windtunnel.mock_server.engine import Engine
 from windtunnel.mock_server.journal import journal
@@ -53,7 +53,7 @@ def test_served_rows() -> None:
 
 def test_last_requests() -> None:
     """Of the last requests a hundred are kept, of the live page's seconds five minutes."""
-    last, seconds = recent_requests.Recent(), history.History()
+    last, seconds = recent_requests.RecentRequests(), history.History()
     row = (None,) * len(journal.SERVED_SCHEMA.names)
     for second in range(recent_requests.REMEMBERED + history.KEPT):
         last.add(row, None)
@@ -169,7 +169,7 @@ def test_rules() -> None:
 
 def test_named_plans() -> None:
     """There are so many named plans; one more is refused."""
-    plans = Plans()
+    plans = NamedPlans()
     for n in range(MOST_PLANS):
         plans.put(Plan(name=f"plan {n}"), None, 0.0, 0.0)
     with pytest.raises(PlansError, match=str(MOST_PLANS)):

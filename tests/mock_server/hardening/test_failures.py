@@ -37,7 +37,7 @@ def once(failing: Callable[..., Any], sound: Callable[..., Any]) -> Callable[...
         ("engine", "start"),
         ("engine", "slot_free_at"),
         ("engine", "finished"),
-        ("shell", "record"),
+        ("mock", "record"),
         ("admission", "planned"),
     ],
 )
@@ -46,12 +46,12 @@ def test_a_request_that_fails(
 ) -> None:
     """Wherever a request fails, its client gets a 500 (or had its answer), and its slot goes to the next one."""
     server = serve(ONE_SLOT)
-    shell = server.shell
+    mock = server.mock
     if owner == "admission":
-        kind = type(shell.engine._admission)
+        kind = type(mock.engine._admission)
         monkeypatch.setattr(kind, name, once(fail, getattr(kind, name)))
     else:
-        target = shell if owner == "shell" else shell.engine
+        target = mock if owner == "mock" else mock.engine
         monkeypatch.setattr(target, name, once(fail, getattr(target, name)), raising=True)
     with server.connect() as client:
         client.ask()
@@ -63,8 +63,8 @@ def test_a_request_that_fails(
     with server.connect() as client:
         client.ask()
         assert client.answer()[0] == 200
-    assert sum(shell.counters.failures.by_place.values()) == 1
-    assert server.call(lambda: (len(shell.live), shell.engine.snapshot(shell.now())["in_flight"])) == (0, 0)
+    assert sum(mock.counters.failures.by_place.values()) == 1
+    assert server.call(lambda: (len(mock.exchanges), mock.engine.snapshot(mock.now())["in_flight"])) == (0, 0)
     (record,) = [record for record in caplog.records if record.name == "windtunnel.mock_server"]
     assert record.levelno == logging.ERROR
     assert "in fail" in record.getMessage()
@@ -88,7 +88,7 @@ def test_a_request_that_waited_for_a_failing_one(serve: Serve, monkeypatch: pyte
     server = serve(
         {**ONE_SLOT, "provider": {**ONE_SLOT["provider"], "answer": {"first_token": "40ms", "tokens": 1}}}
     )
-    engine = server.shell.engine
+    engine = server.mock.engine
     monkeypatch.setattr(engine, "finished", once(fail, engine.finished))
     with server.connect() as first, server.connect() as second, server.connect() as third:
         for client in (first, second, third):
@@ -108,7 +108,7 @@ def test_an_admin_request_that_fails(serve: Serve, monkeypatch: pytest.MonkeyPat
         fail()
 
     monkeypatch.setattr(type(journal), "json_lines", lambda _: torn())
-    monkeypatch.setattr(server.shell, "snapshot", once(fail, server.shell.snapshot))
+    monkeypatch.setattr(server.mock, "snapshot", once(fail, server.mock.snapshot))
     headers = {"host": "localhost"}
     with server.connect() as client:
         client.ask(method="GET", path="/_windtunnel/health", headers=headers)

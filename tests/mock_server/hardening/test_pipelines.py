@@ -19,14 +19,14 @@ def test_a_flood_in_a_pipeline(serve: Serve, ask: Ask) -> None:
     """Thousands of requests in one write are answered in order, and only a few of them are kept at a time."""
     server = serve()
     most = 0
-    begin = server.shell.arrived
+    begin = server.mock.request_received
 
     def arrived(connection: Any, *rest: Any) -> Any:
         nonlocal most
         most = max(most, len(connection._waiting))
         return begin(connection, *rest)
 
-    server.shell.arrived = arrived
+    server.mock.request_received = arrived
     with server.connect() as client:
         client.send(ask(method="GET", path="/v1/models") * 3_000)
         served = [client.answer()[1]["x-windtunnel-served"] for _ in range(3_000)]
@@ -80,13 +80,13 @@ def test_expecting_to_go_on_behind_an_answer(serve: Serve, ask: Ask) -> None:
 def test_a_request_that_is_refused_in_a_pipeline(serve: Serve, ask: Ask) -> None:
     """A request that cannot be taken is refused in its turn, and ends the connection for those behind it."""
     server = serve()
-    server.shell.reception.held += MAX_HELD - 100_000
+    server.mock.incoming.held += MAX_HELD - 100_000
     large = ask(body=CHAT.replace(b"hello", "\U0001f600".encode() * 20_000))
     with server.connect() as client:
         client.send(ask() + large + ask() + ask())
         assert client.answer()[0] == 200
         assert refused(client)[0] == 503
-    server.shell.reception.held -= MAX_HELD - 100_000
+    server.mock.incoming.held -= MAX_HELD - 100_000
     assert_well(server)
 
 

@@ -24,20 +24,20 @@ from windtunnel.mock_server.transports.http1.limits import (
 def test_a_request_that_does_not_become_whole_in_time(serve: Serve, part: bytes) -> None:
     """A head or a body that does not end gets a 408, and a connection without a request stays open."""
     server = serve()
-    server.shell.reception.request_s = 0.05
+    server.mock.incoming.request_s = 0.05
     with server.connect() as idle, server.connect() as slow:
         slow.send(part)
         assert refused(slow)[0] == 408
         idle.ask()
         assert idle.answer()[0] == 200
-    assert server.shell.counters.unreceived == {408: 1}
+    assert server.mock.counters.unreceived == {408: 1}
     assert_well(server)
 
 
 def test_time_counts_from_the_first_byte(serve: Serve) -> None:
     """Sending on, byte by byte, does not win time; whoever comes later has all of theirs."""
     server = serve()
-    server.shell.reception.request_s = 0.1
+    server.mock.incoming.request_s = 0.1
     with server.connect() as slow:
         with suppress(ConnectionError):
             for byte in SAMPLES["length"] * 10_000:
@@ -149,7 +149,7 @@ def test_more_of_all_requests_than_memory_is_for(serve: Serve, ask: Ask) -> None
     """What would exceed the cap of all requests together gets a 503; when there is room again, an answer."""
     server = serve()
     body = CHAT.replace(b"hello", b"x" * 300_000)
-    server.shell.reception.held += MAX_HELD - 100_000
+    server.mock.incoming.held += MAX_HELD - 100_000
     for request in (ask(body=body), ask(body=body)[:200_000]):
         with server.connect() as client:
             client.send(request)
@@ -157,7 +157,7 @@ def test_more_of_all_requests_than_memory_is_for(serve: Serve, ask: Ask) -> None
     with server.connect() as client:
         client.ask()
         assert client.answer()[0] == 200
-    server.shell.reception.held -= MAX_HELD - 100_000
+    server.mock.incoming.held -= MAX_HELD - 100_000
     with server.connect() as client:
         client.send(ask(body=body))
         assert client.head()[0] == 200
@@ -192,7 +192,7 @@ def test_floods_of_headers(serve: Serve, flood: bytes) -> None:
 def test_too_many_connections(serve: Serve) -> None:
     """Beyond the cap a connection gets a 503 and is closed; the admin port answers, and so does the next one."""
     server = serve()
-    server.shell.reception.most_connections = 3
+    server.mock.incoming.most_connections = 3
     clients = [server.connect() for _ in range(4)]
     status, message = refused(clients[3])
     assert (status, message.split(",")[0]) == (503, "3 connections are open already")
@@ -202,5 +202,5 @@ def test_too_many_connections(serve: Serve) -> None:
     assert b'windtunnel_unreceived_total{status="503"} 1.0' in text
     for client in clients:
         client.sock.close()
-    server.shell.reception.most_connections = 1_000
+    server.mock.incoming.most_connections = 1_000
     assert_well(server)

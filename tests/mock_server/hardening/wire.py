@@ -29,9 +29,9 @@ def assert_well(server: Any) -> None:
     with server.connect() as client:
         client.ask()
         assert client.answer()[0] == 200
-    shell = server.shell
-    assert server.call(lambda: (shell.reception.held, len(shell.reception))) == (0, 0)
-    assert shell.counters.failures.by_place == {}
+    mock = server.mock
+    assert server.call(lambda: (mock.incoming.held, len(mock.incoming))) == (0, 0)
+    assert mock.counters.failures.by_place == {}
 
 
 def refused(client: Any) -> tuple[int, str]:

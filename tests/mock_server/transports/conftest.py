@@ -19,7 +19,7 @@ from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.journal.journal import SERVED_SCHEMA, Journal
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.script import Script
-from windtunnel.mock_server.server.server import Shell
+from windtunnel.mock_server.server.server import Server
 from windtunnel.mock_server.transports.listeners import Listeners
 from windtunnel.mock_server.transports.ports import Port
 
@@ -92,7 +92,7 @@ class Serving:
         self.journal = WatchedJournal()
         self.ports: dict[str, int] = {}
         self.admin_port = 0
-        self.shell: Shell
+        self.mock: Server
         self.listeners: Listeners
         self.loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._run)
@@ -106,7 +106,7 @@ class Serving:
 
     def __exit__(self, *_: object) -> None:
         with suppress(RuntimeError):  # the test has stopped it already, and the loop is closed
-            self.loop.call_soon_threadsafe(self.shell.stop)
+            self.loop.call_soon_threadsafe(self.mock.stop)
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         assert self._failure is None
@@ -125,23 +125,23 @@ class Serving:
         failures: list[dict[str, Any]] = []
         self.loop.set_exception_handler(lambda _, context: failures.append(context))
         engine = Engine(self._plan) if self._scripts is None else ScriptedEngine(self._plan, self._scripts)
-        self.shell = shell = Shell(
+        self.mock = mock = Server(
             self._plan, engine=engine, journal=self.journal, loop=self.loop, clock=time.monotonic
         )
-        shell.control = Control(shell, token=self._token)
+        mock.control = Control(mock, token=self._token)
         ports = {region: Port(("127.0.0.1", 0)) for region in self._plan.provider.regions}
         admin = Port(("127.0.0.1", 0))
         self.ports = {region: port.number for region, port in ports.items()}
         self.admin_port = admin.number
-        self.listeners = Listeners(shell, ports, admin)
+        self.listeners = Listeners(mock, ports, admin)
         await self.listeners.open()
         self._ready.set()
-        await shell.stopped.wait()
+        await mock.stopped.wait()
         await self.listeners.close()
         for port in (*ports.values(), admin):
             port.close()
-        shell.cut()
-        await asyncio.wait_for(shell.alone.wait(), PATIENCE)
+        mock.cut()
+        await asyncio.wait_for(mock.all_disconnected.wait(), PATIENCE)
         assert not failures, failures
 
     def connect(self, region: str | None = None) -> Client:

@@ -34,7 +34,7 @@ def in_background(server: Serving) -> Serving:
         early = None if request.stream else EARLY
         return Answer(healthy.script, healthy.truth_digest, healthy.tokens, "stop", effect, early, True)
 
-    server.call(lambda: setattr(server.shell.engine._admission, "answering", answer))
+    server.call(lambda: setattr(server.mock.engine._admission, "answering", answer))
     return server
 
 
@@ -82,7 +82,7 @@ def test_a_cancel_ends_the_stream_and_frees_the_slot(serve: Callable[..., Any]) 
         reader.ask(call="c0", body=chat(stream=True, background="yes"))
         reader.head()
         waiting.ask(call="c1", body=chat(stream=True, background="yes"))
-        while server.call(server.shell.snapshot)["queue_depth"] < 1:
+        while server.call(server.mock.snapshot)["queue_depth"] < 1:
             pass
         other.ask(call="c2", body=chat(cancel="c1"))
         assert other.answer()[2] == b"early"
@@ -95,7 +95,7 @@ def test_a_cancel_ends_the_stream_and_frees_the_slot(serve: Callable[..., Any]) 
         assert [rows[call]["ending"] for call in ("c1", "c0")] == ["close", "end"]
         reader.ask(call="c4", body=chat(background="yes"))
         assert reader.answer()[2] == b"early"
-        while not server.call(lambda: server.shell.snapshot()["in_flight"] == 1):
+        while not server.call(lambda: server.mock.snapshot()["in_flight"] == 1):
             pass
 
 
@@ -106,12 +106,12 @@ def test_a_reset_leaves_no_row_of_what_it_cut_off(serve: Callable[..., Any]) -> 
     with server.connect() as client:
         client.ask(call="c0", stream=True)
         client.head()
-        server.call(server.shell.reset)
+        server.call(server.mock.reset)
     with server.connect() as client:
         client.ask(call="c1")
         client.answer()
     assert [row["call_id"] for row in server.journal.wait_for(1)] == ["c1"]
-    assert not server.call(lambda: server.shell.live)
+    assert not server.call(lambda: server.mock.exchanges)
 
 
 def test_recent_requests_show_their_scripts(serve: Callable[..., Any]) -> None:
@@ -123,7 +123,7 @@ def test_recent_requests_show_their_scripts(serve: Callable[..., Any]) -> None:
         server.row()
         other.ask(call="c1", stream=True, headers={"x-windtunnel-fault": "stall; after_chunks=1"})
         other.head()
-        entries = server.call(server.shell.recent)
+        entries = server.call(server.mock.recent)
     assert [entry["call_id"] for entry in entries] == ["c1", "c0"]
     assert entries[0]["ended_s"] is None
     assert "stall forever" in entries[0]["script"]

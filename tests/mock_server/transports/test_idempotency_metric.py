@@ -29,7 +29,7 @@ def test_a_retry_of_abandoned_work_is_a_duplicate_unless_it_has_a_key(
     server: Serving = serve({"provider": {"answer": ANSWER}})
     with server.connect() as client:
         client.ask(call="c0", headers=headers)
-        while not server.call(lambda: server.shell.live):
+        while not server.call(lambda: server.mock.exchanges):
             pass
     with server.connect() as client:
         client.ask(call="c0", headers=headers)

@@ -49,7 +49,7 @@ def test_leaving_is_noticed_at_once(serve: Callable[..., Any], way: str, stream:
             left_at = time.monotonic()
             WAYS[way](client.sock)
             row = server.row(len(lags))
-            lags.append(server.shell.t0 + row["abandoned_at_s"] - left_at)
+            lags.append(server.mock.t0 + row["abandoned_at_s"] - left_at)
         assert row["abandoned"] is True
         assert row["ending"] == "left"
     assert min(lags) < NOTICED_WITHIN
@@ -144,10 +144,10 @@ def test_leaving_between_requests_is_not_abandoning(serve: Callable[..., Any]) -
 
 
 def _until_queued(server: Any, count: int) -> None:
-    while len(server.call(lambda: list(server.shell.queued))) < count:
+    while len(server.call(lambda: list(server.mock.queued))) < count:
         pass
 
 
 def _until_live(server: Any) -> None:
-    while not server.call(lambda: list(server.shell.live)):
+    while not server.call(lambda: list(server.mock.exchanges)):
         pass

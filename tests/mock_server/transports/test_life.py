@@ -57,7 +57,7 @@ def test_one_slot_serves_one_after_the_other(serve: Callable[..., Any]) -> None:
     try:
         for n, client in enumerate(clients):
             client.ask(call=f"c{n}")
-            while len(server.call(lambda: list(server.shell.live))) <= n:
+            while len(server.call(lambda: list(server.mock.exchanges))) <= n:
                 pass
         for client in clients:
             assert client.answer()[0] == 200
@@ -93,11 +93,11 @@ def test_a_long_queue_of_quick_answers(serve: Callable[..., Any], ask: Callable[
     try:
         for client in clients:
             client.send(ask())
-        while len(server.call(lambda: list(server.shell.queued))) < 600:
+        while len(server.call(lambda: list(server.mock.queued))) < 600:
             pass
         open_again = {"provider": {"answer": answer, "capacity": {"slots": 1, "queue": 2000}}}
-        plan = type(server.shell.plan).model_validate(open_again)
-        server.call(lambda: server.shell.set_plan(plan))
+        plan = type(server.mock.plan).model_validate(open_again)
+        server.call(lambda: server.mock.set_plan(plan))
         assert all(client.answer()[0] == 200 for client in clients)
     finally:
         for client in clients:
@@ -133,7 +133,7 @@ def test_phases_count_from_a_t0_ahead(serve: Callable[..., Any]) -> None:
     answer = {"first_token": "0.1ms", "tokens": 1, "tokens_per_second": 1000.0}
     server = serve({"provider": {"answer": answer}, "phases": phases})
     t0 = time.monotonic() + 0.3
-    server.call(lambda: server.shell.reset(t0))
+    server.call(lambda: server.mock.reset(t0))
     stop = threading.Event()
     with server.connect() as client:
         while not stop.is_set():
@@ -158,7 +158,7 @@ def test_a_phase_lets_the_queue_go_on(serve: Callable[..., Any]) -> None:
         {"name": "light", "for": "1h"},
     ]
     server = serve({**_plan(), "phases": phases})
-    server.call(server.shell.reset)
+    server.call(server.mock.reset)
     with server.connect() as client:
         client.ask()
         assert client.answer()[0] == 200
@@ -192,14 +192,14 @@ def test_a_reset_cuts_off_what_is_under_way(serve: Callable[..., Any]) -> None:
         server.row()
         client.ask()
         client.head()
-        server.call(server.shell.reset)
+        server.call(server.mock.reset)
         assert server.journal.rows == []
         with pytest.raises(ConnectionResetError):
             client.read_to_end()
         early.ask(call="fresh")
         early.answer()
     assert [row["call_id"] for row in server.journal.wait_for(1)] == ["fresh"]
-    assert server.call(lambda: server.shell.snapshot())["in_flight"] == 0
+    assert server.call(lambda: server.mock.snapshot())["in_flight"] == 0
 
 
 def test_the_end_writes_rows_for_what_still_runs(serve: Callable[..., Any]) -> None:
@@ -211,9 +211,9 @@ def test_the_end_writes_rows_for_what_still_runs(serve: Callable[..., Any]) -> N
         running.head()
         running.read_until(b'"content":"')
         waiting.ask(call="waiting")
-        while not server.call(lambda: list(server.shell.queued)):
+        while not server.call(lambda: list(server.mock.queued)):
             pass
-        server.loop.call_soon_threadsafe(server.shell.stop)
+        server.loop.call_soon_threadsafe(server.mock.stop)
         rows = {row["call_id"]: row for row in server.journal.wait_for(2)}
         running.read_to_end()
     assert {row["ending"] for row in rows.values()} == {"cut"}

@@ -34,7 +34,7 @@ def change(server: Serving, to: Plan) -> None:
     """Put a plan in force, and wait until the ports are as it says."""
 
     async def put() -> None:
-        server.shell.set_plan(to)
+        server.mock.set_plan(to)
         for listener in server.listeners._regions.values():
             await listener.settled()
 
@@ -163,14 +163,14 @@ def test_a_phase_closes_and_opens_ports_by_itself(serve: Serve) -> None:
 
     async def until_open() -> None:
         done = asyncio.Event()
-        server.shell.on_change.append(done.set)
-        server.shell.reset()
+        server.mock.on_change.append(done.set)
+        server.mock.reset()
         done.clear()
         await server.listeners._regions["local"].settled()
-        opened.append(server.shell.now())
+        opened.append(server.mock.now())
         await asyncio.wait_for(done.wait(), PATIENCE)
         await server.listeners._regions["local"].settled()
-        opened.append(server.shell.now())
+        opened.append(server.mock.now())
 
     asyncio.run_coroutine_threadsafe(until_open(), server.loop).result(PATIENCE)
     assert opened[0] < 0.3 <= opened[1]
@@ -206,6 +206,6 @@ def test_a_refused_port_is_nobody_elses() -> None:
 def test_nothing_is_left_behind(serve: Serve) -> None:
     """A server that ends while its port is a black hole closes everything: the port refuses."""
     server = serve({"provider": FAST, "rules": [BLACKHOLE]})
-    server.call(server.shell.stop)
+    server.call(server.mock.stop)
     server._thread.join(PATIENCE)
     assert connect(server) == "refuse"

@@ -79,7 +79,7 @@ def test_taking_a_plan_away_ends_what_is_under_it(serve: Callable[..., Any]) -> 
             victim.read_to_end()
         (row,) = server.journal.wait_for(1)
         assert (row["call_id"], row["ending"], row["plan"]) == ("c0", "cut", "mine")
-        assert [exchange.ticket.call_id for exchange in server.call(lambda: list(server.shell.live))] == [
+        assert [exchange.ticket.call_id for exchange in server.call(lambda: list(server.mock.exchanges))] == [
             "c1"
         ]
 
@@ -120,8 +120,8 @@ def test_answers_state_the_real_time_or_a_fixed_one(serve: Callable[..., Any]) -
     with server.connect() as client:
         client.ask()
         assert DEFAULT_UNIX_T0 <= json.loads(client.answer()[2])["created"] <= DEFAULT_UNIX_T0 + PATIENCE
-        server.shell.unix_time = lambda: 2_000_000_000.0
-        control(client, "POST", "reset", {"t0": server.shell.clock() - 1000.0})
+        server.mock.unix_time = lambda: 2_000_000_000.0
+        control(client, "POST", "reset", {"t0": server.mock.clock() - 1000.0})
         client.ask()
         assert 2_000_000_000 <= json.loads(client.answer()[2])["created"] <= 2_000_000_000 + PATIENCE
 
@@ -135,7 +135,7 @@ def test_connections_are_listed_with_their_times(serve: Callable[..., Any], tmp_
         with server.connect() as client:
             client.ask()
             client.answer()
-        while server.call(lambda: len(server.shell.connections)) > 1:
+        while server.call(lambda: len(server.mock.connections)) > 1:
             pass
         kept.ask()
         kept.answer()
