@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from windtunnel.mock_server.faults.content_replacement import Chunk, Kind, Told
-from windtunnel.mock_server.faults.json_edits import Event, make_event, part, parts
+from windtunnel.mock_server.faults.json_edits import JsonEvent, make_json_event, part, parts
 
 _FIELDS: dict[Kind, str] = {"function": "arguments", "custom": "input", "legacy": "arguments"}
 """Where a call keeps its arguments."""
@@ -96,7 +96,7 @@ class Chat:
         message = {**kept, **said, **call}
         return {**choice, "message": message, "logprobs": None, "finish_reason": told.finish}
 
-    def read_stream(self, events: Sequence[Event]) -> list[Told]:
+    def read_stream(self, events: Sequence[JsonEvent]) -> list[Told]:
         words: dict[int, dict[str, Any]] = {}
         finish: dict[int, str] = {}
         for event in events:
@@ -105,7 +105,7 @@ class Chat:
                 finish[_index(choice)] = _text(choice.get("finish_reason")) or finish.get(_index(choice), "")
         return [_read(position, words[position], finish[position]) for position in words]
 
-    def chunk(self, events: Sequence[Event]) -> Chunk | None:
+    def chunk(self, events: Sequence[JsonEvent]) -> Chunk | None:
         choices = [choice for event in events for choice in parts(event.data, "choices")]
         if not choices:
             return None
@@ -120,7 +120,9 @@ class Chat:
             len(_of_call(0, call, "").text) for call in parts(words, "tool_calls")[1:]
         )
 
-    def write_chunk(self, events: Sequence[Event], told: Told, piece: str, *, first: bool) -> list[Event]:
+    def write_chunk(
+        self, events: Sequence[JsonEvent], told: Told, piece: str, *, first: bool
+    ) -> list[JsonEvent]:
         own = [event for event in events if parts(event.data, "choices")]
         model = own[0].data or {}
         finish = told.finish if any(_ends(event) for event in own) else None
@@ -129,11 +131,11 @@ class Chat:
         deltas += [self._go_on(told, piece)] if piece else []
         if not deltas:
             deltas = [{}]
-        made: list[Event] = []
+        made: list[JsonEvent] = []
         for i, delta in enumerate(deltas):
             last = finish if i == len(deltas) - 1 else None
             choice = {"index": told.position, "delta": delta, "logprobs": None, "finish_reason": last}
-            made.append(make_event(own[0].name, {**model, "choices": [choice]}))
+            made.append(make_json_event(own[0].name, {**model, "choices": [choice]}))
         return made
 
     def _open(self, told: Told, ident: str) -> dict[str, Any]:
@@ -152,16 +154,16 @@ class Chat:
             return {"function_call": inner}
         return {"tool_calls": [{"index": 0, told.kind: inner}]}
 
-    def write_other(self, events: Sequence[Event], told: dict[int, Told], fewer: int) -> list[Event]:
+    def write_other(self, events: Sequence[JsonEvent], told: dict[int, Told], fewer: int) -> list[JsonEvent]:
         return [self._other(event, told, fewer) for event in events]
 
-    def _other(self, event: Event, told: dict[int, Told], fewer: int) -> Event:
+    def _other(self, event: JsonEvent, told: dict[int, Told], fewer: int) -> JsonEvent:
         if event.data is None:
             return event
         data = _usage(event.data, fewer)
         if parts(data, "choices"):
             data = {**data, "choices": [_last(choice, told) for choice in parts(data, "choices")]}
-        return event if data == event.data else make_event(event.name, data)
+        return event if data == event.data else make_json_event(event.name, data)
 
 
 class Completions(Chat):
@@ -179,7 +181,7 @@ class Completions(Chat):
     def _choice(self, choice: dict[str, Any], told: Told, body: dict[str, Any]) -> dict[str, Any]:
         return {**choice, "text": told.text, "logprobs": None, "finish_reason": told.finish}
 
-    def read_stream(self, events: Sequence[Event]) -> list[Told]:
+    def read_stream(self, events: Sequence[JsonEvent]) -> list[Told]:
         texts: dict[int, str] = {}
         finish: dict[int, str] = {}
         for event in events:
@@ -189,12 +191,14 @@ class Completions(Chat):
                 finish[position] = _text(choice.get("finish_reason")) or finish.get(position, "")
         return [Told(position, "text", text, finish[position]) for position, text in texts.items()]
 
-    def write_chunk(self, events: Sequence[Event], told: Told, piece: str, *, first: bool) -> list[Event]:
+    def write_chunk(
+        self, events: Sequence[JsonEvent], told: Told, piece: str, *, first: bool
+    ) -> list[JsonEvent]:
         own = [event for event in events if parts(event.data, "choices")]
         model = own[0].data or {}
         finish = told.finish if any(_ends(event) for event in own) else None
         choice = {**parts(model, "choices")[0], "text": piece, "logprobs": None, "finish_reason": finish}
-        return [make_event(own[0].name, {**model, "choices": [choice]})]
+        return [make_json_event(own[0].name, {**model, "choices": [choice]})]
 
 
 def _index(choice: dict[str, Any], place: int = 0) -> int:
@@ -202,7 +206,7 @@ def _index(choice: dict[str, Any], place: int = 0) -> int:
     return found if isinstance(found, int) else place
 
 
-def _ends(event: Event) -> bool:
+def _ends(event: JsonEvent) -> bool:
     return any(choice.get("finish_reason") for choice in parts(event.data, "choices"))
 
 
@@ -218,7 +222,7 @@ def _last(choice: dict[str, Any], told: dict[int, Told]) -> dict[str, Any]:
     return choice
 
 
-def _opening(events: Sequence[Event]) -> dict[str, Any]:
+def _opening(events: Sequence[JsonEvent]) -> dict[str, Any]:
     choices = [choice for event in events for choice in parts(event.data, "choices")]
     return part(choices[0], "delta") if choices else {}
 

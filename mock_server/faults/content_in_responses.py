@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from windtunnel.mock_server.faults.content_replacement import Chunk, Kind, Told
-from windtunnel.mock_server.faults.json_edits import Event, make_event, part, parts
+from windtunnel.mock_server.faults.json_edits import JsonEvent, make_json_event, part, parts
 
 _KINDS: dict[str, Kind] = {"function_call": "function", "custom_tool_call": "custom", "message": "text"}
 _PREFIXES: dict[Kind, str] = {"function": "fc", "custom": "ctc", "text": "msg", "refusal": "msg"}
@@ -96,15 +96,17 @@ class Responses:
             written["usage"] = {**usage, **less}
         return written
 
-    def read_stream(self, events: Sequence[Event]) -> list[Told]:
+    def read_stream(self, events: Sequence[JsonEvent]) -> list[Told]:
         last = next((event.data for event in events if event.type in _LAST), None)
         return self.read_body(part(last, "response"))
 
-    def chunk(self, events: Sequence[Event]) -> Chunk | None:
+    def chunk(self, events: Sequence[JsonEvent]) -> Chunk | None:
         deltas = [event.data for event in events if event.type in _DELTAS and event.data is not None]
         return Chunk(0, sum(len(str(data.get("delta", ""))) for data in deltas)) if deltas else None
 
-    def write_chunk(self, events: Sequence[Event], told: Told, piece: str, *, first: bool) -> list[Event]:
+    def write_chunk(
+        self, events: Sequence[JsonEvent], told: Told, piece: str, *, first: bool
+    ) -> list[JsonEvent]:
         made = [event for event in events if not self._told_by(event)]
         if first:
             made.append(self._item_event("added", told, done=False))
@@ -113,8 +115,8 @@ class Responses:
         delta = {**self._where(told), "delta": piece, **logprobs}
         return [*made, _event(f"{_EVENTS[told.kind][0]}.delta", delta)]
 
-    def write_other(self, events: Sequence[Event], told: dict[int, Told], fewer: int) -> list[Event]:
-        made: list[Event] = []
+    def write_other(self, events: Sequence[JsonEvent], told: dict[int, Told], fewer: int) -> list[JsonEvent]:
+        made: list[JsonEvent] = []
         for event in events:
             if event.type in _LAST:
                 response = self.write_body(part(event.data, "response"), told, fewer)
@@ -124,7 +126,7 @@ class Responses:
                 made.append(event)
         return made
 
-    def _closing(self, told: Told) -> list[Event]:
+    def _closing(self, told: Told) -> list[JsonEvent]:
         name, key = _EVENTS[told.kind]
         logprobs: dict[str, Any] = {"logprobs": []} if told.kind == "text" else {}
         return [
@@ -133,7 +135,7 @@ class Responses:
             self._item_event("done", told, done=True),
         ]
 
-    def _told_by(self, event: Event) -> bool:
+    def _told_by(self, event: JsonEvent) -> bool:
         """Whether an event is one of those that build up an item that is told."""
         known = event.type in _DELTAS or event.type in _AROUND
         return known and event.data is not None and event.data.get("output_index", 0) in self._places
@@ -146,11 +148,11 @@ class Responses:
         where = {"item_id": self._ident(told), "output_index": self._places[0]}
         return {**where, "content_index": 0} if told.kind in ("text", "refusal") else where
 
-    def _item_event(self, when: str, told: Told, *, done: bool) -> Event:
+    def _item_event(self, when: str, told: Told, *, done: bool) -> JsonEvent:
         item = {"output_index": self._places[0], "item": self._item(told, done=done)}
         return _event(f"response.output_item.{when}", item)
 
-    def _part_event(self, when: str, told: Told, text: str) -> list[Event]:
+    def _part_event(self, when: str, told: Told, text: str) -> list[JsonEvent]:
         """The event around the only part of a message; none for a call, which has no parts."""
         if told.kind not in ("text", "refusal"):
             return []
@@ -171,6 +173,6 @@ class Responses:
         return item | {"type": "function_call", "status": status, "arguments": text}
 
 
-def _event(name: str, fields: dict[str, Any]) -> Event:
+def _event(name: str, fields: dict[str, Any]) -> JsonEvent:
     """An event; its sequence number is put right when the whole stream has been told."""
-    return make_event(name, {"type": name, "sequence_number": 0, **fields})
+    return make_json_event(name, {"type": name, "sequence_number": 0, **fields})

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import orjson
 
 from windtunnel.mock_server.api.text import CHARS_PER_TOKEN
-from windtunnel.mock_server.faults.json_edits import Event, read_events, read_json, whole_body
+from windtunnel.mock_server.faults.json_edits import JsonEvent, read_json, read_json_events, whole_body
 from windtunnel.mock_server.script import Script, Send, Step, Tokens
 
 Kind: TypeAlias = Literal["text", "refusal", "function", "custom", "legacy"]
@@ -92,16 +92,18 @@ class Dialect(Protocol):
     def write_body(self, body: dict[str, Any], told: dict[int, Told], fewer: int) -> dict[str, Any]:
         """The whole answer with these choices, and `fewer` tokens in its usage."""
 
-    def read_stream(self, events: Sequence[Event]) -> list[Told]:
+    def read_stream(self, events: Sequence[JsonEvent]) -> list[Told]:
         """What a stream says; nothing if it has another form."""
 
-    def chunk(self, events: Sequence[Event]) -> Chunk | None:
+    def chunk(self, events: Sequence[JsonEvent]) -> Chunk | None:
         """What a chunk carries; None for one that is of no choice."""
 
-    def write_chunk(self, events: Sequence[Event], told: Told, piece: str, *, first: bool) -> list[Event]:
+    def write_chunk(
+        self, events: Sequence[JsonEvent], told: Told, piece: str, *, first: bool
+    ) -> list[JsonEvent]:
         """A chunk with this piece of the text."""
 
-    def write_other(self, events: Sequence[Event], told: dict[int, Told], fewer: int) -> list[Event]:
+    def write_other(self, events: Sequence[JsonEvent], told: dict[int, Told], fewer: int) -> list[JsonEvent]:
         """A piece of the stream that carries no content."""
 
 
@@ -140,7 +142,7 @@ def _with_less_work(steps: list[Step], fewer: int) -> list[Step]:
 
 
 def _stream(script: Script, dialect: Dialect, tell: Tell) -> Script:
-    pieces = {i: read_events(step.data) for i, step in enumerate(script.steps) if isinstance(step, Send)}
+    pieces = {i: read_json_events(step.data) for i, step in enumerate(script.steps) if isinstance(step, Send)}
     before = dialect.read_stream([event for events in pieces.values() for event in events])
     after = {told.position: tell(told) for told in before}
     chunks = [chunk for chunk in _chunks(script, dialect, pieces) if chunk.position in after]
@@ -175,7 +177,7 @@ def _lines(told: Told, chunks: Sequence[Chunk]) -> list[Line]:
     ]
 
 
-def _sending(step: Send, events: Sequence[Event]) -> list[Step]:
+def _sending(step: Send, events: Sequence[JsonEvent]) -> list[Step]:
     data = b"".join([event.raw for event in events])
     return [replace(step, data=data)] if data else []
 
@@ -187,7 +189,7 @@ def _shorten_work(steps: list[Step], fewer: int) -> None:
         steps[-1:] = [Tokens(last.n - fewer)] if last.n > fewer else []
 
 
-def _chunks(script: Script, dialect: Dialect, pieces: dict[int, list[Event]]) -> list[Chunk]:
+def _chunks(script: Script, dialect: Dialect, pieces: dict[int, list[JsonEvent]]) -> list[Chunk]:
     found: list[Chunk] = []
     for i, step in enumerate(script.steps):
         if isinstance(step, Send) and step.role == "content":

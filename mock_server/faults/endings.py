@@ -20,8 +20,8 @@ from windtunnel.mock_server.faults.streams import Place
 from windtunnel.mock_server.plan.units import SecondsOrForever
 from windtunnel.mock_server.request import STREAMING_APIS
 from windtunnel.mock_server.script import Close, End, Script, Send, Wait
+from windtunnel.mock_server.sse import DONE, write_event
 
-DONE = b"data: [DONE]\n\n"
 RESPONSES = ("responses", "stored")
 """APIs whose streams consist of a response's numbered events; `stored` where one is resumed."""
 
@@ -108,9 +108,9 @@ def error_event(script: Script, params: Error, ctx: FaultContext) -> Script:
         return Script((*before, Send(_response_error(params, number), role="terminal"), End()))
     error = {"message": params.message, "type": "server_error", "param": None, "code": params.code}
     if ctx.api in _WITH_DONE:
-        event = b"data: " + orjson.dumps({"error": error}) + b"\n\n"
+        event = write_event(orjson.dumps({"error": error}))
         return Script((*before, Send(event), Send(DONE, role="terminal"), End()))
-    event = b"event: error\ndata: " + orjson.dumps({"type": "error", "error": error}) + b"\n\n"
+    event = write_event(orjson.dumps({"type": "error", "error": error}), b"error")
     return Script((*before, Send(event, role="terminal"), End()))
 
 
@@ -122,7 +122,7 @@ def _response_error(params: Error, number: int) -> bytes:
         "param": None,
         "sequence_number": number,
     }
-    return b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"
+    return write_event(orjson.dumps(event), b"error")
 
 
 def response_failed(script: Script, params: Failed, ctx: FaultContext) -> Script:

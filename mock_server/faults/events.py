@@ -18,13 +18,12 @@ from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
 from windtunnel.mock_server.faults.script_edits import (
     Steps,
     by_event,
-    data_of,
     is_event_stream,
     sent,
-    with_data,
 )
 from windtunnel.mock_server.request import STREAMING_APIS
 from windtunnel.mock_server.script import Script, Send, Step
+from windtunnel.mock_server.sse import data_of, with_data
 
 CUT_CHARACTER = b"\xe2\x82"
 """The first two of the three bytes of a euro sign."""

@@ -1,6 +1,6 @@
 """Rewriting the JSON inside a script: a body in one piece, or the events of a stream.
 
-    Send ──read_events──► [Event, …] ──► changed ──write_event──► Send
+    Send ──read_json_events──► [JsonEvent, …] ──change──► [JsonEvent, …] ──► Send
 
 What is no JSON (`[DONE]`, comments, a web page, audio) passes through as it is, byte for byte, and so does JSON that
 a change leaves as it was.
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from windtunnel.mock_server import sse
 from windtunnel.mock_server.faults.base import FaultContext
 from windtunnel.mock_server.faults.script_edits import sent
 from windtunnel.mock_server.script import Script, Send, Step
@@ -21,11 +22,9 @@ from windtunnel.mock_server.script import Script, Send, Step
 Change: TypeAlias = Callable[[Any], Any]
 """From a JSON value, which it may change in place, to the one that is sent."""
 
-_GAP = b"\n\n"
-
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class JsonEvent:
     """One server-sent event. `data` is its JSON object, None where it has none; `raw` its bytes as they are sent."""
 
     name: str | None
@@ -39,30 +38,24 @@ class Event:
         return found if isinstance(found, str) else ""
 
 
-def make_event(name: str | None, data: dict[str, Any]) -> Event:
+def make_json_event(name: str | None, data: dict[str, Any]) -> JsonEvent:
     """An event of this data, with its bytes."""
-    head = b"" if name is None else b"event: %b\n" % name.encode()
-    return Event(name, data, b"%bdata: %b\n\n" % (head, orjson.dumps(data)))
+    raw = sse.write_event(orjson.dumps(data), None if name is None else name.encode())
+    return JsonEvent(name, data, raw)
 
 
-def read_events(data: bytes) -> list[Event]:
+def read_json_events(data: bytes) -> list[JsonEvent]:
     """The events in a piece of a stream; a torn one at the end has no data."""
-    *frames, rest = data.split(_GAP)
-    return [*(_read(frame + _GAP) for frame in frames), *([Event(None, None, rest)] if rest else [])]
+    return [_read(frame) for frame in sse.split_events(data)]
 
 
-def _read(raw: bytes) -> Event:
-    name: str | None = None
-    payload = b""
-    for line in raw.strip(b"\n").split(b"\n"):
-        if line.startswith(b"event: "):
-            name = line[7:].decode("utf-8", "replace")
-        elif line.startswith(b"data: ") and not payload:
-            payload = line[6:]
-        else:
-            return Event(None, None, raw)
-    data = read_json(payload)
-    return Event(name, data, raw) if isinstance(data, dict) else Event(name, None, raw)
+def _read(frame: bytes) -> JsonEvent:
+    event = sse.read_event(frame)
+    if event is None:
+        return JsonEvent(None, None, frame)
+    name = None if event.name is None else event.name.decode("utf-8", "replace")
+    data = read_json(event.data)
+    return JsonEvent(name, data if isinstance(data, dict) else None, frame)
 
 
 def read_json(data: bytes | str) -> Any:
@@ -87,7 +80,7 @@ def edit_json(script: Script, ctx: FaultContext, change: Change) -> Script:
             return (step,)
         if not ctx.stream:
             return (replace(step, data=_changed(step.data, change)),)
-        raws = [_changed_event(event, change) for event in read_events(step.data)]
+        raws = [_changed_event(event, change) for event in read_json_events(step.data)]
         return (replace(step, data=b"".join(raws)),)
 
     if not ctx.stream and whole_body(script) is None:
@@ -103,11 +96,11 @@ def _changed(data: bytes, change: Change) -> bytes:
     return data if after == before else orjson.dumps(after)
 
 
-def _changed_event(event: Event, change: Change) -> bytes:
+def _changed_event(event: JsonEvent, change: Change) -> bytes:
     if event.data is None:
         return event.raw
     after = change(orjson.loads(orjson.dumps(event.data)))
-    return event.raw if after == event.data else make_event(event.name, after).raw
+    return event.raw if after == event.data else make_json_event(event.name, after).raw
 
 
 def renumbered(script: Script) -> Script:

@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from windtunnel.mock_server.faults.script_edits import Steps, after_chunks, by_event, data_of, is_event_stream
+from windtunnel.mock_server.faults.script_edits import Steps, after_chunks, by_event, is_event_stream
 from windtunnel.mock_server.script import End, Script, Send, Step
+from windtunnel.mock_server.sse import data_of, write_event
 
 Document: TypeAlias = dict[str, Any]
 
@@ -174,7 +175,7 @@ def _ended(before: Steps, closing: list[Document], number: int) -> Script:
     for i, document in enumerate(closing):
         kind = document["type"]
         data = orjson.dumps({"type": kind, "sequence_number": number + i, **_unnumbered(document)})
-        event = b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
+        event = write_event(data, kind.encode())
         sends.append(Send(event, role="terminal" if i == last else "body"))
     return Script((*before, *sends, End()))
 

@@ -5,17 +5,13 @@ Every function here takes and gives steps; none of them knows a fault.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TypeAlias
 
+from windtunnel.mock_server import sse
 from windtunnel.mock_server.script import Head, Script, Send, Step
 
 Steps: TypeAlias = tuple[Step, ...]
-
-_BETWEEN_EVENTS = re.compile(rb"(?<=\n\n)(?!$)|(?<=\r\n\r\n)(?!$)")
-_EVENTS = re.compile(rb"(?::[^\r\n]*[\r\n]+)*(?:data|event|id|retry):")
-_DATA = re.compile(rb"^data: ?([^\r\n]*)", re.MULTILINE)
 
 
 def sent(step: Step) -> bool:
@@ -25,7 +21,7 @@ def sent(step: Step) -> bool:
 
 def is_event_stream(script: Script) -> bool:
     """Does the body consist of server-sent events (and is no document, page or medium in pieces)?"""
-    return _EVENTS.match(body_of(script)) is not None
+    return sse.is_event_stream(body_of(script))
 
 
 def by_event(script: Script) -> Script:
@@ -34,21 +30,12 @@ def by_event(script: Script) -> Script:
     def split(step: Step) -> Steps:
         if not isinstance(step, Send) or step.role == "comment":
             return (step,)
-        *first, last = _BETWEEN_EVENTS.split(step.data)
-        return (*[Send(event) for event in first], replace(step, data=last)) if first else (step,)
+        frames = sse.split_events(step.data)
+        if len(frames) < 2:
+            return (step,)
+        return (*[Send(frame) for frame in frames[:-1]], replace(step, data=frames[-1]))
 
     return script.map_steps(split)
-
-
-def data_of(event: bytes) -> bytes | None:
-    """What stands behind `data:` in an event of one data line; None if there is no such line."""
-    match = _DATA.search(event)
-    return None if match is None else match[1]
-
-
-def with_data(event: bytes, data: bytes) -> bytes:
-    """The same event with other data."""
-    return _DATA.sub(lambda _: b"data: " + data, event, count=1)
 
 
 def promised(script: Script) -> Script:

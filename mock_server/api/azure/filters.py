@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import orjson
 
+from windtunnel.mock_server import sse
 from windtunnel.mock_server.script import Head, Script, Send, Step
 
 _FILTERED: Final = b'"finish_reason":"content_filter"'
 _SEVERITIES: Final = ("hate", "self_harm", "sexual", "violence")
-_EVENT: Final = b"data: "
 _SPEAKING: Final = ("content", "text")
 
 
@@ -40,7 +40,7 @@ def filtered(script: Script) -> Script:
         else:
             steps.append(step)
             if isinstance(step, Head) and step.framing == "chunked":
-                steps.append(Send(_EVENT + _prompt_chunk() + b"\n\n"))
+                steps.append(Send(sse.write_event(_prompt_chunk())))
     return Script(tuple(steps))
 
 
@@ -69,11 +69,15 @@ def _annotated(data: bytes) -> bytes:
 
 def _each(data: bytes, change: Any) -> bytes:
     """The JSON objects of some bytes, whole or as events, each after `change`."""
-    if not data.startswith(_EVENT):
+    if not data.startswith(b"data: "):
         return _dump(change(orjson.loads(data), False))
-    events = [event.removeprefix(_EVENT) for event in data.removesuffix(b"\n\n").split(b"\n\n")]
-    made = [event if event == b"[DONE]" else _dump(change(orjson.loads(event), True)) for event in events]
-    return b"".join([_EVENT + event + b"\n\n" for event in made])
+    frames = [_changed(frame, change) for frame in sse.split_events(data)]
+    return b"".join(frames)
+
+
+def _changed(frame: bytes, change: Any) -> bytes:
+    data = sse.data_of(frame) or b""
+    return frame if data == sse.DONE_DATA else sse.write_event(_dump(change(orjson.loads(data), True)))
 
 
 def _dump(value: Any) -> bytes:

@@ -16,8 +16,8 @@ from windtunnel.mock_server.api.choices import Said
 from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, RequestStamp, answer_headers
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from windtunnel.mock_server.sse import DONE
 
-DONE: Final = b"data: [DONE]\n\n"
 FINGERPRINT: Final = "fp_5c1e0a7f2d"
 _PADDED_TO: Final = 16
 """Content and obfuscation of a chunk are together a multiple of this many characters."""

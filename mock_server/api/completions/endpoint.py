@@ -9,7 +9,7 @@ import orjson
 
 from windtunnel.mock_server.api.azure.filters import filtered
 from windtunnel.mock_server.api.chat.logprobs import ranked, tokens_of
-from windtunnel.mock_server.api.chat.wire import DONE, FINGERPRINT, Timed, timed_steps
+from windtunnel.mock_server.api.chat.wire import FINGERPRINT, Timed, timed_steps
 from windtunnel.mock_server.api.choices import Said, says
 from windtunnel.mock_server.api.completions.checks import Prompt, check_completions, prompts_of
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
@@ -18,6 +18,7 @@ from windtunnel.mock_server.api.text import TOKENS
 from windtunnel.mock_server.api.truth import digest
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from windtunnel.mock_server.sse import DONE
 
 USUAL_LIMIT: Final = 16
 """`max_tokens` where the request gives none, as with the real API."""

@@ -31,6 +31,7 @@ from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, tokens_in
 from windtunnel.mock_server.api.truth import digest
 from windtunnel.mock_server.request import FormPart, Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens
+from windtunnel.mock_server.sse import write_event
 
 AUDIO_TOKENS_PER_S: Final = 10
 """What a second of sound counts as."""
@@ -124,7 +125,7 @@ def _usage(order: Order, said: Heard, request: Request) -> dict[str, Any]:
 
 
 def _event(fields: dict[str, Any]) -> bytes:
-    return b"data: %b\n\n" % orjson.dumps(fields)
+    return write_event(orjson.dumps(fields))
 
 
 def _streamed(order: Order, said: Heard, request: Request, world: World) -> Answer:

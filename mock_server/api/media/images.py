@@ -25,6 +25,7 @@ from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.api.truth import Choice, digest
 from windtunnel.mock_server.request import FormPart, Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from windtunnel.mock_server.sse import write_event
 
 MOST_IMAGE_BYTES: Final = 50 * 2**20
 """Bytes of one picture that is given; what a transport takes may be less."""
@@ -186,7 +187,7 @@ def _streamed(order: Order, pictures: list[str], name: str, request: Request, wo
         events.append((f"{name}.completed", whole))
     steps: list[Step] = [Head(200, answer_headers(world.stamp, EVENT_STREAM), "chunked"), FirstToken()]
     for at, (kind, fields) in enumerate(events):
-        data = b"event: %b\ndata: %b\n\n" % (kind.encode(), orjson.dumps({"type": kind, **fields}))
+        data = write_event(orjson.dumps({"type": kind, **fields}), kind.encode())
         if at:
             steps.append(Tokens(1))
         steps.append(Send(data, 1, "terminal" if at == len(events) - 1 else "content"))

@@ -22,6 +22,7 @@ from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.api.truth import digest
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
+from windtunnel.mock_server.sse import write_event
 
 FIELDS: Final = ("input", "model", "voice", "instructions", "response_format", "speed", "stream_format")
 LONGEST_INPUT: Final = 4_096
@@ -90,7 +91,7 @@ def answer_speech(request: Request, world: World) -> Answer:
         if at:
             steps.append(Tokens(1))
         event = {"type": "speech.audio.delta", "audio": b64encode(piece).decode()}
-        steps.append(Send(b"data: %b\n\n" % orjson.dumps(event), 1, "content"))
+        steps.append(Send(write_event(orjson.dumps(event)), 1, "content"))
     wrote = max(1, round(min(seconds, LONGEST_S) * TOKENS_PER_S))
     usage = {
         "input_tokens": request.prompt_tokens,
@@ -98,7 +99,7 @@ def answer_speech(request: Request, world: World) -> Answer:
         "total_tokens": request.prompt_tokens + wrote,
     }
     done = orjson.dumps({"type": "speech.audio.done", "usage": usage})
-    steps += (Send(b"data: %b\n\n" % done, 0, "terminal"), End())
+    steps += (Send(write_event(done), 0, "terminal"), End())
     return Answer(Script(tuple(steps)), digest(said), len(pieces), None)
 
 

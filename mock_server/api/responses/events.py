@@ -14,6 +14,7 @@ from windtunnel.mock_server.api.responses.items import Form, form_of, item, item
 from windtunnel.mock_server.api.responses.output import Speech, Thought
 from windtunnel.mock_server.api.responses.wire import Turn, ended, started
 from windtunnel.mock_server.script import End, FirstToken, Head, Role, Script, Send, Step, Tokens
+from windtunnel.mock_server.sse import write_event
 
 Beat: TypeAlias = tuple[int, bytes, Role]
 """Bytes and what they are, and how many tokens of work come before them."""
@@ -31,7 +32,7 @@ class _Events:
     def event(self, kind: str, fields: dict[str, Any]) -> bytes:
         data = orjson.dumps({"type": kind, "sequence_number": self.number, **fields})
         self.number += 1
-        return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
+        return write_event(data, kind.encode())
 
     def stage(self, kind: str, response: bytes) -> bytes:
         """An event with the whole response, which is JSON already."""

@@ -17,6 +17,7 @@ from windtunnel.mock_server.api.responses.items import Form
 from windtunnel.mock_server.api.responses.state import Kept
 from windtunnel.mock_server.api.responses.wire import response_object
 from windtunnel.mock_server.script import End, FirstToken, Script, Send, Step, Tokens, Wait
+from windtunnel.mock_server.sse import split_events, write_event
 
 WAITING_EVENTS = 2
 """Events of a response that waits for its slot: that it was created, and that it waits."""
@@ -38,14 +39,14 @@ def resumed_script(kept: Kept, now: float, stamp: RequestStamp, after: int, form
             if due > at:
                 steps.append(Wait(due - at))
                 at = due
-        blocks = send.data.split(b"\n\n")[:-1]
+        frames = split_events(send.data)
         if state == "queued":
-            blocks = blocks[:WAITING_EVENTS]
-        left = [block for place, block in enumerate(blocks, number) if place > after]
-        number += len(blocks)
+            frames = frames[:WAITING_EVENTS]
+        left = [frame for at_number, frame in enumerate(frames, number) if at_number > after]
+        number += len(frames)
         if left:
-            tokens = send.tokens if len(left) == len(blocks) else 0
-            steps.append(Send(b"\n\n".join([*left, b""]), tokens, send.role))
+            tokens = send.tokens if len(left) == len(frames) else 0
+            steps.append(Send(b"".join(left), tokens, send.role))
         if state == "queued":
             break
     if state == "cancelled" and number > after:
@@ -69,4 +70,4 @@ def _cancelled(kept: Kept, number: int) -> bytes:
     """The last event of a response that was cancelled."""
     response = response_object(kept.turn, "cancelled")
     event = {"type": "response.failed", "sequence_number": number, "response": response}
-    return b"event: response.failed\ndata: %b\n\n" % orjson.dumps(event)
+    return write_event(orjson.dumps(event), b"response.failed")
