@@ -30,16 +30,16 @@ from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import service
-from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0, Admission, Answering
+from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0, Admission, MakeAnswer
 from windtunnel.mock_server.provider.calls import Registry
 from windtunnel.mock_server.provider.compiled_settings import CompiledSettings
 from windtunnel.mock_server.provider.idempotency import Idempotency
 from windtunnel.mock_server.provider.outages import Outages
 from windtunnel.mock_server.provider.regions import RegionState
+from windtunnel.mock_server.provider.side_effects import SideEffects
 from windtunnel.mock_server.provider.ticket import Ticket
-from windtunnel.mock_server.provider.work_handle import SideEffects
 from windtunnel.mock_server.request import Request
-from windtunnel.mock_server.rules import ASKED_FOR, FaultUse, RuleBook
+from windtunnel.mock_server.rules import REQUESTED, FaultUse, RuleBook
 from windtunnel.mock_server.script import Script
 
 
@@ -54,7 +54,7 @@ class Engine:
         self,
         plan: Plan,
         *,
-        answer: Answering = healthy_answer,
+        answer: MakeAnswer = healthy_answer,
         unix_t0: float = DEFAULT_UNIX_T0,
         origin: float = 0.0,
     ) -> None:
@@ -106,7 +106,7 @@ class Engine:
         Raises KeyError for a region that the provider does not have.
         """
         if now >= self._boundary:
-            self._roll(now)
+            self._enter_due_phases(now)
         call = self._registry.call_of(request)
         attempt = call.next_attempt()
         region = self._regions[request.region]
@@ -120,7 +120,7 @@ class Engine:
     def admit(self, ticket: Ticket, now: float) -> None:
         """The request is at the provider: decide. Sets `state`, and for a refusal `script` and `status`."""
         if now >= self._boundary:
-            self._roll(now)
+            self._enter_due_phases(now)
         if ticket.state != "identified" or not ticket.region.open:
             return
         ticket.phase = self._phase
@@ -130,7 +130,7 @@ class Engine:
     def start(self, ticket: Ticket, now: float) -> Script:
         """A granted request takes its slot: the script to play, faults applied."""
         if now >= self._boundary:
-            self._roll(now)
+            self._enter_due_phases(now)
         script = service.start(ticket, now, self._plan.seed, self._unix_t0)
         if ticket.followers:
             self.side_effects.startable += ticket.followers
@@ -144,22 +144,22 @@ class Engine:
         held is freed with the work's end, and `state` is `ended` if that is now.
         """
         if now >= self._boundary:
-            self._roll(now)
-        return self._started_by(service.left(ticket, now) if ticket.region.open else [])
+            self._enter_due_phases(now)
+        return self._startable(service.left(ticket, now) if ticket.region.open else [])
 
     def finished(self, ticket: Ticket, now: float) -> list[Ticket]:
         """The slot's time is over: bill, and return the tickets that may start now."""
         if now >= self._boundary:
-            self._roll(now)
-        return self._started_by(service.finish(ticket, now) if ticket.region.open else [])
+            self._enter_due_phases(now)
+        return self._startable(service.finish(ticket, now) if ticket.region.open else [])
 
     def give_up(self, ticket: Ticket, now: float) -> list[Ticket]:
         """The request cannot be gone on with, by a bug: its work ends, whatever the region does with abandoned ones.
         Returns the tickets that may start now; replays that went along are in `side_effects`."""
         if not ticket.region.open:
-            return self._started_by([])
+            return self._startable([])
         self.side_effects.cancelled += ticket.followers
-        return self._started_by(service.cancel(ticket, now))
+        return self._startable(service.cancel(ticket, now))
 
     # ---- time on the provider's clock
 
@@ -170,7 +170,7 @@ class Engine:
     def slot_free_at(self, ticket: Ticket) -> float:
         """When the slot of a started ticket is free at the present speed: the end of the *healthy* answer, and
         of what faults with `holds_slot` add. May be infinite; then only `left` frees it."""
-        return ticket.region.healthy_end(ticket) + ticket.held_s
+        return ticket.region.healthy_end(ticket) + ticket.fault_hold_s
 
     @property
     def speed_version(self) -> int:
@@ -191,8 +191,8 @@ class Engine:
     def advance(self, now: float) -> list[Ticket]:
         """Phase changes due by `now`, and what was brought about meanwhile; returns the tickets that may start."""
         if now >= self._boundary:
-            self._roll(now)
-        return self._started_by([])
+            self._enter_due_phases(now)
+        return self._startable([])
 
     def next_change(self, now: float) -> float | None:
         """When `advance` must be called next, or None."""
@@ -202,7 +202,7 @@ class Engine:
     def listening(self, region: str, now: float) -> FaultUse | None:
         """The fault that keeps a region's port closed (`refuse` or `blackhole`); None while it is open."""
         if now >= self._boundary:
-            self._roll(now)
+            self._enter_due_phases(now)
         return self._outages.listening(region, now, self._phase)
 
     def set_plan(self, plan: Plan, now: float) -> list[Ticket]:
@@ -216,7 +216,7 @@ class Engine:
         self._admission = self._admission_under(plan)
         self._compile_phases(plan)
         self._enter(plan.phase_at(now - self._origin), now)
-        return self._started_by([])
+        return self._startable([])
 
     def reset(self, *, unix_t0: float | None = None) -> None:
         """Begin anew, from another t0 whose Unix time is `unix_t0` (None: as before). Tickets from before are no longer
@@ -237,7 +237,7 @@ class Engine:
     def snapshot(self, now: float) -> dict[str, Any]:
         """Phase, slots, queue, limits and the rules in force, for people and gauges."""
         if now >= self._boundary:
-            self._roll(now)
+            self._enter_due_phases(now)
         regions = {name: region.snapshot(now) for name, region in self._regions.items()}
         for name, region in regions.items():
             closed = self._outages.listening(name, now, self._phase)
@@ -260,13 +260,13 @@ class Engine:
                 }
                 for rule_id, rule in plan.rules_at(phase)
             ],
-            "acted_as_asked": acted[ASKED_FOR],
+            "acted_as_asked": acted[REQUESTED],
             "in_flight": sum(region["in_flight"] for region in regions.values()),
             "queue_depth": sum(region["queue_depth"] for region in regions.values()),
             "regions": regions,
         }
 
-    def _roll(self, now: float) -> None:
+    def _enter_due_phases(self, now: float) -> None:
         """Enter the phases that have begun by `now`, each at its own time."""
         while now >= self._boundary:
             self._enter(self._phase + 1, self._boundary)
@@ -282,7 +282,7 @@ class Engine:
                 region.change(settings, at)
                 self.side_effects.startable += region.grant(at)
 
-    def _started_by(self, tickets: list[Ticket]) -> list[Ticket]:
+    def _startable(self, tickets: list[Ticket]) -> list[Ticket]:
         """`tickets` behind those that a change of phase let out meanwhile."""
         if self.side_effects.startable:
             tickets = self.side_effects.take_startable() + tickets

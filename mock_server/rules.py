@@ -25,11 +25,11 @@ from windtunnel.mock_server.plan.rule import Rule, Use
 CACHED_MATCHES = 4096
 NUMBERED_CALLS = 50_000
 
-ASKED_FOR = "header"
+REQUESTED = "header"
 """Where rules have an id: a fault that the request itself asked for."""
 
 
-class Asking(Protocol):
+class MatchedRequest(Protocol):
     """What a rule looks at in a request."""
 
     @property
@@ -64,7 +64,7 @@ class Chosen:
     answer: tuple[FaultUse, ...] = ()
 
 
-NOTHING = Chosen()
+NO_FAULTS = Chosen()
 
 
 def layered(uses: Iterable[FaultUse]) -> tuple[FaultUse, ...]:
@@ -73,7 +73,7 @@ def layered(uses: Iterable[FaultUse]) -> tuple[FaultUse, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
+class _AttemptFacts:
     """One attempt, as triggers see it; `elapsed` is seconds since the rule's phase began."""
 
     seed: int
@@ -87,7 +87,7 @@ class _Moment:
         return uniform(self.seed, "rule", self.rule_id, self.call_id, self.attempt)
 
 
-_Trigger: TypeAlias = Callable[[_Moment], int | None]
+_Trigger: TypeAlias = Callable[[_AttemptFacts], int | None]
 """Which entry of the rule acts (0 for the only one), or None."""
 
 
@@ -111,13 +111,13 @@ class _CallNumbers:
         return number
 
 
-def _counted(rule: Rule, per: str) -> Callable[[_Moment], int]:
+def _counted(rule: Rule, per: str) -> Callable[[_AttemptFacts], int]:
     """What `first` and `sequence` count by: the attempt of the call, or the rule's matching requests."""
     if per == "call":
-        return lambda moment: moment.attempt
+        return lambda facts: facts.attempt
     seen = 0
 
-    def count(moment: _Moment) -> int:
+    def count(facts: _AttemptFacts) -> int:
         nonlocal seen
         seen += 1
         return seen - 1
@@ -129,35 +129,35 @@ def _trigger(rule: Rule, per: str, length: float) -> _Trigger:
     """The rule's trigger, with a counter of its own; `length` is that of its phase in seconds."""
     if rule.rate is not None:
         rate = rule.rate
-        return lambda moment: 0 if moment.draw() < rate else None
+        return lambda facts: 0 if facts.draw() < rate else None
     if rule.ramp is not None:
         start, end, over = rule.ramp.from_, rule.ramp.to, rule.ramp.over or length
 
-        def climb(moment: _Moment) -> int | None:
-            share = min(1.0, max(0.0, moment.elapsed / over))
-            return 0 if moment.draw() < start + (end - start) * share else None
+        def climb(facts: _AttemptFacts) -> int | None:
+            share = min(1.0, max(0.0, facts.elapsed / over))
+            return 0 if facts.draw() < start + (end - start) * share else None
 
         return climb
     count = _counted(rule, per)
     if rule.first is not None:
         first = rule.first
-        return lambda moment: 0 if count(moment) < first else None
+        return lambda facts: 0 if count(facts) < first else None
     if rule.every is not None:
         every = rule.every
-        number = (lambda moment: moment.call_index) if per == "call" else count
-        return lambda moment: 0 if (number(moment) + 1) % every == 0 else None
+        number = (lambda facts: facts.call_index) if per == "call" else count
+        return lambda facts: 0 if (number(facts) + 1) % every == 0 else None
     if rule.sequence is not None:
         entries = len(rule.sequence)
 
-        def play(moment: _Moment) -> int | None:
-            place = count(moment)
+        def play(facts: _AttemptFacts) -> int | None:
+            place = count(facts)
             return place if place < entries else None
 
         return play
-    return lambda moment: 0
+    return lambda facts: 0
 
 
-class _Live:
+class _ActiveRule:
     """One rule of one phase, with its counters."""
 
     __slots__ = ("_burst", "_start", "_trigger", "_uses", "rule", "rule_id")
@@ -173,7 +173,7 @@ class _Live:
     def _use(self, use: Use) -> FaultUse:
         return FaultUse(use.kind, use.params, self.rule_id, self.rule.charge, self.rule.holds_slot)
 
-    def matches(self, request: Asking, attempt: int) -> bool:
+    def matches(self, request: MatchedRequest, attempt: int) -> bool:
         match = self.rule.match
         return (
             (match.attempt is None or match.attempt == attempt)
@@ -185,7 +185,7 @@ class _Live:
         elapsed = now - self._start
         if self._burst is not None and elapsed % self._burst[0] >= self._burst[1]:
             return None
-        place = self._trigger(_Moment(seed, self.rule_id, call_id, call_index, attempt, elapsed))
+        place = self._trigger(_AttemptFacts(seed, self.rule_id, call_id, call_index, attempt, elapsed))
         return None if place is None else self._uses[place]
 
 
@@ -200,19 +200,27 @@ class RuleBook:
         """Forget everything that was counted."""
         plan = self._plan
         always = len(plan.rules)
-        self._phases: list[tuple[_Live, ...]] = []
-        shared = [_Live(rule_id, rule, plan, 0.0, plan.length) for rule_id, rule in plan.rules_at(0)[:always]]
+        self._phases: list[tuple[_ActiveRule, ...]] = []
+        shared = [
+            _ActiveRule(rule_id, rule, plan, 0.0, plan.length) for rule_id, rule in plan.rules_at(0)[:always]
+        ]
         for p in range(max(1, len(plan.phases))):
             own = plan.rules_at(p)[always:]
             length = plan.phases[p].for_ if plan.phases else 0.0
-            live = [_Live(rule_id, rule, plan, plan.phase_start(p), length) for rule_id, rule in own]
+            live = [_ActiveRule(rule_id, rule, plan, plan.phase_start(p), length) for rule_id, rule in own]
             self._phases.append((*shared, *live))
-        self._matching: dict[tuple[int, int, str, str, str, bool, str], tuple[_Live, ...]] = {}
+        self._matching: dict[tuple[int, int, str, str, str, bool, str], tuple[_ActiveRule, ...]] = {}
         self._attempts = {rule.rule.match.attempt for rules in self._phases for rule in rules} - {None}
         self._numbers = _CallNumbers()
 
     def choose(
-        self, request: Asking, call_id: str, call_index: int | None, attempt: int, now: float, phase: int
+        self,
+        request: MatchedRequest,
+        call_id: str,
+        call_index: int | None,
+        attempt: int,
+        now: float,
+        phase: int,
     ) -> Chosen:
         """What happens to attempt `attempt` of a call at `now` (seconds from t0) in phase `phase`.
 
@@ -225,7 +233,7 @@ class RuleBook:
                 call_id
             )  # also at an attempt that no rule asks for: calls are counted
         if not live:
-            return NOTHING
+            return NO_FAULTS
         edge: FaultUse | None = None
         answer: list[FaultUse] = []
         for rule in live:
@@ -240,9 +248,9 @@ class RuleBook:
             return Chosen(edge)
         if len(answer) > 1:
             return Chosen(None, layered(answer))
-        return Chosen(None, tuple(answer)) if answer else NOTHING
+        return Chosen(None, tuple(answer)) if answer else NO_FAULTS
 
-    def _live(self, request: Asking, phase: int, attempt: int) -> tuple[_Live, ...]:
+    def _live(self, request: MatchedRequest, phase: int, attempt: int) -> tuple[_ActiveRule, ...]:
         # Attempts that no rule asks for are alike: -1 stands for them.
         asked = attempt if attempt in self._attempts else -1
         key = (phase, asked, request.api, request.model, request.region, request.stream, request.key_hash)
@@ -256,7 +264,7 @@ class RuleBook:
 
 
 @lru_cache(maxsize=256)
-def asked_for(header: str) -> FaultUse:
+def requested_fault(header: str) -> FaultUse:
     """The fault that an `x-windtunnel-fault` header asks for. Raises `FaultHeaderError`."""
     kind, params = parse_fault_header(header)
-    return FaultUse(kind, params, ASKED_FOR)
+    return FaultUse(kind, params, REQUESTED)

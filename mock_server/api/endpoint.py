@@ -20,7 +20,7 @@ from windtunnel.mock_server.request import Api, FormPart, Request
 from windtunnel.mock_server.script import Script
 
 
-class Life(Protocol):
+class WorkHandle(Protocol):
     """How far an accepted request is. Times are the engine's, seconds from t0."""
 
     def stage(self, now: float) -> Literal["queued", "running", "done", "cancelled"]:
@@ -52,7 +52,7 @@ class Answer:
     truth_digest: str
     tokens: int
     finish_reason: str | None
-    effect: Callable[[Life], None] | None = None
+    effect: Callable[[WorkHandle], None] | None = None
     early: Script | None = None
     background: bool = False
     context_tokens: int = 0

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from windtunnel.mock_server.api.endpoint import Answer, Endpoint, Life, World
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, WorkHandle, World
 from windtunnel.mock_server.api.errors import ApiError, model_not_found
 from windtunnel.mock_server.api.headers import ORGANIZATION, answer_headers
 from windtunnel.mock_server.api.truth import digest
@@ -49,7 +49,7 @@ def _entry(name: str) -> dict[str, Any]:
 
 
 def _answer(
-    world: World, body: dict[str, Any], names: list[str], effect: Callable[[Life], None] | None = None
+    world: World, body: dict[str, Any], names: list[str], effect: Callable[[WorkHandle], None] | None = None
 ) -> Answer:
     send = Send(orjson.dumps(body), 1, "terminal")
     script = Script((Head(200, answer_headers(world.stamp)), FirstToken(), send, End()))
@@ -84,7 +84,7 @@ def answer_delete(request: Request, world: World) -> Answer:
     if not name.startswith(_TUNED):
         return _refused(ApiError(403, _PERMISSION), world)
 
-    def delete(_: Life) -> None:
+    def delete(_: WorkHandle) -> None:
         world.store.deleted_models.put(request.key_hash, name, True, len(name))
 
     return _answer(world, {"id": name, "object": "model", "deleted": True}, [name], delete)

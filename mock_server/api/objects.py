@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from windtunnel.mock_server.api.endpoint import Answer, Life, World
+from windtunnel.mock_server.api.endpoint import Answer, WorkHandle, World
 from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_type
 from windtunnel.mock_server.api.headers import JSON, answer_headers
 from windtunnel.mock_server.api.paging import listed
@@ -44,11 +44,11 @@ def answered(made: Made | ApiError, world: World) -> Answer:
     return Answer(script, digest(made.choices), 1, None, _once(made.effect))
 
 
-def _once(effect: Callable[[], object] | None) -> Callable[[Life], None] | None:
+def _once(effect: Callable[[], object] | None) -> Callable[[WorkHandle], None] | None:
     if effect is None:
         return None
 
-    def change(life: Life) -> None:
+    def change(life: WorkHandle) -> None:
         effect()
 
     return change

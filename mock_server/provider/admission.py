@@ -20,20 +20,21 @@ from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import service
-from windtunnel.mock_server.provider.apply_faults import edge_answer, keep_promise
+from windtunnel.mock_server.provider.apply_faults import edge_fault_script, record_promise
 from windtunnel.mock_server.provider.batch_line import line_answer
-from windtunnel.mock_server.provider.idempotency import Idempotency, Remembered
+from windtunnel.mock_server.provider.idempotency import Idempotency, IdempotencyEntry
 from windtunnel.mock_server.provider.rate_limiter import Quota, Refusal
 from windtunnel.mock_server.provider.refusals import limited, penalty, quota_headers, whole_milliseconds
-from windtunnel.mock_server.provider.requested_faults import MAGIC, with_asked_for
+from windtunnel.mock_server.provider.requested_faults import MAGIC, add_requested_faults
+from windtunnel.mock_server.provider.side_effects import SideEffects
 from windtunnel.mock_server.provider.slots import QueuePlace
 from windtunnel.mock_server.provider.ticket import Ticket
-from windtunnel.mock_server.provider.work_handle import SideEffects, TicketHandle
+from windtunnel.mock_server.provider.work_handle import TicketHandle
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.rules import RuleBook
 from windtunnel.mock_server.script import Script
 
-Answering: TypeAlias = Callable[[Request, World], Answer]
+MakeAnswer: TypeAlias = Callable[[Request, World], Answer]
 """`api.answer.answer`, or what a test puts in its place."""
 
 DEFAULT_UNIX_T0 = 1_767_225_600
@@ -51,7 +52,7 @@ class Admission:
 
     plan: Plan
     rules: RuleBook
-    answering: Answering
+    answering: MakeAnswer
     store: Store
     idempotency: Idempotency
     side_effects: SideEffects
@@ -70,8 +71,8 @@ class Admission:
         if script is not None:
             _refuse(ticket, script)
             return
-        if ticket.remembered is not None:
-            _replay(ticket, ticket.remembered)
+        if ticket.idempotency is not None:
+            _replay(ticket, ticket.idempotency)
         elif not ticket.takes_slot:
             self.planned(ticket, now)
             ticket.state = "granted"
@@ -94,7 +95,7 @@ class Admission:
             if isinstance(found, errors.ApiError):
                 error = found
             else:
-                ticket.remembered = found
+                ticket.idempotency = found
         if error is not None:
             return error.script(self._stamp(ticket))
         return self._edge(ticket, now)
@@ -112,7 +113,7 @@ class Admission:
         elapsed = now - self.origin
         chosen = self.rules.choose(request, call.call_id, call.index, ticket.attempt, elapsed, ticket.phase)
         if request.fault_header is not None or (ticket.takes_slot and request.model.startswith(MAGIC)):
-            asked = with_asked_for(chosen, request)
+            asked = add_requested_faults(chosen, request)
             if isinstance(asked, errors.ApiError):
                 return asked.script(self._stamp(ticket))
             chosen = asked
@@ -120,7 +121,7 @@ class Admission:
         if chosen.edge is None or chosen.edge.charge:
             return None
         quota = ticket.region.limiter.quota(request.key_hash, request.model, now)
-        return edge_answer(ticket, chosen.edge, quota, self.plan.seed, self.unix_t0, now)
+        return edge_fault_script(ticket, chosen.edge, quota, self.plan.seed, self.unix_t0, now)
 
     def _limit(self, ticket: Ticket, now: float) -> None:
         """Rate limits, growth, and the way into the queue or a slot."""
@@ -172,7 +173,7 @@ class Admission:
             now=now,
         )
         if quota.settings.says_when and refusal is not Refusal.TOO_LARGE:
-            keep_promise(ticket, whole_milliseconds(wait) / 1000.0, refusal.value, now)
+            record_promise(ticket, whole_milliseconds(wait) / 1000.0, refusal.value, now)
         _refuse(ticket, script)
 
     def _tokens_asked_for(self, ticket: Ticket, now: float) -> int:
@@ -190,10 +191,10 @@ class Admission:
         answer = self.planned(ticket, now)
         if not ticket.replay:
             if ticket.request.idempotency_key is not None:
-                ticket.remembered = self.idempotency.remember(ticket, answer)
+                ticket.idempotency = self.idempotency.remember(ticket, answer)
             if answer.effect is not None:
                 ticket.executed = True
-                ticket.handle = TicketHandle(ticket, self.side_effects)
+                ticket.handle = TicketHandle(ticket, self.side_effects, service.cancel)
                 answer.effect(ticket.handle)
         if answer.early is not None:
             ticket.early = service.early_answer(ticket, answer.early, self.plan.seed, self.unix_t0, now)
@@ -243,11 +244,11 @@ def _refuse(ticket: Ticket, script: Script) -> None:
     ticket.status = ticket.script.status
 
 
-def _replay(ticket: Ticket, remembered: Remembered) -> None:
+def _replay(ticket: Ticket, remembered: IdempotencyEntry) -> None:
     """Repeat an earlier request's answer, at its pace while that is being worked on. Takes nothing."""
     first, answer = remembered.ticket, remembered.answer
     ticket.replay = True
-    ticket.remembered = None
+    ticket.idempotency = None
     ticket.takes_slot = ticket.generates = False
     ticket.answer = answer
     ticket.truth_digest = answer.truth_digest
@@ -255,7 +256,7 @@ def _replay(ticket: Ticket, remembered: Remembered) -> None:
     ticket.state = "granted"
     if first is None:
         return
-    first.wanted = True
+    first.awaited = True
     if answer.early is not None:
         return
     if first.state == "running":

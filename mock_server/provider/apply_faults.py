@@ -17,27 +17,27 @@ from windtunnel.mock_server.script import Head, Script, Send, Wait
 if TYPE_CHECKING:
     from windtunnel.mock_server.provider.rate_limiter import Quota
 
-NOTHING_YET = Script(())
+EMPTY_SCRIPT = Script(())
 """What an edge fault is given: it stands in for the whole answer."""
 
 
-def edge_answer(
+def edge_fault_script(
     ticket: Ticket, use: FaultUse, quota: Quota | None, seed: int, unix_t0: float, now: float
 ) -> Script:
     """The script of an edge fault in place of the answer. What its headers promise is remembered."""
     stamp = request_stamp(seed, ticket.call.call_id, ticket.attempt)
     headers = answer_headers(stamp) + quota_headers(quota, now)
-    script = use.kind.apply(NOTHING_YET, use.params, _context(ticket, use, headers, seed, unix_t0 + now))
+    script = use.kind.apply(EMPTY_SCRIPT, use.params, _context(ticket, use, headers, seed, unix_t0 + now))
     ticket.faults = (use.kind.name,)
     ticket.region.fault_counts[use.rule_id] += 1
-    wait = promised(script)
+    wait = promised_wait(script)
     if wait is not None:
-        keep_promise(ticket, wait, BY_FAULT, now)
+        record_promise(ticket, wait, BY_FAULT, now)
     return script
 
 
-def changed(ticket: Ticket, script: Script, seed: int, unix_now: float) -> Script:
-    """`script` after the ticket's answer faults, in order; `ticket.held_s` is how long those keep the slot."""
+def apply_answer_faults(ticket: Ticket, script: Script, seed: int, unix_now: float) -> Script:
+    """`script` after the ticket's answer faults, in order; `ticket.fault_hold_s` is how long those keep the slot."""
     head = script.steps[0]
     headers = head.headers if isinstance(head, Head) else ()
     for use in ticket.chosen.answer:
@@ -46,19 +46,19 @@ def changed(ticket: Ticket, script: Script, seed: int, unix_now: float) -> Scrip
         script = use.kind.apply(script, use.params, _context(ticket, use, headers, seed, unix_now))
         after = _waits(script)
         if use.holds_slot and after > before:
-            ticket.held_s += after - before
+            ticket.fault_hold_s += after - before
     ticket.faults = tuple([use.kind.name for use in ticket.chosen.answer])
     return script
 
 
-def keep_promise(ticket: Ticket, wait_s: float, by: str, now: float) -> None:
+def record_promise(ticket: Ticket, wait_s: float, by: str, now: float) -> None:
     """Remember that the client was told to come back after `wait_s` seconds."""
     request = ticket.request
     ticket.retry_after_promised_s = wait_s
     ticket.call.promise = Promise(request.region, request.key_hash, request.model, now + wait_s, by)
 
 
-def promised(script: Script) -> float | None:
+def promised_wait(script: Script) -> float | None:
     """The wait in seconds that a refusal's headers promise: `retry-after-ms`, else `retry-after` in seconds.
 
     Negative, garbage and dates (which would take a unix_now clock to read) promise nothing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from windtunnel.mock_server.provider.apply_faults import changed
+from windtunnel.mock_server.provider.apply_faults import apply_answer_faults
 from windtunnel.mock_server.provider.calls import KnownCall
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.request import Request
@@ -26,4 +26,4 @@ def line_answer(admission: Admission, batch: Ticket, now: float, request: Reques
         return refused
     seed, unix_t0 = admission.plan.seed, admission.unix_t0
     script = admission.planned(ticket, now).script
-    return changed(ticket, script, seed, unix_t0 + now) if ticket.chosen.answer else script
+    return apply_answer_faults(ticket, script, seed, unix_t0 + now) if ticket.chosen.answer else script

@@ -41,7 +41,7 @@ Key: TypeAlias = tuple[str, str, str, str]
 """Region, hash of the API key, endpoint, idempotency key."""
 
 
-class Remembered:
+class IdempotencyEntry:
     """One accepted request and its answer. `ticket` is None once the work is over."""
 
     __slots__ = ("_key", "_registry", "answer", "fingerprint", "size", "ticket")
@@ -56,7 +56,7 @@ class Remembered:
         self.answer = answer
         self.size = sum([len(step.data) for step in answer.script.steps if type(step) is Send])
 
-    def over(self, *, forget: bool) -> None:
+    def end(self, *, forget: bool) -> None:
         """The work is over. What was given up in the middle is forgotten, so that a retry begins anew."""
         self.ticket = None
         if forget:
@@ -69,13 +69,13 @@ class Idempotency:
     __slots__ = ("_bytes", "_entries")
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[Key, Remembered] = OrderedDict()
+        self._entries: OrderedDict[Key, IdempotencyEntry] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, request: Request) -> Remembered | ApiError | None:
+    def find(self, request: Request) -> IdempotencyEntry | ApiError | None:
         """What is remembered of an equal request, the error for another request under its key, or None."""
         key = _key(request)
         found = None if key is None else self._entries.get(key)
@@ -84,14 +84,16 @@ class Idempotency:
         self._entries.move_to_end(key)
         return found if found.fingerprint == _fingerprint(request) else CONFLICT
 
-    def remember(self, ticket: Ticket, answer: Answer) -> Remembered | None:
+    def remember(self, ticket: Ticket, answer: Answer) -> IdempotencyEntry | None:
         """A request was accepted; None if it named no key, or its method takes none."""
         key = _key(ticket.request)
         if key is None:
             return None
         self.forget(key)
         # An effect happens once, and keeps the whole request while it is there.
-        entry = Remembered(self, key, _fingerprint(ticket.request), ticket, replace(answer, effect=None))
+        entry = IdempotencyEntry(
+            self, key, _fingerprint(ticket.request), ticket, replace(answer, effect=None)
+        )
         self._entries[key] = entry
         self._bytes += entry.size
         while len(self._entries) > MOST_KEYS or (self._bytes > MOST_BYTES and len(self._entries) > 1):

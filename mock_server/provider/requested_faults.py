@@ -11,7 +11,7 @@ from __future__ import annotations
 from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError
 from windtunnel.mock_server.errors import FaultHeaderError
 from windtunnel.mock_server.request import Request
-from windtunnel.mock_server.rules import Chosen, asked_for, layered
+from windtunnel.mock_server.rules import Chosen, layered, requested_fault
 
 MAGIC = "windtunnel/"
 """How the name of a model begins that is a fault."""
@@ -19,7 +19,7 @@ MAGIC = "windtunnel/"
 _HEADER = "x-windtunnel-fault"
 
 
-def with_asked_for(chosen: Chosen, request: Request) -> Chosen | ApiError:
+def add_requested_faults(chosen: Chosen, request: Request) -> Chosen | ApiError:
     """What the rules chose, and what the request itself asks for; an error where that cannot be."""
     if request.fault_header is not None:
         try:
@@ -37,7 +37,7 @@ def with_asked_for(chosen: Chosen, request: Request) -> Chosen | ApiError:
 
 
 def _with(chosen: Chosen, text: str, request: Request, where: str) -> Chosen:
-    use = asked_for(text)
+    use = requested_fault(text)
     kind = use.kind
     if not kind.acts_on(request.api, request.stream):
         form = "streamed" if request.stream else "not streamed"

@@ -6,7 +6,7 @@ from math import inf
 
 from windtunnel.mock_server.api.azure.paths import dress
 from windtunnel.mock_server.chance import uniform
-from windtunnel.mock_server.provider.apply_faults import changed, edge_answer
+from windtunnel.mock_server.provider.apply_faults import apply_answer_faults, edge_fault_script
 from windtunnel.mock_server.provider.refusals import quota_headers
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.script import FirstToken, Head, Script, Tokens
@@ -62,12 +62,12 @@ def finish(ticket: Ticket, now: float) -> list[Ticket]:
 def left(ticket: Ticket, now: float) -> list[Ticket]:
     """The client is gone. Returns who has a slot now. Detached work goes on, and nobody has abandoned it."""
     if ticket.done or ticket.detached:
-        return _work_on(ticket, now) if ticket.state == "running" else []
+        return _finish_abandoned(ticket, now) if ticket.state == "running" else []
     if not ticket.abandoned:
         ticket.abandoned = True
         ticket.abandoned_at_s = now
     if ticket.region.settings.keep_working:
-        return _work_on(ticket, now) if ticket.state == "running" else []
+        return _finish_abandoned(ticket, now) if ticket.state == "running" else []
     return cancel(ticket, now)
 
 
@@ -81,7 +81,7 @@ def cancel(ticket: Ticket, now: float) -> list[Ticket]:
         ticket.state = "gone"
         for follower in ticket.followers:
             follower.state = "gone"
-        _tell(ticket, 0, now, whole=False)
+        _notify_end(ticket, 0, now, whole=False)
     if state == "queued" and ticket.follows is not None:
         others = ticket.follows.followers
         ticket.follows.followers = tuple([other for other in others if other is not ticket])
@@ -98,11 +98,11 @@ def bill(ticket: Ticket, now: float) -> None:
         ticket.tokens_billed = ticket.region.generated(ticket, now)
 
 
-def _work_on(ticket: Ticket, now: float) -> list[Ticket]:
+def _finish_abandoned(ticket: Ticket, now: float) -> list[Ticket]:
     """An abandoned answer is worked on to its end. A wait without end, though, was for the client."""
-    if ticket.held_s == inf:
+    if ticket.fault_hold_s == inf:
         end = ticket.region.healthy_end(ticket)
-        ticket.held_s = max(0.0, now - end)
+        ticket.fault_hold_s = max(0.0, now - end)
         if end <= now:
             return finish(ticket, now)
     return []
@@ -111,16 +111,16 @@ def _work_on(ticket: Ticket, now: float) -> list[Ticket]:
 def _end(ticket: Ticket, now: float, tokens: int, *, whole: bool = True) -> list[Ticket]:
     ticket.state = "ended"
     _settle_quota(ticket, now)
-    _tell(ticket, tokens, now, whole=whole)
+    _notify_end(ticket, tokens, now, whole=whole)
     return ticket.region.release(now) if ticket.takes_slot else []
 
 
-def _tell(ticket: Ticket, tokens: int, now: float, *, whole: bool) -> None:
+def _notify_end(ticket: Ticket, tokens: int, now: float, *, whole: bool) -> None:
     """Those who look at the work from outside learn that it is over."""
     if ticket.handle is not None:
-        ticket.handle.over(whole=whole, tokens=tokens, now=now)
-    if ticket.remembered is not None:
-        ticket.remembered.over(forget=ticket.abandoned and not whole)
+        ticket.handle.end(whole=whole, tokens=tokens, now=now)
+    if ticket.idempotency is not None:
+        ticket.idempotency.end(forget=ticket.abandoned and not whole)
 
 
 def _settle_quota(ticket: Ticket, now: float) -> None:
@@ -133,11 +133,11 @@ def _with_faults(ticket: Ticket, script: Script, seed: int, unix_t0: float, now:
     """What is sent in place of a healthy script."""
     edge = ticket.chosen.edge
     if edge is not None:
-        script = edge_answer(ticket, edge, ticket.quota, seed, unix_t0, now)
+        script = edge_fault_script(ticket, edge, ticket.quota, seed, unix_t0, now)
     else:
         script = _with_limits(script, ticket, now)
         if ticket.chosen.answer:
-            script = changed(ticket, script, seed, unix_t0 + now)
+            script = apply_answer_faults(ticket, script, seed, unix_t0 + now)
     return script if ticket.request.azure is None else dress(script, ticket.request)
 
 

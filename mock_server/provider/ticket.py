@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from windtunnel.mock_server.provider.calls import KnownCall
 from windtunnel.mock_server.request import GENERATING_APIS, WORKING_APIS, Request
-from windtunnel.mock_server.rules import NOTHING, Chosen
+from windtunnel.mock_server.rules import NO_FAULTS, Chosen
 from windtunnel.mock_server.script import Script
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.api.endpoint import Answer, World
-    from windtunnel.mock_server.provider.idempotency import Remembered
+    from windtunnel.mock_server.provider.idempotency import IdempotencyEntry
     from windtunnel.mock_server.provider.rate_limiter import Quota
     from windtunnel.mock_server.provider.regions import RegionState
     from windtunnel.mock_server.provider.work_clock import TokenProgress
@@ -44,6 +44,7 @@ class Ticket:
         "answer",
         "arrived_s",
         "attempt",
+        "awaited",
         "call",
         "came_back_early",
         "charged_tokens",
@@ -51,12 +52,13 @@ class Ticket:
         "done",
         "early",
         "executed",
+        "fault_hold_s",
         "faults",
         "followers",
         "follows",
         "generates",
         "handle",
-        "held_s",
+        "idempotency",
         "in_flight",
         "phase",
         "plan",
@@ -66,7 +68,6 @@ class Ticket:
         "queue_depth",
         "quota",
         "region",
-        "remembered",
         "replay",
         "request",
         "retry_after_promised_s",
@@ -79,7 +80,6 @@ class Ticket:
         "tokens_billed",
         "tokens_planned",
         "truth_digest",
-        "wanted",
         "world",
     )
 
@@ -119,7 +119,7 @@ class Ticket:
         self.retry_after_promised_s: float | None = None
         self.came_back_early = False
         self.done = False
-        self.chosen: Chosen = NOTHING
+        self.chosen: Chosen = NO_FAULTS
         self.answer: Answer | None = None
         self.world: World | None = None  # what the answer may know, once it was asked for
         self.quota: Quota | None = None
@@ -127,21 +127,21 @@ class Ticket:
         self.takes_slot = request.api in WORKING_APIS
         self.generates = request.api in GENERATING_APIS  # what it generates is billed as output
         self.progress: TokenProgress | None = None  # of the answer, once started in a slot
-        self.held_s = 0.0  # how long faults keep the slot after the healthy answer is over
+        self.fault_hold_s = 0.0  # how long faults keep the slot after the healthy answer is over
         self.early: Script | None = None
         self.executed = False
         self.replay = False
         self.follows: Ticket | None = None
         self.followers: tuple[Ticket, ...] = ()
-        self.wanted = False
+        self.awaited = False
         self.handle: TicketHandle | None = None
-        self.remembered: Remembered | None = None
+        self.idempotency: IdempotencyEntry | None = None
 
     @property
     def detached(self) -> bool:
         """Does the work go on without its client, whatever the region does with abandoned requests?"""
         answer = self.answer
-        return self.wanted or (answer is not None and (answer.background or answer.early is not None))
+        return self.awaited or (answer is not None and (answer.background or answer.early is not None))
 
     @property
     def call_id(self) -> str:

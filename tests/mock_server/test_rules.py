@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from windtunnel.mock_server.errors import FaultHeaderError
 from windtunnel.mock_server.plan.plan import Plan
-from windtunnel.mock_server.rules import NOTHING, Chosen, RuleBook, asked_for
+from windtunnel.mock_server.rules import NO_FAULTS, Chosen, RuleBook, requested_fault
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def acts(
     rules: RuleBook, call: int, attempt: int = 0, *, now: float = 1.0, phase: int = 0, ask: Ask = ASK
 ) -> bool:
     """Whether anything happens to an attempt of a call with an index."""
-    return rules.choose(ask, f"c{call}", call, attempt, now, phase) is not NOTHING
+    return rules.choose(ask, f"c{call}", call, attempt, now, phase) is not NO_FAULTS
 
 
 def attempts_hit(rules: RuleBook, call: int, attempts: Iterable[int] = range(6)) -> list[int]:
@@ -115,7 +115,7 @@ def test_every_numbers_calls_without_an_index_in_order_of_arrival() -> None:
     """A call that nobody has numbered keeps the number of its first request."""
     rules = book({"fault": "overloaded", "every": 2})
     chosen = [rules.choose(ASK, call, None, 0, 1.0, 0) for call in ("a", "b", "a", "c", "d", "b")]
-    assert [one is not NOTHING for one in chosen] == [False, True, False, False, True, True]
+    assert [one is not NO_FAULTS for one in chosen] == [False, True, False, False, True, True]
 
 
 def test_every_per_rule_counts_requests() -> None:
@@ -295,11 +295,11 @@ def test_the_cache_of_matches_stays_bounded() -> None:
 
 def test_a_header_asks_for_one_fault() -> None:
     """`stall; after_chunks=3; seconds=5` is that fault, with bare numbers as seconds."""
-    use = asked_for("stall; after_chunks=3; seconds=5")
+    use = requested_fault("stall; after_chunks=3; seconds=5")
     assert use.kind.name == "stall"
     assert use.params.model_dump() == {"after_chunks": 3, "seconds": "5s"}
-    assert asked_for("reset; at=after_chunks 2").kind.stage == "answer"
-    assert asked_for(" overloaded ;").kind.stage == "edge"
+    assert requested_fault("reset; at=after_chunks 2").kind.stage == "answer"
+    assert requested_fault(" overloaded ;").kind.stage == "edge"
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_a_header_asks_for_one_fault() -> None:
 )
 def test_text_in_a_header_becomes_what_the_parameter_is(header: str, params: dict[str, Any]) -> None:
     """Numbers, yes and no, durations and text: a header can say all of them."""
-    given = asked_for(header).params.model_dump()
+    given = requested_fault(header).params.model_dump()
     assert {name: given[name] for name in params} == params
 
 
@@ -336,5 +336,5 @@ def test_text_in_a_header_becomes_what_the_parameter_is(header: str, params: dic
 def test_a_header_that_makes_no_sense_is_refused(header: str, message: str) -> None:
     """A wrong header raises `FaultHeaderError`, which says where it is wrong and what was expected."""
     with pytest.raises(FaultHeaderError) as caught:
-        asked_for(header)
+        requested_fault(header)
     assert message in str(caught.value)

@@ -13,7 +13,7 @@ import orjson
 
 from windtunnel.mock_server.api.chat.wire import completion
 from windtunnel.mock_server.api.choices import Said
-from windtunnel.mock_server.api.endpoint import Answer, Endpoint, Life, World
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, WorkHandle, World
 from windtunnel.mock_server.api.errors import ApiError, missing_parameter
 from windtunnel.mock_server.api.fields import check_fields, metadata
 from windtunnel.mock_server.api.headers import RequestStamp, answer_headers
@@ -43,7 +43,7 @@ class Kept:
     body: bytes
     messages: bytes
     metadata: dict[str, str]
-    life: Life
+    life: WorkHandle
 
     def there(self, now: float) -> bool:
         """Whether the answer is complete."""
@@ -62,10 +62,10 @@ class Kept:
 
 def keeping(
     request: Request, said: list[Said], stamp: RequestStamp, created: int, world: World
-) -> Callable[[Life], None]:
+) -> Callable[[WorkHandle], None]:
     """The effect of `store: true`: the completion is kept."""
 
-    def keep(life: Life) -> None:
+    def keep(life: WorkHandle) -> None:
         body = request.body
         tokens = sum([one.billed for one in said])
         whole = orjson.loads(completion(request, said, tokens, created))
@@ -90,7 +90,9 @@ def _found(request: Request, world: World) -> Kept | ApiError:
     return ApiError(404, f"Chat completion with id '{request.ids[0]}' not found.")
 
 
-def _answer(world: World, found: Any, ids: list[str], effect: Callable[[Life], None] | None = None) -> Answer:
+def _answer(
+    world: World, found: Any, ids: list[str], effect: Callable[[WorkHandle], None] | None = None
+) -> Answer:
     """An answer that is one JSON object about the objects with these ids, or an error."""
     if isinstance(found, ApiError):
         return Answer(found.script(world.stamp), digest([]), 1, None)
@@ -139,7 +141,7 @@ def answer_update(request: Request, world: World) -> Answer:
         return _answer(world, found, [])
     changed = replace(found, metadata=request.body["metadata"] or {})
 
-    def put(_: Life) -> None:
+    def put(_: WorkHandle) -> None:
         world.store.completions.put(request.key_hash, request.ids[0], changed, changed.size)
 
     return _answer(world, changed.json(), [*request.ids], put)
@@ -152,7 +154,7 @@ def answer_delete(request: Request, world: World) -> Answer:
         return _answer(world, found, [])
     ident = request.ids[0]
 
-    def forget(_: Life) -> None:
+    def forget(_: WorkHandle) -> None:
         world.store.completions.delete(request.key_hash, ident)
 
     return _answer(

@@ -15,7 +15,7 @@ import orjson
 
 from windtunnel.mock_server.api.choices import Said
 from windtunnel.mock_server.api.conversations.state import Conversation
-from windtunnel.mock_server.api.endpoint import Life, World
+from windtunnel.mock_server.api.endpoint import WorkHandle, World
 from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError
 from windtunnel.mock_server.api.responses.input_items import input_items, references
 from windtunnel.mock_server.api.responses.items import NOTHING, form_of, item, response_id
@@ -47,19 +47,19 @@ class _NoLife:
     """The life of a response whose request is not accepted yet."""
 
     def stage(self, now: float) -> Literal["queued"]:
-        """See `Life.stage`."""
+        """See `WorkHandle.stage`."""
         return "queued"
 
     def tokens(self, now: float) -> int:
-        """See `Life.tokens`."""
+        """See `WorkHandle.tokens`."""
         return 0
 
     def due(self, tokens: int) -> float:
-        """See `Life.due`."""
+        """See `WorkHandle.due`."""
         return math.inf
 
     def cancel(self, now: float) -> bool:
-        """See `Life.cancel`."""
+        """See `WorkHandle.cancel`."""
         return False
 
 
@@ -73,9 +73,9 @@ class Kept:
     turn: Turn
     unix_t0: float
     store: Store
-    life: Life = _NO_LIFE
+    life: WorkHandle = _NO_LIFE
 
-    def begin(self, life: Life) -> None:
+    def begin(self, life: WorkHandle) -> None:
         """The response is kept, unless it is not to be, and will be part of its conversation."""
         self.life = life
         request, store = self.turn.request, self.store

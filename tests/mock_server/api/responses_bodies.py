@@ -66,19 +66,19 @@ class HandLife:
     begun: float = 10.0
 
     def stage(self, now: float) -> Stage:
-        """See `Life.stage`."""
+        """See `WorkHandle.stage`."""
         return self.now_at
 
     def tokens(self, now: float) -> int:
-        """See `Life.tokens`."""
+        """See `WorkHandle.tokens`."""
         return self.generated
 
     def due(self, tokens: int) -> float:
-        """See `Life.due`."""
+        """See `WorkHandle.due`."""
         return math.inf if self.now_at == "queued" else self.begun + tokens
 
     def cancel(self, now: float) -> bool:
-        """See `Life.cancel`."""
+        """See `WorkHandle.cancel`."""
         before, self.now_at = self.now_at, "cancelled"
         return before in ("queued", "running")
 

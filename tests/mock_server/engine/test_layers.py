@@ -26,6 +26,6 @@ def test_a_slot_is_held_for_the_rules_own_fault_and_no_other(seconds: str, held:
     stall = {"fault": "stall", "with": {"seconds": seconds}, "holds_slot": True}
     ticket = arrive(engine(rules=[{"fault": "fragment"}, {"fault": "buffered"}, stall]), 0.0)
     assert ticket.faults == ("buffered", "stall", "fragment")
-    assert ticket.held_s == held
+    assert ticket.fault_hold_s == held
     assert ticket.script is not None
     assert ticket.script.steps[-1] == (End() if seconds == "2s" else Wait(FOREVER))

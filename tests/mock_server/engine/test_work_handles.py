@@ -10,7 +10,7 @@ import pytest
 
 from tests.mock_server.engines import arrive, fixed_answer, plan
 from windtunnel.mock_server.api.answer import Answer, World
-from windtunnel.mock_server.api.endpoint import Life
+from windtunnel.mock_server.api.endpoint import WorkHandle
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
@@ -23,14 +23,14 @@ class Objects:
     """An API whose requests leave their lives behind, and may cancel those of others (`body: {"cancel": call}`)."""
 
     def __init__(self, **parts: Any) -> None:
-        self.lives: dict[str, Life] = {}
+        self.lives: dict[str, WorkHandle] = {}
         self.effects: list[str] = []
         self.cancelled: list[bool] = []
         self.now = 0.0
         self.engine = Engine(plan(**parts), answer=self._answer)
 
     def _answer(self, request: Request, world: World) -> Answer:
-        def effect(handle: Life) -> None:
+        def effect(handle: WorkHandle) -> None:
             self.effects.append(world.call_key)
             self.lives[world.call_key] = handle
             if "cancel" in request.body:

@@ -214,7 +214,7 @@ def test_what_is_over_keeps_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     world = engine()
     first = arrive(world, 0.0, "c0", **KEY)
     found = world._idempotency.find(request("c0", **KEY))
-    assert isinstance(found, idempotency.Remembered)
+    assert isinstance(found, idempotency.IdempotencyEntry)
     assert found.ticket is first
     world.finished(first, WHOLE)
     assert found.ticket is None
