@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from windtunnel.harness.inputs.gallery import (
     client_names,
     gallery_folder,
@@ -14,21 +12,9 @@ from windtunnel.harness.inputs.gallery import (
     load_scenario,
     scenario_names,
 )
-from windtunnel.harness.inputs.manual import MANUAL, renewed
+from windtunnel.harness.manual.sections import MANUAL
 
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", MANUAL.read_text(encoding="utf-8"), flags=re.DOTALL)
-
-
-def test_the_reference_is_that_of_the_models() -> None:
-    """README.md holds every key as it is today; `python -m windtunnel.harness.inputs.manual` renews it."""
-    text = MANUAL.read_text(encoding="utf-8")
-    assert renewed(text) == text
-
-
-def test_a_manual_without_marks_is_refused() -> None:
-    """The reference is never written into a file that has no place for it."""
-    with pytest.raises(ValueError, match="expected the lines"):
-        renewed("# Something else")
 
 
 def test_the_examples_work(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The generated parts of all manuals. `python -m windtunnel.harness.manual` renews them."""
