@@ -25,7 +25,7 @@ import math
 from collections import Counter
 from typing import Any
 
-from windtunnel.mock_server.api.answer import answer as healthy_answer
+from windtunnel.mock_server.api.routes import healthy_answer
 from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.plan import Plan
@@ -58,7 +58,7 @@ class Engine:
         unix_t0: float = DEFAULT_UNIX_T0,
         origin: float = 0.0,
     ) -> None:
-        self._answering = answer
+        self._answer = answer
         self._begin(plan, unix_t0, origin)
 
     def _begin(self, plan: Plan, unix_t0: float, origin: float) -> None:
@@ -80,7 +80,7 @@ class Engine:
         return Admission(
             plan,
             RuleBook(plan),
-            self._answering,
+            self._answer,
             self.store,
             self._idempotency,
             self.side_effects,

@@ -58,6 +58,10 @@ class Answer:
     context_tokens: int = 0
 
 
+LineFunction: TypeAlias = Callable[[Request, str, dict[str, Any], str], Script]
+"""From the request that made a batch, and a line's URL, body and call id, to the answer of that line."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What an answer may know besides its request.
@@ -65,7 +69,8 @@ class World:
     What is said depends on (seed, call_key) and the request alone, so every attempt of a call means the same;
     `attempt` moves only the request id in the headers. `tokens` is the length drawn for one choice of prose.
     `now` is the engine's time, `unix_t0` the Unix time of t0, `models` the names that the provider serves (None: all).
-    `line` gives the whole answer, faults included, to a request that is part of another (a line of a batch).
+    `line` gives the whole answer, faults included, to one line of a batch (`LineFunction`). The engine gives it,
+    because batches are themselves endpoints and cannot import the table of all; None where no lines are run.
     `batches` is how fast batches go.
     """
 
@@ -79,7 +84,7 @@ class World:
     now: float = 0.0
     unix_t0: float = 0.0
     models: tuple[str, ...] | None = None
-    line: Callable[[Request, str], Script] | None = None
+    line: LineFunction | None = None
     batches: BatchPace = DEFAULT_BATCH_PACE
 
     @property

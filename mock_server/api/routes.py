@@ -1,4 +1,4 @@
-"""Every endpoint of the API in one explicit table, and how a request's path finds its row.
+"""The table of all endpoints: how a request's path finds its row, and the row its healthy answer.
 
 /v1/files/file-1/content ─► Found(endpoint "files.content", ids ("file-1",))
 """
@@ -16,12 +16,13 @@ from windtunnel.mock_server.api.chat import stored as stored_chat
 from windtunnel.mock_server.api.completions import endpoint as completions
 from windtunnel.mock_server.api.conversations import endpoint as conversations
 from windtunnel.mock_server.api.embeddings import endpoint as embeddings_endpoint
-from windtunnel.mock_server.api.endpoint import Endpoint
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.files import endpoint as files
 from windtunnel.mock_server.api.files import uploads
 from windtunnel.mock_server.api.media import audio, images
 from windtunnel.mock_server.api.responses import endpoint as responses_endpoint
 from windtunnel.mock_server.api.responses import stored as stored_responses
+from windtunnel.mock_server.request import Request
 
 ENDPOINTS: Final[dict[str, Endpoint]] = {
     endpoint.name: endpoint
@@ -43,6 +44,14 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     )
     for endpoint in module.ENDPOINTS
 }
+
+
+def healthy_answer(request: Request, world: World) -> Answer:
+    """Return the answer to a request without a problem, as the API gives it when nothing is wrong.
+
+    Raises KeyError for an endpoint that does not exist.
+    """
+    return ENDPOINTS[request.endpoint].answer(request, world)
 
 
 @dataclass(frozen=True, slots=True)

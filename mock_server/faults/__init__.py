@@ -1,6 +1,6 @@
 """The vocabulary of faults, one family a file, in one explicit table.
 
-    status.py      error statuses of the API itself            answering.py  how such an error is put together
+    status.py      error statuses of the API itself            error_answer.py  how such an error is put together
     gateways.py    error statuses of what stands before it     retry.py      retry-after, in every spelling
     listener.py    refuse, blackhole: no connection at all     pages.py      the HTML pages
     connection.py  hang, reset, close

@@ -35,7 +35,7 @@ from windtunnel.mock_server.rules import RuleBook
 from windtunnel.mock_server.script import Script
 
 MakeAnswer: TypeAlias = Callable[[Request, World], Answer]
-"""`api.answer.answer`, or what a test puts in its place."""
+"""`api.routes.healthy_answer`, or a function that a test puts in its place."""
 
 DEFAULT_UNIX_T0 = 1_767_225_600
 """The Unix time that answers state at t0 unless they are told another: 1 January 2026. Equal runs have equal bytes."""
@@ -52,7 +52,7 @@ class Admission:
 
     plan: Plan
     rules: RuleBook
-    answering: MakeAnswer
+    answer: MakeAnswer
     store: Store
     idempotency: Idempotency
     side_effects: SideEffects
@@ -203,7 +203,7 @@ class Admission:
         """What the ticket's healthy answer will be: drawn per call, so every attempt means the same."""
         answer = ticket.answer
         if answer is None:
-            answer = ticket.answer = self.answering(ticket.request, self._world(ticket, now))
+            answer = ticket.answer = self.answer(ticket.request, self._world(ticket, now))
             ticket.truth_digest = answer.truth_digest
             ticket.tokens_planned = answer.tokens
             ticket.prompt_tokens += answer.context_tokens

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from windtunnel.mock_server.api.answer import Answer, World
+from windtunnel.mock_server.api.endpoint import Answer, World
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.request import Request

@@ -31,7 +31,7 @@ class StoredBatch:
     """
 
     ident: str
-    asked: Request
+    creation: Request
     work: Work
     course: Course
     output_seconds: int | None = None
@@ -55,7 +55,7 @@ class StoredBatch:
 
 def put(store: Store, batch: StoredBatch) -> None:
     """Keep a batch, or what has become of it."""
-    store.batches.put(batch.asked.key_hash, batch.ident, batch, batch.size)
+    store.batches.put(batch.creation.key_hash, batch.ident, batch, batch.size)
 
 
 def bring_up_to_date(key: str, world: World) -> None:
@@ -74,7 +74,9 @@ def settle(batch: StoredBatch, world: World) -> tuple[StoredBatch, Stage]:
         size = sum([len(result.data) for result in batch.results])
         for line in batch.work.lines[len(batch.results) : stage.done]:
             whole = size < MOST_FILE_BYTES
-            result = run_line(line, batch.ident, batch.asked, world) if whole else left_out(line, batch.ident)
+            result = (
+                run_line(line, batch.ident, batch.creation, world) if whole else left_out(line, batch.ident)
+            )
             size += len(result.data)
             batch.results.append(result)
         if stage.over:
@@ -94,7 +96,7 @@ def _file(batch: StoredBatch, stage: Stage, store: Store) -> StoredBatch:
             expires = expiry("batch_output", batch.output_seconds, made)
             name = f"{batch.ident}_{kind}.jsonl"
             file = StoredFile(ident, name, "batch_output", data, made, expires)
-            keep(store, batch.asked.key_hash, file)
+            keep(store, batch.creation.key_hash, file)
     bare = [result._replace(data=b"") for result in results]
     batch = replace(batch, filed=True, results=bare, work=replace(batch.work, lines=()))
     put(store, batch)
@@ -103,7 +105,7 @@ def _file(batch: StoredBatch, stage: Stage, store: Store) -> StoredBatch:
 
 def shown_batch(batch: StoredBatch, stage: Stage) -> dict[str, Any]:
     """A batch that is up to date, as the API shows it."""
-    body, course, problems = batch.asked.body, batch.course, batch.work.problems
+    body, course, problems = batch.creation.body, batch.course, batch.work.problems
     results = batch.results if stage.status == "expired" else batch.results[: stage.done]
     good = sum([result.good for result in results])
     output, errored = batch.file_ids if stage.over else (None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -10,8 +11,9 @@ import openai
 import orjson
 import pytest
 
-from windtunnel.mock_server.api.answer import Answer, World, answer
+from windtunnel.mock_server.api.endpoint import Answer, World
 from windtunnel.mock_server.api.parse import parse
+from windtunnel.mock_server.api.routes import healthy_answer
 from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import FirstToken, Head, Script, Send, Tokens
@@ -57,7 +59,14 @@ class Wire:
             "unix_t0": 1_700_000_000,
             "store": Store(),
         }
-        return answer(request, World(**{**usual, **settings}))
+        world = World(**{**usual, **settings})
+
+        def line(creation: Request, url: str, body: dict[str, Any], call_id: str) -> Script:
+            """The healthy answer to a line of a batch, in place of the engine's."""
+            read = parse("POST", url, HEADERS, orjson.dumps(body), region=creation.region)
+            return read.problem or healthy_answer(read, replace(world, call_key=call_id, attempt=0)).script
+
+        return healthy_answer(request, replace(world, line=line))
 
     @staticmethod
     def bytes(script: Script) -> bytes:

@@ -10,9 +10,9 @@ import orjson
 import pydantic
 from openai.types.responses import Response, ResponseStreamEvent
 
-from windtunnel.mock_server.api.answer import answer
 from windtunnel.mock_server.api.endpoint import Answer, World
 from windtunnel.mock_server.api.parse import parse
+from windtunnel.mock_server.api.routes import healthy_answer
 from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import Script, Send
@@ -112,7 +112,7 @@ class Api:
         world = World(
             seed=7, call_key=f"c{self.calls}", store=self.store, tokens=24, now=now, unix_t0=1_700_000_000
         )
-        made = answer(request, world)
+        made = healthy_answer(request, world)
         if made.effect is not None:
             made.effect(life or HandLife())
         return made

@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from tests.mock_server.api.sdk_clients import async_sdk, tunnel
-from windtunnel.mock_server.api.answer import Answer
 from windtunnel.mock_server.api.embeddings.wire import vector_text
+from windtunnel.mock_server.api.endpoint import Answer
 from windtunnel.mock_server.api.truth import digest
 
 USER: Any = [{"role": "user", "content": "Speak."}]

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from tests.mock_server.engines import arrive, fixed_answer, plan
-from windtunnel.mock_server.api.answer import Answer, World
-from windtunnel.mock_server.api.endpoint import WorkHandle
+from windtunnel.mock_server.api.endpoint import Answer, WorkHandle, World
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
@@ -182,8 +181,11 @@ class Lines:
     def _answer(self, request: Request, world: World) -> Answer:
         if request.api == "batches":
             assert world.line is not None
-            line = replace(request, api="chat", model="gpt-4.1", stream=False, body={})
-            self.scripts += [world.line(line, f"line-{n}") for n in range(40)]
+            url, body = (
+                "/v1/chat/completions",
+                {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Speak."}]},
+            )
+            self.scripts += [world.line(request, url, body, f"line-{n}") for n in range(40)]
         return fixed_answer(request, world)
 
 

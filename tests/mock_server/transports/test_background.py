@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.mock_server.transports.conftest import FAST, Serving
-from windtunnel.mock_server.api.answer import Answer, World
-from windtunnel.mock_server.api.answer import answer as healthy_answer
+from windtunnel.mock_server.api.endpoint import Answer, World
+from windtunnel.mock_server.api.routes import healthy_answer
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
 
@@ -34,7 +34,7 @@ def in_background(server: Serving) -> Serving:
         early = None if request.stream else EARLY
         return Answer(healthy.script, healthy.truth_digest, healthy.tokens, "stop", effect, early, True)
 
-    server.call(lambda: setattr(server.mock.engine._admission, "answering", answer))
+    server.call(lambda: setattr(server.mock.engine._admission, "answer", answer))
     return server
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from windtunnel.mock_server.api.answer import Answer, World
-from windtunnel.mock_server.api.answer import answer as healthy_answer
+from windtunnel.mock_server.api.endpoint import Answer, World
+from windtunnel.mock_server.api.routes import healthy_answer
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
@@ -37,7 +37,7 @@ def tunnel(monkeypatch: pytest.MonkeyPatch) -> InProcess:
         early = EARLY if metadata and not request.stream else None
         return Answer(healthy.script, "", healthy.tokens, "stop", effect, early, bool(metadata))
 
-    monkeypatch.setattr(made.engine._admission, "answering", answer)
+    monkeypatch.setattr(made.engine._admission, "answer", answer)
     return made
 
 
