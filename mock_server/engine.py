@@ -6,7 +6,7 @@
                                           └─ a script, faults applied
 
 `now` is an argument everywhere: seconds from t0, negative during warm-up, never running backwards. The caller (the
-shell) keeps these promises:
+server, or a client in process) keeps these promises:
 
 - it calls `start` at once for every ticket that is granted, by `admit` or in what `left`, `finished`, `advance` and
   `set_plan` return: the slot is already kept for it;
@@ -44,10 +44,10 @@ from windtunnel.mock_server.script import Script
 
 
 class Engine:
-    """The mock's provider, as a pure machine: the same calls in the same order give the same results.
+    """The mock's provider as a state machine: the same calls in the same order give the same results.
 
     `unix_t0` is the Unix time of t0, which answers state; `origin` is when the plan's first phase begins, seconds from
-    t0. `store` is what the API keeps, `side_effects` what requests have brought about for others.
+    t0. `store` holds the objects of the API, `side_effects` what requests have done to others.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Engine:
         self._regions = {name: RegionState(name, settings) for name, settings in self._settings[0].items()}
 
     def _admission_under(self, plan: Plan) -> Admission:
-        """Decisions under a plan whose rules have counted nothing yet."""
+        """Make the admission under a plan. Its rules begin to count at zero."""
         return Admission(
             plan,
             RuleBook(plan),
@@ -89,7 +89,7 @@ class Engine:
         )
 
     def _compile_phases(self, plan: Plan) -> None:
-        """Compile every phase: when it starts, what holds in each region, and which ports are closed."""
+        """Compile every phase: its start, the settings of each region, and the rules that close ports."""
         self._outages = Outages(plan)
         phases = range(max(1, len(plan.phases)))
         self._starts = [self._origin + plan.phase_start(p) for p in phases]
@@ -101,7 +101,7 @@ class Engine:
     # ---- a request's way
 
     def identify(self, request: Request, now: float) -> Ticket:
-        """Number the request and draw its round trip (`rtt_s`, 0.0 without one).
+        """Return the ticket of a request, with its attempt number and its drawn round trip (`rtt_s`, 0.0 without one).
 
         Raises KeyError for a region that the provider does not have.
         """
@@ -114,48 +114,53 @@ class Engine:
         rtt_s = 0.0
         if rtt is not None:
             u = uniform(self._plan.seed, "rtt", request.region, call.call_id, attempt)
-            rtt_s = round(rtt.at(u), 6)
+            rtt_s = round(rtt.at(u), 6)  # microseconds: libm's last digits differ between machines
         return Ticket(request, call, attempt, region, self._phase, rtt_s, now, self._plan.name)
 
     def admit(self, ticket: Ticket, now: float) -> None:
-        """The request is at the provider: decide. Sets `state`, and for a refusal `script` and `status`."""
+        """Decide on a request that has reached the provider. Sets `state`, and for a refusal `script` and `status`."""
         if now >= self._boundary:
             self._enter_due_phases(now)
+        # The client may have left during the round trip, or the engine may have been reset.
         if ticket.state != "identified" or not ticket.region.open:
             return
+        # A phase may have begun, or another plan, since `identify`: what counts is the moment of the decision.
         ticket.phase = self._phase
         ticket.plan = self._plan.name
         self._admission.decide(ticket, now)
 
     def start(self, ticket: Ticket, now: float) -> Script:
-        """A granted request takes its slot: the script to play, faults applied."""
+        """Start a granted request in its slot; returns the script to play, faults applied."""
         if now >= self._boundary:
             self._enter_due_phases(now)
         script = service.start(ticket, now, self._plan.seed, self._unix_t0)
+        # Replays go at the pace of the first request, so they can start only now that it has one.
         if ticket.followers:
             self.side_effects.startable += ticket.followers
             ticket.followers = ()
         return script
 
     def left(self, ticket: Ticket, now: float) -> list[Ticket]:
-        """The client is gone; returns the tickets that may start now.
+        """Note that the client has left; returns the tickets that may start now.
 
-        What follows is up to the region (`abandoned`). Ask `slot_free_at` again: a slot that an endless fault
-        held is freed with the work's end, and `state` is `ended` if that is now.
+        Whether the work goes on is a setting of the region (`abandoned`). Ask `slot_free_at` again: a slot that an
+        endless fault held is freed with the work's end, and `state` is `ended` if that is now.
         """
         if now >= self._boundary:
             self._enter_due_phases(now)
         return self._startable(service.left(ticket, now) if ticket.region.open else [])
 
     def finished(self, ticket: Ticket, now: float) -> list[Ticket]:
-        """The slot's time is over: bill, and return the tickets that may start now."""
+        """Bill a ticket whose slot time is over and free the slot; returns the tickets that may start now."""
         if now >= self._boundary:
             self._enter_due_phases(now)
         return self._startable(service.finish(ticket, now) if ticket.region.open else [])
 
     def give_up(self, ticket: Ticket, now: float) -> list[Ticket]:
-        """The request cannot be gone on with, by a bug: its work ends, whatever the region does with abandoned ones.
-        Returns the tickets that may start now; replays that went along are in `side_effects`."""
+        """End the work of a request that a bug has made impossible to answer; returns the tickets that may start now.
+
+        The region's setting for abandoned requests does not matter. Replays that end with it are in `side_effects`.
+        """
         if not ticket.region.open:
             return self._startable([])
         self.side_effects.cancelled += ticket.followers
@@ -164,49 +169,53 @@ class Engine:
     # ---- time on the provider's clock
 
     def due(self, ticket: Ticket, tokens: int) -> float:
-        """When token number `tokens` of a started ticket is ready at the present speed; 0 is the first."""
+        """Return when token number `tokens` of a started ticket is ready at the present speed; 0 is the first."""
         return ticket.region.due(ticket, tokens)
 
     def slot_free_at(self, ticket: Ticket) -> float:
-        """When the slot of a started ticket is free at the present speed: the end of the *healthy* answer, and
-        of what faults with `holds_slot` add. May be infinite; then only `left` frees it."""
+        """Return when the slot of a started ticket is free at the present speed.
+
+        That is the end of the *healthy* answer, and of what faults with `holds_slot` add. May be infinite; then only
+        `left` frees the slot.
+        """
         return ticket.region.healthy_end(ticket) + ticket.fault_hold_s
 
     @property
     def speed_version(self) -> int:
-        """Changes whenever the answers of `due` and `slot_free_at` may have."""
+        """A number that changes whenever the results of `due` and `slot_free_at` may have changed."""
+        # A sum is enough: the versions of the regions only grow. A list, since sum() over one beats a generator.
         return sum([region.speed_version for region in self._regions.values()])
 
     def settle(self, ticket: Ticket, now: float) -> None:
-        """Bring the bill of a running ticket up to date, where it is recorded before it has ended."""
+        """Bill a running ticket for what it has generated so far, to be recorded before its end."""
         if ticket.state == "running":
             service.bill(ticket, now)
 
-    # ---- conditions
+    # ---- phases, ports and plans
 
     def has_region(self, name: str) -> bool:
-        """Is there such a region under this plan?"""
+        """Whether the plan has, or had, a region of this name."""
         return name in self._regions
 
     def advance(self, now: float) -> list[Ticket]:
-        """Phase changes due by `now`, and what was brought about meanwhile; returns the tickets that may start."""
+        """Enter the phases that are due by `now`; returns all tickets that may start since the last call."""
         if now >= self._boundary:
             self._enter_due_phases(now)
         return self._startable([])
 
     def next_change(self, now: float) -> float | None:
-        """When `advance` must be called next, or None."""
+        """Return when `advance` must be called next, or None."""
         change = min(self._boundary, self._outages.next_change(now, self._phase))
         return None if math.isinf(change) else max(now, change)
 
     def listening(self, region: str, now: float) -> FaultUse | None:
-        """The fault that keeps a region's port closed (`refuse` or `blackhole`); None while it is open."""
+        """Return the fault that keeps a region's port closed (`refuse` or `blackhole`); None while it is open."""
         if now >= self._boundary:
             self._enter_due_phases(now)
         return self._outages.listening(region, now, self._phase)
 
     def set_plan(self, plan: Plan, now: float) -> list[Ticket]:
-        """Go on under another plan: levels, queue and numbering stay, counting rules begin anew.
+        """Switch to another plan: limiter levels, queue and numbering stay, counting rules begin anew.
 
         A region that the plan no longer has stays as it was. Returns the tickets that may start.
         """
@@ -219,23 +228,25 @@ class Engine:
         return self._startable([])
 
     def reset(self, *, unix_t0: float | None = None) -> None:
-        """Begin anew, from another t0 whose Unix time is `unix_t0` (None: as before). Tickets from before are no longer
-        part of anything: nothing that they do has an effect."""
+        """Begin anew, from another t0 whose Unix time is `unix_t0` (None: as before).
+
+        Tickets from before have no effect any more, whatever is called with them.
+        """
         self.close()
         self._begin(self._plan, self._unix_t0 if unix_t0 is None else unix_t0, 0.0)
 
     def close(self) -> None:
-        """The end: nothing that its tickets do has an effect any more."""
+        """Detach all tickets: whatever is called with them has no effect any more."""
         for region in self._regions.values():
             region.open = False
 
     def load(self) -> tuple[int, int]:
-        """Busy slots and queued requests of all regions."""
+        """Return the busy slots and the queued requests of all regions."""
         pools = [region.slots for region in self._regions.values()]
         return sum([one.busy for one in pools]), sum([one.waiting for one in pools])
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """Phase, slots, queue, limits and the rules in force, for people and gauges."""
+        """Return phase, slots, queue, limits and the rules in force, for the admin API and the metrics."""
         if now >= self._boundary:
             self._enter_due_phases(now)
         regions = {name: region.snapshot(now) for name, region in self._regions.items()}
@@ -267,7 +278,10 @@ class Engine:
         }
 
     def _enter_due_phases(self, now: float) -> None:
-        """Enter the phases that have begun by `now`, each at its own time."""
+        """Enter the phases that have begun by `now`, each at its own time.
+
+        Callers test `now >= self._boundary` themselves: a call for every request would cost more than the test.
+        """
         while now >= self._boundary:
             self._enter(self._phase + 1, self._boundary)
 
@@ -276,14 +290,14 @@ class Engine:
         self._boundary = self._starts[phase + 1] if phase + 1 < len(self._starts) else math.inf
         for name, settings in self._settings[phase].items():
             region = self._regions.get(name)
-            if region is None:
+            if region is None:  # a plan that was put in force later may have further regions
                 self._regions[name] = RegionState(name, settings)
             else:
                 region.change(settings, at)
                 self.side_effects.startable += region.grant(at)
 
     def _startable(self, tickets: list[Ticket]) -> list[Ticket]:
-        """`tickets` behind those that a change of phase let out meanwhile."""
+        """Return `tickets` behind those that a change of phase, or another request, has let start meanwhile."""
         if self.side_effects.startable:
             tickets = self.side_effects.take_startable() + tickets
         return tickets

@@ -1,4 +1,4 @@
-"""Who gets a fault, and when: the rules of a plan, applied to one request after the other.
+"""The rules of a plan: they choose the faults of each attempt.
 
     request ──► rules that match it (cached) ──► burst window ──► trigger ──► Chosen(edge, answer)
 
@@ -26,11 +26,11 @@ CACHED_MATCHES = 4096
 NUMBERED_CALLS = 50_000
 
 REQUESTED = "header"
-"""Where rules have an id: a fault that the request itself asked for."""
+"""The rule id of a fault that the request itself asked for."""
 
 
 class MatchedRequest(Protocol):
-    """What a rule looks at in a request."""
+    """The properties of a request that rules match."""
 
     @property
     def api(self) -> str: ...
@@ -58,7 +58,7 @@ class FaultUse:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What happens to one attempt: an edge fault in place of the answer, or faults on the healthy answer."""
+    """The faults of one attempt: an edge fault in place of the answer, or faults on the healthy answer."""
 
     edge: FaultUse | None = None
     answer: tuple[FaultUse, ...] = ()
@@ -68,13 +68,13 @@ NO_FAULTS = Chosen()
 
 
 def layered(uses: Iterable[FaultUse]) -> tuple[FaultUse, ...]:
-    """Answer faults in the order in which they act: by layer, otherwise as they come."""
+    """Sort answer faults into the order in which they act: by layer, within a layer as given."""
     return tuple(sorted(uses, key=lambda use: RANK[use.kind.layer]))
 
 
 @dataclass(frozen=True, slots=True)
 class _AttemptFacts:
-    """One attempt, as triggers see it; `elapsed` is seconds since the rule's phase began."""
+    """The facts of one attempt that triggers use; `elapsed` is seconds since the rule's phase began."""
 
     seed: int
     rule_id: str
@@ -88,11 +88,11 @@ class _AttemptFacts:
 
 
 _Trigger: TypeAlias = Callable[[_AttemptFacts], int | None]
-"""Which entry of the rule acts (0 for the only one), or None."""
+"""Returns which entry of the rule acts (0 for the only one), or None."""
 
 
 class _CallNumbers:
-    """Calls without an index of their own, numbered in order of their first request."""
+    """Numbers for calls without an index of their own, in order of their first request."""
 
     def __init__(self) -> None:
         self._numbers: OrderedDict[str, int] = OrderedDict()
@@ -112,7 +112,7 @@ class _CallNumbers:
 
 
 def _counted(rule: Rule, per: str) -> Callable[[_AttemptFacts], int]:
-    """What `first` and `sequence` count by: the attempt of the call, or the rule's matching requests."""
+    """Return the counter of `first` and `sequence`: the attempt of the call, or the rule's matching requests."""
     if per == "call":
         return lambda facts: facts.attempt
     seen = 0
@@ -126,18 +126,18 @@ def _counted(rule: Rule, per: str) -> Callable[[_AttemptFacts], int]:
 
 
 def _trigger(rule: Rule, per: str, length: float) -> _Trigger:
-    """The rule's trigger, with a counter of its own; `length` is that of its phase in seconds."""
+    """Return the rule's trigger, with a counter of its own; `length` is that of its phase in seconds."""
     if rule.rate is not None:
         rate = rule.rate
         return lambda facts: 0 if facts.draw() < rate else None
     if rule.ramp is not None:
         start, end, over = rule.ramp.from_, rule.ramp.to, rule.ramp.over or length
 
-        def climb(facts: _AttemptFacts) -> int | None:
+        def ramp(facts: _AttemptFacts) -> int | None:
             share = min(1.0, max(0.0, facts.elapsed / over))
             return 0 if facts.draw() < start + (end - start) * share else None
 
-        return climb
+        return ramp
     count = _counted(rule, per)
     if rule.first is not None:
         first = rule.first
@@ -149,11 +149,11 @@ def _trigger(rule: Rule, per: str, length: float) -> _Trigger:
     if rule.sequence is not None:
         entries = len(rule.sequence)
 
-        def play(facts: _AttemptFacts) -> int | None:
-            place = count(facts)
-            return place if place < entries else None
+        def next_entry(facts: _AttemptFacts) -> int | None:
+            entry = count(facts)
+            return entry if entry < entries else None
 
-        return play
+        return next_entry
     return lambda facts: 0
 
 
@@ -185,8 +185,9 @@ class _ActiveRule:
         elapsed = now - self._start
         if self._burst is not None and elapsed % self._burst[0] >= self._burst[1]:
             return None
-        place = self._trigger(_AttemptFacts(seed, self.rule_id, call_id, call_index, attempt, elapsed))
-        return None if place is None else self._uses[place]
+        # Outside its burst a rule does not count either: the trigger is not asked.
+        entry = self._trigger(_AttemptFacts(seed, self.rule_id, call_id, call_index, attempt, elapsed))
+        return None if entry is None else self._uses[entry]
 
 
 class RuleBook:
@@ -197,18 +198,21 @@ class RuleBook:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything that was counted."""
+        """Set all counters to zero."""
         plan = self._plan
         always = len(plan.rules)
         self._phases: list[tuple[_ActiveRule, ...]] = []
+        # One object for all phases: a rule that is always on goes on counting when a phase begins.
         shared = [
             _ActiveRule(rule_id, rule, plan, 0.0, plan.length) for rule_id, rule in plan.rules_at(0)[:always]
         ]
         for p in range(max(1, len(plan.phases))):
             own = plan.rules_at(p)[always:]
             length = plan.phases[p].for_ if plan.phases else 0.0
-            live = [_ActiveRule(rule_id, rule, plan, plan.phase_start(p), length) for rule_id, rule in own]
-            self._phases.append((*shared, *live))
+            own_rules = [
+                _ActiveRule(rule_id, rule, plan, plan.phase_start(p), length) for rule_id, rule in own
+            ]
+            self._phases.append((*shared, *own_rules))
         self._matching: dict[tuple[int, int, str, str, str, bool, str], tuple[_ActiveRule, ...]] = {}
         self._attempts = {rule.rule.match.attempt for rules in self._phases for rule in rules} - {None}
         self._numbers = _CallNumbers()
@@ -222,21 +226,21 @@ class RuleBook:
         now: float,
         phase: int,
     ) -> Chosen:
-        """What happens to attempt `attempt` of a call at `now` (seconds from t0) in phase `phase`.
+        """Choose the faults of attempt `attempt` of a call at `now` (seconds from t0) in phase `phase`.
 
-        `call_id` is what draws depend on; `call_index` is the call's place in the schedule, None where
-        nobody knows it (then calls are numbered in order of arrival).
+        Draws depend on `call_id`. `call_index` is the call's position in the schedule, None where that is unknown
+        (then calls are numbered in order of arrival).
         """
-        live = self._live(request, phase, attempt)
-        if call_index is None and (live or self._attempts):
-            call_index = self._numbers.of(
-                call_id
-            )  # also at an attempt that no rule asks for: calls are counted
-        if not live:
+        rules = self._matching_rules(request, phase, attempt)
+        # A rule may match only a later attempt of the call, so calls are numbered even where no rule matches now.
+        if call_index is None and (rules or self._attempts):
+            call_index = self._numbers.of(call_id)
+        if not rules:
             return NO_FAULTS
         edge: FaultUse | None = None
         answer: list[FaultUse] = []
-        for rule in live:
+        # Every rule decides, even behind an edge fault that stands already: its counter must not depend on others.
+        for rule in rules:
             use = rule.decide(self._plan.seed, call_id, call_index or 0, attempt, now)
             if use is None or not use.kind.acts_on(request.api, request.stream):
                 continue
@@ -250,21 +254,29 @@ class RuleBook:
             return Chosen(None, layered(answer))
         return Chosen(None, tuple(answer)) if answer else NO_FAULTS
 
-    def _live(self, request: MatchedRequest, phase: int, attempt: int) -> tuple[_ActiveRule, ...]:
-        # Attempts that no rule asks for are alike: -1 stands for them.
-        asked = attempt if attempt in self._attempts else -1
-        key = (phase, asked, request.api, request.model, request.region, request.stream, request.key_hash)
-        live = self._matching.get(key)
-        if live is None:
+    def _matching_rules(self, request: MatchedRequest, phase: int, attempt: int) -> tuple[_ActiveRule, ...]:
+        # Attempts that no rule names match the same rules: -1 stands for all of them.
+        named_attempt = attempt if attempt in self._attempts else -1
+        key = (
+            phase,
+            named_attempt,
+            request.api,
+            request.model,
+            request.region,
+            request.stream,
+            request.key_hash,
+        )
+        rules = self._matching.get(key)
+        if rules is None:
             if len(self._matching) >= CACHED_MATCHES:
                 self._matching.clear()
-            live = tuple(rule for rule in self._phases[phase] if rule.matches(request, attempt))
-            self._matching[key] = live
-        return live
+            rules = tuple(rule for rule in self._phases[phase] if rule.matches(request, attempt))
+            self._matching[key] = rules
+        return rules
 
 
 @lru_cache(maxsize=256)
 def requested_fault(header: str) -> FaultUse:
-    """The fault that an `x-windtunnel-fault` header asks for. Raises `FaultHeaderError`."""
+    """Parse the fault of an `x-windtunnel-fault` header. Raises `FaultHeaderError`."""
     kind, params = parse_fault_header(header)
     return FaultUse(kind, params, REQUESTED)

@@ -41,14 +41,14 @@ DEFAULT_UNIX_T0 = 1_767_225_600
 """The Unix time that answers state at t0 unless they are told another: 1 January 2026. Equal runs have equal bytes."""
 
 EARLY_S = 0.001
-"""Coming back this much before the promised time is the granularity of timers, not impatience."""
+"""Seconds: a client that comes back this much before the promised time has a coarse timer, and is not early."""
 
 _REFUSING = {endpoint.name: endpoint.refuse for endpoint in ENDPOINTS.values() if endpoint.refuse is not None}
 
 
 @dataclass(slots=True)
 class Admission:
-    """Decides on requests under one plan. `unix_t0` is the Unix time of t0, `origin` when the plan's phases begin."""
+    """The decisions under one plan. `unix_t0` is the Unix time of t0, `origin` when the plan's phases begin."""
 
     plan: Plan
     rules: RuleBook
@@ -60,7 +60,7 @@ class Admission:
     origin: float = 0.0
 
     def decide(self, ticket: Ticket, now: float) -> None:
-        """Set the ticket's state to refused, queued or granted, and what goes with it."""
+        """Refuse, queue or grant a request: sets the ticket's state and the fields that go with it."""
         request, slots = ticket.request, ticket.region.slots
         ticket.queue_depth = slots.waiting
         ticket.in_flight = slots.busy
@@ -72,7 +72,7 @@ class Admission:
             _refuse(ticket, script)
             return
         if ticket.idempotency is not None:
-            _replay(ticket, ticket.idempotency)
+            _replay(ticket, ticket.idempotency)  # takes neither quota nor slot, so no limit applies
         elif not ticket.takes_slot:
             self.planned(ticket, now)
             ticket.state = "granted"
@@ -82,7 +82,7 @@ class Admission:
             self._accepted(ticket, now)
 
     def refusal(self, ticket: Ticket, now: float) -> Script | None:
-        """The answer of a request that gets no further than its checks and the edge; chooses its faults."""
+        """Return the script for a request that its checks or an edge fault refuse, else None. Chooses the faults."""
         request = ticket.request
         if request.problem is not None:
             return request.problem
@@ -101,14 +101,14 @@ class Admission:
         return self._edge(ticket, now)
 
     def _serves(self, ticket: Ticket) -> bool:
-        """Does the provider have the model, or is it none that anybody could have?"""
+        """Whether the provider serves the model, or the model is no real one (a fault's name, none, not needed)."""
         models, model = ticket.region.settings.models, ticket.request.model
         return (
             models is None or not model or model in models or not ticket.takes_slot or model.startswith(MAGIC)
         )
 
     def _edge(self, ticket: Ticket, now: float) -> Script | None:
-        """Choose the faults; the script of an edge fault that takes neither quota nor slot."""
+        """Choose the faults; return the script of an edge fault that takes neither quota nor slot, else None."""
         request, call = ticket.request, ticket.call
         elapsed = now - self.origin
         chosen = self.rules.choose(request, call.call_id, call.index, ticket.attempt, elapsed, ticket.phase)
@@ -118,13 +118,14 @@ class Admission:
                 return asked.script(self._stamp(ticket))
             chosen = asked
         ticket.chosen = chosen
+        # An edge fault with `charge` takes quota and slot like an answer, so it goes on and is played by the service.
         if chosen.edge is None or chosen.edge.charge:
             return None
         quota = ticket.region.limiter.quota(request.key_hash, request.model, now)
         return edge_fault_script(ticket, chosen.edge, quota, self.plan.seed, self.unix_t0, now)
 
     def _limit(self, ticket: Ticket, now: float) -> None:
-        """Rate limits, growth, and the way into the queue or a slot."""
+        """Apply rate limits and growth, then queue the request or give it a slot."""
         request, region = ticket.request, ticket.region
         quota = region.limiter.quota(request.key_hash, request.model, now)
         tokens = 0
@@ -133,6 +134,7 @@ class Admission:
                 tokens = self._tokens_asked_for(ticket, now)
             refusal = quota.check(tokens, now)
             prolonged = penalty(ticket, quota, now)
+            # A penalty refuses also where there is room again, for the reason of the refusal that promised the time.
             if prolonged > 0.0 and refusal is None and ticket.call.promise is not None:
                 refusal = Refusal(ticket.call.promise.by)
             if refusal is not None:
@@ -159,7 +161,7 @@ class Admission:
     def _refuse_limited(
         self, ticket: Ticket, quota: Quota, refusal: Refusal, tokens: int, prolonged: float, now: float
     ) -> None:
-        """A 429, with the exact wait after what the refusal itself took."""
+        """Refuse with a 429. Its wait is exact: computed after the charge for the refusal itself."""
         quota.charge_refused(now)
         wait = 0.0 if refusal is Refusal.TOO_LARGE else max(quota.wait(tokens, now), prolonged)
         request = ticket.request
@@ -177,7 +179,7 @@ class Admission:
         _refuse(ticket, script)
 
     def _tokens_asked_for(self, ticket: Ticket, now: float) -> int:
-        """What the TPM limit is charged: the prompt, and max_tokens of every choice or else what is planned."""
+        """Return what the TPM limit is charged: the prompt, and max_tokens of every choice or else what is planned."""
         request = ticket.request
         if not ticket.generates:
             return ticket.prompt_tokens
@@ -187,9 +189,9 @@ class Admission:
         return ticket.prompt_tokens + request.max_tokens * (request.body.get("n") or 1)
 
     def _accepted(self, ticket: Ticket, now: float) -> None:
-        """Nothing stops the request any more: its effect, what is remembered of it, and what it gets at once."""
+        """Complete an accepted request: idempotency entry, effect, and the script that it gets at once, if any."""
         answer = self.planned(ticket, now)
-        if not ticket.replay:
+        if not ticket.replay:  # the first request had its effect, and is remembered
             if ticket.request.idempotency_key is not None:
                 ticket.idempotency = self.idempotency.remember(ticket, answer)
             if answer.effect is not None:
@@ -200,7 +202,7 @@ class Admission:
             ticket.early = service.early_answer(ticket, answer.early, self.plan.seed, self.unix_t0, now)
 
     def planned(self, ticket: Ticket, now: float) -> Answer:
-        """What the ticket's healthy answer will be: drawn per call, so every attempt means the same."""
+        """Return the ticket's healthy answer, made once. It is drawn per call, so every attempt says the same."""
         answer = ticket.answer
         if answer is None:
             answer = ticket.answer = self.answer(ticket.request, self._world(ticket, now))
@@ -230,7 +232,8 @@ class Admission:
             batches=settings.batches,
             line=None if ticket.takes_slot else partial(line_answer, self, ticket, now),
         )
-        if ticket.takes_slot:  # the others are asked once, and their world knows them
+        # Requests without a slot need a world once; theirs has a `line` that refers to the ticket, so it is not kept.
+        if ticket.takes_slot:
             ticket.world = world
         return world
 
@@ -245,7 +248,7 @@ def _refuse(ticket: Ticket, script: Script) -> None:
 
 
 def _replay(ticket: Ticket, remembered: IdempotencyEntry) -> None:
-    """Repeat an earlier request's answer, at its pace while that is being worked on. Takes nothing."""
+    """Repeat an earlier request's answer, at that one's pace while its work goes on. Takes no quota and no slot."""
     first, answer = remembered.ticket, remembered.answer
     ticket.replay = True
     ticket.idempotency = None
@@ -257,6 +260,7 @@ def _replay(ticket: Ticket, remembered: IdempotencyEntry) -> None:
     if first is None:
         return
     first.awaited = True
+    # What was sent early does not depend on the first request's pace: the replay need not wait for its slot.
     if answer.early is not None:
         return
     if first.state == "running":

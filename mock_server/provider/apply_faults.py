@@ -1,4 +1,4 @@
-"""Faults at work: the scripts of edge faults, and what answer faults make of a healthy script."""
+"""Application of faults: the scripts of edge faults, and healthy scripts changed by answer faults."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from windtunnel.mock_server.provider.rate_limiter import Quota
 
 EMPTY_SCRIPT = Script(())
-"""What an edge fault is given: it stands in for the whole answer."""
+"""The script that an edge fault starts from: it replaces the whole answer."""
 
 
 def edge_fault_script(
     ticket: Ticket, use: FaultUse, quota: Quota | None, seed: int, unix_t0: float, now: float
 ) -> Script:
-    """The script of an edge fault in place of the answer. What its headers promise is remembered."""
+    """Return the script of an edge fault, which replaces the answer. A promised wait in its headers is recorded."""
     stamp = request_stamp(seed, ticket.call.call_id, ticket.attempt)
     headers = answer_headers(stamp) + quota_headers(quota, now)
     script = use.kind.apply(EMPTY_SCRIPT, use.params, _context(ticket, use, headers, seed, unix_t0 + now))
@@ -37,7 +37,10 @@ def edge_fault_script(
 
 
 def apply_answer_faults(ticket: Ticket, script: Script, seed: int, unix_now: float) -> Script:
-    """`script` after the ticket's answer faults, in order; `ticket.fault_hold_s` is how long those keep the slot."""
+    """Return `script` with the ticket's answer faults applied in order.
+
+    Faults with `holds_slot` keep the slot for as long as they delay the answer: that is added to `fault_hold_s`.
+    """
     head = script.steps[0]
     headers = head.headers if isinstance(head, Head) else ()
     for use in ticket.chosen.answer:
@@ -52,14 +55,14 @@ def apply_answer_faults(ticket: Ticket, script: Script, seed: int, unix_now: flo
 
 
 def record_promise(ticket: Ticket, wait_s: float, by: str, now: float) -> None:
-    """Remember that the client was told to come back after `wait_s` seconds."""
+    """Record that the client was told to come back after `wait_s` seconds."""
     request = ticket.request
     ticket.retry_after_promised_s = wait_s
     ticket.call.promise = Promise(request.region, request.key_hash, request.model, now + wait_s, by)
 
 
 def promised_wait(script: Script) -> float | None:
-    """The wait in seconds that a refusal's headers promise: `retry-after-ms`, else `retry-after` in seconds.
+    """Return the wait in seconds that a refusal's headers promise: `retry-after-ms`, else `retry-after` in seconds.
 
     Negative, garbage and dates (which would take a unix_now clock to read) promise nothing.
     """
@@ -90,7 +93,7 @@ def _context(ticket: Ticket, use: FaultUse, headers: Headers, seed: int, unix_no
 
 
 def _waits(script: Script) -> float:
-    """Seconds that a script waits on the wire before its client has the whole answer."""
+    """Return the seconds that a script waits on the wire before its client has the whole answer."""
     total = waited = 0.0
     ended = False
     for step in script.steps:
@@ -98,4 +101,5 @@ def _waits(script: Script) -> float:
             total += step.seconds
         elif type(step) is Send and step.role == "terminal":
             ended, waited = True, total
+    # Waits behind the last byte of the answer delay nothing that the client needs.
     return waited if ended else total

@@ -1,9 +1,9 @@
-"""Answers to requests that are part of another one (the lines of a batch): faults applied, without quota or slot."""
+"""Answers to the lines of a batch: faults applied, without quota or slot."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 
@@ -15,14 +15,28 @@ from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import Script
 
 if TYPE_CHECKING:
-    from windtunnel.mock_server.provider.admission import Admission
+    from windtunnel.mock_server.api.endpoint import Answer
+    from windtunnel.mock_server.plan.plan import Plan
 
 _HEADERS: Final = {"authorization": "Bearer batch", "content-type": "application/json"}
 """A line has no headers of its own. Any key passes the check that there is one; the batch's own replaces it."""
 
 
+class Decisions(Protocol):
+    """The part of `Admission` that a line needs; `Admission` itself imports this module."""
+
+    plan: Plan
+    unix_t0: float
+
+    def refusal(self, ticket: Ticket, now: float) -> Script | None:
+        """See `Admission.refusal`."""
+
+    def planned(self, ticket: Ticket, now: float) -> Answer:
+        """See `Admission.planned`."""
+
+
 def line_answer(
-    admission: Admission,
+    admission: Decisions,
     batch: Ticket,
     now: float,
     creation: Request,
@@ -32,9 +46,9 @@ def line_answer(
 ) -> Script:
     """Return the whole answer to one line at `now`, as a request of the key and in the region of `creation`.
 
-    `creation` is the request that made the batch; `batch` is the one, perhaps much later, that asks how it goes.
+    `creation` is the request that made the batch; `batch` is a later one that reads the batch's state.
 
-    Everything is drawn by `call_id`; edge faults stand in for the answer, answer faults act on it. Nothing is charged,
+    Everything is drawn by `call_id`; edge faults replace the answer, answer faults change it. Nothing is charged,
     billed or stored.
     """
     read = parse("POST", url, _HEADERS, orjson.dumps(body), region=creation.region)

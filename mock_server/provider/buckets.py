@@ -7,7 +7,7 @@ is what a continuous refill gives and a fixed window does not.
 from __future__ import annotations
 
 TOLERANCE = 1e-6
-"""What an amount may lack and still count as there: floating point, not generosity."""
+"""An amount that lacks this much still counts as there; for the rounding of floating point."""
 
 
 class Bucket:
@@ -19,14 +19,14 @@ class Bucket:
     __slots__ = ("_at", "_level", "capacity", "rate")
 
     def __init__(self, capacity: float, rate: float, now: float) -> None:
-        """A full bucket."""
+        """Make a full bucket."""
         self.capacity = capacity
         self.rate = rate
         self._level = capacity
         self._at = now
 
     def level(self, now: float) -> float:
-        """What is there at `now`."""
+        """Return the level at `now`."""
         if now > self._at:
             level = self._level + (now - self._at) * self.rate
             self._level = level if level < self.capacity else self.capacity
@@ -34,7 +34,7 @@ class Bucket:
         return self._level
 
     def holds(self, amount: float, now: float) -> bool:
-        """Is `amount` there?"""
+        """Whether the level is at least `amount`."""
         return self.level(now) + TOLERANCE >= amount
 
     def take(self, amount: float, now: float) -> None:
@@ -42,22 +42,22 @@ class Bucket:
         self._level = self.level(now) - amount
 
     def drain(self, amount: float, now: float) -> None:
-        """Take `amount`, or what is there of it; a level below zero stays as it is."""
+        """Take `amount`, or less if the level is lower; a level below zero stays as it is."""
         level = self.level(now)
         if level > 0.0:
             self._level = max(0.0, level - amount)
 
     def give_back(self, amount: float, now: float) -> None:
-        """Return what was taken and not used; what does not fit is lost."""
+        """Add an amount that was taken and not used; what does not fit is lost."""
         self._level = min(self.capacity, self.level(now) + amount)
 
     def wait_for(self, amount: float, now: float) -> float:
-        """Seconds until `amount` is there, if nobody takes anything meanwhile; 0 if it is there already."""
+        """Return the seconds until the level is `amount`, if nothing is taken meanwhile; 0 if it is already."""
         lacking = amount - self.level(now)
         return lacking / self.rate if lacking > TOLERANCE else 0.0
 
     def reshape(self, capacity: float, rate: float, now: float) -> None:
-        """Change size and speed. The level stays where it is, or falls to the new capacity."""
+        """Change capacity and rate. The level stays where it is, or falls to the new capacity."""
         level = self.level(now)
         self.capacity = capacity
         self.rate = rate

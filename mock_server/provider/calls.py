@@ -23,14 +23,14 @@ OPEN_CALLS_PER_BODY = 256
 """Unnamed calls with one body that a retry may still belong to."""
 
 BY_FAULT = "fault"
-"""What a promise is `by` that a fault has made: it is kept in mind, but nobody is punished for breaking it."""
+"""The `by` of a promise that a fault has made: it is recorded, but coming back before it has no penalty."""
 
 _SCHEDULED = re.compile(r"[a-z](\d{1,15})")
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """A refusal said when to come back: `until`, seconds from t0, at this region, key and model.
+    """The time at which a refused client may come back: `until`, seconds from t0, for this region, key and model.
 
     `by` is the limiter's kind of refusal, or `BY_FAULT`.
     """
@@ -42,7 +42,7 @@ class Promise:
     by: str
 
     def concerns(self, request: Request) -> bool:
-        """Was it given to requests like this one?"""
+        """Whether the promise was given to requests like this one."""
         return (
             self.region == request.region
             and self.model == request.model
@@ -51,7 +51,7 @@ class Promise:
 
 
 class KnownCall:
-    """One call, as far as the server knows it. `index` is its place in the schedule, if its id tells."""
+    """A call as the server knows it. `index` is its position in the schedule, if its id contains one."""
 
     __slots__ = ("attempts", "call_id", "index", "inferred", "promise")
 
@@ -64,14 +64,14 @@ class KnownCall:
         self.index = int(scheduled[1]) if scheduled else None
 
     def next_attempt(self) -> int:
-        """The ordinal of the attempt that just arrived, from 0."""
+        """Return the ordinal of the attempt that has just arrived, from 0, and count it."""
         attempt = self.attempts
         self.attempts = attempt + 1
         return attempt
 
 
 class _Body:
-    """The unnamed calls with one body: how many there were, and where a retry could belong."""
+    """The unnamed calls with one body: how many there were, and those that a retry may belong to."""
 
     __slots__ = ("occurrences", "open")
 
@@ -81,7 +81,7 @@ class _Body:
 
 
 class Registry:
-    """Finds the call of every request. Memory is bounded."""
+    """The calls of all requests so far. Memory is bounded: the least recently used ones are forgotten."""
 
     __slots__ = ("_bodies", "_named")
 
@@ -90,7 +90,7 @@ class Registry:
         self._bodies: OrderedDict[str, _Body] = OrderedDict()
 
     def call_of(self, request: Request) -> KnownCall:
-        """The call that `request` is an attempt of: a known one or a new one."""
+        """Return the call that `request` is an attempt of: a known one or a new one."""
         name = request.call_id
         if name is None:
             return self._inferred(request)
@@ -104,7 +104,7 @@ class Registry:
         return call
 
     def _inferred(self, request: Request) -> KnownCall:
-        """The latest unnamed call with this body and key whose next retry this can be, else a new call."""
+        """Return the latest unnamed call with this body and key whose next retry this can be, else a new call."""
         body = self._bodies.get(request.body_hash)
         if body is None:
             body = self._bodies[request.body_hash] = _Body()

@@ -1,4 +1,4 @@
-"""A region's settings in one phase, made ready for use: plain slotted values, no validation on the way."""
+"""A region's settings in one phase, compiled for the hot path: plain slotted values instead of pydantic models."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class Spread:
 
     @property
     def constant(self) -> bool:
-        """Does every draw give the same?"""
+        """Whether every draw gives the same value."""
         return self.p99 <= self.median
 
     def at(self, u: float) -> float:
-        """The value below which a share `u` of all draws lies."""
+        """Return the `u` quantile: the value below which a share `u` of all draws lies."""
         return quantile(u, median=self.median, p99=self.p99)
 
     @classmethod
     def of(cls, distribution: Lognormal) -> Spread:
-        """The same distribution, whichever way it was written."""
+        """Compile a distribution, whichever way it is written in the plan."""
         return cls(distribution.quantile(0.5), distribution.quantile(0.99))
 
 
 @dataclass(frozen=True, slots=True)
 class ColdStartDelay:
-    """After so many seconds without work (`after`), first tokens come that much later (`first_token`)."""
+    """A delay (`first_token`) of first tokens after so many seconds without work (`after`)."""
 
     after: float
     first_token: Spread
@@ -43,7 +43,7 @@ class ColdStartDelay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledSettings:
-    """What holds in one region. Durations are seconds, speeds tokens a second."""
+    """The settings of one region in one phase. Durations are seconds, speeds tokens a second."""
 
     rtt: Spread | None
     slots: int
@@ -63,7 +63,7 @@ class CompiledSettings:
 
     @classmethod
     def of(cls, provider: Provider, region: str) -> CompiledSettings:
-        """What `provider` says about `region`. Raises KeyError for a region that it does not have."""
+        """Compile `provider` for `region`. Raises KeyError for a region that it does not have."""
         here = provider.region(region)
         capacity, answer = here.capacity, here.answer
         cold = answer.cold_start
@@ -86,14 +86,14 @@ class CompiledSettings:
         )
 
     def token_rate(self, busy: int) -> float:
-        """Tokens a second of one answer while `busy` slots are taken: base ÷ (1 + slowdown · busy ÷ slots)."""
+        """Return the token rate of one answer while `busy` slots are taken: base ÷ (1 + slowdown · busy ÷ slots)."""
         if not self.slowdown:
             return self.tokens_per_second
         return self.tokens_per_second / (1.0 + self.slowdown * busy / max(1, self.slots))
 
 
 def limit_settings(limits: Limits) -> LimitSettings:
-    """The limits of a plan in the form that the limiter works with."""
+    """Compile the limits of a plan for the rate limiter."""
     growth = limits.growth
     return LimitSettings(
         rpm=limits.rpm,

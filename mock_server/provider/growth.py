@@ -1,4 +1,4 @@
-"""The growth limiter: it says `slow_down` to traffic that grows too fast, however far inside its limits it is.
+"""The growth limiter: refuses traffic that grows too fast (`slow_down`), even far below the rate limits.
 
 OpenAI documents only what it does, so the rule is ours: the rate of the last `recent` seconds may be at most
 `factor` times the rate of the last `baseline` seconds, and at least `factor` × `floor` is always allowed. Both
@@ -11,10 +11,10 @@ import math
 from dataclasses import dataclass
 
 TOLERANCE = 1e-9
-"""Relative; floating point, not generosity."""
+"""Relative; for the rounding of floating point."""
 
 LONGEST_WAIT = 3600.0
-"""Seconds: what is said where neither bound is ever met (no floor, and a baseline shorter than `recent`)."""
+"""Seconds: the wait stated where neither bound is ever met (no floor, and a baseline shorter than `recent`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class GrowthSettings:
 
 
 class GrowthMeter:
-    """How fast requests have come, lately and before, for one key and model."""
+    """The recent and the baseline request rate of one key and model."""
 
     __slots__ = ("_at", "_baseline", "_recent", "settings")
 
@@ -46,7 +46,7 @@ class GrowthMeter:
             self._at = now
 
     def rates(self, now: float) -> tuple[float, float]:
-        """The recent rate and the baseline's, in requests a second."""
+        """Return the recent rate and the baseline rate, in requests a second."""
         self._age(now)
         return self._recent / self.settings.recent, self._baseline / self.settings.baseline
 
@@ -57,7 +57,7 @@ class GrowthMeter:
         self._baseline += 1.0
 
     def wait(self, now: float) -> float:
-        """Seconds until a request is within the growth allowed; 0 if it is already.
+        """Return the seconds until a request is within the growth allowed; 0 if it is already.
 
         The recent rate r·exp(−t/R) falls to factor · floor, or to the falling factor · b·exp(−t/B), whichever
         comes first.

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: which requests are repetitions of an earlier one, and what became of that.
+"""`Idempotency-Key`: requests that repeat an earlier one, and the answer of that one.
 
     POST with a key ─┬─ never seen ───────────► admitted; remembered once it is accepted
                      ├─ seen, same request ───► a replay: the first one's answer, at the first one's pace
@@ -42,7 +42,7 @@ Key: TypeAlias = tuple[str, str, str, str]
 
 
 class IdempotencyEntry:
-    """One accepted request and its answer. `ticket` is None once the work is over."""
+    """An accepted request and its answer. `ticket` is None once the work is over."""
 
     __slots__ = ("_key", "_registry", "answer", "fingerprint", "size", "ticket")
 
@@ -57,14 +57,14 @@ class IdempotencyEntry:
         self.size = sum([len(step.data) for step in answer.script.steps if type(step) is Send])
 
     def end(self, *, forget: bool) -> None:
-        """The work is over. What was given up in the middle is forgotten, so that a retry begins anew."""
+        """Let go of the ticket of work that has ended; with `forget` drop the whole entry, so a retry begins anew."""
         self.ticket = None
         if forget:
             self._registry.forget(self._key)
 
 
 class Idempotency:
-    """The keys that were used, of all API keys and endpoints of one provider."""
+    """The idempotency keys in use, of all API keys and endpoints of one provider."""
 
     __slots__ = ("_bytes", "_entries")
 
@@ -76,7 +76,7 @@ class Idempotency:
         return len(self._entries)
 
     def find(self, request: Request) -> IdempotencyEntry | ApiError | None:
-        """What is remembered of an equal request, the error for another request under its key, or None."""
+        """Return the entry of an equal request, the error for a different request under the same key, or None."""
         key = _key(request)
         found = None if key is None else self._entries.get(key)
         if found is None or key is None:
@@ -85,12 +85,12 @@ class Idempotency:
         return found if found.fingerprint == _fingerprint(request) else CONFLICT
 
     def remember(self, ticket: Ticket, answer: Answer) -> IdempotencyEntry | None:
-        """A request was accepted; None if it named no key, or its method takes none."""
+        """Store an accepted request and return its entry; None if it named no key, or its method takes none."""
         key = _key(ticket.request)
         if key is None:
             return None
         self.forget(key)
-        # An effect happens once, and keeps the whole request while it is there.
+        # A replay must not repeat the effect, and the effect would keep the whole request in memory.
         entry = IdempotencyEntry(
             self, key, _fingerprint(ticket.request), ticket, replace(answer, effect=None)
         )
@@ -101,14 +101,14 @@ class Idempotency:
         return entry
 
     def forget(self, key: Key) -> None:
-        """Forget a key, if it is known."""
+        """Remove a key, if it is known."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._bytes -= entry.size
 
 
 def _key(request: Request) -> Key | None:
-    """What a request is remembered by; None for one without a key, or that is no POST."""
+    """Return the key of a request's entry; None for a request without a key, or that is no POST."""
     endpoint = ENDPOINTS.get(request.endpoint)
     if not request.idempotency_key or (endpoint is not None and endpoint.method != "POST"):
         return None
@@ -116,7 +116,10 @@ def _key(request: Request) -> Key | None:
 
 
 def _fingerprint(request: Request) -> str:
-    """Equal for equal requests. A form's boundary differs from one attempt to the next, so its contents count."""
+    """Return a digest that is equal for equal requests.
+
+    The boundary of a form differs from one attempt to the next, so its fields and files are hashed, not its bytes.
+    """
     hashed = blake2b("\0".join(request.ids).encode(), digest_size=16)
     if not request.parts:
         hashed.update(request.body_hash.encode())

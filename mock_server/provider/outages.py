@@ -1,4 +1,4 @@
-"""When a region's port is closed: the rules whose faults are conditions of a listener. No I/O, no clock.
+"""Times at which a region's port is closed, by the rules whose faults act on the listener. No I/O, no clock.
 
 plan ──► rules with a listener fault, a phase at a time ──► in force now? ──► until when?
 """
@@ -13,7 +13,7 @@ from windtunnel.mock_server.plan.rule import Rule
 from windtunnel.mock_server.rules import FaultUse
 
 _NANOSECOND = 1e-9
-"""The edge of a burst is a sum of floats: who asks at that very moment is behind it."""
+"""Seconds: the edge of a burst is a sum of floats, and a time that is equal but for rounding lies behind it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class LimitSettings:
 
     @property
     def any(self) -> bool:
-        """Is anything limited?"""
+        """Whether anything is limited."""
         return self.rpm is not None or self.tpm is not None or self.growth is not None
 
     @property
@@ -53,7 +53,7 @@ class LimitSettings:
 
 
 class Refusal(Enum):
-    """Why the limiter says no."""
+    """The reason why the limiter refuses a request."""
 
     REQUESTS = "requests"
     TOKENS = "tokens"
@@ -62,7 +62,7 @@ class Refusal(Enum):
 
 
 class Quota:
-    """What one key has left of one model. Of `requests`, `tokens` and `growth` some may be unlimited (None)."""
+    """The limits of one key for one model, with their levels. `requests`, `tokens`, `growth` are None if unlimited."""
 
     __slots__ = ("growth", "requests", "settings", "tokens")
 
@@ -74,7 +74,7 @@ class Quota:
         self.reshape(settings, now)
 
     def reshape(self, settings: LimitSettings, now: float) -> None:
-        """Go on under other limits. Levels stay; a limit that was not there begins full."""
+        """Apply other limits. Levels stay; a limit that was not there begins full."""
         self.settings = settings
         self.requests = _reshaped(self.requests, settings.rpm, settings.request_capacity, now)
         self.tokens = _reshaped(self.tokens, settings.tpm, settings.token_capacity, now)
@@ -84,7 +84,7 @@ class Quota:
             self.growth = GrowthMeter(settings.growth, now)
 
     def check(self, tokens: float, now: float) -> Refusal | None:
-        """Why a request for `tokens` cannot pass now, or None. Takes nothing."""
+        """Return why a request for `tokens` is refused now, or None. Takes nothing."""
         if self.requests is not None and not self.requests.holds(1.0, now):
             return Refusal.REQUESTS
         if self.tokens is not None:
@@ -124,7 +124,7 @@ class Quota:
             self.tokens.give_back(unused, now)
 
     def wait(self, tokens: float, now: float) -> float:
-        """Seconds until a request for `tokens` passes every limit, if nobody else comes meanwhile."""
+        """Return the seconds until a request for `tokens` passes every limit, if no other comes meanwhile."""
         wait = 0.0
         if self.requests is not None:
             wait = self.requests.wait_for(1.0, now)
@@ -135,7 +135,7 @@ class Quota:
         return wait
 
     def levels(self, now: float) -> tuple[LimitLevel | None, LimitLevel | None]:
-        """Requests and tokens as the headers tell them; None where there is no limit."""
+        """Return the levels of requests and tokens as the headers state them; None where there is no limit."""
         settings = self.settings
         return _level(self.requests, settings.rpm, now), _level(self.tokens, settings.tpm, now)
 
@@ -157,7 +157,7 @@ def _reshaped(bucket: Bucket | None, per_minute: int | None, capacity: float, no
 
 
 class RateLimiter:
-    """The quotas of one region."""
+    """The quotas of one region, by key and model."""
 
     __slots__ = ("_quotas", "settings")
 
@@ -180,7 +180,7 @@ class RateLimiter:
         return quota
 
     def change(self, settings: LimitSettings, now: float) -> None:
-        """From `now` on, other limits hold."""
+        """Apply other limits from `now` on."""
         if settings == self.settings:
             return
         self.settings = settings
@@ -188,7 +188,7 @@ class RateLimiter:
             quota.reshape(settings, now)
 
     def levels(self, now: float, most: int = 20) -> list[dict[str, object]]:
-        """The most recently used quotas, for people: key hash, model, what is left."""
+        """Return the most recently used quotas for the admin API: key hash, model, what is left."""
         shown: list[dict[str, object]] = []
         for (key_hash, model), quota in list(reversed(self._quotas.items()))[:most]:
             requests, tokens = quota.levels(now)

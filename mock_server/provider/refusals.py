@@ -1,4 +1,4 @@
-"""The answers that say no: the limiter's 429s and the full queue's 503."""
+"""The 429 answers of the rate limiter, and the headers that go with them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from windtunnel.mock_server.script import Script
 
 
 def retry_after(wait_s: float) -> Headers:
-    """`retry-after-ms`, exact to the millisecond, and `retry-after`, whole seconds; both rounded up."""
+    """Return `retry-after-ms`, exact to the millisecond, and `retry-after`, whole seconds; both rounded up."""
     milliseconds = whole_milliseconds(wait_s)
     return (
         ("retry-after-ms", str(milliseconds)),
@@ -23,12 +23,15 @@ def retry_after(wait_s: float) -> Headers:
 
 
 def whole_milliseconds(wait_s: float) -> int:
-    """A wait in milliseconds, rounded up (but for what floating point adds): who waits that long is served."""
+    """Return a wait in milliseconds, rounded up, so that a client that waits that long is served.
+
+    What floating point adds to a whole number of milliseconds is rounded off first.
+    """
     return math.ceil(round(wait_s * 1000.0, 6))
 
 
 def penalty(ticket: Ticket, quota: Quota, now: float) -> float:
-    """The wait of a request that came back before the limiter's promised time: prolonged. Else 0."""
+    """Return the prolonged wait of a request that came back before the limiter's promised time, else 0."""
     promise, prolonged = ticket.call.promise, quota.settings.early_return_penalty
     if prolonged is None or promise is None or not ticket.came_back_early or promise.by == BY_FAULT:
         return 0.0
@@ -36,7 +39,7 @@ def penalty(ticket: Ticket, quota: Quota, now: float) -> float:
 
 
 def quota_headers(quota: Quota | None, now: float) -> Headers:
-    """`x-ratelimit-*` as they stand at `now`; empty without limits, or where they are switched off."""
+    """Return the `x-ratelimit-*` headers at `now`; none without limits, or where they are switched off."""
     if quota is None or not quota.settings.headers:
         return ()
     requests, tokens = quota.levels(now)
@@ -46,7 +49,7 @@ def quota_headers(quota: Quota | None, now: float) -> Headers:
 def limited(
     refusal: Refusal, quota: Quota, *, model: str, tokens: int, wait_s: float, stamp: RequestStamp, now: float
 ) -> Script:
-    """The 429 for a request that asked for `tokens`; `wait_s` is what it promises."""
+    """Return the 429 for a request for `tokens`; `wait_s` is the wait that it promises."""
     headers = quota_headers(quota, now)
     if quota.settings.says_when and refusal is not Refusal.TOO_LARGE:
         headers += retry_after(wait_s)

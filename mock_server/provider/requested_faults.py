@@ -1,4 +1,4 @@
-"""Faults that a request asks for itself: in the header `x-windtunnel-fault`, or in the name of its model.
+"""Faults that a request names itself: in the header `x-windtunnel-fault`, or in the name of its model.
 
     x-windtunnel-fault: stall; after_chunks=3; seconds=5
     {"model": "windtunnel/stall;after_chunks=3;seconds=5"}
@@ -14,13 +14,13 @@ from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.rules import Chosen, layered, requested_fault
 
 MAGIC = "windtunnel/"
-"""How the name of a model begins that is a fault."""
+"""The prefix of a model's name that names a fault instead."""
 
 _HEADER = "x-windtunnel-fault"
 
 
 def add_requested_faults(chosen: Chosen, request: Request) -> Chosen | ApiError:
-    """What the rules chose, and what the request itself asks for; an error where that cannot be."""
+    """Add the faults that the request names to those that the rules chose; return an error if one is impossible."""
     if request.fault_header is not None:
         try:
             chosen = _with(chosen, request.fault_header, request, _HEADER)

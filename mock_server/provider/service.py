@@ -1,4 +1,4 @@
-"""From the slot to the end: what is played, what is billed, and what happens when a client leaves."""
+"""A request in its slot, to its end: the script that is played, the bill, and a client that leaves."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from windtunnel.mock_server.script import FirstToken, Head, Script, Tokens
 
 
 def early_answer(ticket: Ticket, script: Script, seed: int, unix_t0: float, now: float) -> Script:
-    """What the client of background work gets at once: `script`, faults applied, without waiting for any work."""
+    """Return the script that the client of background work gets at once: `script`, faults applied, without work."""
     script = _with_faults(ticket, script, seed, unix_t0, now)
     ticket.status = script.status
     return Script(tuple([step for step in script.steps if type(step) not in (FirstToken, Tokens)]))
 
 
 def start(ticket: Ticket, now: float, seed: int, unix_t0: float) -> Script:
-    """A granted ticket takes its slot. Raises ValueError for a ticket that was not granted one.
+    """Start a granted ticket and return its script, faults applied. Raises ValueError if it was not granted.
 
-    Replays that waited for it may start as well: they are `granted` afterwards.
+    Replays that wait for it are `granted` afterwards. A ticket with an `early` script was answered before: it gets
+    that one again, which the caller does not play a second time.
     """
     answer = ticket.answer
     if ticket.state != "granted" or answer is None:
@@ -44,14 +45,14 @@ def start(ticket: Ticket, now: float, seed: int, unix_t0: float) -> Script:
 
 
 def follow(replay: Ticket, first: Ticket) -> None:
-    """A replay goes at the pace of the request that it repeats, which has its slot."""
+    """Let a replay go at the pace of the request that it repeats, which has started."""
     replay.follows = None
     replay.progress = first.progress
     replay.state = "granted"
 
 
 def finish(ticket: Ticket, now: float) -> list[Ticket]:
-    """The slot's time is over: everything planned is billed. Returns who has a slot now."""
+    """Bill everything planned and free the slot; returns the tickets that were granted a slot."""
     if ticket.state != "running":
         return []
     if ticket.generates:
@@ -60,7 +61,10 @@ def finish(ticket: Ticket, now: float) -> list[Ticket]:
 
 
 def left(ticket: Ticket, now: float) -> list[Ticket]:
-    """The client is gone. Returns who has a slot now. Detached work goes on, and nobody has abandoned it."""
+    """Note that the client has left; returns the tickets that were granted a slot.
+
+    Background work continues, and so does an answer that is complete: they are not recorded as abandoned.
+    """
     if ticket.done or ticket.detached:
         return _finish_abandoned(ticket, now) if ticket.state == "running" else []
     if not ticket.abandoned:
@@ -72,7 +76,7 @@ def left(ticket: Ticket, now: float) -> list[Ticket]:
 
 
 def cancel(ticket: Ticket, now: float) -> list[Ticket]:
-    """The work ends before its time, and what was generated until now is billed. Returns who has a slot now."""
+    """End the work before its time and bill what was generated; returns the tickets that were granted a slot."""
     state, region = ticket.state, ticket.region
     if state == "running":
         bill(ticket, now)
@@ -82,6 +86,7 @@ def cancel(ticket: Ticket, now: float) -> list[Ticket]:
         for follower in ticket.followers:
             follower.state = "gone"
         _notify_end(ticket, 0, now, whole=False)
+    # A queued replay waits for another request, not in the region's queue.
     if state == "queued" and ticket.follows is not None:
         others = ticket.follows.followers
         ticket.follows.followers = tuple([other for other in others if other is not ticket])
@@ -99,7 +104,8 @@ def bill(ticket: Ticket, now: float) -> None:
 
 
 def _finish_abandoned(ticket: Ticket, now: float) -> list[Ticket]:
-    """An abandoned answer is worked on to its end. A wait without end, though, was for the client."""
+    """Finish the work of a request whose client has left; free the slot now if only an endless fault held it."""
+    # An endless stall stands for a connection that hangs. Without the client there is none, so it ends here.
     if ticket.fault_hold_s == inf:
         end = ticket.region.healthy_end(ticket)
         ticket.fault_hold_s = max(0.0, now - end)
@@ -116,10 +122,11 @@ def _end(ticket: Ticket, now: float, tokens: int, *, whole: bool = True) -> list
 
 
 def _notify_end(ticket: Ticket, tokens: int, now: float, *, whole: bool) -> None:
-    """Those who look at the work from outside learn that it is over."""
+    """Notify the stored object's handle and the idempotency entry that this work has ended."""
     if ticket.handle is not None:
         ticket.handle.end(whole=whole, tokens=tokens, now=now)
     if ticket.idempotency is not None:
+        # An answer that was given up in the middle is no answer to replay: a retry does the work again.
         ticket.idempotency.end(forget=ticket.abandoned and not whole)
 
 
@@ -130,7 +137,7 @@ def _settle_quota(ticket: Ticket, now: float) -> None:
 
 
 def _with_faults(ticket: Ticket, script: Script, seed: int, unix_t0: float, now: float) -> Script:
-    """What is sent in place of a healthy script."""
+    """Return the script that is sent in place of the healthy one."""
     edge = ticket.chosen.edge
     if edge is not None:
         script = edge_fault_script(ticket, edge, ticket.quota, seed, unix_t0, now)
@@ -142,8 +149,10 @@ def _with_faults(ticket: Ticket, script: Script, seed: int, unix_t0: float, now:
 
 
 def _first_token(ticket: Ticket, seed: int, now: float) -> float:
-    """Seconds to the first token: drawn per attempt, the prompt's reading, and what a cold start takes. Whole
-    microseconds, since libm's last digits differ between machines."""
+    """Return the seconds to the first token: the draw of the attempt, the prompt's reading and a cold start's delay.
+
+    Whole microseconds, since libm's last digits differ between machines.
+    """
     settings = ticket.region.settings
     wait = settings.first_token.median
     if not settings.first_token.constant:
@@ -156,13 +165,14 @@ def _first_token(ticket: Ticket, seed: int, now: float) -> float:
         if now - region.idle_since >= cold.after:
             u = uniform(seed, "cold_start", region.name, ticket.call.call_id, ticket.attempt)
             region.warm_at = now + cold.first_token.at(u)
+        # Also for requests that begin while the region still warms up.
         wait += max(0.0, region.warm_at - now)
-    region.idle_since = inf
+    region.idle_since = inf  # not idle; `release` sets it when the last slot is free
     return round(wait, 6)
 
 
 def _with_limits(script: Script, ticket: Ticket, now: float) -> Script:
-    """The healthy script with the `x-ratelimit-*` headers as they stand when its head is sent."""
+    """Return the healthy script with the `x-ratelimit-*` headers of this moment in its head."""
     headers = quota_headers(ticket.quota, now)
     head = script.steps[0]
     if not headers or type(head) is not Head:

@@ -1,4 +1,4 @@
-"""One request on its way through the provider."""
+"""The ticket: one request on its way through the provider."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ State: TypeAlias = Literal["identified", "refused", "queued", "granted", "runnin
 
 
 class Ticket:
-    """What the engine knows of one request, and what the journal records of it.
+    """The engine's state of one request, and the source of its served record.
 
     Times are seconds from t0. `queue_depth` and `in_flight` are the region's at admission, this request left
-    out. `done` is the player's to set: the answer is complete for the client, who may leave now.
+    out. `done` is set by the player: the answer is complete for the client, who may leave now.
 
-    `early` is set at admission where the client gets an answer at once, whatever becomes of the work. `executed`: what
-    the request does was done, or is being done. A `replay` repeats an earlier request's answer and does no work; it
-    `follows` that one until it has its slot, and is then among its `followers`. Somebody waits for the answer of a
-    `wanted` ticket besides its own client. `handle` and `remembered` are to be told when the work is over.
+    `early` is set at admission where the client gets an answer at once, however the work goes on. `executed` says
+    that the request's effect has happened, or is happening. A `replay` repeats the answer of an earlier request and
+    does no work; until that one has its slot the replay `follows` it, and is among its `followers`. `awaited` says
+    that a replay needs the answer, so the work goes on when the first client leaves. `handle` and `idempotency` are
+    notified when the work is over.
     """
 
     __slots__ = (
@@ -121,7 +122,7 @@ class Ticket:
         self.done = False
         self.chosen: Chosen = NO_FAULTS
         self.answer: Answer | None = None
-        self.world: World | None = None  # what the answer may know, once it was asked for
+        self.world: World | None = None  # what the answer is made from, once it was needed
         self.quota: Quota | None = None
         self.charged_tokens = 0
         self.takes_slot = request.api in WORKING_APIS
@@ -139,7 +140,7 @@ class Ticket:
 
     @property
     def detached(self) -> bool:
-        """Does the work go on without its client, whatever the region does with abandoned requests?"""
+        """Whether the work goes on without its client, whatever the region does with abandoned requests."""
         answer = self.answer
         return self.awaited or (answer is not None and (answer.background or answer.early is not None))
 
@@ -150,5 +151,5 @@ class Ticket:
 
     @property
     def identity(self) -> Literal["header", "inferred"]:
-        """Where the call id comes from."""
+        """Whether the call id comes from a header or was inferred."""
         return "inferred" if self.call.inferred else "header"

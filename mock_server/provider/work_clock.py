@@ -1,4 +1,4 @@
-"""How far an answer has got, when the speed may change while it is written.
+"""The work clock: when each token of an answer is due, where the speed may change in mid-answer.
 
 All answers of a region are written at the same rate r(t), tokens a second. So one clock of work W(t) = ∫ r dt
 serves them all: an answer whose first token came at time f has token k at the time when W reaches W(f) + k.
@@ -12,7 +12,7 @@ import math
 
 
 class TokenProgress:
-    """One answer on the clock: the time of its first token, and W at that time once it is settled."""
+    """An answer on the work clock: the time of its first token, and W at that time once that is fixed."""
 
     __slots__ = ("first_token_at", "origin")
 
@@ -28,21 +28,21 @@ class WorkClock:
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
-        self._at: float | None = None  # nothing was done before the first answer
+        self._at: float | None = None  # no work is done before the first answer
         self._work = 0.0
         self._pending: list[tuple[float, int, TokenProgress]] = []
         self._sequence = 0
 
     def begin(self, first_token_at: float, now: float) -> TokenProgress:
-        """Put an answer on the clock whose first token comes at `first_token_at`, now or later."""
-        self._settle(now)  # so that what waits here is bounded by what is being answered
+        """Add an answer whose first token comes at `first_token_at`, now or later."""
+        self._settle(now)  # keeps `_pending` as short as the list of answers that wait for their first token
         progress = TokenProgress(first_token_at)
         self._sequence += 1  # equal times must not compare the answers
         heapq.heappush(self._pending, (first_token_at, self._sequence, progress))
         return progress
 
     def change(self, rate: float, now: float) -> None:
-        """From `now` on, work goes at `rate`. What was done until now went at the old one."""
+        """Change the rate from `now` on. Work done until then counts at the old rate."""
         at = self._settle(now)
         if now > at:
             self._work += (now - at) * self.rate
@@ -50,7 +50,7 @@ class WorkClock:
         self.rate = rate
 
     def _settle(self, now: float) -> float:
-        """Fix W at every first token that came by `now`: later changes of rate are none of its business.
+        """Fix W at every first token that came by `now`, so that later changes of rate do not move it.
 
         Returns the time from which the present rate holds.
         """
@@ -64,15 +64,14 @@ class WorkClock:
         return at
 
     def due(self, progress: TokenProgress, tokens: float) -> float:
-        """When token number `tokens` is there (0 is the first), should the rate stay as it is."""
-        if (
-            self._at is None or progress.origin != progress.origin
-        ):  # the rate was the same since its first token
+        """Return when token number `tokens` is there (0 is the first) if the rate stays as it is."""
+        # An origin that is not a number equals nothing: no change of rate has come since the first token.
+        if self._at is None or progress.origin != progress.origin:
             return progress.first_token_at + tokens / self.rate
         return self._at + (progress.origin + tokens - self._work) / self.rate
 
     def generated(self, progress: TokenProgress, now: float) -> float:
-        """How many tokens came after the first one by `now`; negative before the first."""
+        """Return how many tokens came after the first one by `now`; negative before the first."""
         if now < progress.first_token_at:
             return -1.0
         if self._at is None or progress.origin != progress.origin:
