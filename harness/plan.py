@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from windtunnel.harness.arrivals import Arrival, schedule
+from windtunnel.harness.contract.files import write_whole
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.load import ClockName, Load
 from windtunnel.harness.inputs.profile import Limiter, Profile
@@ -52,9 +53,7 @@ class _File(BaseModel):
 
     def write_json(self, path: Path) -> None:
         """Write it; the file appears whole or not at all."""
-        part = path.with_name(f"{path.name}.part")
-        part.write_text(self.model_dump_json(indent=1, by_alias=True), encoding="utf-8")
-        part.rename(path)
+        write_whole(path, self.model_dump_json(indent=1, by_alias=True))
 
     @classmethod
     def read_json(cls, path: Path) -> Self:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from windtunnel.harness.contract.files import write_whole
 from windtunnel.reports.charts import Charts, draw
 from windtunnel.reports.charts.from_cells import stage_of
 from windtunnel.reports.charts.outcomes import table
@@ -47,12 +48,12 @@ def write_report(run_dir: Path, *, told: Callable[[int, int], None] = lambda don
     if repeat is not None:
         content = replace(content, seeds=seeds_text(run, metrics, repeat, found.left_out))
     charts = draw(stage, pictures(metrics) if repeat is not None else ())
-    _write(
+    write_whole(
         run_dir / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     )
     _write_charts(run_dir / "charts", charts)
-    _write(run_dir / "summary.md", summary(content))
-    path = _write(run_dir / "report.html", page(content, charts, table(stage)))
+    write_whole(run_dir / "summary.md", summary(content))
+    path = write_whole(run_dir / "report.html", page(content, charts, table(stage)))
     return ReportResult(metrics, content.valid, content.partial, path)
 
 
@@ -69,13 +70,6 @@ def _shown(found: MeasuredRun, repeat: int | None) -> Sequence[Judged]:
 def _write_charts(folder: Path, charts: Charts) -> None:
     """All charts; those of an earlier report that are no longer drawn go."""
     folder.mkdir(exist_ok=True)
-    drawn = {_write(folder / f"{chart.name}.svg", chart.file) for chart in charts.all()}
+    drawn = {write_whole(folder / f"{chart.name}.svg", chart.file) for chart in charts.all()}
     for stale in set(folder.glob("*.svg")) - drawn:
         stale.unlink()
-
-
-def _write(path: Path, text: str) -> Path:
-    """The file appears whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    return part.replace(path)

@@ -13,8 +13,9 @@ from typing import Any
 import psutil
 
 from windtunnel.harness.calibrate.pinned import pinned
+from windtunnel.harness.contract.files import write_json
 from windtunnel.harness.errors import MeasurementError
-from windtunnel.harness.run.children import Child, python
+from windtunnel.harness.run.children import Child, python, start_mock
 
 START_TIMEOUT_S = 60.0
 
@@ -49,19 +50,10 @@ async def server(
 
     It stays on `cores`, if there are any.
     """
-    command = python("-m", *arguments)
-    if cores:
-        command = pinned(cores, command)
+    command = [*_pinning(cores), *python("-m", *arguments)]
     child = await Child.spawn(name, command, log=folder / f"{name}.log", cwd=folder, speaks=True)
-    try:
-        line = await child.first_line(START_TIMEOUT_S)
-        if not line:
-            await child.wait(1.0)
-            raise MeasurementError(f"calibrate: the {name} did not start ({child.how_it_ended()})")
-        announced = json.loads(line)
-        yield Server(announced["base_url"], announced, psutil.Process(child.process.pid))
-    finally:
-        await child.end()
+    async with _announced(child) as running:
+        yield running
 
 
 @asynccontextmanager
@@ -74,15 +66,32 @@ async def mock(
     cores: Sequence[int] = (),
 ) -> AsyncIterator[Server]:
     """The mock with `plan`, its journal in `folder/NAME`, or in memory alone without `journal`."""
-    file = folder / f"{name}-plan.json"
-    file.write_text(json.dumps(plan))
-    arguments = ["windtunnel.mock_server", "--plan", str(file), "--port", "0", "--with-parent"]
+    write_json(folder / f"{name}-plan.json", plan)
     if journal:
-        place = folder / name
-        place.mkdir(exist_ok=True)
-        arguments += ["--journal", str(place)]
-    async with server(name, arguments, folder, cores) as running:
+        (folder / name).mkdir(exist_ok=True)
+    child = await start_mock(
+        folder, f"{name}-plan.json", name=name, journal=name if journal else None, prefix=_pinning(cores)
+    )
+    async with _announced(child) as running:
         yield running
+
+
+@asynccontextmanager
+async def _announced(child: Child) -> AsyncIterator[Server]:
+    """The server that `child` is, once it is ready; ended on leaving."""
+    try:
+        try:
+            announced = await child.announcement(START_TIMEOUT_S)
+        except MeasurementError as error:
+            raise MeasurementError(f"calibrate: {error}") from error
+        yield Server(announced["base_url"], announced, psutil.Process(child.process.pid))
+    finally:
+        await child.end()
+
+
+def _pinning(cores: Sequence[int]) -> list[str]:
+    """The start of a command that stays on `cores`; empty without any, as pinning costs a process start."""
+    return pinned(cores, ()) if cores else []
 
 
 async def measured(
@@ -90,9 +99,7 @@ async def measured(
 ) -> dict[str, Any]:
     """Run `python -m module arguments`, on `cores` if there are any, and return the JSON line that it prints."""
     name = module.rsplit(".", 1)[-1]
-    command = python("-m", module, *arguments)
-    if cores:
-        command = pinned(cores, command)
+    command = [*_pinning(cores), *python("-m", module, *arguments)]
     child = await Child.spawn(name, command, log=folder / f"{name}.log", cwd=folder, speaks=True)
     try:
         line = await child.first_line(timeout_s)

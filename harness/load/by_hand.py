@@ -14,10 +14,11 @@ from pathlib import Path
 
 import gevent
 
+from windtunnel.harness.contract.files import write_json, write_whole
 from windtunnel.harness.errors import InputError, MeasurementError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import CellPlan, resolve
-from windtunnel.harness.run.children import environment, python
+from windtunnel.harness.run.children import environment, mock_command
 
 LEAD_S = 1.0
 READY_TIMEOUT_S = 60.0
@@ -40,18 +41,11 @@ class ByHand:
 
     def start_mock(self) -> None:
         """Start the mock and write `urls.json` for the load. Raises `MeasurementError` if it does not start."""
-        (self.folder / "server_plan.json").write_text(json.dumps(self.plan.server_plan))
+        write_json(self.folder / "server_plan.json", self.plan.server_plan)
         with (self.folder / "mock.log").open("a") as log:
+            # Not `start_mock`: here gevent is the event loop, and asyncio has none to watch a child with.
             self._mock = subprocess.Popen(
-                python(
-                    "-m",
-                    "windtunnel.mock_server",
-                    "--plan",
-                    "server_plan.json",
-                    "--port",
-                    "0",
-                    "--with-parent",
-                ),
+                mock_command("server_plan.json"),
                 cwd=self.folder,
                 env=environment({}),
                 stdin=subprocess.PIPE,
@@ -65,16 +59,14 @@ class ByHand:
             raise MeasurementError(f"the mock did not start; see {self.folder / 'mock.log'}")
         announced = json.loads(line)
         self._admin = announced["admin_url"]
-        (self.folder / "urls.json").write_text(json.dumps(announced["regions"]))
+        write_json(self.folder / "urls.json", announced["regions"])
 
     def play_folder(self) -> Path:
         """The folder of the next play: every start of the test is one of its own."""
         self._plays += 1
         folder = self.folder / f"play-{self._plays}"
         folder.mkdir()
-        part = self.folder / "current.part"
-        part.write_text(folder.name)
-        part.rename(self.folder / "current")
+        write_whole(self.folder / "current", folder.name)
         return folder
 
     def begin(self, folder: Path) -> None:
@@ -89,9 +81,7 @@ class ByHand:
         request = urllib.request.Request(f"{self._admin}/reset", data=body, method="POST")
         with urllib.request.urlopen(request, timeout=10):
             pass
-        part = folder / "start.part"
-        part.write_text(json.dumps({"t0": t0}))
-        part.rename(folder / "start.json")
+        write_json(folder / "start.json", {"t0": t0})
 
     def close(self) -> None:
         """End the mock."""

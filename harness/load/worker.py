@@ -12,12 +12,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import gevent
 
 from windtunnel.harness.arrivals import Arrival, share
 from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.contract.files import write_json
 from windtunnel.harness.load.bodies import body_of
 from windtunnel.harness.load.heartbeat import hub_beat
 from windtunnel.harness.load.instances import Fleet, build_fleet
@@ -137,7 +137,7 @@ class Worker:
             gevent.sleep(left)
 
     def _say_ready(self) -> None:
-        self._write_json(f"ready-{self._number}.json", {"pid": os.getpid(), "worker": self._number})
+        write_json(self._folder / f"ready-{self._number}.json", {"pid": os.getpid(), "worker": self._number})
 
     def _wait_for_start(self) -> float:
         path = self._folder / "start.json"
@@ -172,9 +172,4 @@ class Worker:
             "heartbeat_s": self.clock.now(),
             "done": done,
         }
-        self._write_json(f"progress-{self._number}.json", content)
-
-    def _write_json(self, name: str, content: dict[str, Any]) -> None:
-        part = self._folder / f"{name}.part"
-        part.write_text(json.dumps(content))
-        part.rename(self._folder / name)
+        write_json(self._folder / f"progress-{self._number}.json", content)

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from windtunnel.harness.contract.files import read_json
 from windtunnel.harness.errors import InputError, MeasurementError, listing
 from windtunnel.harness.plan import CellPlan, RunPlan, versions
 from windtunnel.harness.replay.timeline import Event, from_json
-from windtunnel.harness.run.cell import read_json
 from windtunnel.harness.run.children import environment, last_line, python
 from windtunnel.harness.virtual.digests import UNSTEADY
 from windtunnel.mock_server.journal.segments import read_segments

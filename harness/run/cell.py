@@ -19,9 +19,10 @@ from typing import Any, Literal
 import aiohttp
 
 from windtunnel.harness.arrivals import write_schedule
+from windtunnel.harness.contract.files import read_json, write_json
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.plan import CellPlan
-from windtunnel.harness.run.children import Child, python
+from windtunnel.harness.run.children import Child, python, start_mock
 from windtunnel.mock_server.journal.segments import compact
 
 State = Literal["preparing", "running", "finished", "interrupted", "failed"]
@@ -79,34 +80,14 @@ class Cell:
         """Write what both processes read: the plan of the cell, of its server, and the schedule."""
         self.folder.mkdir(parents=True)
         self.plan.write_json(self.folder / "cell.json")
-        (self.folder / "server_plan.json").write_text(json.dumps(self.plan.server_plan, indent=1))
+        write_json(self.folder / "server_plan.json", self.plan.server_plan, indent=1)
         write_schedule(self.plan, self.folder / "schedule.parquet")
         self._write_status()
 
     async def start(self) -> None:
         """Start mock and load and wait until every process says it is ready."""
-        self._mock = await Child.spawn(
-            "mock",
-            python(
-                "-m",
-                "windtunnel.mock_server",
-                "--plan",
-                "server_plan.json",
-                "--journal",
-                ".",
-                "--port",
-                "0",
-                "--with-parent",
-            ),
-            log=self.folder / "mock.log",
-            cwd=self.folder,
-            speaks=True,
-        )
-        line = await self._mock.first_line(READY_TIMEOUT_S)
-        if not line:
-            await self._mock.wait(1.0)
-            raise MeasurementError(f"the mock did not start ({self._mock.how_it_ended()})")
-        announced = json.loads(line)
+        self._mock = await start_mock(self.folder, "server_plan.json", journal=".")
+        announced = await self._mock.announcement(READY_TIMEOUT_S)
         self._admin = announced["admin_url"]
         locustfile = str(files("windtunnel.scenarios") / "locustfile.py")
         options = [
@@ -157,9 +138,7 @@ class Cell:
             session.post(f"{self._admin}/reset", json={"t0": t0}) as answer,
         ):
             answer.raise_for_status()
-        start = self.folder / "start.part"
-        start.write_text(json.dumps({"t0": t0}))
-        start.rename(self.folder / "start.json")
+        write_json(self.folder / "start.json", {"t0": t0})
         self.t0 = t0
         self.state = "running"
         self._write_status()
@@ -267,9 +246,7 @@ class Cell:
                 if child is not None
             },
         }
-        part = self.folder / "status.part"
-        part.write_text(json.dumps(status, indent=1))
-        part.rename(self.folder / "status.json")
+        write_json(self.folder / "status.json", status, indent=1)
 
 
 def _meeting_point() -> list[str]:
@@ -281,12 +258,3 @@ def _meeting_point() -> list[str]:
         port = str(free.getsockname()[1])
     bind = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
     return [*bind, "--master-host", "127.0.0.1", "--master-port", port]
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object that another process may be writing: empty when it is not (yet) whole."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError):
-        return {}
-    return content if isinstance(content, dict) else {}

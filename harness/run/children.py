@@ -7,13 +7,15 @@ decides), and ends when its parent does: mock and load ask the kernel for it as 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from windtunnel.harness.errors import InputError
+from windtunnel.harness.errors import InputError, MeasurementError
 
 END_GRACE_S = 5.0
 LOG_TAIL_BYTES = 4096
@@ -72,6 +74,18 @@ class Child:
         except TimeoutError:
             return ""
         return line.decode(errors="replace").strip()
+
+    async def announcement(self, timeout_s: float) -> dict[str, Any]:
+        """The JSON object that a server prints as its first line: its addresses.
+
+        Raises `MeasurementError` if it ended or printed nothing within `timeout_s`; it is the caller's to end.
+        """
+        line = await self.first_line(timeout_s)
+        if not line:
+            await self.wait(1.0)  # one that is about to end has its exit code then
+            raise MeasurementError(f"the {self.name} did not start ({self.how_it_ended()})")
+        announced: dict[str, Any] = json.loads(line)
+        return announced
 
     async def wait(self, timeout_s: float) -> int | None:
         """The exit code once the child has ended, or None if it still runs after `timeout_s`."""
@@ -140,3 +154,29 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 def python(*arguments: str) -> list[str]:
     """Return a command that runs this interpreter with `arguments`."""
     return [sys.executable, *arguments]
+
+
+def mock_command(plan_file: str, *options: str, journal: str | None = None) -> list[str]:
+    """Return a command that serves the mock of `plan_file` on free ports; it records to `journal`, or in memory."""
+    recording = () if journal is None else ("--journal", journal)
+    return python(
+        *("-m", "windtunnel.mock_server", "--plan", plan_file, "--port", "0", "--with-parent"),
+        *recording,
+        *options,
+    )
+
+
+async def start_mock(
+    folder: Path,
+    plan_file: str,
+    *options: str,
+    name: str = "mock",
+    journal: str | None = None,
+    prefix: Sequence[str] = (),
+) -> Child:
+    """Start a mock in `folder`, from which `plan_file` and `journal` are found; its log is `NAME.log` there.
+
+    `prefix` is a command that runs its arguments. Wait for the child's `announcement` next.
+    """
+    command = [*prefix, *mock_command(plan_file, *options, journal=journal)]
+    return await Child.spawn(name, command, log=folder / f"{name}.log", cwd=folder, speaks=True)

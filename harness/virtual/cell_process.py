@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from windtunnel.harness.arrivals import Arrival
 from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.contract.files import write_json
 from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
@@ -104,7 +103,7 @@ class VirtualPlay:
         self.observer.close()
         await crew.close()
         self.write_progress(done=True)
-        self._write("digest.json", self.digests())
+        write_json(self._folder / "digest.json", self.digests())
 
     def journal(self) -> Journal:
         """Where the mock writes its rows; they are digested."""
@@ -182,8 +181,8 @@ class VirtualPlay:
         if not done:
             self.observer.drain()
         counts = self.observer.counts
-        self._write(
-            "progress-0.json",
+        write_json(
+            self._folder / "progress-0.json",
             {
                 "intended": self._intended,
                 "ended": counts.ended,
@@ -193,11 +192,6 @@ class VirtualPlay:
                 "done": done,
             },
         )
-
-    def _write(self, name: str, content: dict[str, Any]) -> None:
-        part = self._folder / f"{name}.part"
-        part.write_text(json.dumps(content))
-        part.rename(self._folder / name)
 
 
 async def listen(loop: VirtualLoop, mock: Server, plan: Plan) -> dict[str, str]:

@@ -7,8 +7,9 @@ import json
 import signal
 from pathlib import Path
 
+from windtunnel.harness.contract.files import read_json
 from windtunnel.harness.errors import MeasurementError
-from windtunnel.harness.run.cell import POLL_S, Cell, Progress, read_json
+from windtunnel.harness.run.cell import POLL_S, Cell, Progress
 from windtunnel.harness.run.children import Child, last_line, python
 
 NO_TIME_AT_ALL_S = 3600.0

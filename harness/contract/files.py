@@ -1,0 +1,28 @@
+"""Files that one process writes while another one may read them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write `content`, text as UTF-8, so that `path` holds all of it or is as it was before. Returns `path`."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
+    return part.replace(path)  # within one directory a rename is atomic
+
+
+def write_json(path: Path, content: Any, *, indent: int | None = None) -> Path:
+    """Write `content` as JSON, the whole file or nothing. Returns `path`."""
+    return write_whole(path, json.dumps(content, indent=indent))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in `path`; empty if there is none yet, or something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+    return content if isinstance(content, dict) else {}
