@@ -1,19 +1,19 @@
 """The vocabulary of faults, one family a file, in one explicit table.
 
     status.py      error statuses of the API itself            error_answer.py  how such an error is put together
-    gateways.py    error statuses of what stands before it     retry.py      retry-after, in every spelling
-    listener.py    refuse, blackhole: no connection at all     pages.py      the HTML pages
+    gateways.py    error statuses of what stands before it     retry.py         retry-after, in every spelling
+    listener.py    refuse, blackhole: no connection at all     pages.py         the HTML pages
     connection.py  hang, reset, close
-    wire.py        what is wrong with an answer as HTTP        drip.py       an answer that trickles
-    streams.py     when an answer comes                        surgery.py    where a script is cut open
-    events.py      single events that are wrong                reference.py  this table for people
-    endings.py     how a stream ends                           verdicts.py   a response that failed, or is incomplete
-    pieces.py      bytes in pieces, lines spelled differently
+    wire.py        what is wrong with an answer as HTTP        drip.py          an answer that trickles
+    streams.py     when an answer comes                        script_edits.py  where a script is cut open
+    events.py      single events that are wrong
+    endings.py     how a stream ends                           response_status.py  a response failed or incomplete
+    chunking.py    bytes in pieces, lines spelled differently
     bodies.py      broken, halved or empty bodies
-    shapes.py      JSON of the wrong shape                     rewriting.py  JSON and events inside a script
-    said.py        refused, withheld, cut off                  retelling.py  an answer that says something else
-    structured.py  no JSON, or of no schema                    dialect_*.py  how an API writes what is told
-    tool_calls.py  calls that cannot be made                   clients.py    what clients make of them, for people
+    shapes.py      JSON of the wrong shape                     json_edits.py    JSON and events inside a script
+    content.py     refused, withheld, cut off                  content_replacement.py  an answer with other content
+    structured.py  no JSON, or of no schema                    content_in_*.py  how an API writes its content
+    tool_calls.py  calls that cannot be made                   header.py        faults that a request asks for
 
 To write one: a params model, a pure function `(script, params, ctx) -> script`, and a `FaultKind` in its
 family's `KINDS`, with a row in the table tests. Then `python -m windtunnel.harness.matrix` renews the manual.

@@ -43,6 +43,10 @@ class Params(Strict):
     """The parameters of a fault: what stands under `with` in a rule."""
 
 
+class NoParams(Params):
+    """No parameters."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultContext:
     """What a fault may know of the request: never the time, never a generator.

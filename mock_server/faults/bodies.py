@@ -8,17 +8,13 @@ from dataclasses import replace
 from pydantic import Field
 
 from windtunnel.mock_server.api.headers import HTML
-from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params, with_content_type
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, NoParams, Params, with_content_type
 from windtunnel.mock_server.faults.pages import portal_page
 from windtunnel.mock_server.faults.script_edits import Steps, after_bytes, after_chunks, body_of
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step
 
 
-class Nothing(Params):
-    """No parameters."""
-
-
-class Broken(Params):
+class BrokenParams(Params):
     """Which event of a stream is broken."""
 
     after_chunks: int = Field(
@@ -26,7 +22,7 @@ class Broken(Params):
     )
 
 
-class Truncated(Broken):
+class TruncatedParams(BrokenParams):
     """How much is left of the JSON."""
 
     keep: float = Field(
@@ -34,7 +30,7 @@ class Truncated(Broken):
     )
 
 
-class ContentType(Params):
+class ContentTypeParams(Params):
     """What the head says that the body is."""
 
     content_type: str = Field(
@@ -44,7 +40,7 @@ class ContentType(Params):
     )
 
 
-def malformed_json(script: Script, params: Broken, ctx: FaultContext) -> Script:
+def malformed_json(script: Script, params: BrokenParams, ctx: FaultContext) -> Script:
     """The last brace of the body, or of one event, is a bracket: same length, never valid JSON."""
     before, after = after_chunks(script, params.after_chunks) if ctx.stream else ((), script.steps)
     places = [i for i, step in enumerate(after) if isinstance(step, Send) and b"}" in step.data]
@@ -61,7 +57,7 @@ def _broken(steps: Steps, at: int) -> Steps:
     return (*steps[:at], replace(step, data=start + b"]" + end), *steps[at + 1 :])
 
 
-def truncated_json(script: Script, params: Truncated, ctx: FaultContext) -> Script:
+def truncated_json(script: Script, params: TruncatedParams, ctx: FaultContext) -> Script:
     """The body stops in the middle of its JSON (in a stream: of an event's); for HTTP it is complete."""
     body = body_of(script)
     first, last = _event(script, body, params) if ctx.stream else (body.find(b"{"), body.rfind(b"}"))
@@ -71,7 +67,7 @@ def truncated_json(script: Script, params: Truncated, ctx: FaultContext) -> Scri
     return Script((*_unpromised(_complete(steps)), End()))
 
 
-def _event(script: Script, body: bytes, params: Truncated) -> tuple[int, int]:
+def _event(script: Script, body: bytes, params: TruncatedParams) -> tuple[int, int]:
     """Where the JSON of the event in question begins and ends; that of the last one if none follows."""
     before, _ = after_chunks(script, params.after_chunks)
     first = body.find(b"{", len(body_of(Script(before))))
@@ -98,7 +94,7 @@ def _unpromised(steps: Steps) -> Steps:
     return tuple(replace(step, content_length=None) if isinstance(step, Head) else step for step in steps)
 
 
-def empty_body(script: Script, params: Nothing, ctx: FaultContext) -> Script:
+def empty_body(script: Script, params: NoParams, ctx: FaultContext) -> Script:
     """The status and the headers of success, and not one byte of a body."""
 
     def keep(step: Step) -> Steps:
@@ -109,14 +105,14 @@ def empty_body(script: Script, params: Nothing, ctx: FaultContext) -> Script:
     return Script((*script.map_steps(keep).steps, End()))
 
 
-def html_200(script: Script, params: Nothing, ctx: FaultContext) -> Script:
+def html_200(script: Script, params: NoParams, ctx: FaultContext) -> Script:
     """A web page with status 200, in place of the answer."""
     heads = [step for step in script.steps if isinstance(step, Head)]
     headers = with_content_type(heads[0].headers if heads else ctx.headers, HTML)
     return Script((Head(200, headers), Send(portal_page(), role="terminal"), End()))
 
 
-def wrong_content_type(script: Script, params: ContentType, ctx: FaultContext) -> Script:
+def wrong_content_type(script: Script, params: ContentTypeParams, ctx: FaultContext) -> Script:
     """The body as it should be, under another content-type."""
 
     def call_it(step: Step) -> Steps:
@@ -133,7 +129,7 @@ KINDS = (
         family="body",
         stage="answer",
         layer="events",
-        params=Broken,
+        params=BrokenParams,
         apply=malformed_json,
         about="The body's last brace is a bracket: its JSON does not parse. In a stream, that of one event. "
         "A broken serialiser, a proxy that rewrites.",
@@ -144,7 +140,7 @@ KINDS = (
         family="body",
         stage="answer",
         layer="ending",
-        params=Truncated,
+        params=TruncatedParams,
         apply=truncated_json,
         about="The body stops in the middle of its JSON, with a Content-Length that fits; a stream ends "
         "cleanly in the middle of an event. A buffer not flushed.",
@@ -155,7 +151,7 @@ KINDS = (
         family="body",
         stage="answer",
         layer="ending",
-        params=Nothing,
+        params=NoParams,
         apply=empty_body,
         about="Status 200 and no body at all; a stream without a single event.",
         example="{fault: empty_body, rate: 0.1}",
@@ -165,7 +161,7 @@ KINDS = (
         family="body",
         stage="answer",
         layer="ending",
-        params=Nothing,
+        params=NoParams,
         apply=html_200,
         about="Status 200 and an HTML page, at once. A captive portal, a maintenance page, a proxy's login.",
         example="{fault: html_200, rate: 0.1}",
@@ -175,7 +171,7 @@ KINDS = (
         family="body",
         stage="answer",
         layer="bytes",
-        params=ContentType,
+        params=ContentTypeParams,
         apply=wrong_content_type,
         about="The body is right and the header `content-type` is not. A proxy or a cache that guesses; a client "
         "that goes by the header takes JSON for text.",

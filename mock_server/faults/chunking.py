@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, NoParams, Params
 from windtunnel.mock_server.faults.script_edits import is_event_stream
 from windtunnel.mock_server.plan.units import PositiveSeconds
 from windtunnel.mock_server.request import STREAMING_APIS
@@ -17,7 +17,7 @@ MOST_PIECES = 10_000
 """Pieces of one script at most; what remains of its body then is sent as it is."""
 
 
-class Pieces(Params):
+class PiecesParams(Params):
     """How small the pieces are, and how far apart."""
 
     bytes: int = Field(
@@ -30,11 +30,7 @@ class Pieces(Params):
     )
 
 
-class Nothing(Params):
-    """No parameters."""
-
-
-def fragment(script: Script, params: Pieces, ctx: FaultContext) -> Script:
+def fragment(script: Script, params: PiecesParams, ctx: FaultContext) -> Script:
     """Every write of the body in pieces, each of them a write of its own."""
     pause = Wait(params.pause)
     left = MOST_PIECES
@@ -63,7 +59,7 @@ def _cut(step: Send, size: int, most: int) -> list[Send]:
     ]
 
 
-def crlf_events(script: Script, params: Nothing, ctx: FaultContext) -> Script:
+def crlf_events(script: Script, params: NoParams, ctx: FaultContext) -> Script:
     """Every line of the stream ends with CR and LF."""
     if not is_event_stream(script):
         return script
@@ -80,7 +76,7 @@ KINDS = (
         family="stream",
         stage="answer",
         layer="bytes",
-        params=Nothing,
+        params=NoParams,
         apply=crlf_events,
         apis=STREAMING_APIS,
         forms=("streamed",),
@@ -92,7 +88,7 @@ KINDS = (
         family="stream",
         stage="answer",
         layer="bytes",
-        params=Pieces,
+        params=PiecesParams,
         apply=fragment,
         example="{fault: fragment, with: {bytes: 7}, match: {stream: true}}",
         about="Every write of the body is cut into pieces that arrive one by one, through the characters of UTF-8, "

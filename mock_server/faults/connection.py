@@ -22,7 +22,7 @@ _AT = re.compile(r"\s*(after_bytes|after_chunks)\s+(\d+)\s*")
 _EXPECTED = "before_headers, after_bytes N or after_chunks N"
 
 
-def _place(value: Any) -> str:
+def _read_position(value: Any) -> str:
     """`{after_bytes: 3}` and `after_bytes 3` are the same place; the text is kept."""
     if isinstance(value, dict) and len(value) == 1:
         [(kind, n)] = value.items()
@@ -37,7 +37,7 @@ def _place(value: Any) -> str:
     raise complain(PlanError("", repr(value), _EXPECTED))
 
 
-_PLACE_SCHEMA = {
+_POSITION_SCHEMA = {
     "anyOf": [
         {"type": "string", "pattern": r"^\s*(before_headers|(after_bytes|after_chunks)\s+\d+)\s*$"},
         *(
@@ -52,13 +52,13 @@ _PLACE_SCHEMA = {
     ]
 }
 
-Place = Annotated[str, BeforeValidator(_place), WithJsonSchema(_PLACE_SCHEMA)]
+EndPosition = Annotated[str, BeforeValidator(_read_position), WithJsonSchema(_POSITION_SCHEMA)]
 
 
-class Ending(Params):
+class EndingParams(Params):
     """Where the connection ends."""
 
-    at: Place = Field(
+    at: EndPosition = Field(
         default="before_headers",
         description="`before_headers`, `after_bytes N` (of the body) or `after_chunks N` (of a stream).",
     )
@@ -69,7 +69,7 @@ class Ending(Params):
         return None if self.at == "before_headers" else int(self.at.split()[1])
 
 
-class Hang(Params):
+class HangParams(Params):
     """How long nothing happens."""
 
     seconds: SecondsOrForever = Field(
@@ -78,14 +78,14 @@ class Hang(Params):
     )
 
 
-def hang(script: Script, params: Hang, ctx: FaultContext) -> Script:
+def hang(script: Script, params: HangParams, ctx: FaultContext) -> Script:
     """The request is read and nothing comes back."""
     if math.isinf(params.seconds):
         return Script((Wait(FOREVER),))
     return Script((Wait(params.seconds), Close()))
 
 
-def _ended(script: Script, params: Ending, last: Abort | Close) -> Script:
+def _ended(script: Script, params: EndingParams, last: Abort | Close) -> Script:
     if params.n is None:
         return Script((last,))
     whole = promised(script)
@@ -94,21 +94,21 @@ def _ended(script: Script, params: Ending, last: Abort | Close) -> Script:
     return Script((*before, last))
 
 
-def reset(script: Script, params: Ending, ctx: FaultContext) -> Script:
+def reset(script: Script, params: EndingParams, ctx: FaultContext) -> Script:
     """The connection ends with an RST."""
     return _ended(script, params, Abort())
 
 
-def close(script: Script, params: Ending, ctx: FaultContext) -> Script:
+def close(script: Script, params: EndingParams, ctx: FaultContext) -> Script:
     """The connection ends with a FIN."""
     return _ended(script, params, Close())
 
 
-def _stage(params: Ending) -> Stage:
+def _stage(params: EndingParams) -> Stage:
     return "edge" if params.n is None else "answer"
 
 
-def _forms(params: Ending) -> tuple[Form, ...]:
+def _forms(params: EndingParams) -> tuple[Form, ...]:
     return ("streamed",) if params.at.startswith("after_chunks") else BOTH_FORMS
 
 
@@ -117,7 +117,7 @@ KINDS = (
         name="hang",
         family="edge",
         stage="edge",
-        params=Hang,
+        params=HangParams,
         apply=hang,
         example="{fault: hang, with: {seconds: 30s}, rate: 0.05}",
         about="The connection is accepted, the request read, and no byte ever comes back. A stuck gateway.",
@@ -126,7 +126,7 @@ KINDS = (
         name="reset",
         family="edge",
         stage="edge",
-        params=Ending,
+        params=EndingParams,
         apply=reset,
         layer="ending",
         example="{fault: reset, with: {at: after_bytes 200}, rate: 0.05}",
@@ -138,7 +138,7 @@ KINDS = (
         name="close",
         family="edge",
         stage="edge",
-        params=Ending,
+        params=EndingParams,
         apply=close,
         layer="ending",
         example="{fault: close, with: {at: before_headers}, rate: 0.05}",

@@ -8,22 +8,30 @@ from pydantic import Field
 
 from windtunnel.mock_server.api.text import CHARS_PER_TOKEN
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
-from windtunnel.mock_server.faults.content_in_chat import Chat, Completions
-from windtunnel.mock_server.faults.content_in_responses import Responses
-from windtunnel.mock_server.faults.content_replacement import Dialect, Tell, Told, retold
+from windtunnel.mock_server.faults.content_in_chat import ChatDialect, CompletionsDialect
+from windtunnel.mock_server.faults.content_in_responses import ResponsesDialect
+from windtunnel.mock_server.faults.content_replacement import Dialect, Reply, Rewrite, replace_content
 from windtunnel.mock_server.faults.json_edits import renumbered
 from windtunnel.mock_server.script import Script
 
-TALKING = ("chat", "responses", "completions")
+TEXT_APIS = ("chat", "responses", "completions")
 """The APIs whose answers are words."""
 
-CALLING = ("chat", "responses")
+CALL_APIS = ("chat", "responses")
 """The APIs whose answers may also be refusals and tool calls."""
 
-_DIALECTS: dict[str, type[Dialect]] = {"chat": Chat, "completions": Completions, "responses": Responses}
+_DIALECTS: dict[str, type[Dialect]] = {
+    "chat": ChatDialect,
+    "completions": CompletionsDialect,
+    "responses": ResponsesDialect,
+}
+    "chat": ChatDialect,
+    "completions": CompletionsDialect,
+    "responses": ResponsesDialect,
+}
 
 
-class Refusal(Params):
+class RefusalParams(Params):
     """What is said in place of the answer."""
 
     message: str = Field(
@@ -33,41 +41,41 @@ class Refusal(Params):
     )
 
 
-class Cut(Params):
+class CutParams(Params):
     """How much of the content is left."""
 
     keep: float = Field(default=0.5, ge=0, lt=1, description="The part of the content that is sent.")
 
 
-def tell(script: Script, ctx: FaultContext, change: Tell) -> Script:
+def rewrite(script: Script, ctx: FaultContext, change: Rewrite) -> Script:
     """The script with each choice changed, and everything in it in agreement."""
-    told = retold(script, _DIALECTS[ctx.api](), change, stream=ctx.stream)
-    return renumbered(told) if ctx.api == "responses" and ctx.stream else told
+    reply = replace_content(script, _DIALECTS[ctx.api](), change, stream=ctx.stream)
+    return renumbered(reply) if ctx.api == "responses" and ctx.stream else reply
 
 
-def refusal(script: Script, params: Refusal, ctx: FaultContext) -> Script:
+def refusal(script: Script, params: RefusalParams, ctx: FaultContext) -> Script:
     """Every choice is a refusal; a tool call is not made."""
 
-    def refuse(told: Told) -> Told:
-        return replace(told.as_text(params.message), kind="refusal", finish="stop")
+    def refuse(reply: Reply) -> Reply:
+        return replace(reply.as_text(params.message), kind="refusal", finish="stop")
 
-    return tell(script, ctx, refuse)
-
-
-def _cut(script: Script, params: Cut, ctx: FaultContext, finish: str, least: int) -> Script:
-    def shorten(told: Told) -> Told:
-        tokens = max(least, int(told.tokens * params.keep))
-        return replace(told, text=told.text[: tokens * CHARS_PER_TOKEN], finish=finish)
-
-    return tell(script, ctx, shorten)
+    return rewrite(script, ctx, refuse)
 
 
-def content_filter(script: Script, params: Cut, ctx: FaultContext) -> Script:
+def _cut(script: Script, params: CutParams, ctx: FaultContext, finish: str, least: int) -> Script:
+    def shorten(reply: Reply) -> Reply:
+        tokens = max(least, int(reply.tokens * params.keep))
+        return replace(reply, text=reply.text[: tokens * CHARS_PER_TOKEN], finish=finish)
+
+    return rewrite(script, ctx, shorten)
+
+
+def content_filter(script: Script, params: CutParams, ctx: FaultContext) -> Script:
     """Every choice is cut where the filter struck, perhaps before its first word."""
     return _cut(script, params, ctx, "content_filter", 0)
 
 
-def length_cutoff(script: Script, params: Cut, ctx: FaultContext) -> Script:
+def length_cutoff(script: Script, params: CutParams, ctx: FaultContext) -> Script:
     """Every choice is cut as if a token limit had been reached; at least one token is left."""
     return _cut(script, params, ctx, "length", 1)
 
@@ -78,9 +86,9 @@ KINDS = (
         family="body",
         stage="answer",
         layer="content",
-        params=Refusal,
+        params=RefusalParams,
         apply=refusal,
-        apis=CALLING,
+        apis=CALL_APIS,
         about="Status 200, `message.refusal` set and `content` null; in Responses the text part is a refusal part, "
         "with `response.refusal.*` events in a stream. A tool call is not made. The model declines, and whoever reads "
         "`content` alone finds nothing.",
@@ -91,9 +99,9 @@ KINDS = (
         family="body",
         stage="answer",
         layer="content",
-        params=Cut,
+        params=CutParams,
         apply=content_filter,
-        apis=TALKING,
+        apis=TEXT_APIS,
         about="The content, or a tool call's arguments, stops in the middle with finish_reason `content_filter`; in "
         "Responses the response is `incomplete` with that reason. A moderation filter strikes while the answer is "
         "being written.",
@@ -104,9 +112,9 @@ KINDS = (
         family="body",
         stage="answer",
         layer="content",
-        params=Cut,
+        params=CutParams,
         apply=length_cutoff,
-        apis=TALKING,
+        apis=TEXT_APIS,
         about="The content, or a tool call's arguments, stops in the middle with finish_reason `length`; in Responses "
         "the response is `incomplete` with the reason `max_output_tokens`. A limit that is too low, or a model that "
         "does not come to an end.",

@@ -1,4 +1,7 @@
-"""How chat completions and legacy completions write what is told: `choices`, each with an index and a finish_reason."""
+"""Read and write the replies in chat completions and legacy completions: `choices` by index, with a finish_reason.
+
+This reads back what the API wrote (`api/chat/wire.py`, `api/completions/endpoint.py`).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from windtunnel.mock_server.faults.content_replacement import Chunk, Kind, Told
+from windtunnel.mock_server.faults.content_replacement import Chunk, Kind, Reply
 from windtunnel.mock_server.faults.json_edits import JsonEvent, make_json_event, part, parts
 
 _FIELDS: dict[Kind, str] = {"function": "arguments", "custom": "input", "legacy": "arguments"}
 """Where a call keeps its arguments."""
 
-_RICH = ("tool_calls", "function_call", "audio", "annotations")
+_EXTRAS = ("tool_calls", "function_call", "audio", "annotations")
 """What belongs to the words of the healthy answer and goes with them."""
 
 
@@ -32,33 +35,33 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _read(position: int, words: dict[str, Any], finish: str) -> Told:
+def _read(position: int, words: dict[str, Any], finish: str) -> Reply:
     """What a message, or a delta that has been put together, says. Of speech that is its transcript."""
     if words.get("refusal"):
-        return Told(position, "refusal", _text(words["refusal"]), finish)
+        return Reply(position, "refusal", _text(words["refusal"]), finish)
     legacy = part(words, "function_call")
     if legacy:
-        return Told(position, "legacy", _text(legacy.get("arguments")), finish, _text(legacy.get("name")))
-    calls = [_of_call(position, call, finish) for call in parts(words, "tool_calls")]
+        return Reply(position, "legacy", _text(legacy.get("arguments")), finish, _text(legacy.get("name")))
+    calls = [_call_reply(position, call, finish) for call in parts(words, "tool_calls")]
     if calls:
         return replace(calls[0], more=sum(call.tokens for call in calls[1:]))
     text = words.get("content") or part(words, "audio").get("transcript")
-    return Told(position, "text", _text(text), finish)
+    return Reply(position, "text", _text(text), finish)
 
 
-def _of_call(position: int, call: dict[str, Any], finish: str) -> Told:
+def _call_reply(position: int, call: dict[str, Any], finish: str) -> Reply:
     kind: Kind = "custom" if "custom" in call else "function"
     inner = part(call, kind)
-    return Told(position, kind, _text(inner.get(_FIELDS[kind])), finish, _text(inner.get("name")))
+    return Reply(position, kind, _text(inner.get(_FIELDS[kind])), finish, _text(inner.get("name")))
 
 
-def _called(told: Told, ident: str, text: str, *, index: int | None = None) -> dict[str, Any]:
+def _call_fields(reply: Reply, ident: str, text: str, *, index: int | None = None) -> dict[str, Any]:
     """A call of the tool, as the keys of a message or delta; with `index`, as streams number calls."""
-    inner = {"name": told.name or "", _FIELDS[told.kind]: text}
-    if told.kind == "legacy":
+    inner = {"name": reply.name or "", _FIELDS[reply.kind]: text}
+    if reply.kind == "legacy":
         return {"function_call": inner}
     place = {} if index is None else {"index": index}
-    return {"tool_calls": [{**place, "id": ident, "type": told.kind, told.kind: inner}]}
+    return {"tool_calls": [{**place, "id": ident, "type": reply.kind, reply.kind: inner}]}
 
 
 def _call_id(words: dict[str, Any], answer_id: object) -> str:
@@ -67,36 +70,38 @@ def _call_id(words: dict[str, Any], answer_id: object) -> str:
     return f"call_{_text(answer_id).rpartition('-')[2][:24]}"
 
 
-class Chat:
+class ChatDialect:
     """Chat completions."""
 
-    def read_body(self, body: dict[str, Any]) -> list[Told]:
+    def read_body(self, body: dict[str, Any]) -> list[Reply]:
         return [
             _read(_index(choice, i), part(choice, "message"), _text(choice.get("finish_reason")))
             for i, choice in enumerate(parts(body, "choices"))
         ]
 
-    def write_body(self, body: dict[str, Any], told: dict[int, Told], fewer: int) -> dict[str, Any]:
+    def write_body(self, body: dict[str, Any], replies: dict[int, Reply], fewer: int) -> dict[str, Any]:
         choices = [
-            self._choice(choice, told[_index(choice, i)], body)
+            self._choice(choice, replies[_index(choice, i)], body)
             for i, choice in enumerate(parts(body, "choices"))
         ]
         return _usage({**body, "choices": choices}, fewer)
 
-    def _choice(self, choice: dict[str, Any], told: Told, body: dict[str, Any]) -> dict[str, Any]:
+    def _choice(self, choice: dict[str, Any], reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
         before = part(choice, "message")
         said = {
-            "content": told.text if told.kind == "text" else None,
-            "refusal": told.text if told.kind == "refusal" else None,
+            "content": reply.text if reply.kind == "text" else None,
+            "refusal": reply.text if reply.kind == "refusal" else None,
         }
-        kept = {key: value for key, value in before.items() if key not in _RICH}
+        kept = {key: value for key, value in before.items() if key not in _EXTRAS}
         if "annotations" in before:
             kept["annotations"] = []
-        call = _called(told, _call_id(before, body.get("id")), told.text) if told.kind in _FIELDS else {}
+        call = (
+            _call_fields(reply, _call_id(before, body.get("id")), reply.text) if reply.kind in _FIELDS else {}
+        )
         message = {**kept, **said, **call}
-        return {**choice, "message": message, "logprobs": None, "finish_reason": told.finish}
+        return {**choice, "message": message, "logprobs": None, "finish_reason": reply.finish}
 
-    def read_stream(self, events: Sequence[JsonEvent]) -> list[Told]:
+    def read_stream(self, events: Sequence[JsonEvent]) -> list[Reply]:
         words: dict[int, dict[str, Any]] = {}
         finish: dict[int, str] = {}
         for event in events:
@@ -117,71 +122,73 @@ class Chat:
         _add(words, part(choice, "delta"))
         said = _read(0, words, "")
         return len(said.text) + sum(
-            len(_of_call(0, call, "").text) for call in parts(words, "tool_calls")[1:]
+            len(_call_reply(0, call, "").text) for call in parts(words, "tool_calls")[1:]
         )
 
     def write_chunk(
-        self, events: Sequence[JsonEvent], told: Told, piece: str, *, first: bool
+        self, events: Sequence[JsonEvent], reply: Reply, piece: str, *, first: bool
     ) -> list[JsonEvent]:
         own = [event for event in events if parts(event.data, "choices")]
         model = own[0].data or {}
-        finish = told.finish if any(_ends(event) for event in own) else None
+        finish = reply.finish if any(_ends(event) for event in own) else None
         ident = _call_id(_opening(own), model.get("id"))
-        deltas = [self._open(told, ident)] if first else []
-        deltas += [self._go_on(told, piece)] if piece else []
+        deltas = [self._opening_delta(reply, ident)] if first else []
+        deltas += [self._continuation(reply, piece)] if piece else []
         if not deltas:
             deltas = [{}]
         made: list[JsonEvent] = []
         for i, delta in enumerate(deltas):
             last = finish if i == len(deltas) - 1 else None
-            choice = {"index": told.position, "delta": delta, "logprobs": None, "finish_reason": last}
+            choice = {"index": reply.position, "delta": delta, "logprobs": None, "finish_reason": last}
             made.append(make_json_event(own[0].name, {**model, "choices": [choice]}))
         return made
 
-    def _open(self, told: Told, ident: str) -> dict[str, Any]:
-        delta: dict[str, Any] = {"role": "assistant", "content": "" if told.kind == "text" else None}
-        if told.kind in _FIELDS:
-            delta |= _called(told, ident, "", index=0)
-        return delta | {"refusal": "" if told.kind == "refusal" else None}
+    def _opening_delta(self, reply: Reply, ident: str) -> dict[str, Any]:
+        delta: dict[str, Any] = {"role": "assistant", "content": "" if reply.kind == "text" else None}
+        if reply.kind in _FIELDS:
+            delta |= _call_fields(reply, ident, "", index=0)
+        return delta | {"refusal": "" if reply.kind == "refusal" else None}
 
-    def _go_on(self, told: Told, piece: str) -> dict[str, Any]:
-        if told.kind == "text":
+    def _continuation(self, reply: Reply, piece: str) -> dict[str, Any]:
+        if reply.kind == "text":
             return {"content": piece}
-        if told.kind == "refusal":
+        if reply.kind == "refusal":
             return {"refusal": piece}
-        inner = {_FIELDS[told.kind]: piece}
-        if told.kind == "legacy":
+        inner = {_FIELDS[reply.kind]: piece}
+        if reply.kind == "legacy":
             return {"function_call": inner}
-        return {"tool_calls": [{"index": 0, told.kind: inner}]}
+        return {"tool_calls": [{"index": 0, reply.kind: inner}]}
 
-    def write_other(self, events: Sequence[JsonEvent], told: dict[int, Told], fewer: int) -> list[JsonEvent]:
-        return [self._other(event, told, fewer) for event in events]
+    def write_other(
+        self, events: Sequence[JsonEvent], replies: dict[int, Reply], fewer: int
+    ) -> list[JsonEvent]:
+        return [self._other(event, replies, fewer) for event in events]
 
-    def _other(self, event: JsonEvent, told: dict[int, Told], fewer: int) -> JsonEvent:
+    def _other(self, event: JsonEvent, replies: dict[int, Reply], fewer: int) -> JsonEvent:
         if event.data is None:
             return event
         data = _usage(event.data, fewer)
         if parts(data, "choices"):
-            data = {**data, "choices": [_last(choice, told) for choice in parts(data, "choices")]}
+            data = {**data, "choices": [_last(choice, replies) for choice in parts(data, "choices")]}
         return event if data == event.data else make_json_event(event.name, data)
 
 
-class Completions(Chat):
+class CompletionsDialect(ChatDialect):
     """Legacy completions: a choice is its `text`, streamed and not, and cannot be anything else."""
 
-    def read_body(self, body: dict[str, Any]) -> list[Told]:
+    def read_body(self, body: dict[str, Any]) -> list[Reply]:
         return [
-            Told(_index(choice, i), "text", _text(choice.get("text")), _text(choice.get("finish_reason")))
+            Reply(_index(choice, i), "text", _text(choice.get("text")), _text(choice.get("finish_reason")))
             for i, choice in enumerate(parts(body, "choices"))
         ]
 
     def _chars(self, choice: dict[str, Any]) -> int:
         return len(_text(choice.get("text")))
 
-    def _choice(self, choice: dict[str, Any], told: Told, body: dict[str, Any]) -> dict[str, Any]:
-        return {**choice, "text": told.text, "logprobs": None, "finish_reason": told.finish}
+    def _choice(self, choice: dict[str, Any], reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
+        return {**choice, "text": reply.text, "logprobs": None, "finish_reason": reply.finish}
 
-    def read_stream(self, events: Sequence[JsonEvent]) -> list[Told]:
+    def read_stream(self, events: Sequence[JsonEvent]) -> list[Reply]:
         texts: dict[int, str] = {}
         finish: dict[int, str] = {}
         for event in events:
@@ -189,14 +196,14 @@ class Completions(Chat):
                 position = _index(choice)
                 texts[position] = texts.get(position, "") + _text(choice.get("text"))
                 finish[position] = _text(choice.get("finish_reason")) or finish.get(position, "")
-        return [Told(position, "text", text, finish[position]) for position, text in texts.items()]
+        return [Reply(position, "text", text, finish[position]) for position, text in texts.items()]
 
     def write_chunk(
-        self, events: Sequence[JsonEvent], told: Told, piece: str, *, first: bool
+        self, events: Sequence[JsonEvent], reply: Reply, piece: str, *, first: bool
     ) -> list[JsonEvent]:
         own = [event for event in events if parts(event.data, "choices")]
         model = own[0].data or {}
-        finish = told.finish if any(_ends(event) for event in own) else None
+        finish = reply.finish if any(_ends(event) for event in own) else None
         choice = {**parts(model, "choices")[0], "text": piece, "logprobs": None, "finish_reason": finish}
         return [make_json_event(own[0].name, {**model, "choices": [choice]})]
 
@@ -210,14 +217,14 @@ def _ends(event: JsonEvent) -> bool:
     return any(choice.get("finish_reason") for choice in parts(event.data, "choices"))
 
 
-def _last(choice: dict[str, Any], told: dict[int, Told]) -> dict[str, Any]:
-    """A choice that comes after the content: why what is told ended, and nothing that went with the healthy words."""
-    here = told.get(_index(choice))
-    if here is None:
+def _last(choice: dict[str, Any], replies: dict[int, Reply]) -> dict[str, Any]:
+    """A choice that comes after the content: why the reply ended, and nothing that went with the healthy words."""
+    reply = replies.get(_index(choice))
+    if reply is None:
         return choice
     if choice.get("finish_reason"):
-        return {**choice, "finish_reason": here.finish}
-    if any(key in part(choice, "delta") for key in _RICH):
+        return {**choice, "finish_reason": reply.finish}
+    if any(key in part(choice, "delta") for key in _EXTRAS):
         return {**choice, "delta": {}}
     return choice
 

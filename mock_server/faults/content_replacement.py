@@ -1,10 +1,10 @@
-"""Having a healthy answer say something else, so that everything in it still agrees.
+"""Replace the content of a healthy answer, and keep its usage, ids and chunks consistent.
 
-    script ──read──► Told (what each choice says) ──tell──► Told ──write──► script
+    script ──read──► Reply of each choice ──rewrite──► Reply ──write──► script
 
 The new words come in the chunks of the old ones, at their times. Where they are fewer, the chunks and the work that are
-left over go, and the usage says so; where they are more, the last chunk takes them, at no further token. How an
-answer is read and written is a dialect's affair: `dialect_chat.py`, `dialect_responses.py`.
+left over go, and the usage says so; where they are more, the last chunk takes them, at no further token. A dialect
+for each API reads back what the API wrote, and writes it anew: `content_in_chat.py`, `content_in_responses.py`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ from windtunnel.mock_server.script import Script, Send, Step, Tokens
 
 Kind: TypeAlias = Literal["text", "refusal", "function", "custom", "legacy"]
 
-CALLS: tuple[Kind, ...] = ("function", "custom", "legacy")
+CALL_KINDS: tuple[Kind, ...] = ("function", "custom", "legacy")
 """What is a tool call, in any of its forms (`legacy`: `function_call`)."""
 
 _CALLED = ("tool_calls", "function_call")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one choice says. `text` is the content, the refusal, or the arguments of the call of tool `name`. `finish`
-    is the reason in chat's words; Responses translates it. `more` is how many tokens the further calls are that the
-    healthy answer makes: an answer that is told anew makes the first one only."""
+class Reply:
+    """What one choice of an answer says.
+
+    `text` is the content, the refusal, or the arguments of the call of tool `name`. `finish` is the reason in chat's
+    words; Responses translates it. `more` is how many tokens the healthy answer's further calls are: a rewritten
+    answer makes the first one only.
+    """
 
     position: int
     kind: Kind
@@ -40,14 +43,14 @@ class Told:
     name: str | None = None
     more: int = 0
 
-    def as_text(self, text: str) -> Told:
+    def as_text(self, text: str) -> Reply:
         """The same in words."""
         finish = "stop" if self.finish in _CALLED else self.finish
         return replace(self, kind="text", text=text, finish=finish, name=None)
 
-    def as_call(self, name: str, arguments: str) -> Told:
+    def as_call(self, name: str, arguments: str) -> Reply:
         """The same as a call, in the form that it has or as a call of a function."""
-        kind: Kind = self.kind if self.kind in CALLS else "function"
+        kind: Kind = self.kind if self.kind in CALL_KINDS else "function"
         finish = "tool_calls" if self.finish == "stop" else self.finish
         return replace(self, kind=kind, text=arguments, finish=finish, name=name)
 
@@ -57,7 +60,7 @@ class Told:
         return max(1, _tokens(len(self.text)))
 
 
-Tell: TypeAlias = Callable[[Told], Told]
+Rewrite: TypeAlias = Callable[[Reply], Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,57 +76,59 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What a content chunk says now: a piece of what is told, so many tokens, and whether it is the choice's first."""
+class NewChunk:
+    """A content chunk as it is written: a piece of the reply, so many tokens, and whether it is the choice's first."""
 
     step: int
-    told: Told
+    reply: Reply
     piece: str
     tokens: int
     first: bool
 
 
 class Dialect(Protocol):
-    """How one API writes what is told."""
+    """Read and write the replies in the answers of one API."""
 
-    def read_body(self, body: dict[str, Any]) -> list[Told]:
+    def read_body(self, body: dict[str, Any]) -> list[Reply]:
         """What a whole answer says; nothing if it has another form."""
 
-    def write_body(self, body: dict[str, Any], told: dict[int, Told], fewer: int) -> dict[str, Any]:
+    def write_body(self, body: dict[str, Any], replies: dict[int, Reply], fewer: int) -> dict[str, Any]:
         """The whole answer with these choices, and `fewer` tokens in its usage."""
 
-    def read_stream(self, events: Sequence[JsonEvent]) -> list[Told]:
+    def read_stream(self, events: Sequence[JsonEvent]) -> list[Reply]:
         """What a stream says; nothing if it has another form."""
 
     def chunk(self, events: Sequence[JsonEvent]) -> Chunk | None:
         """What a chunk carries; None for one that is of no choice."""
 
     def write_chunk(
-        self, events: Sequence[JsonEvent], told: Told, piece: str, *, first: bool
+        self, events: Sequence[JsonEvent], reply: Reply, piece: str, *, first: bool
     ) -> list[JsonEvent]:
         """A chunk with this piece of the text."""
 
-    def write_other(self, events: Sequence[JsonEvent], told: dict[int, Told], fewer: int) -> list[JsonEvent]:
+    def write_other(
+        self, events: Sequence[JsonEvent], replies: dict[int, Reply], fewer: int
+    ) -> list[JsonEvent]:
         """A piece of the stream that carries no content."""
 
 
-def retold(script: Script, dialect: Dialect, tell: Tell, *, stream: bool) -> Script:
-    """The script that says what `tell` makes of each choice; the same script where it says nothing that can be told."""
-    return _stream(script, dialect, tell) if stream else _whole(script, dialect, tell)
+def replace_content(script: Script, dialect: Dialect, rewrite: Rewrite, *, stream: bool) -> Script:
+    """Return the script with every reply rewritten; the same script where no reply can be read or none changes."""
+    return _stream(script, dialect, rewrite) if stream else _whole(script, dialect, rewrite)
 
 
-def _whole(script: Script, dialect: Dialect, tell: Tell) -> Script:
+def _whole(script: Script, dialect: Dialect, rewrite: Rewrite) -> Script:
     at = whole_body(script)
     send = script.steps[at] if at is not None else None
     body = read_json(send.data) if isinstance(send, Send) else None
     if at is None or not isinstance(send, Send) or not isinstance(body, dict):
         return script
     before = dialect.read_body(body)
-    after = [tell(told) for told in before]
+    after = [rewrite(reply) for reply in before]
     if before == after:
         return script
     fewer = sum(max(0, old.tokens + old.more - new.tokens) for old, new in zip(before, after, strict=True))
-    data = orjson.dumps(dialect.write_body(body, {told.position: told for told in after}, fewer))
+    data = orjson.dumps(dialect.write_body(body, {reply.position: reply for reply in after}, fewer))
     steps = list(script.steps)
     steps[at] = replace(send, data=data, tokens=max(0, send.tokens - fewer))
     return Script(tuple(_with_less_work(steps, fewer)))
@@ -141,38 +146,38 @@ def _with_less_work(steps: list[Step], fewer: int) -> list[Step]:
     return kept[::-1]
 
 
-def _stream(script: Script, dialect: Dialect, tell: Tell) -> Script:
+def _stream(script: Script, dialect: Dialect, rewrite: Rewrite) -> Script:
     pieces = {i: read_json_events(step.data) for i, step in enumerate(script.steps) if isinstance(step, Send)}
     before = dialect.read_stream([event for events in pieces.values() for event in events])
-    after = {told.position: tell(told) for told in before}
+    after = {reply.position: rewrite(reply) for reply in before}
     chunks = [chunk for chunk in _chunks(script, dialect, pieces) if chunk.position in after]
     if not chunks or list(after.values()) == before:
         return script
-    written = {line.step: line for told in after.values() for line in _lines(told, chunks)}
+    written = {new.step: new for reply in after.values() for new in _new_chunks(reply, chunks)}
     old = {chunk.step: chunk.tokens for chunk in chunks}
-    fewer = sum(old.values()) - sum(line.tokens for line in written.values())
+    fewer = sum(old.values()) - sum(new.tokens for new in written.values())
     steps: list[Step] = []
     for i, step in enumerate(script.steps):
-        line = written.get(i)
+        new = written.get(i)
         if not isinstance(step, Send):
             steps.append(step)
         elif i not in old:
             steps += _sending(step, dialect.write_other(pieces[i], after, fewer))
-        elif line is None:
+        elif new is None:
             _shorten_work(steps, step.tokens)
         else:
-            _shorten_work(steps, step.tokens - line.tokens)
-            events = dialect.write_chunk(pieces[i], line.told, line.piece, first=line.first)
-            steps += _sending(replace(step, tokens=line.tokens), events)
+            _shorten_work(steps, step.tokens - new.tokens)
+            events = dialect.write_chunk(pieces[i], new.reply, new.piece, first=new.first)
+            steps += _sending(replace(step, tokens=new.tokens), events)
     return Script(tuple(steps))
 
 
-def _lines(told: Told, chunks: Sequence[Chunk]) -> list[Line]:
+def _new_chunks(reply: Reply, chunks: Sequence[Chunk]) -> list[NewChunk]:
     """The chunks of a choice that remain, each with what it says now."""
-    own = [chunk for chunk in chunks if chunk.position == told.position]
+    own = [chunk for chunk in chunks if chunk.position == reply.position]
     return [
-        Line(chunk.step, told, piece, tokens, place == 0)
-        for place, (chunk, (piece, tokens)) in enumerate(zip(own, poured(told.text, own), strict=True))
+        NewChunk(chunk.step, reply, piece, tokens, place == 0)
+        for place, (chunk, (piece, tokens)) in enumerate(zip(own, spread_over(reply.text, own), strict=True))
         if piece or chunk.ends or place == 0
     ]
 
@@ -199,7 +204,7 @@ def _chunks(script: Script, dialect: Dialect, pieces: dict[int, list[JsonEvent]]
     return found
 
 
-def poured(text: str, chunks: Sequence[Chunk]) -> list[tuple[str, int]]:
+def spread_over(text: str, chunks: Sequence[Chunk]) -> list[tuple[str, int]]:
     """Text in pieces as long as the chunks were, each with its tokens; the last piece takes the rest.
 
     Tokens that a chunk has beyond its characters (reasoning before the first one) stay with it.

@@ -22,7 +22,7 @@ MOST_PIECES = 10_000
 """Pieces of one body at most; a longer body comes in larger ones, at the same rate."""
 
 
-class Drip(Params):
+class DripParams(Params):
     """How fast the bytes come."""
 
     bytes_per_second: float = Field(
@@ -31,7 +31,7 @@ class Drip(Params):
     head: bool = Field(default=False, description="Status line and headers come as slowly as the body.")
 
 
-def drip(script: Script, params: Drip, ctx: FaultContext) -> Script:
+def drip(script: Script, params: DripParams, ctx: FaultContext) -> Script:
     """The body's bytes one piece after the other, at a steady rate; what they mean is left as it was."""
     rate = params.bytes_per_second
     total = len(body_of(script))
@@ -74,7 +74,7 @@ KINDS = (
         name="drip",
         family="edge",
         stage="answer",
-        params=Drip,
+        params=DripParams,
         apply=drip,
         layer="bytes",
         example="{fault: drip, with: {bytes_per_second: 20}, rate: 0.1}",

@@ -16,7 +16,7 @@ from windtunnel.mock_server.api.errors import SERVER_ERROR_MESSAGE
 from windtunnel.mock_server.faults.base import BOTH_FORMS, FaultContext, FaultKind, Form, Params
 from windtunnel.mock_server.faults.response_status import failed, incomplete, next_number
 from windtunnel.mock_server.faults.script_edits import after_chunks, first_send, is_event_stream
-from windtunnel.mock_server.faults.streams import Place
+from windtunnel.mock_server.faults.streams import PositionParams
 from windtunnel.mock_server.plan.units import SecondsOrForever
 from windtunnel.mock_server.request import STREAMING_APIS
 from windtunnel.mock_server.script import Close, End, Script, Send, Wait
@@ -25,10 +25,10 @@ from windtunnel.mock_server.sse import DONE, write_event
 RESPONSES = ("responses", "stored")
 """APIs whose streams consist of a response's numbered events; `stored` where one is resumed."""
 
-_WITH_DONE = ("chat", "completions")
+_APIS_WITH_DONE = ("chat", "completions")
 
 
-class Early(Params):
+class EarlyEndParams(Params):
     """Where a stream ends as if it were complete."""
 
     after_chunks: int | None = Field(
@@ -36,7 +36,7 @@ class Early(Params):
     )
 
 
-class Open(Params):
+class OpenEndParams(Params):
     """How long the connection stays."""
 
     seconds: SecondsOrForever = Field(
@@ -45,7 +45,7 @@ class Open(Params):
     )
 
 
-class Error(Place):
+class ErrorEventParams(PositionParams):
     """What the error says, and where it comes."""
 
     message: str = Field(default=SERVER_ERROR_MESSAGE, description="The error's message.")
@@ -54,7 +54,7 @@ class Error(Place):
     )
 
 
-class Failed(Place):
+class FailedParams(PositionParams):
     """Why a response failed, and where."""
 
     code: str = Field(
@@ -67,7 +67,7 @@ class Failed(Place):
     )
 
 
-class Incomplete(Place):
+class IncompleteParams(PositionParams):
     """Why a response is incomplete, and where it stops."""
 
     reason: Literal["max_output_tokens", "content_filter"] = Field(
@@ -75,13 +75,13 @@ class Incomplete(Place):
     )
 
 
-def cut(script: Script, params: Place, ctx: FaultContext) -> Script:
+def cut(script: Script, params: PositionParams, ctx: FaultContext) -> Script:
     """The connection ends inside the chunked body."""
     before, _ = after_chunks(script, params.after_chunks)
     return Script((*before, Close()))
 
 
-def eof_without_done(script: Script, params: Early, ctx: FaultContext) -> Script:
+def eof_without_done(script: Script, params: EarlyEndParams, ctx: FaultContext) -> Script:
     """The stream ends properly, without finish_reason and `[DONE]` (or without the terminal event)."""
     chunks = sum(isinstance(step, Send) and step.role == "content" for step in script.steps)
     wanted = chunks if params.after_chunks is None else params.after_chunks
@@ -89,7 +89,7 @@ def eof_without_done(script: Script, params: Early, ctx: FaultContext) -> Script
     return Script((*before, End()))
 
 
-def open_after_done(script: Script, params: Open, ctx: FaultContext) -> Script:
+def open_after_done(script: Script, params: OpenEndParams, ctx: FaultContext) -> Script:
     """All of the stream, and then nothing: neither the last chunk of HTTP nor the end of the connection."""
     *steps, last = script.steps
     if not isinstance(last, End):
@@ -98,7 +98,7 @@ def open_after_done(script: Script, params: Open, ctx: FaultContext) -> Script:
     return Script((*steps, wait) if math.isinf(params.seconds) else (*steps, wait, last))
 
 
-def error_event(script: Script, params: Error, ctx: FaultContext) -> Script:
+def error_event(script: Script, params: ErrorEventParams, ctx: FaultContext) -> Script:
     """An error as an event of a stream whose status was 200, and the end of that stream."""
     if not is_event_stream(script):
         return script
@@ -107,14 +107,14 @@ def error_event(script: Script, params: Error, ctx: FaultContext) -> Script:
         number = next_number(before, after)
         return Script((*before, Send(_response_error(params, number), role="terminal"), End()))
     error = {"message": params.message, "type": "server_error", "param": None, "code": params.code}
-    if ctx.api in _WITH_DONE:
+    if ctx.api in _APIS_WITH_DONE:
         event = write_event(orjson.dumps({"error": error}))
         return Script((*before, Send(event), Send(DONE, role="terminal"), End()))
     event = write_event(orjson.dumps({"type": "error", "error": error}), b"error")
     return Script((*before, Send(event, role="terminal"), End()))
 
 
-def _response_error(params: Error, number: int) -> bytes:
+def _response_error(params: ErrorEventParams, number: int) -> bytes:
     event: dict[str, Any] = {
         "type": "error",
         "code": params.code or "server_error",
@@ -125,12 +125,12 @@ def _response_error(params: Error, number: int) -> bytes:
     return write_event(orjson.dumps(event), b"error")
 
 
-def response_failed(script: Script, params: Failed, ctx: FaultContext) -> Script:
+def response_failed(script: Script, params: FailedParams, ctx: FaultContext) -> Script:
     """A response whose status is `failed`: as the last event, or as the whole answer."""
     return failed(script, params.after_chunks, params.code, params.message)
 
 
-def response_incomplete(script: Script, params: Incomplete, ctx: FaultContext) -> Script:
+def response_incomplete(script: Script, params: IncompleteParams, ctx: FaultContext) -> Script:
     """A response whose status is `incomplete`: as the last event, or as the whole answer."""
     return incomplete(script, params.after_chunks, params.reason)
 
@@ -164,14 +164,14 @@ def _kind(
 KINDS = (
     _kind(
         "cut",
-        Place,
+        PositionParams,
         cut,
         "{fault: cut, with: {after_chunks: 3}, first: 1}",
         "The connection ends (FIN) inside the chunked body. A proxy restarts in mid-stream.",
     ),
     _kind(
         "eof_without_done",
-        Early,
+        EarlyEndParams,
         eof_without_done,
         "{fault: eof_without_done, with: {after_chunks: 5}, rate: 0.02}",
         "A clean end of the stream without finish_reason and `[DONE]` (Responses: without the terminal event). "
@@ -179,7 +179,7 @@ KINDS = (
     ),
     _kind(
         "open_after_done",
-        Open,
+        OpenEndParams,
         open_after_done,
         "{fault: open_after_done, rate: 0.1}",
         "The whole stream with its `[DONE]` or terminal event, and then neither the last chunk of HTTP nor the end "
@@ -187,7 +187,7 @@ KINDS = (
     ),
     _kind(
         "error_event",
-        Error,
+        ErrorEventParams,
         error_event,
         "{fault: error_event, with: {after_chunks: 2}, rate: 0.05}",
         'An error as an event in a stream that began with 200: for chat `data: {"error": …}`, then `[DONE]`; for '
@@ -197,7 +197,7 @@ KINDS = (
     ),
     _kind(
         "response_failed",
-        Failed,
+        FailedParams,
         response_failed,
         "{fault: response_failed, with: {code: rate_limit_exceeded, after_chunks: 2}, rate: 0.05}",
         "A stream ends with `response.failed`: `status: failed`, `error.code`, no output. Not streamed, the response "
@@ -209,7 +209,7 @@ KINDS = (
     ),
     _kind(
         "response_incomplete",
-        Incomplete,
+        IncompleteParams,
         response_incomplete,
         "{fault: response_incomplete, with: {reason: content_filter, after_chunks: 4}, rate: 0.02}",
         "A stream stops, closes what is open with the text so far and ends with `response.incomplete`. Not streamed, "

@@ -26,29 +26,29 @@ def answer(
     wait: float | None = None,
 ) -> Script:
     """A whole answer, and what `params` say about coming back; the error itself says `wait` seconds."""
-    said = (*retry_headers(params, ctx, wait), *params.headers.items())
-    head = Head(status, replaced(headers, said))
+    added = (*retry_headers(params, ctx, wait), *params.headers.items())
+    head = Head(status, replaced(headers, added))
     return Script((head, Send(body, role="terminal"), End()) if body else (head, End()))
 
 
-def error(what: ApiError, params: RetryParams, ctx: FaultContext, wait: float | None = None) -> Script:
+def error(problem: ApiError, params: RetryParams, ctx: FaultContext, wait: float | None = None) -> Script:
     """An error in OpenAI's form with the headers of every answer."""
-    return answer(what.status, what.body(), with_content_type(ctx.headers, JSON), params, ctx, wait)
+    return answer(problem.status, problem.body(), with_content_type(ctx.headers, JSON), params, ctx, wait)
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
+class FixedError:
     """An error that is the same for every request."""
 
-    what: ApiError
+    problem: ApiError
 
     def __call__(self, script: Script, params: RetryParams, ctx: FaultContext) -> Script:
-        return error(self.what, params, ctx)
+        return error(self.problem, params, ctx)
 
 
 def status_kind(
     name: str,
-    what: ApiError | Callable[[Script, Any, FaultContext], Script],
+    problem: ApiError | Callable[[Script, Any, FaultContext], Script],
     about: str,
     *,
     example: str = "",
@@ -64,7 +64,7 @@ def status_kind(
         stage="edge",
         params=params,
         about=about,
-        apply=Fixed(what) if isinstance(what, ApiError) else what,
+        apply=FixedError(problem) if isinstance(problem, ApiError) else problem,
         seen=seen,
         example=f"{{fault: {name}, {example or 'rate: 0.1'}}}",
         apis=apis,

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 import orjson
 from pydantic import Field
 
-from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, NoParams, Params
 from windtunnel.mock_server.faults.script_edits import (
     Steps,
     by_event,
@@ -40,7 +40,7 @@ _LINES = {
 }
 
 
-class Which(Params):
+class EventParams(Params):
     """Which event of a stream is hit."""
 
     after_chunks: int = Field(
@@ -48,7 +48,7 @@ class Which(Params):
     )
 
 
-class Dataless(Which):
+class DatalessParams(EventParams):
     """What the event has in place of data."""
 
     line: Literal["event", "id", "retry", "data"] = Field(
@@ -57,21 +57,17 @@ class Dataless(Which):
     )
 
 
-class Doubled(Which):
+class DuplicateParams(EventParams):
     """How many events are sent twice."""
 
     count: int = Field(default=1, ge=1, description="So many events of content in a row are sent twice.")
-
-
-class Nothing(Params):
-    """No parameters."""
 
 
 Edit: TypeAlias = Callable[[Steps, int, Any], Steps]
 """What becomes of the steps, one event each, where the event at an index is hit."""
 
 
-def _hit(script: Script, params: Which, edit: Edit) -> Script:
+def _hit(script: Script, params: EventParams, edit: Edit) -> Script:
     if not is_event_stream(script):
         return script
     steps = by_event(script).steps
@@ -93,7 +89,7 @@ def _changed(steps: Steps, at: int, change: Callable[[bytes], bytes]) -> Steps:
     return (*steps[:at], replace(step, data=change(step.data)), *steps[at + 1 :])
 
 
-def bad_json_event(script: Script, params: Which, ctx: FaultContext) -> Script:
+def bad_json_event(script: Script, params: EventParams, ctx: FaultContext) -> Script:
     """The JSON of one event stops half way; the event itself is properly ended."""
     return _hit(script, params, lambda steps, at, _: _changed(steps, at, _half))
 
@@ -108,7 +104,7 @@ def _half(event: bytes) -> bytes:
     return with_data(event, data[:keep])
 
 
-def bad_utf8_event(script: Script, params: Which, ctx: FaultContext) -> Script:
+def bad_utf8_event(script: Script, params: EventParams, ctx: FaultContext) -> Script:
     """A character that is cut short stands in the text of one event."""
     return _hit(script, params, lambda steps, at, _: _changed(steps, at, _undecodable))
 
@@ -119,19 +115,19 @@ def _undecodable(event: bytes) -> bytes:
     return event[:at] + CUT_CHARACTER + event[at:]
 
 
-def dataless_event(script: Script, params: Dataless, ctx: FaultContext) -> Script:
+def dataless_event(script: Script, params: DatalessParams, ctx: FaultContext) -> Script:
     """One more event, which has no data."""
 
-    def insert(steps: Steps, at: int, params: Dataless) -> Steps:
+    def insert(steps: Steps, at: int, params: DatalessParams) -> Steps:
         return (*steps[:at], Send(_LINES[params.line]), *steps[at:])
 
     return _hit(script, params, insert)
 
 
-def duplicate_events(script: Script, params: Doubled, ctx: FaultContext) -> Script:
+def duplicate_events(script: Script, params: DuplicateParams, ctx: FaultContext) -> Script:
     """Events of content are sent twice, as they are; the copies count for no further tokens."""
 
-    def double(steps: Steps, at: int, params: Doubled) -> Steps:
+    def double(steps: Steps, at: int, params: DuplicateParams) -> Steps:
         left = params.count
         doubled: list[Step] = []
         for i, step in enumerate(steps):
@@ -146,7 +142,7 @@ def duplicate_events(script: Script, params: Doubled, ctx: FaultContext) -> Scri
     return _hit(script, params, double)
 
 
-def swapped_events(script: Script, params: Which, ctx: FaultContext) -> Script:
+def swapped_events(script: Script, params: EventParams, ctx: FaultContext) -> Script:
     """Two neighbouring events change places: of content, or the last one of content and what follows it."""
 
     def swap(steps: Steps, at: int, _: Any) -> Steps:
@@ -168,7 +164,7 @@ def _neighbour(steps: Steps, at: int) -> int | None:
     return next((i for i in places if i > at), next((i for i in reversed(places) if i < at), None))
 
 
-def missing_usage(script: Script, params: Nothing, ctx: FaultContext) -> Script:
+def missing_usage(script: Script, params: NoParams, ctx: FaultContext) -> Script:
     """Nothing says how many tokens were used."""
 
     def strip(step: Step) -> Iterable[Step]:
@@ -202,7 +198,7 @@ def _without_usage(document: dict[str, Any]) -> dict[str, Any]:
 
 def _kind(
     name: str,
-    params: type[Which],
+    params: type[EventParams],
     apply: Callable[[Script, Any, FaultContext], Script],
     example: str,
     about: str,
@@ -224,7 +220,7 @@ def _kind(
 KINDS = (
     _kind(
         "bad_json_event",
-        Which,
+        EventParams,
         bad_json_event,
         "{fault: bad_json_event, with: {after_chunks: 2}, rate: 0.02}",
         "The data of one event stops in the middle of its JSON; the events around it are whole. A proxy's buffer "
@@ -232,7 +228,7 @@ KINDS = (
     ),
     _kind(
         "bad_utf8_event",
-        Which,
+        EventParams,
         bad_utf8_event,
         "{fault: bad_utf8_event, rate: 0.02}",
         "Two bytes of a three-byte character stand in the text of one event, which is then no UTF-8. A "
@@ -240,7 +236,7 @@ KINDS = (
     ),
     _kind(
         "dataless_event",
-        Dataless,
+        DatalessParams,
         dataless_event,
         "{fault: dataless_event, with: {line: event}, rate: 0.05}",
         "One more event that has no data: allowed by the SSE standard, by which a client does nothing. A gateway's "
@@ -248,7 +244,7 @@ KINDS = (
     ),
     _kind(
         "duplicate_events",
-        Doubled,
+        DuplicateParams,
         duplicate_events,
         "{fault: duplicate_events, with: {after_chunks: 2, count: 3}, rate: 0.02}",
         "Events with content arrive twice, byte for byte (Responses: with the same sequence_number). A proxy "
@@ -256,7 +252,7 @@ KINDS = (
     ),
     _kind(
         "swapped_events",
-        Which,
+        EventParams,
         swapped_events,
         "{fault: swapped_events, with: {after_chunks: 2}, rate: 0.02}",
         "Two neighbouring events arrive in the wrong order (Responses: so do their sequence_numbers). A gateway "
@@ -267,7 +263,7 @@ KINDS = (
         family="stream",
         stage="answer",
         layer="content",
-        params=Nothing,
+        params=NoParams,
         apply=missing_usage,
         apis=(*STREAMING_APIS, "embeddings"),
         example="{fault: missing_usage, match: {api: chat}}",

@@ -37,26 +37,26 @@ EdgeStatus = Annotated[
 ]
 
 
-class Gateway(RetryParams):
+class GatewayParams(RetryParams):
     """An error of a gateway."""
 
     html: bool = Field(default=False, description="An HTML page in place of JSON.")
 
 
-class Cloudflare(RetryParams):
+class CloudflareParams(RetryParams):
     """An error page of the edge network."""
 
     status: EdgeStatus = Field(default=520, description="520 to 524, or 530.")
 
 
-class Azure(RetryParams):
+class AzureParams(RetryParams):
     """Azure OpenAI's rate limit."""
 
     seconds: Seconds = Field(default=6.0, description="The wait in the message, and in `retry-after`.")
     region: str = Field(default="East US", pattern=r"^[\x20-\x7e]+$", description="The header `x-ms-region`.")
 
 
-def bad_gateway(script: Script, params: Gateway, ctx: FaultContext) -> Script:
+def bad_gateway(script: Script, params: GatewayParams, ctx: FaultContext) -> Script:
     """502 of the edge: an integer code, keys in the order in which they were seen; or a page."""
     if params.html:
         return answer(502, gateway_page(502, "Bad Gateway"), edge_headers(ctx), params, ctx)
@@ -66,14 +66,14 @@ def bad_gateway(script: Script, params: Gateway, ctx: FaultContext) -> Script:
     return answer(502, body, with_content_type(ctx.headers, JSON), params, ctx)
 
 
-def gateway_timeout(script: Script, params: Gateway, ctx: FaultContext) -> Script:
+def gateway_timeout(script: Script, params: GatewayParams, ctx: FaultContext) -> Script:
     """504 of a gateway that waited long enough."""
     if params.html:
         return answer(504, gateway_page(504, "Gateway Time-out"), edge_headers(ctx), params, ctx)
     return error(ApiError(504, "Gateway timeout.", "server_error"), params, ctx)
 
 
-def cloudflare(script: Script, params: Cloudflare, ctx: FaultContext) -> Script:
+def cloudflare(script: Script, params: CloudflareParams, ctx: FaultContext) -> Script:
     """A 52x or 530 page."""
     return answer(params.status, cloudflare_page(params.status, ray_of(ctx)), edge_headers(ctx), params, ctx)
 
@@ -104,7 +104,7 @@ _AZURE_OPERATIONS = {
 }
 
 
-def azure_rate_limit(script: Script, params: Azure, ctx: FaultContext) -> Script:
+def azure_rate_limit(script: Script, params: AzureParams, ctx: FaultContext) -> Script:
     """429 in Azure's form: a code that is a string of digits, no type, no param."""
     operation = _AZURE_OPERATIONS.get(ctx.api, _AZURE_OPERATIONS["chat"])
     seconds = math.ceil(params.seconds)
@@ -132,7 +132,7 @@ KINDS = (
         "bad_gateway",
         bad_gateway,
         "502 with an *integer* code in its JSON, or an HTML page. The edge could not reach the origin.",
-        params=Gateway,
+        params=GatewayParams,
         example="with: {html: true, retry_after: soon}, rate: 0.1",
     ),
     status_kind(
@@ -140,7 +140,7 @@ KINDS = (
         gateway_timeout,
         "504, in OpenAI's form or as an HTML page. The edge gave up waiting for the origin.",
         seen="U",
-        params=Gateway,
+        params=GatewayParams,
         example="with: {retry_after_date: 30s}, rate: 0.05",
     ),
     status_kind(
@@ -148,7 +148,7 @@ KINDS = (
         cloudflare,
         "520 to 524 or 530 with an HTML page and no header of the API. The edge cannot reach the origin.",
         seen="U",
-        params=Cloudflare,
+        params=CloudflareParams,
         example="with: {status: 524}, rate: 0.05",
     ),
     status_kind(
@@ -162,7 +162,7 @@ KINDS = (
         azure_rate_limit,
         '429 as Azure OpenAI words it: code `"429"`, no type, `x-ms-region` and `apim-request-id`; '
         '`retry_after: none` and `retry_after: "-1"` are both seen.',
-        params=Azure,
+        params=AzureParams,
         apis=WORKING_APIS,
         example="with: {seconds: 30s, retry_after: none}, rate: 0.2",
     ),

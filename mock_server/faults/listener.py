@@ -14,7 +14,7 @@ from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
 from windtunnel.mock_server.script import Script
 
 
-class Closed(Params):
+class ClosedParams(Params):
     """What else happens while nobody can connect."""
 
     established: Literal["keep", "reset"] = Field(
@@ -23,7 +23,7 @@ class Closed(Params):
     )
 
 
-def no_answer(script: Script, params: Closed, ctx: FaultContext) -> Script:
+def no_answer(script: Script, params: ClosedParams, ctx: FaultContext) -> Script:
     """Answers on connections that exist stay as they are."""
     return script
 
@@ -33,7 +33,7 @@ KINDS = (
         name="refuse",
         family="edge",
         stage="listener",
-        params=Closed,
+        params=ClosedParams,
         apply=no_answer,
         apis=(),
         example="{fault: refuse, burst: {every: 60s, for: 5s}}",
@@ -44,7 +44,7 @@ KINDS = (
         name="blackhole",
         family="edge",
         stage="listener",
-        params=Closed,
+        params=ClosedParams,
         apply=no_answer,
         apis=(),
         example="{fault: blackhole, with: {established: reset}, burst: {every: 60s, for: 5s}}",

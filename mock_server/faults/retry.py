@@ -54,9 +54,9 @@ def duration_of(text: str | None) -> float | None:
 
 def retry_headers(params: RetryParams, ctx: FaultContext, wait: float | None = None) -> Headers:
     """The headers that these parameters ask for; `wait` (seconds) is what the error says by itself."""
-    told = (params.retry_after, params.retry_after_ms, params.retry_after_date)
+    retry_given = (params.retry_after, params.retry_after_ms, params.retry_after_date)
     headers: list[tuple[str, str]] = []
-    if wait is not None and told == (None, None, None):
+    if wait is not None and retry_given == (None, None, None):
         headers += [("retry-after-ms", _milliseconds(wait)), ("retry-after", _whole_seconds(wait))]
     headers += _one("retry-after-ms", params.retry_after_ms, _milliseconds)
     headers += _one("retry-after", params.retry_after, _whole_seconds)

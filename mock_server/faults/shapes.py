@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from windtunnel.mock_server.errors import PlanError
-from windtunnel.mock_server.faults.base import ALL_APIS, FaultContext, FaultKind, Params
+from windtunnel.mock_server.faults.base import ALL_APIS, FaultContext, FaultKind, NoParams, Params
 from windtunnel.mock_server.faults.json_edits import edit_json, parts
 from windtunnel.mock_server.plan.model import raise_located
 from windtunnel.mock_server.script import Script
@@ -33,7 +33,7 @@ _ELSEWHERE = ("data", "results", "text", "id", "object", "type")
 """Where it is in the answers of all other APIs, and in an answer that has none: the first of these."""
 
 
-class Shape(Params):
+class ShapeParams(Params):
     """What happens to which field."""
 
     action: Annotated[Action, WithJsonSchema(_ACTIONS)] = Field(
@@ -68,17 +68,13 @@ class Shape(Params):
         return self
 
 
-class Value(Params):
+class EnumValueParams(Params):
     """The value that no type knows."""
 
     value: str = Field(default="unheard_of", min_length=1, description="The value that is sent.")
 
 
-class Nothing(Params):
-    """No parameters."""
-
-
-def wrong_shape(script: Script, params: Shape, ctx: FaultContext) -> Script:
+def wrong_shape(script: Script, params: ShapeParams, ctx: FaultContext) -> Script:
     """The field at the path is changed, in the body or in every event that has it."""
 
     def change(data: Any) -> Any:
@@ -181,7 +177,7 @@ _INSIDE = (
 """The keys whose objects gain a field as well; `metadata`, tools and schemas are the caller's own and stay."""
 
 
-def extra_fields(script: Script, params: Nothing, ctx: FaultContext) -> Script:
+def extra_fields(script: Script, params: NoParams, ctx: FaultContext) -> Script:
     """Every object of the answer gains a field."""
     return edit_json(script, ctx, _extended)
 
@@ -197,7 +193,7 @@ def _extended(data: Any) -> Any:
     return data
 
 
-def unknown_enum(script: Script, params: Value, ctx: FaultContext) -> Script:
+def unknown_enum(script: Script, params: EnumValueParams, ctx: FaultContext) -> Script:
     """The finish_reason (chat, completions), the status (whatever has one) or else the object has an unknown value."""
 
     def change(data: Any) -> Any:
@@ -223,7 +219,7 @@ KINDS = (
         family="body",
         stage="answer",
         layer="events",
-        params=Shape,
+        params=ShapeParams,
         apply=wrong_shape,
         apis=JSON_APIS,
         about="One field is gone, null, renamed or of another type; everything else is right. With a `path`, answers "
@@ -236,7 +232,7 @@ KINDS = (
         family="body",
         stage="answer",
         layer="events",
-        params=Nothing,
+        params=NoParams,
         apply=extra_fields,
         apis=JSON_APIS,
         about=f"Every object of the answer has one more field, `{_NEW}`, which is an object. What the API promises not "
@@ -248,7 +244,7 @@ KINDS = (
         family="body",
         stage="answer",
         layer="events",
-        params=Value,
+        params=EnumValueParams,
         apply=unknown_enum,
         apis=JSON_APIS,
         about="A value that no type lists: the finish_reason of chat and completions, the status of responses and of "

@@ -26,7 +26,7 @@ _NO_BODY = (204, 304)
 _WITH_CONTEXT = ("chat", "responses", "completions", "embeddings")
 
 
-class RateLimited(RetryParams):
+class RateLimitParams(RetryParams):
     """A rate limit in the provider's own words; the wait is (used + requested - limit) / (limit / 60)."""
 
     limit: int = Field(default=500, ge=1, description="The limit per minute that the message names.")
@@ -36,15 +36,15 @@ class RateLimited(RetryParams):
     @property
     def wait(self) -> float:
         """Seconds until the request would fit: what is promised, unless `retry_after` is a duration."""
-        told = (
+        retry_given = (
             duration_of(self.retry_after) if self.retry_after_ms is None else duration_of(self.retry_after_ms)
         )
-        if told is not None:
-            return told
+        if retry_given is not None:
+            return retry_given
         return max(0.0, (self.used + self.requested - self.limit) / (self.limit / 60))
 
 
-class TokensLimited(RateLimited):
+class TokenLimitParams(RateLimitParams):
     """The same for tokens."""
 
     limit: int = Field(default=30000, ge=1, description="The limit per minute that the message names.")
@@ -52,21 +52,21 @@ class TokensLimited(RateLimited):
     requested: int = Field(default=11159, ge=1, description="What the message says was asked for.")
 
 
-class TooLarge(RetryParams):
+class TooLargeParams(RetryParams):
     """A request larger than the whole limit."""
 
     limit: int = Field(default=30000, ge=1, description="The limit per minute that the message names.")
     requested: int = Field(default=31538, ge=1, description="What the message says was asked for.")
 
 
-class ContextLength(RetryParams):
+class ContextLengthParams(RetryParams):
     """Messages longer than the model's context."""
 
     limit: int = Field(default=8192, ge=1, description="The context length that the message names.")
     requested: int = Field(default=10240, ge=1, description="The length of the messages that it names.")
 
 
-class Status(RetryParams):
+class StatusParams(RetryParams):
     """Any other status."""
 
     status: int = Field(ge=200, le=599, description="The status.")
@@ -83,17 +83,17 @@ class Status(RetryParams):
         return self
 
 
-def rate_limit_requests(script: Script, params: RateLimited, ctx: FaultContext) -> Script:
+def rate_limit_requests(script: Script, params: RateLimitParams, ctx: FaultContext) -> Script:
     """429 of the limit of requests per minute."""
     return _rate_limit("requests", params, ctx)
 
 
-def rate_limit_tokens(script: Script, params: TokensLimited, ctx: FaultContext) -> Script:
+def rate_limit_tokens(script: Script, params: TokenLimitParams, ctx: FaultContext) -> Script:
     """429 of the limit of tokens per minute."""
     return _rate_limit("tokens", params, ctx)
 
 
-def _rate_limit(kind: str, params: RateLimited, ctx: FaultContext) -> Script:
+def _rate_limit(kind: str, params: RateLimitParams, ctx: FaultContext) -> Script:
     what = api.rate_limit(
         kind,
         model=ctx.model,
@@ -105,7 +105,7 @@ def _rate_limit(kind: str, params: RateLimited, ctx: FaultContext) -> Script:
     return error(what, params, ctx, params.wait)
 
 
-def request_too_large(script: Script, params: TooLarge, ctx: FaultContext) -> Script:
+def request_too_large(script: Script, params: TooLargeParams, ctx: FaultContext) -> Script:
     """429 that no waiting cures."""
     what = api.request_too_large(model=ctx.model, limit=params.limit, requested=params.requested)
     return error(what, params, ctx)
@@ -124,7 +124,7 @@ def model_not_found(script: Script, params: RetryParams, ctx: FaultContext) -> S
     return error(api.model_not_found(ctx.model), params, ctx)
 
 
-def context_length_exceeded(script: Script, params: ContextLength, ctx: FaultContext) -> Script:
+def context_length_exceeded(script: Script, params: ContextLengthParams, ctx: FaultContext) -> Script:
     """400 for a prompt that is too long."""
     what = api.context_length_exceeded(limit=params.limit, requested=params.requested)
     if ctx.api != "chat":
@@ -132,7 +132,7 @@ def context_length_exceeded(script: Script, params: ContextLength, ctx: FaultCon
     return error(what, params, ctx)
 
 
-def any_status(script: Script, params: Status, ctx: FaultContext) -> Script:
+def any_status(script: Script, params: StatusParams, ctx: FaultContext) -> Script:
     """Any status, with a body and headers of one's own."""
     if params.status in _NO_BODY:
         return answer(params.status, b"", ctx.headers, params, ctx)
@@ -161,7 +161,7 @@ KINDS = (
         rate_limit_requests,
         "429, code `rate_limit_exceeded`, type `requests`, the wait in the message, `retry-after-ms` and "
         "`retry-after`. More requests per minute than the key has.",
-        params=RateLimited,
+        params=RateLimitParams,
         apis=WORKING_APIS,
         example="with: {retry_after: 2s}, burst: {every: 60s, for: 10s}",
     ),
@@ -170,7 +170,7 @@ KINDS = (
         rate_limit_tokens,
         "429, code `rate_limit_exceeded`, type `tokens`, the wait in the message, `retry-after-ms` and "
         "`retry-after`. More tokens per minute than the key has.",
-        params=TokensLimited,
+        params=TokenLimitParams,
         apis=WORKING_APIS,
         example="with: {limit: 60000, used: 59000, requested: 2500}, rate: 0.2",
     ),
@@ -178,7 +178,7 @@ KINDS = (
         "request_too_large",
         request_too_large,
         "429, type `tokens`: the request alone is larger than the limit. Retrying can never help.",
-        params=TooLarge,
+        params=TooLargeParams,
         apis=WORKING_APIS,
         example='match: {model: "gpt-4*"}, every: 50',
     ),
@@ -268,7 +268,7 @@ KINDS = (
         "context_length_exceeded",
         context_length_exceeded,
         "400, code `context_length_exceeded`. A conversation that grew too long.",
-        params=ContextLength,
+        params=ContextLengthParams,
         apis=_WITH_CONTEXT,
         example="with: {limit: 128000, requested: 131072}, rate: 0.02",
     ),
@@ -277,7 +277,7 @@ KINDS = (
         any_status,
         "Any other status, with a body and headers of your own.",
         seen="U",
-        params=Status,
+        params=StatusParams,
         example='with: {status: 418, body: {detail: short and stout}, headers: {x-kettle: "yes"}}, rate: 0.01',
     ),
 )

@@ -33,13 +33,13 @@ MOST_BEATS = 10_000
 _TIMED = (FirstToken, Tokens, Wait)
 
 
-class Late(Params):
+class LateParams(Params):
     """How late the content comes."""
 
     seconds: Seconds = Field(default=5.0, description="How much later than usual the first content comes.")
 
 
-class Place(Params):
+class PositionParams(Params):
     """Where in a stream something happens."""
 
     after_chunks: int = Field(
@@ -47,7 +47,7 @@ class Place(Params):
     )
 
 
-class Stall(Place):
+class StallParams(PositionParams):
     """Where a stream falls silent, and for how long."""
 
     seconds: SecondsOrForever = Field(
@@ -55,21 +55,21 @@ class Stall(Place):
     )
 
 
-class Heartbeats(Stall):
+class HeartbeatParams(StallParams):
     """The same, with a comment from time to time."""
 
     every: PositiveSeconds = Field(default=0.3, description="Time between two comments.")
 
     @model_validator(mode="after")
-    def _countable(self) -> Self:
+    def _check_number_of_beats(self) -> Self:
         if not math.isinf(self.seconds) and self.seconds / self.every > MOST_BEATS:
             found = f"{self.seconds / self.every:.0f} comments"
             problem = PlanError("", found, f"at most {MOST_BEATS}: a longer `every`, or `forever`")
-            raise_located("Heartbeats", [(("every",), problem)])
+            raise_located("HeartbeatParams", [(("every",), problem)])
         return self
 
 
-class Buffered(Params):
+class BufferedParams(Params):
     """What else the buffer keeps back."""
 
     hold_headers: bool = Field(
@@ -77,7 +77,7 @@ class Buffered(Params):
     )
 
 
-def slow_first_token(script: Script, params: Late, ctx: FaultContext) -> Script:
+def slow_first_token(script: Script, params: LateParams, ctx: FaultContext) -> Script:
     """Headers at once, content late."""
     at = next((i + 1 for i, step in enumerate(script.steps) if isinstance(step, FirstToken)), None)
     if at is None:
@@ -85,7 +85,7 @@ def slow_first_token(script: Script, params: Late, ctx: FaultContext) -> Script:
     return Script((*script.steps[:at], Wait(params.seconds), *script.steps[at:]))
 
 
-def stall(script: Script, params: Stall, ctx: FaultContext) -> Script:
+def stall(script: Script, params: StallParams, ctx: FaultContext) -> Script:
     """Silence in mid-answer: after a chunk of a stream, half way through any other body."""
     whole = promised(script)
     if ctx.stream:
@@ -95,7 +95,7 @@ def stall(script: Script, params: Stall, ctx: FaultContext) -> Script:
     return _silent(before, (Wait(params.seconds),), after, params.seconds)
 
 
-def stall_with_heartbeats(script: Script, params: Heartbeats, ctx: FaultContext) -> Script:
+def stall_with_heartbeats(script: Script, params: HeartbeatParams, ctx: FaultContext) -> Script:
     """A stall during which comments keep coming, so that no read timeout ever fires."""
     before, after = after_chunks(script, params.after_chunks)
     forever = math.isinf(params.seconds)
@@ -109,7 +109,7 @@ def _silent(before: Steps, silence: Steps, after: Steps, seconds: float) -> Scri
     return Script((*before, *silence) if math.isinf(seconds) else (*before, *silence, *after))
 
 
-def buffered(script: Script, params: Buffered, ctx: FaultContext) -> Script:
+def buffered(script: Script, params: BufferedParams, ctx: FaultContext) -> Script:
     """All work and all waits first, then every byte at once. What never ends is never passed on."""
     first = () if params.hold_headers else tuple(step for step in script.steps if isinstance(step, Head))
     time = tuple(step for step in script.steps if isinstance(step, _TIMED))
@@ -125,7 +125,7 @@ KINDS = (
         family="stream",
         stage="answer",
         layer="pace",
-        params=Late,
+        params=LateParams,
         apply=slow_first_token,
         example="{fault: slow_first_token, with: {seconds: 8s}, rate: 0.05}",
         about="Status and headers at once, the content late. A long prompt, a cold model, a hidden queue.",
@@ -135,7 +135,7 @@ KINDS = (
         family="stream",
         stage="answer",
         layer="pace",
-        params=Stall,
+        params=StallParams,
         apply=stall,
         example="{fault: stall, with: {after_chunks: 3, seconds: 5s}, rate: 0.1}",
         about="Silence after some chunks of a stream, or half way through any other body; then it "
@@ -146,7 +146,7 @@ KINDS = (
         family="stream",
         stage="answer",
         layer="pace",
-        params=Heartbeats,
+        params=HeartbeatParams,
         apply=stall_with_heartbeats,
         apis=STREAMING_APIS,
         forms=("streamed",),
@@ -160,7 +160,7 @@ KINDS = (
         family="stream",
         stage="answer",
         layer="pace",
-        params=Buffered,
+        params=BufferedParams,
         apply=buffered,
         apis=STREAMING_APIS,
         forms=("streamed",),

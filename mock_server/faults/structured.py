@@ -7,38 +7,34 @@ from typing import Any
 
 import orjson
 
-from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
-from windtunnel.mock_server.faults.content import TALKING, tell
-from windtunnel.mock_server.faults.content_replacement import Told
+from windtunnel.mock_server.faults.base import FaultContext, FaultKind, NoParams
+from windtunnel.mock_server.faults.content import TEXT_APIS, rewrite
+from windtunnel.mock_server.faults.content_replacement import Reply
 from windtunnel.mock_server.faults.json_edits import read_json
 from windtunnel.mock_server.faults.shapes import retyped
 from windtunnel.mock_server.script import Script
 
 
-class Nothing(Params):
-    """No parameters."""
-
-
-def non_json_content(script: Script, params: Nothing, ctx: FaultContext) -> Script:
+def non_json_content(script: Script, params: NoParams, ctx: FaultContext) -> Script:
     """The content stands in a fence with a polite sentence before it; a call's arguments come as words too."""
 
-    def chat_about(told: Told) -> Told:
-        if told.kind == "refusal":
-            return told
-        return told.as_text(f"Sure, here is the JSON you asked for:\n\n```json\n{told.text}\n```")
+    def chat_about(reply: Reply) -> Reply:
+        if reply.kind == "refusal":
+            return reply
+        return reply.as_text(f"Sure, here is the JSON you asked for:\n\n```json\n{reply.text}\n```")
 
-    return tell(script, ctx, chat_about)
+    return rewrite(script, ctx, chat_about)
 
 
-def schema_violation(script: Script, params: Nothing, ctx: FaultContext) -> Script:
+def schema_violation(script: Script, params: NoParams, ctx: FaultContext) -> Script:
     """The content (or a call's arguments) is JSON whose values have other types, with a key that nobody asked for."""
 
-    def violate(told: Told) -> Told:
-        if told.kind == "refusal":
-            return told
-        return replace(told, text=orjson.dumps(_violation(told.text)).decode())
+    def violate(reply: Reply) -> Reply:
+        if reply.kind == "refusal":
+            return reply
+        return replace(reply, text=orjson.dumps(_violation(reply.text)).decode())
 
-    return tell(script, ctx, violate)
+    return rewrite(script, ctx, violate)
 
 
 def _violation(text: str) -> dict[str, Any]:
@@ -54,9 +50,9 @@ KINDS = (
         family="body",
         stage="answer",
         layer="content",
-        params=Nothing,
+        params=NoParams,
         apply=non_json_content,
-        apis=TALKING,
+        apis=TEXT_APIS,
         about="The envelope is right, and the content is no JSON: a sentence, then the healthy content in a Markdown "
         "fence. A tool call comes as such words, too; content that was prose is treated alike, since a match cannot "
         "ask for structured outputs. A model without strict mode, or one that forgets it.",
@@ -67,9 +63,9 @@ KINDS = (
         family="body",
         stage="answer",
         layer="content",
-        params=Nothing,
+        params=NoParams,
         apply=schema_violation,
-        apis=TALKING,
+        apis=TEXT_APIS,
         about="The content, or a tool call's arguments, is JSON that breaks its schema: every value of the object has "
         'another type, and there is a key `unexpected`. Content that was no JSON object becomes `{"unexpected": …}`. '
         "Schemas that are sent and not enforced; a newer model under the same name.",

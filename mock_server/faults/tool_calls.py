@@ -6,15 +6,15 @@ import orjson
 from pydantic import Field
 
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
-from windtunnel.mock_server.faults.content import CALLING, tell
-from windtunnel.mock_server.faults.content_replacement import CALLS, Told
+from windtunnel.mock_server.faults.content import CALL_APIS, rewrite
+from windtunnel.mock_server.faults.content_replacement import CALL_KINDS, Reply
 from windtunnel.mock_server.faults.json_edits import read_json
 from windtunnel.mock_server.script import Script
 
 _NAME = r"^[A-Za-z0-9_-]{1,64}$"
 
 
-class BadArguments(Params):
+class BadArgumentsParams(Params):
     """Which tool is called where none was."""
 
     name: str = Field(
@@ -24,27 +24,27 @@ class BadArguments(Params):
     )
 
 
-class UnknownTool(Params):
+class UnknownToolParams(Params):
     """Which tool is called."""
 
     name: str = Field(default="undefined_tool", pattern=_NAME, description="The tool that is called.")
 
 
-def bad_tool_arguments(script: Script, params: BadArguments, ctx: FaultContext) -> Script:
+def bad_tool_arguments(script: Script, params: BadArgumentsParams, ctx: FaultContext) -> Script:
     """Every call's arguments lack their end, so that they are no JSON."""
 
-    def spoil(told: Told) -> Told:
-        if told.kind == "refusal":
-            return told
-        call = told if told.kind in CALLS else told.as_call(params.name, _arguments(told))
+    def spoil(reply: Reply) -> Reply:
+        if reply.kind == "refusal":
+            return reply
+        call = reply if reply.kind in CALL_KINDS else reply.as_call(params.name, _arguments(reply))
         return call.as_call(call.name or params.name, _broken(call.text))
 
-    return tell(script, ctx, spoil)
+    return rewrite(script, ctx, spoil)
 
 
-def _arguments(told: Told) -> str:
+def _arguments(reply: Reply) -> str:
     """Arguments for a call that was made of words."""
-    return orjson.dumps({"text": told.text}).decode()
+    return orjson.dumps({"text": reply.text}).decode()
 
 
 def _broken(arguments: str) -> str:
@@ -52,15 +52,15 @@ def _broken(arguments: str) -> str:
     return shorter if shorter and read_json(shorter) is None else "{"
 
 
-def unknown_tool(script: Script, params: UnknownTool, ctx: FaultContext) -> Script:
+def unknown_tool(script: Script, params: UnknownToolParams, ctx: FaultContext) -> Script:
     """Every call goes to a tool of another name, its arguments as they were; words become such a call."""
 
-    def rename(told: Told) -> Told:
-        if told.kind == "refusal":
-            return told
-        return told.as_call(params.name, told.text if told.kind in CALLS else _arguments(told))
+    def rename(reply: Reply) -> Reply:
+        if reply.kind == "refusal":
+            return reply
+        return reply.as_call(params.name, reply.text if reply.kind in CALL_KINDS else _arguments(reply))
 
-    return tell(script, ctx, rename)
+    return rewrite(script, ctx, rename)
 
 
 KINDS = (
@@ -69,9 +69,9 @@ KINDS = (
         family="body",
         stage="answer",
         layer="content",
-        params=BadArguments,
+        params=BadArgumentsParams,
         apply=bad_tool_arguments,
-        apis=CALLING,
+        apis=CALL_APIS,
         about="The arguments of the tool call lack their last character and do not parse; a custom tool's input lacks "
         "it as well. Of several calls the first one is made; an answer in words becomes a call of the tool `name`. A "
         "model that loses count of its braces.",
@@ -82,9 +82,9 @@ KINDS = (
         family="body",
         stage="answer",
         layer="content",
-        params=UnknownTool,
+        params=UnknownToolParams,
         apply=unknown_tool,
-        apis=CALLING,
+        apis=CALL_APIS,
         about="The answer calls a tool that nobody offered, with the arguments of the healthy call; an answer in words "
         'becomes such a call with `{"text": …}`. A model that makes a tool up, or remembers one from elsewhere.',
         example="{fault: unknown_tool, with: {name: search_everything}, rate: 0.1}",

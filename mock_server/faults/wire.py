@@ -30,13 +30,13 @@ def _one_line(text: str) -> str:
     return text
 
 
-class SlowHeaders(Params):
+class SlowHeadersParams(Params):
     """How late the headers come."""
 
     seconds: Seconds = Field(default=5.0, description="How much later than usual status and headers come.")
 
 
-class ShortBody(Params):
+class ShortBodyParams(Params):
     """How much is missing."""
 
     missing: int = Field(
@@ -44,7 +44,7 @@ class ShortBody(Params):
     )
 
 
-class IncompleteChunked(Params):
+class IncompleteChunkedParams(Params):
     """Where the chunk is torn."""
 
     after_bytes: int | None = Field(
@@ -52,7 +52,7 @@ class IncompleteChunked(Params):
     )
 
 
-class BadStatusLine(Params):
+class BadStatusLineParams(Params):
     """What stands where the status line should."""
 
     line: Annotated[str, AfterValidator(_one_line)] = Field(
@@ -60,7 +60,7 @@ class BadStatusLine(Params):
     )
 
 
-class HugeHeaders(Params):
+class HugeHeadersParams(Params):
     """How much is added."""
 
     bytes: int = Field(
@@ -69,7 +69,7 @@ class HugeHeaders(Params):
     count: int = Field(default=1, ge=1, le=10_000, description="Over how many headers it is spread.")
 
 
-class BadGzip(Params):
+class BadGzipParams(Params):
     """What is wrong with the compressed body."""
 
     how: Literal["not_gzip", "truncated"] = Field(
@@ -79,12 +79,12 @@ class BadGzip(Params):
     )
 
 
-def slow_headers(script: Script, params: SlowHeaders, ctx: FaultContext) -> Script:
+def slow_headers(script: Script, params: SlowHeadersParams, ctx: FaultContext) -> Script:
     """Not a byte until then, and the whole answer after it."""
     return Script((Wait(params.seconds), *script.steps))
 
 
-def short_body(script: Script, params: ShortBody, ctx: FaultContext) -> Script:
+def short_body(script: Script, params: ShortBodyParams, ctx: FaultContext) -> Script:
     """The body as it was, a Content-Length that promises more, and a FIN."""
     promised = len(body_of(script)) + params.missing
 
@@ -102,7 +102,7 @@ def short_body(script: Script, params: ShortBody, ctx: FaultContext) -> Script:
     return script.map_steps(promise)
 
 
-def incomplete_chunked(script: Script, params: IncompleteChunked, ctx: FaultContext) -> Script:
+def incomplete_chunked(script: Script, params: IncompleteChunkedParams, ctx: FaultContext) -> Script:
     """A chunked body that ends, with a FIN, inside a chunk; what had a length is chunked now."""
     total = len(body_of(script))
     wanted = total // 2 if params.after_bytes is None else params.after_bytes
@@ -119,13 +119,13 @@ def incomplete_chunked(script: Script, params: IncompleteChunked, ctx: FaultCont
     return Script((*steps[:-1], Torn(b"", 1), Close()))  # there is no body: its first chunk is torn
 
 
-def bad_status_line(script: Script, params: BadStatusLine, ctx: FaultContext) -> Script:
+def bad_status_line(script: Script, params: BadStatusLineParams, ctx: FaultContext) -> Script:
     """Something that looks like an answer and does not begin like one."""
     headers = "".join([f"{name}: {value}\r\n" for name, value in ctx.headers])
     return Script((Raw(f"{params.line}\r\n{headers}content-length: 0\r\n\r\n".encode()), Close()))
 
 
-def huge_headers(script: Script, params: HugeHeaders, ctx: FaultContext) -> Script:
+def huge_headers(script: Script, params: HugeHeadersParams, ctx: FaultContext) -> Script:
     """Headers that say nothing, before the answer."""
     share, rest = divmod(params.bytes, params.count)
     added = []
@@ -136,7 +136,7 @@ def huge_headers(script: Script, params: HugeHeaders, ctx: FaultContext) -> Scri
     return script.with_headers(added)
 
 
-def bad_gzip(script: Script, params: BadGzip, ctx: FaultContext) -> Script:
+def bad_gzip(script: Script, params: BadGzipParams, ctx: FaultContext) -> Script:
     """`content-encoding: gzip` over something that does not decompress to the answer."""
     encoded = script.with_headers([("content-encoding", "gzip")])
     if params.how == "not_gzip":
@@ -175,7 +175,7 @@ KINDS = (
         name="slow_headers",
         family="edge",
         stage="answer",
-        params=SlowHeaders,
+        params=SlowHeadersParams,
         apply=slow_headers,
         layer="pace",
         example="{fault: slow_headers, with: {seconds: 8s}, rate: 0.1}",
@@ -186,7 +186,7 @@ KINDS = (
         name="short_body",
         family="edge",
         stage="answer",
-        params=ShortBody,
+        params=ShortBodyParams,
         apply=short_body,
         layer="ending",
         forms=_WHOLE,
@@ -198,7 +198,7 @@ KINDS = (
         name="incomplete_chunked",
         family="edge",
         stage="answer",
-        params=IncompleteChunked,
+        params=IncompleteChunkedParams,
         apply=incomplete_chunked,
         layer="ending",
         example="{fault: incomplete_chunked, with: {after_bytes: 300}, rate: 0.1}",
@@ -209,7 +209,7 @@ KINDS = (
         name="bad_status_line",
         family="edge",
         stage="edge",
-        params=BadStatusLine,
+        params=BadStatusLineParams,
         apply=bad_status_line,
         example='{fault: bad_status_line, with: {line: "SSH-2.0-OpenSSH_9.6"}, rate: 0.1}',
         about="The answer does not begin with an HTTP status line. A wrong port, a broken proxy, bytes left over "
@@ -219,7 +219,7 @@ KINDS = (
         name="huge_headers",
         family="edge",
         stage="answer",
-        params=HugeHeaders,
+        params=HugeHeadersParams,
         apply=huge_headers,
         layer="bytes",
         example="{fault: huge_headers, with: {bytes: 20000, count: 4}, rate: 0.1}",
@@ -230,7 +230,7 @@ KINDS = (
         name="bad_gzip",
         family="edge",
         stage="answer",
-        params=BadGzip,
+        params=BadGzipParams,
         apply=bad_gzip,
         layer="ending",
         example="{fault: bad_gzip, with: {how: truncated}, rate: 0.1}",

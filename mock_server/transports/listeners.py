@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from windtunnel.mock_server.faults.listener import Closed
+from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.rules import FaultUse
 from windtunnel.mock_server.server.options import ServeError
 from windtunnel.mock_server.server.server import Server
@@ -105,7 +105,7 @@ class Listener:
             await self._serve(self._sock)
         elif self._sock is not None:
             await self._fill(self._sock)
-        if use is not None and isinstance(use.params, Closed) and use.params.established == "reset":
+        if use is not None and isinstance(use.params, ClosedParams) and use.params.established == "reset":
             self._reset_all()
 
     async def _serve(self, sock: socket.socket) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from windtunnel.harness.virtual.network.network import Listener, Mode
-from windtunnel.mock_server.faults.listener import Closed
+from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.rules import FaultUse
 from windtunnel.mock_server.server.server import Server
 
@@ -36,7 +36,7 @@ class Ports:
             if use != self._closed_by[region]:
                 self._closed_by[region] = use
                 listener.mode = "open" if use is None else MODES[use.kind.name]
-                if use is not None and isinstance(use.params, Closed) and use.params.established == "reset":
+                if use is not None and isinstance(use.params, ClosedParams) and use.params.established == "reset":
                     self._reset(region)
 
     def _reset(self, region: str) -> None:

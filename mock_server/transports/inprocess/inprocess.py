@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.errors import WindtunnelServerError
-from windtunnel.mock_server.faults.listener import Closed
+from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.rules import FaultUse
 from windtunnel.mock_server.script import Close, Head, Script
@@ -128,7 +128,7 @@ class InProcess:
         use = self.engine.listening(self.region, self.now)
         if use != self._closed_by:
             self._closed_by = use
-            if use is not None and isinstance(use.params, Closed) and use.params.established == "reset":
+            if use is not None and isinstance(use.params, ClosedParams) and use.params.established == "reset":
                 self._hosts.clear()
                 self.resets += 1
 
