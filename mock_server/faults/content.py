@@ -25,10 +25,6 @@ _DIALECTS: dict[str, type[Dialect]] = {
     "completions": CompletionsDialect,
     "responses": ResponsesDialect,
 }
-    "chat": ChatDialect,
-    "completions": CompletionsDialect,
-    "responses": ResponsesDialect,
-}
 
 
 class RefusalParams(Params):
