@@ -51,7 +51,7 @@ class Job(BaseModel):
     file: str
 
 
-class Reader:
+class PacedReader:
     """One stream: a connected socket, and the moment at which the kernel got each content chunk.
 
     The kernel's own timestamps (Linux: SO_TIMESTAMPNS) leave out how long this process took to look.
@@ -107,7 +107,7 @@ def request(call_id: str) -> bytes:
     )
 
 
-async def read(job: Job) -> list[Reader]:
+async def read(job: Job) -> list[PacedReader]:
     """Open the streams one after the other, read until the end, leave. Raises `OSError` if one cannot connect."""
     loop = asyncio.get_running_loop()
     readers = []
@@ -120,7 +120,7 @@ async def read(job: Job) -> list[Reader]:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         await loop.sock_connect(sock, ("127.0.0.1", job.port))
         await loop.sock_sendall(sock, request(f"{job.prefix}{number}"))
-        readers.append(Reader(sock, loop))
+        readers.append(PacedReader(sock, loop))
     await asyncio.sleep(job.end_s - time.monotonic())
     return readers
 

@@ -13,7 +13,7 @@ from windtunnel.harness.calibrate import wrk
 from windtunnel.harness.calibrate.finding import Finding
 from windtunnel.harness.calibrate.peers import Fixture, Peer, check_answer, running
 from windtunnel.harness.calibrate.pinned import cores
-from windtunnel.harness.calibrate.processes import Server, mock
+from windtunnel.harness.calibrate.processes import MeasuredServer, mock
 from windtunnel.harness.calibrate.server_cost import sample
 
 OURS = "windtunnel"
@@ -56,7 +56,7 @@ async def in_turns(peers: Sequence[Peer], folder: Path, say: Callable[[str], Non
             mock(PLAN, folder, "peers-mock", journal=False, cores=place.server)
         )
         text = json.loads((await sample(ours.port))["body"])["choices"][0]["message"]["content"]
-        servers: dict[str, Server] = {OURS: ours}
+        servers: dict[str, MeasuredServer] = {OURS: ours}
         for peer in peers:
             servers[peer.name] = await stack.enter_async_context(
                 running(peer, Fixture(text), folder, place.server)

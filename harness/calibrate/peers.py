@@ -28,7 +28,7 @@ from openai.types.chat import ChatCompletion
 
 from windtunnel.harness.calibrate.closed_loop import BODY
 from windtunnel.harness.calibrate.pinned import pinned
-from windtunnel.harness.calibrate.processes import START_TIMEOUT_S, Server
+from windtunnel.harness.calibrate.processes import START_TIMEOUT_S, MeasuredServer
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.run.children import Child
 
@@ -152,7 +152,9 @@ async def llmock_reply(root: str, fixture: Fixture) -> None:
 
 
 @asynccontextmanager
-async def running(peer: Peer, fixture: Fixture, folder: Path, cores: Sequence[int]) -> AsyncIterator[Server]:
+async def running(
+    peer: Peer, fixture: Fixture, folder: Path, cores: Sequence[int]
+) -> AsyncIterator[MeasuredServer]:
     """The peer, serving the fixture on `cores`; ended on leaving. Raises `MeasurementError` if it does not start."""
     command = pinned(cores, peer.command(fixture, folder))
     child = await Child.spawn(peer.name, command, log=folder / f"{peer.name}.log", cwd=folder)
@@ -161,7 +163,7 @@ async def running(peer: Peer, fixture: Fixture, folder: Path, cores: Sequence[in
         root = f"http://127.0.0.1:{await listening_port(child, process)}"
         if peer.prepare is not None:
             await peer.prepare(root, fixture)
-        yield Server(f"{root}/v1", {}, process)
+        yield MeasuredServer(f"{root}/v1", {}, process)
     finally:
         await child.end()
 
@@ -181,7 +183,7 @@ async def listening_port(child: Child, process: psutil.Process) -> int:
     raise MeasurementError(f"calibrate: {child.name} did not start ({child.how_it_ended()})")
 
 
-async def check_answer(name: str, server: Server, text: str) -> None:
+async def check_answer(name: str, server: MeasuredServer, text: str) -> None:
     """Ask once. Raises `MeasurementError` unless the answer is a whole chat.completion that says `text`."""
     headers = {"Content-Type": "application/json", "Authorization": "Bearer sk-windtunnel"}
     async with (

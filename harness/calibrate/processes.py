@@ -21,7 +21,7 @@ START_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class MeasuredServer:
     """A server under measurement: what it announced, and the process."""
 
     base_url: str
@@ -45,7 +45,7 @@ class Server:
 @asynccontextmanager
 async def server(
     name: str, arguments: Sequence[str], folder: Path, cores: Sequence[int] = ()
-) -> AsyncIterator[Server]:
+) -> AsyncIterator[MeasuredServer]:
     """Run `python -m …` as a server that announces itself with one JSON line; ended on leaving.
 
     It stays on `cores`, if there are any.
@@ -64,7 +64,7 @@ async def mock(
     *,
     journal: bool = True,
     cores: Sequence[int] = (),
-) -> AsyncIterator[Server]:
+) -> AsyncIterator[MeasuredServer]:
     """The mock with `plan`, its journal in `folder/NAME`, or in memory alone without `journal`."""
     write_json(folder / f"{name}-plan.json", plan)
     if journal:
@@ -77,14 +77,14 @@ async def mock(
 
 
 @asynccontextmanager
-async def _announced(child: Child) -> AsyncIterator[Server]:
+async def _announced(child: Child) -> AsyncIterator[MeasuredServer]:
     """The server that `child` is, once it is ready; ended on leaving."""
     try:
         try:
             announced = await child.announcement(START_TIMEOUT_S)
         except MeasurementError as error:
             raise MeasurementError(f"calibrate: {error}") from error
-        yield Server(announced["base_url"], announced, psutil.Process(child.process.pid))
+        yield MeasuredServer(announced["base_url"], announced, psutil.Process(child.process.pid))
     finally:
         await child.end()
 

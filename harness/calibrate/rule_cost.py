@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from windtunnel.harness.calibrate.closed_loop import drive
 from windtunnel.harness.calibrate.finding import Finding
 from windtunnel.harness.calibrate.pinned import cores
-from windtunnel.harness.calibrate.processes import Server, mock
+from windtunnel.harness.calibrate.processes import MeasuredServer, mock
 
 Item = TypeVar("Item")
 
@@ -119,7 +119,7 @@ async def measure(
     ]
 
 
-async def rate(server: Server, requests: int, prefix: str) -> float:
+async def rate(server: MeasuredServer, requests: int, prefix: str) -> float:
     """Requests per second of the server's CPU time, which other work on its core does not change."""
     before = server.cpu_s()
     await drive(server.port, requests, prefix=prefix)

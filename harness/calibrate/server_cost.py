@@ -12,7 +12,7 @@ from typing import Any
 from windtunnel.harness.calibrate import wrk
 from windtunnel.harness.calibrate.closed_loop import drive, exchange
 from windtunnel.harness.calibrate.finding import Finding
-from windtunnel.harness.calibrate.processes import Server, mock, server
+from windtunnel.harness.calibrate.processes import MeasuredServer, mock, server
 
 AIM = 2.0
 ROUNDS = 5
@@ -62,7 +62,7 @@ async def sample(port: int) -> dict[str, Any]:
     return {"headers": headers, "body": body.decode()}
 
 
-async def in_turns(full: Server, bare: Server) -> list[tuple[float, float]]:
+async def in_turns(full: MeasuredServer, bare: MeasuredServer) -> list[tuple[float, float]]:
     """(mock, bare) CPU seconds per request, a pair per round, after a round that does not count."""
     pairs = []
     for number in range(ROUNDS + 1):
@@ -92,7 +92,7 @@ def cost_finding(pairs: list[tuple[float, float]]) -> Finding:
     )
 
 
-async def rates(full: Server, bare: Server, folder: Path) -> Finding:
+async def rates(full: MeasuredServer, bare: MeasuredServer, folder: Path) -> Finding:
     """Requests/s under wrk: one thread, 32 connections."""
     mine = await wrk.requests_per_second(full.port, WRK_SECONDS, folder)
     bare_rate = await wrk.requests_per_second(bare.port, WRK_SECONDS, folder)

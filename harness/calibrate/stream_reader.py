@@ -28,7 +28,7 @@ LIMIT_S = 60.0
 ARRIVALS = "arrivals.json"
 
 
-class Reader(asyncio.Protocol):
+class TimedReader(asyncio.Protocol):
     """Sends one request when connected and notes the time of every content chunk."""
 
     def __init__(self, call_id: str, arrivals: list[float], done: asyncio.Future[None]) -> None:
@@ -73,7 +73,9 @@ async def read(port: int, streams: int, spread_s: float) -> dict[str, list[float
         arrivals[call_id] = []
         done = loop.create_future()
         ends.append(done)
-        await loop.create_connection(partial(Reader, call_id, arrivals[call_id], done), "127.0.0.1", port)
+        await loop.create_connection(
+            partial(TimedReader, call_id, arrivals[call_id], done), "127.0.0.1", port
+        )
     await asyncio.wait_for(asyncio.gather(*ends), LIMIT_S)
     return arrivals
 

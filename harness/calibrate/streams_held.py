@@ -24,7 +24,7 @@ from windtunnel.harness.calibrate.paced_reader import Job
 from windtunnel.harness.calibrate.peer_rates import OURS
 from windtunnel.harness.calibrate.peers import CHARACTERS_PER_CHUNK, Fixture, Peer, running
 from windtunnel.harness.calibrate.pinned import Cores, cores
-from windtunnel.harness.calibrate.processes import Server, measured, mock, server
+from windtunnel.harness.calibrate.processes import MeasuredServer, measured, mock, server
 
 NAME = "streams held on one core"
 UNIT = "streams"
@@ -38,7 +38,7 @@ LEAD_S = 1.0
 """How long the readers have to start."""
 OWN_AIM_S = LIMIT_S / 2
 
-Serve = Callable[[Path], AbstractAsyncContextManager[Server]]
+Serve = Callable[[Path], AbstractAsyncContextManager[MeasuredServer]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StreamsHeld:
     """One try: the 99th percentile of the errors, the median gap, and how many streams broke."""
 
     p99_s: float
@@ -84,7 +84,7 @@ async def measure(peers: Sequence[Peer], folder: Path, say: Callable[[str], None
     for peer in there:
         serves[peer.name] = partial(running, peer, text, cores=place.server)
     searches = {name: LargestHeld(FIRST, LIMIT, TRIES) for name in serves}
-    last: dict[str, Held] = {}
+    last: dict[str, StreamsHeld] = {}
     while any(search.next is not None for search in searches.values()):
         for name, search in searches.items():
             number = search.next
@@ -105,7 +105,7 @@ async def measure(peers: Sequence[Peer], folder: Path, say: Callable[[str], None
     return [*rows, reader_finding(most, own)]
 
 
-def ours(times: Times, place: Cores, folder: Path) -> AbstractAsyncContextManager[Server]:
+def ours(times: Times, place: Cores, folder: Path) -> AbstractAsyncContextManager[MeasuredServer]:
     """Our mock, healthy, with as many slots as anybody asks for and its records in memory."""
     plan: dict[str, Any] = {
         "name": "calibrate-held",
@@ -122,14 +122,14 @@ def ours(times: Times, place: Cores, folder: Path) -> AbstractAsyncContextManage
     return mock(plan, folder, "held-mock", journal=False, cores=place.server)
 
 
-def bare(place: Cores, folder: Path) -> AbstractAsyncContextManager[Server]:
+def bare(place: Cores, folder: Path) -> AbstractAsyncContextManager[MeasuredServer]:
     """The bare server, on the same core as the others."""
     return server(
         "paced", ["windtunnel.harness.calibrate.paced_server", str(SPACING_S)], folder, place.server
     )
 
 
-async def probe(serve: Serve, streams: int, folder: Path, place: Cores, times: Times) -> Held:
+async def probe(serve: Serve, streams: int, folder: Path, place: Cores, times: Times) -> StreamsHeld:
     """Serve, read `streams` streams from several processes, and put together what they saw."""
     async with serve(folder) as serving:
         begin = time.monotonic() + LEAD_S
@@ -162,7 +162,7 @@ async def probe(serve: Serve, streams: int, folder: Path, place: Cores, times: T
             )
         )
     errors = np.concatenate([np.load(job.file) for job in jobs])
-    return Held(
+    return StreamsHeld(
         float(np.percentile(errors, 99)) if len(errors) else float("inf"),
         float(np.median([part["median_s"] for part in found])),
         sum(part["broken"] for part in found),
@@ -181,7 +181,9 @@ def unmeasured(peer: Peer) -> Finding:
     return Finding(f"{NAME}, beside {peer.name}", UNIT, None, None, peer.aim, peer.missing, "at least")
 
 
-def finding(peer: Peer, searches: dict[str, LargestHeld], last: dict[str, Held], own: Held) -> Finding:
+def finding(
+    peer: Peer, searches: dict[str, LargestHeld], last: dict[str, StreamsHeld], own: StreamsHeld
+) -> Finding:
     """Our number beside the peer's, how punctual both were there, and where a search ended early.
 
     There is no verdict where readers and machine alone (`own`) use up more than half of the limit.
@@ -209,7 +211,7 @@ def finding(peer: Peer, searches: dict[str, LargestHeld], last: dict[str, Held],
     )
 
 
-def reader_finding(streams: int, own: Held) -> Finding:
+def reader_finding(streams: int, own: StreamsHeld) -> Finding:
     """What of those errors is the readers' and the machine's own: as much as they find at a bare server."""
     note = (
         f"{streams} streams, the fewest that the best of them did not hold, of a bare server that writes prebuilt "

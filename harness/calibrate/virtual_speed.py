@@ -28,7 +28,7 @@ SOAK_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class TimedLoad:
     """A load that is timed: what it is, whether it is streamed, calls, and the aim in calls/s."""
 
     name: str
@@ -37,7 +37,10 @@ class Kind:
     aim: float
 
 
-KINDS = (Kind("calls, not streamed", False, 4000, 400.0), Kind("streams of 60 chunks", True, 1200, 60.0))
+TIMED_LOADS = (
+    TimedLoad("calls, not streamed", False, 4000, 400.0),
+    TimedLoad("streams of 60 chunks", True, 1200, 60.0),
+)
 ANSWER: Mapping[str, Any] = {
     "first_token": {"median": "250ms", "p99": "900ms"},
     "tokens": 60,
@@ -47,19 +50,19 @@ ANSWER: Mapping[str, Any] = {
 
 
 async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
-    """Calls/s of a core for every kind, with the time that passes meanwhile, and the whole of `retry_storm`."""
+    """Calls/s of a core for every load, with the time that passes meanwhile, and the whole of `retry_storm`."""
     findings = []
-    for kind in KINDS:
-        say(f"virtual: {kind.calls} {kind.name}")
-        findings += await speed(kind, folder)
+    for load in TIMED_LOADS:
+        say(f"virtual: {load.calls} {load.name}")
+        findings += await speed(load, folder)
     say("virtual: retry_storm with its four clients")
     return [*findings, await storm(folder)]
 
 
-async def speed(kind: Kind, folder: Path) -> list[Finding]:
+async def speed(load: TimedLoad, folder: Path) -> list[Finding]:
     """One healthy cell, records included."""
-    plan = resolve(_scenario(kind), [load_profile(CLIENT)], clock="virtual").cells[0]
-    place = make_cell(plan, folder / f"virtual-{'streams' if kind.stream else 'calls'}")
+    plan = resolve(_scenario(load), [load_profile(CLIENT)], clock="virtual").cells[0]
+    place = make_cell(plan, folder / f"virtual-{'streams' if load.stream else 'calls'}")
     cost = await measured("windtunnel.harness.calibrate.virtual_cell", str(place), folder=place)
     calls = _rows(place, "calls-0")
     virtual_s = plan.warmup_s + plan.length_s + plan.tail_s
@@ -69,16 +72,16 @@ async def speed(kind: Kind, folder: Path) -> list[Finding]:
     )
     return [
         Finding(
-            f"virtual clock, {kind.name}",
+            f"virtual clock, {load.name}",
             "1/s of CPU",
             calls / cost["cpu_s"],
             None,
-            kind.aim,
+            load.aim,
             note,
             "at least",
         ),
         Finding(
-            f"virtual clock, {kind.name} at {RATE}/s",
+            f"virtual clock, {load.name} at {RATE}/s",
             "virtual s/s",
             virtual_s / cost["cpu_s"],
             None,
@@ -88,7 +91,7 @@ async def speed(kind: Kind, folder: Path) -> list[Finding]:
     ]
 
 
-def _scenario(kind: Kind) -> Scenario:
+def _scenario(load: TimedLoad) -> Scenario:
     return Scenario.model_validate(
         {
             "name": "calibrate-virtual",
@@ -96,8 +99,8 @@ def _scenario(kind: Kind) -> Scenario:
             "seed": 1,
             "warmup": "2s",
             "provider": {"capacity": {"slots": 1000, "queue": 1000}, "answer": ANSWER},
-            "load": {"api": "chat", "stream": kind.stream, "rate": f"{RATE}/s", "deadline": "10s"},
-            "phases": [{"name": "healthy", "for": f"{kind.calls / RATE:g}s"}],
+            "load": {"api": "chat", "stream": load.stream, "rate": f"{RATE}/s", "deadline": "10s"},
+            "phases": [{"name": "healthy", "for": f"{load.calls / RATE:g}s"}],
             "clients": [CLIENT],
         }
     )

@@ -21,7 +21,7 @@ INCIDENTS = "incidents"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class GalleryEntry:
     """One file of the gallery. `about` is its first sentence or two, on one line."""
 
     name: str
@@ -44,12 +44,12 @@ def client_names() -> list[str]:
     return _names(gallery_folder() / "clients")
 
 
-def list_scenarios() -> list[Entry]:
+def list_scenarios() -> list[GalleryEntry]:
     """The scenarios of the gallery with what they are about."""
     return list(_entries(gallery_folder(), scenario_names()))
 
 
-def list_clients() -> list[Entry]:
+def list_clients() -> list[GalleryEntry]:
     """The client profiles of the gallery with what they are about."""
     return list(_entries(gallery_folder() / "clients", client_names()))
 
@@ -110,8 +110,8 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def _entries(folder: Path, names: Iterable[str]) -> Iterator[Entry]:
+def _entries(folder: Path, names: Iterable[str]) -> Iterator[GalleryEntry]:
     for name in names:
         path = folder / f"{name}.yaml"
         about = str(read_yaml(path).data.get("about", ""))
-        yield Entry(name, " ".join(about.split()), path)
+        yield GalleryEntry(name, " ".join(about.split()), path)

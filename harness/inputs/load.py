@@ -5,9 +5,9 @@ from __future__ import annotations
 from operator import gt
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from windtunnel.harness.inputs.validation import complaint, show
+from windtunnel.harness.inputs.validation import InputPart, complaint, show
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.distributions import Size
 from windtunnel.mock_server.plan.units import PositiveSeconds, Rate
@@ -28,27 +28,21 @@ _STREAMED = "true, false, or the share of calls that are streamed, between 0 and
 _ARRIVALS = "poisson, constant, or a mapping with one of the keys ramp, steps, replay"
 
 
-class Part(BaseModel):
-    """A part of a load: unknown keys are refused, and nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Ramp(Part):
+class RateRamp(InputPart):
     """A rate that changes evenly from the first phase's start to the last one's end."""
 
     from_: Rate = Field(alias="from", description="The rate at t0, and in the warm-up.")
     to: Rate = Field(description="The rate at the end of the last phase, and in the tail.")
 
 
-class Step(Part):
+class RateStep(InputPart):
     """A rate that holds for a while."""
 
     for_: PositiveSeconds = Field(alias="for", description="How long.")
     rate: Rate = Field(description="Calls per second, or minute, or hour.")
 
 
-class Arrivals(Part):
+class Arrivals(InputPart):
     """When calls are due: independently of how the client fares (an open loop).
 
     Without ramp, steps or replay the rate is `load.rate`.
@@ -57,8 +51,8 @@ class Arrivals(Part):
     spacing: Spacing = Field(
         default="poisson", description="poisson: as from many independent users; constant: evenly spaced."
     )
-    ramp: Ramp | None = Field(default=None, description="An evenly changing rate.")
-    steps: tuple[Step, ...] | None = Field(
+    ramp: RateRamp | None = Field(default=None, description="An evenly changing rate.")
+    steps: tuple[RateStep, ...] | None = Field(
         default=None, min_length=1, description="One rate after another from t0; the last one goes on."
     )
     replay: str | None = Field(
@@ -107,7 +101,7 @@ def _streamed(value: Any) -> Any:
 Streamed: TypeAlias = Annotated[bool | Annotated[float, Field(gt=0, lt=1)], BeforeValidator(_streamed)]
 
 
-class Load(Part):
+class Load(InputPart):
     """What the application asks of the provider, and how often."""
 
     api: Api = Field(default="chat", description="chat (completions), responses or embeddings.")

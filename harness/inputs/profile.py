@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,7 +21,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from windtunnel.harness.inputs.target import FORM, check_target
-from windtunnel.harness.inputs.validation import complaint, show, validate
+from windtunnel.harness.inputs.validation import InputPart, complaint, show, validate
 from windtunnel.harness.inputs.yaml_source import read_yaml
 from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.plan.units import PositiveSeconds, Seconds, format_seconds, parse_seconds
@@ -30,7 +29,7 @@ from windtunnel.mock_server.plan.units import PositiveSeconds, Seconds, format_s
 DriverName: TypeAlias = Literal[
     "openai", "openai-async", "openai-aiohttp", "httpx2", "httpx2-async", "aiohttp", "python"
 ]
-Check: TypeAlias = Literal["finish_reason", "refusal", "end"]
+AnswerCheck: TypeAlias = Literal["finish_reason", "refusal", "end"]
 Jitter: TypeAlias = Literal["none", "full", "equal", "decorrelated", "down25"]
 SOCKET_TIMEOUTS = ("connect", "read", "write", "pool")
 SDK_DRIVERS = ("openai", "openai-async", "openai-aiohttp")
@@ -55,12 +54,6 @@ STAND_INS = {
 """What stands in for a wrong or missing part while the rest of a file is looked through."""
 
 
-class Part(BaseModel):
-    """A part of a profile: unknown keys are refused, and nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class SdkArguments(TypedDict, total=False):
     """Arguments of `openai.OpenAI(...)`, handed over as they are; what is absent is left to the SDK.
 
@@ -74,7 +67,7 @@ class SdkArguments(TypedDict, total=False):
     default_headers: dict[str, str]
 
 
-class Timeouts(Part):
+class Timeouts(InputPart):
     """How long each layer may take. A layer that is not given has no limit."""
 
     connect: PositiveSeconds | None = Field(default=None, description="Opening a connection, TLS included.")
@@ -99,7 +92,7 @@ class Timeouts(Part):
     )
 
 
-class Pool(Part):
+class Pool(InputPart):
     """The connections that one instance of the application may hold."""
 
     connections: Annotated[int, Field(ge=1)] | None = Field(
@@ -137,7 +130,7 @@ RetryCause: TypeAlias = Annotated[
 SDK_RETRIES: tuple[RetryCause, ...] = ("timeout", "connection", 408, 409, 429, "5xx")
 
 
-class Retries(Part):
+class Retries(InputPart):
     """Retries made around the driver. The SDK's own are `sdk.max_retries`, and both multiply."""
 
     kind: Literal["none", "fixed", "exponential"] = Field(
@@ -178,7 +171,7 @@ class Retries(Part):
         return self
 
 
-class Budget(Part):
+class Budget(InputPart):
     """Retries are paid for: one that the budget cannot pay is not made. One budget an instance."""
 
     kind: Literal["ratio", "bucket"] = Field(
@@ -205,7 +198,7 @@ def _rpm(value: Any) -> Any:
     return value
 
 
-class Limiter(Part):
+class Limiter(InputPart):
     """A local limiter, one an instance: a token bucket in front of every attempt, which waits its turn."""
 
     rpm: Annotated[Annotated[int, Field(ge=1)] | Literal["quota"], BeforeValidator(_rpm)] = Field(
@@ -214,7 +207,7 @@ class Limiter(Part):
     burst: int = Field(default=1, ge=1, description="Requests that may go at once after a pause.")
 
 
-class Profile(Part):
+class Profile(InputPart):
     """One client configuration. All that it does is written in it, also where it is the library's default."""
 
     name: str = Field(
@@ -236,7 +229,7 @@ class Profile(Part):
     retries: Retries = Field(default_factory=lambda: Retries(), description="Retries around the driver.")
     budget: Budget | None = Field(default=None, description="What retries around the driver are paid from.")
     limiter: Limiter | None = Field(default=None, description="A limiter in front of every attempt.")
-    checks: tuple[Check, ...] = Field(
+    checks: tuple[AnswerCheck, ...] = Field(
         default=(),
         description="What the application checks of an answer: finish_reason (length, content_filter, an "
         "incomplete response), refusal, end (no finish_reason or terminal event is an error).",

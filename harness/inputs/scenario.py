@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.errors import InputError
@@ -23,7 +23,7 @@ from windtunnel.harness.inputs.consistency import (
 from windtunnel.harness.inputs.load import ClockName, Load
 from windtunnel.harness.inputs.time_scale import TimeScale, scale_lengths
 from windtunnel.harness.inputs.timestamps import read_timestamps
-from windtunnel.harness.inputs.validation import collect
+from windtunnel.harness.inputs.validation import InputPart, collect
 from windtunnel.harness.inputs.yaml_source import Loc, YamlSource, fail, read_yaml
 from windtunnel.mock_server.plan import plan as server
 from windtunnel.mock_server.plan.units import Seconds
@@ -52,7 +52,7 @@ FindClient = Callable[[str], str]
 """From a client's name or file to what it is called from anywhere; raises InputError if there is none."""
 
 
-class Phase(server.Phase):
+class ScenarioPhase(server.Phase):
     """A phase of the provider's plan, and whether metrics take it for the incident."""
 
     faulty: bool | None = Field(
@@ -66,19 +66,15 @@ class Phase(server.Phase):
         return bool(self.rules or self.provider) if self.faulty is None else self.faulty
 
 
-class Prices(BaseModel):
+class Prices(InputPart):
     """What tokens cost."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     input_per_million: float = Field(ge=0, description="US dollars for a million prompt tokens.")
     output_per_million: float = Field(ge=0, description="US dollars for a million answer tokens.")
 
 
-class Scenario(BaseModel):
+class Scenario(InputPart):
     """Everything that a run needs, except the clients' own profiles."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(pattern=NAME, description="Letters, digits, dots, dashes and underscores.")
     about: str = Field(min_length=1, description="What happens, and what question it answers, in a sentence.")
@@ -88,7 +84,7 @@ class Scenario(BaseModel):
     )
     rules: list[server.Rule] = Field(default_factory=list, description="Faults that are always on.")
     load: Load = Field(description="What is called, and how often.")
-    phases: list[Phase] = Field(
+    phases: list[ScenarioPhase] = Field(
         min_length=1, description="What changes, and when. Metrics are kept for each."
     )
     clients: list[str] = Field(

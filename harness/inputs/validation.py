@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 from typing_extensions import is_typeddict
 
@@ -17,6 +17,14 @@ from windtunnel.harness.inputs.yaml_source import Loc, YamlSource, fail
 
 M = TypeVar("M", bound=BaseModel)
 StandIns: TypeAlias = Mapping[str, Any]
+
+
+class InputPart(BaseModel):
+    """A scenario, a profile, or a part of one: unknown keys are refused, and nothing changes once it is read."""
+
+    # By name as well: `for` and `from`, the aliases, are no keyword arguments that code could write.
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
 
 _EXPECTED = {
     "missing": "this key, which is required",

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from windtunnel.harness.contract.expectation import Expectation
-from windtunnel.harness.inputs.load import Arrivals, Load, Ramp, Step
+from windtunnel.harness.inputs.load import Arrivals, Load, RateRamp, RateStep
 from windtunnel.harness.inputs.profile import Budget, Limiter, Pool, Profile, Retries, Timeouts
-from windtunnel.harness.inputs.scenario import Phase, Prices, Scenario
+from windtunnel.harness.inputs.scenario import Prices, Scenario, ScenarioPhase
 from windtunnel.harness.inputs.schemas import FILLED_IN
 from windtunnel.mock_server.plan.units import format_seconds
 
@@ -19,9 +19,9 @@ _SCENARIO: Sequence[tuple[str, type[BaseModel]]] = (
     ("A scenario", Scenario),
     ("`load`", Load),
     ("`load.arrivals`", Arrivals),
-    ("`load.arrivals.ramp`", Ramp),
-    ("an entry of `load.arrivals.steps`", Step),
-    ("an entry of `phases`", Phase),
+    ("`load.arrivals.ramp`", RateRamp),
+    ("an entry of `load.arrivals.steps`", RateStep),
+    ("an entry of `phases`", ScenarioPhase),
     ("an entry of `expect`, where it is a mapping", Expectation),
     ("`prices`", Prices),
 )

@@ -33,7 +33,7 @@ TABLES = ("calls", "attempts", "served", "connections", "lags")
 
 
 @dataclass(slots=True)
-class Progress:
+class CellProgress:
     """What a cell has done so far, summed over its load processes."""
 
     at_s: float = 0.0
@@ -55,7 +55,7 @@ class Cell:
         self.t0: float | None = None
         self.state: State = "preparing"
         self.reason = ""
-        self.progress = Progress()
+        self.progress = CellProgress()
         self._mock: Child | None = None
         self._load: Child | None = None
         self._admin = ""
@@ -216,7 +216,7 @@ class Cell:
 
     def _read_progress(self) -> None:
         now = 0.0 if self.t0 is None else time.monotonic() - self.t0
-        merged = Progress(at_s=now, phase=self._phase_at(now))
+        merged = CellProgress(at_s=now, phase=self._phase_at(now))
         for path in sorted(self.folder.glob("progress-*.json")):
             worker = read_json(path)
             merged.intended += int(worker.get("intended", 0))

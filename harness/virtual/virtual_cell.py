@@ -9,7 +9,7 @@ from pathlib import Path
 
 from windtunnel.harness.contract.files import read_json
 from windtunnel.harness.errors import MeasurementError
-from windtunnel.harness.run.cell import POLL_S, Cell, Progress
+from windtunnel.harness.run.cell import POLL_S, Cell, CellProgress
 from windtunnel.harness.run.children import Child, last_line, python
 
 NO_TIME_AT_ALL_S = 3600.0
@@ -90,7 +90,7 @@ class VirtualCell(Cell):
     def _read_progress(self) -> None:
         done = read_json(self.folder / "progress-0.json")
         at_s = float(done.get("heartbeat_s", 0.0))
-        self.progress = Progress(
+        self.progress = CellProgress(
             at_s=at_s,
             phase=self._phase_at(at_s),
             intended=int(done.get("intended", 0)),

@@ -26,7 +26,7 @@ from windtunnel.harness.calibrate.paced_reader import SO_TIMESTAMPNS, STAMP, Job
 from windtunnel.harness.calibrate.peer_rates import finding as rate_finding
 from windtunnel.harness.calibrate.peers import Fixture, find_peers
 from windtunnel.harness.calibrate.pinned import cores, pinned
-from windtunnel.harness.calibrate.streams_held import Held, Times, probe, shares
+from windtunnel.harness.calibrate.streams_held import StreamsHeld, Times, probe, shares
 from windtunnel.harness.calibrate.wrk import post, rate
 from windtunnel.harness.cli.main import app
 from windtunnel.harness.errors import InputError, MeasurementError
@@ -147,15 +147,15 @@ def test_a_streams_row_says_what_was_not_held(tmp_path: Path) -> None:
     """The row compares the numbers held, and its note has the smallest that was not."""
     llmock = find_peers(tmp_path)[1]
     searches = {"windtunnel": LargestHeld(8, 64, 0, 64, None), "llmock": LargestHeld(8, 64, 0, 8, 9)}
-    last = {"llmock": Held(0.004, 0.021, 0)}
-    row = streams_held.finding(llmock, searches, last, Held(0.001, 0.02, 0))
+    last = {"llmock": StreamsHeld(0.004, 0.021, 0)}
+    row = streams_held.finding(llmock, searches, last, StreamsHeld(0.001, 0.02, 0))
     assert (row.ratio, row.met) == (8.0, False)
     assert "windtunnel held 64 (nothing; the most that was tried)" in row.note
     assert "llmock held 8 (p99 4.0 ms, median gap 21.0 ms; not held: 9)" in row.note
-    busy = streams_held.finding(llmock, searches, last, Held(0.003, 0.02, 0))
+    busy = streams_held.finding(llmock, searches, last, StreamsHeld(0.003, 0.02, 0))
     assert (busy.ratio, busy.met) == (8.0, None)
     assert busy.note.startswith("no verdict")
-    assert streams_held.reader_finding(9, Held(0.003, 0.02, 0)).met is False
+    assert streams_held.reader_finding(9, StreamsHeld(0.003, 0.02, 0)).met is False
 
 
 def test_chunks_have_the_kernels_time() -> None:
@@ -187,9 +187,9 @@ def test_a_stream_that_falls_silent_is_found_out() -> None:
 
 def test_held_is_whole_and_punctual() -> None:
     """A broken stream, or a p99 beyond 5 ms, is not held."""
-    assert Held(0.005, 0.02, 0).held
-    assert not Held(0.0051, 0.02, 0).held
-    assert not Held(0.001, 0.02, 1).held
+    assert StreamsHeld(0.005, 0.02, 0).held
+    assert not StreamsHeld(0.0051, 0.02, 0).held
+    assert not StreamsHeld(0.001, 0.02, 1).held
 
 
 @pytest.mark.parametrize(("number", "readers", "expected"), [(7, 3, [3, 2, 2]), (2, 3, [1, 1]), (9, 1, [9])])
