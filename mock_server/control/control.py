@@ -55,7 +55,7 @@ PREFIX = "/_windtunnel/"
 _P = ParamSpec("_P")
 
 
-class Server(LiveServer, Protocol):
+class ControlledServer(LiveServer, Protocol):
     """What the admin API needs of the server that it is part of."""
 
     journal: Journal
@@ -78,7 +78,9 @@ class Control:
     workers cannot change the others), or None.
     """
 
-    def __init__(self, server: Server, *, token: str | None = None, shared: str | None = None) -> None:
+    def __init__(
+        self, server: ControlledServer, *, token: str | None = None, shared: str | None = None
+    ) -> None:
         self._server = server
         self._token = token.encode() if token is not None else None
         self._shared = shared
@@ -244,4 +246,4 @@ def _local_name(headers: Mapping[str, str]) -> bool:
     return name is not None and is_loopback(name)
 
 
-__all__ = ["Control", "Reply", "Server", "problem"]
+__all__ = ["Control", "ControlledServer", "Reply", "problem"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class AdminExchange:
-    """One reply on its way. It has no ticket and leaves no row."""
+    """A reply of the admin API being written. It has no ticket and leaves no row."""
 
     __slots__ = ("_connection", "_failures", "_pieces", "_reply", "wire_over")
 
@@ -41,7 +41,7 @@ class AdminExchange:
             return
         try:
             piece = next(self._pieces, None) if self._pieces is not None else None
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this reply's end and nobody else's
+        except Exception as error:  # noqa: BLE001 - any bug ends this reply alone
             self._failures.note(error)
             self.wire_over = True
             connection.abort()
@@ -60,5 +60,5 @@ class AdminExchange:
         connection.later(self.wake)
 
     def client_left(self) -> None:
-        """The client is gone: nothing more is written."""
+        """Stop writing: the client has left."""
         self.wire_over = True

@@ -1,4 +1,4 @@
-"""One request and its answer: where the engine's ticket, the player, the slot's timer and the journal row meet."""
+"""One request and its answer: connects the engine's ticket, the player, the slot's timer and the served row."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _P = ParamSpec("_P")
 
 
 def _step(method: Callable[Concatenate[Exchange, _P], None]) -> Callable[Concatenate[Exchange, _P], None]:
-    """A step that fails is the end of its own exchange, and of nothing else."""
+    """Wrap a step so that an exception in it ends this exchange, and nothing else."""
 
     @wraps(method)
     def step(exchange: Exchange, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
         try:
             method(exchange, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - whatever it is, others are served
+        except Exception as error:  # noqa: BLE001 - any bug ends this exchange alone
             exchange.failed(error)
 
     return step
@@ -36,7 +36,7 @@ def _step(method: Callable[Concatenate[Exchange, _P], None]) -> Callable[Concate
 class Exchange:
     """A request from its last byte read to its row written.
 
-    One timer serves both the wire (the player's next step) and the slot (its end); whoever is due first sets it.
+    One timer serves both the wire (the player's next step) and the slot (its end): it is set for whichever is first.
     """
 
     __slots__ = (
@@ -78,14 +78,14 @@ class Exchange:
 
     @property
     def script(self) -> Script | None:
-        """What is played, or will be, as far as that is known."""
+        """The script being played, or the one that will be; None if not decided yet."""
         return self.ticket.early or self.ticket.script
 
     # ---- the way in
 
     @_step
     def arrive(self, now: float) -> None:
-        """The request was read: half a round trip to the provider, and a whole one more to connect before it."""
+        """Admit the request after half a round trip; the first one of a connection takes another one, to connect."""
         rtt = self.ticket.rtt_s
         if rtt > 0.0:
             self._admit_at = now + rtt * (1.5 if self.number == 0 else 0.5)
@@ -110,14 +110,14 @@ class Exchange:
             self._apply_side_effects(now)
 
     def _apply_side_effects(self, now: float) -> None:
-        """See to what this request has brought about for others."""
+        """Act on what this request has done to others: cancelled them, or let them start."""
         side_effects = self.engine.side_effects
         if side_effects.startable or side_effects.cancelled:
             self.server.apply_side_effects(self.engine, now)
 
     @_step
     def start(self) -> None:
-        """The engine let the request out of the queue: it takes its slot now."""
+        """Start the request in its slot, which it has waited for in the queue."""
         self._start(self.server.now())
 
     def _start(self, now: float) -> None:
@@ -127,17 +127,19 @@ class Exchange:
         script = engine.start(ticket, now)
         self._holds_slot = True
         self._free_at = engine.slot_free_at(ticket)
+        # Before the version is noted: what is computed here holds for the speed with this slot taken.
         if server.speed_follows_slots:
             server.slots_changed()
         self._speed_version = server.speed_version
         if self.player is None:
             self._play(script, now)
-        else:  # the client of background work has its answer already
+        else:  # the client of background work has been answered, and `script` is that answer
             self._continue(now)
         self._apply_side_effects(now)
 
     def _play(self, script: Script | None, now: float) -> None:
         if script is not None and not self.wire_over:
+            # Written into the head of the answer, so that a client can name the request that the journal records.
             self.connection.answer_header = f"x-windtunnel-served: {self.served_id}\r\n"
             server, ticket = self.server, self.ticket
             self.player = Player(
@@ -155,11 +157,11 @@ class Exchange:
 
     @_step
     def wake(self) -> None:
-        """Do what is due now; called by the timer, and when a slow client has read on."""
+        """Do what is due now. Called by the timer, and when a slow client has read on."""
         now = self.server.now()
         self._disarm()
         if self._admit_at is not None:
-            if self._admit_at > now + TOLERANCE:
+            if self._admit_at > now + TOLERANCE:  # woken by the connection, not by the timer
                 self._arm(self._admit_at, now)
             else:
                 self._admit(now)
@@ -168,7 +170,7 @@ class Exchange:
 
     @_step
     def update_due_times(self) -> None:
-        """The conditions changed: ask again when things are due."""
+        """Compute anew when the wire and the slot are due, after a change of speed or plan."""
         if self._admit_at is not None or (self.player is None and not self._holds_slot):
             return
         if self._holds_slot:
@@ -184,25 +186,28 @@ class Exchange:
                 self.wire_over = True
                 self.ending = player.ending
                 self.connection.over()
+        # After the wire: bytes that are due at the end of the slot leave before another request starts in it.
         if self._holds_slot and self._free_at <= now + TOLERANCE:
             now = self._finish_if_over(now)
         if self._holds_slot:
             self._arm(min(next_step, self._free_at), now)
         elif self.wire_over:
             self._disarm()
+            # Background work may still be queued; its row is written when that has ended, too.
             if self.ticket.state != "queued":
                 self.server.record(self, now)
         else:
             self._arm(next_step, now)
 
     def _finish_if_over(self, now: float) -> float:
-        """Free the slot, unless the speed has changed and it is not over yet; gives the time thereafter."""
+        """Free the slot, unless the speed has changed and it is not over yet; returns the time after that."""
         server = self.server
         if self._speed_version != server.speed_version:
             self._speed_version = server.speed_version
             self._free_at = self.engine.slot_free_at(self.ticket)
             if self._free_at > now + TOLERANCE:
                 return now
+        # The timer may fire a moment early, and the engine bills by the time that it is given.
         now = server.now_at_least(self._free_at)
         self._holds_slot = False
         started = self.engine.finished(self.ticket, now)
@@ -226,15 +231,17 @@ class Exchange:
 
     @_step
     def client_left(self) -> None:
-        """The connection is gone before the answer was over."""
+        """Note that the connection was lost before the answer was over."""
         server = self.server
         now = server.now()
         ticket = self.ticket
         self.wire_over = True
         self.ending = "left"
         self._disarm()
+        # After `done` leaving is no abandoning, but a slot that an endless fault holds is freed by nothing else.
         if not ticket.done or self._free_at == math.inf:
             self._leave(now)
+        # Half a round trip away from a client that has left, the request still arrives at the provider.
         if self._admit_at is not None and ticket.state == "identified":
             self._arm(self._admit_at, now)
         elif ticket.state != "queued":
@@ -257,7 +264,8 @@ class Exchange:
 
     @_step
     def cancelled(self, now: float) -> None:
-        """Another request has ended this one's work. A stream ends where it is; what had not begun never comes."""
+        """Stop after another request has ended this one's work: a stream ends where it is; an answer that had not
+        begun never comes."""
         self.server.queued.pop(id(self.ticket), None)
         self._holds_slot = False
         if not self.wire_over and self.ticket.early is None:
@@ -268,7 +276,7 @@ class Exchange:
         self._continue(now)
 
     def failed(self, error: Exception) -> None:
-        """A bug: the client gets a 500, or an RST if it has some of its answer already, and the slot is free."""
+        """Give up after a bug: the client gets a 500, or an RST if it has some of its answer, and the slot is freed."""
         server, ticket = self.server, self.ticket
         server.counters.failures.note(error)
         self._disarm()
@@ -298,7 +306,7 @@ class Exchange:
         self.connection.over()
 
     def drop(self) -> None:
-        """Forget the request: the server begins anew."""
+        """Reset the connection and write no row; for a server that begins anew."""
         self._disarm()
         if not self.wire_over:
             self.wire_over = True
@@ -306,12 +314,12 @@ class Exchange:
             self.connection.over()
 
     def cut_and_drop(self, now: float) -> None:
-        """The plan that the request is under is taken away: record it as it stands, and end its connection."""
+        """Record the request as it stands and reset its connection; for a plan that was deleted."""
         self.cut(now)
         self.drop()
 
     def cut(self, now: float) -> None:
-        """The server ends: record the request as it stands."""
+        """Record the request as it stands; for a server that ends."""
         self._disarm()
         self.engine.settle(self.ticket, now)
         if self.ending is None:

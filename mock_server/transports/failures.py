@@ -1,4 +1,4 @@
-"""Failures of the mock itself: exceptions that nothing here should raise. Each place is logged once, all are counted.
+"""Counts of the mock's own bugs: unexpected exceptions. Each place is logged once, all are counted.
 
 What is logged has the frames and the exception's type, never its message or any value: a message may quote a
 request, and what clients send is written nowhere.
@@ -12,10 +12,10 @@ import traceback
 LOGGER = logging.getLogger("windtunnel.mock_server")
 
 MOST_PLACES = 100
-"""Places that are told apart; failures at further ones are counted as `elsewhere`."""
+"""Places with a count of their own; failures at further ones are counted as `elsewhere`."""
 
 FAILED = "The mock server itself failed on this request: a bug of its own, not a simulated fault. Its log says where."
-"""What a client is told."""
+"""The message of the 500 that a client gets."""
 
 
 class Failures:
@@ -27,7 +27,7 @@ class Failures:
         self.by_place: dict[str, int] = {}
 
     def note(self, error: BaseException) -> None:
-        """Something failed: count it, and log the first failure of its place with a traceback."""
+        """Count an exception, and log the first one of its place with a traceback."""
         frames = traceback.extract_tb(error.__traceback__)
         place = type(error).__name__
         if frames:

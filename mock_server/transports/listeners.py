@@ -37,7 +37,7 @@ _CONNECT_S = 0.05
 
 
 class Listener:
-    """One port, and what becomes of it. `reset_all` ends the connections that it led to with an RST."""
+    """The listening socket of one port. `reset_all` ends the connections of that port with an RST."""
 
     def __init__(self, port: Port, factory: Callable[[], Connection], reset_all: Callable[[], None]) -> None:
         self._port = port
@@ -52,9 +52,9 @@ class Listener:
         self._change: asyncio.Task[None] | None = None
 
     def want(self, use: FaultUse | None) -> None:
-        """From now on the port is open (None), or closed in the way of a fault.
+        """Open the port (None), or close it in the way of a fault.
 
-        To clients it is so at once, but for a black hole: that takes a connection, a millisecond.
+        Clients see it at once, except a black hole: that takes a connection of our own, about a millisecond.
         """
         self._wanted = use
         if self._change is None and use != self._settled_for:
@@ -63,13 +63,13 @@ class Listener:
             self._change = self._loop.create_task(self._settle())
 
     async def settled(self) -> bool:
-        """Return once nothing is under way; whether the port is as it was last wanted."""
+        """Wait until no change is under way; return whether the port is as it was last wanted."""
         if self._change is not None:
             await self._change
         return self._settled_for == self._wanted
 
     async def close(self) -> None:
-        """Stop listening, for good."""
+        """Stop listening for good."""
         await self.settled()
         self._stop_accepting()
         self._stop_listening()
@@ -87,7 +87,7 @@ class Listener:
             self._change = None
 
     def _prepare(self, use: FaultUse | None) -> None:
-        """All of a change that needs no waiting."""
+        """Do the part of a change that needs no waiting."""
         if use is not None:
             self._stop_accepting()
         if use is not None and use.kind.name == "refuse":
@@ -143,7 +143,7 @@ class Listener:
                 return
 
     async def _connected(self) -> socket.socket | None:
-        """A connection to our own port; None if the kernel does not answer."""
+        """Return a connection to our own port; None if the kernel does not answer."""
         sock = socket.socket(self._port.family, socket.SOCK_STREAM)
         sock.setblocking(False)
         try:
@@ -154,7 +154,7 @@ class Listener:
         return sock
 
     async def _take(self, sock: socket.socket) -> None:
-        """Take everyone out of the accept queue: clients are served, fillers have done their duty."""
+        """Empty the accept queue: clients are served, fillers are closed."""
         ours = {filler.getsockname()[1] for filler in self._fillers}
         while True:
             try:
@@ -198,7 +198,7 @@ class Listeners:
             await self._admin.close()
 
     def settle(self) -> None:
-        """Conditions may have changed: open and close ports as they are now."""
+        """Open and close ports as the plan says now."""
         now = self._server.now()
         for region, listener in self._regions.items():
             listener.want(self._server.engine.listening(region, now))

@@ -1,6 +1,6 @@
-"""Plays one script onto a wire, in time: no I/O of its own, no clock, no timers.
+"""The player: plays one script onto a wire, in time. No I/O of its own, no clock, no timers.
 
-    shell: "it is t" ──► Player.play(t) ──► head / body / end / abort … on the Wire, and one flush
+    server: "it is t" ──► Player.play(t) ──► head / body / end / abort … on the Wire, and one flush
                                         └─► "call me again at t2" (absolute, so errors do not add up)
 
 Steps that are due together reach the wire as one write. Work (`FirstToken`, `Tokens`) has no duration here:
@@ -41,37 +41,37 @@ Due: TypeAlias = Callable[[Any, int], float]
 
 
 class Wire(Protocol):
-    """One answer's way to the client. Nothing reaches the network before `flush`."""
+    """The connection as one answer uses it. Nothing reaches the network before `flush`."""
 
     paused: bool
-    """The client reads too slowly: buffers are full, and the player waits for `resumed`."""
+    """True while buffers are full, since the client reads too slowly; the player waits until it is called again."""
 
     def head(self, head: Head, body_length: int) -> None:
-        """Status and headers; `body_length` is what the script's sends add up to."""
+        """Write status and headers; `body_length` is the sum of the script's sends."""
 
     def body(self, data: bytes) -> None:
-        """Bytes of the body, to be framed as the head said."""
+        """Write bytes of the body, framed as the head said."""
 
     def torn(self, data: bytes, size: int) -> None:
-        """The beginning of a chunk that promises `size` bytes; the rest never comes."""
+        """Write the beginning of a chunk that promises `size` bytes; the rest never comes."""
 
     def raw(self, data: bytes) -> None:
-        """Bytes outside any framing."""
+        """Write bytes outside any framing."""
 
     def end(self) -> None:
-        """The proper end of the answer."""
+        """Write the proper end of the answer."""
 
     def flush(self) -> int:
-        """Hand everything so far to the network in one write; gives the number of bytes."""
+        """Hand everything so far to the network in one write; returns the number of bytes."""
 
     def flush_part(self, most: int) -> int:
-        """Hand no more than `most` bytes to the network; gives their number, 0 if nothing is left."""
+        """Hand no more than `most` bytes to the network; returns their number, 0 if nothing is left."""
 
     def close(self) -> None:
-        """FIN, after everything that was flushed."""
+        """Close the connection with a FIN, after everything that was flushed."""
 
     def abort(self) -> None:
-        """RST, after everything that was flushed."""
+        """Reset the connection with an RST, after everything that was flushed."""
 
 
 class Player:
@@ -130,7 +130,7 @@ class Player:
         self.bytes_sent = 0
 
     def play(self, now: float) -> float:
-        """Play all that is due by `now`.
+        """Play all steps that are due by `now`.
 
         Returns when to be called again: `inf` if only the client (by leaving, or by reading on) can make
         something happen, or once `ending` is set.
@@ -139,49 +139,51 @@ class Player:
         if wire.paused:
             return math.inf
         steps = self._steps
+        # Script times are the provider's; the client's side, where bytes are written, is `_shift` later.
         soon = now + TOLERANCE - self._shift
         if self._at > soon:
             return self._at + self._shift
         while True:
             step = steps[self._index]
-            kind = type(step)  # one look-up, compared by identity: this loop runs once a token
-            if kind is Send:
-                if self._send(step, now):  # type: ignore[arg-type]  # `type() is` does not narrow
+            # Types are compared by identity, the frequent ones first: this loop runs for every token.
+            if type(step) is Send:
+                if self._send(step, now):
                     return math.inf
-            elif kind is Tokens:
-                work = self._work + step.n  # type: ignore[union-attr]
+            elif type(step) is Tokens:
+                work = self._work + step.n
                 ready = self._due(self._ticket, work)
                 if ready > soon:
                     self._flush(now)
                     return ready + self._shift
                 self._work = work
+                # Work that went on behind a wait was ready before: it moves no time, and its lateness is no error.
                 if ready > self._at:
                     self._at = ready
                     if self._punctuality is not None:
                         self._punctuality.note(now - self._shift - ready)
-            elif kind is Head:
-                self._head(step, wire)  # type: ignore[arg-type]
-            elif kind is FirstToken or kind is Wait:
-                ready = self._ready(step)  # type: ignore[arg-type]
+            elif type(step) is Head:
+                self._head(step, wire)
+            elif type(step) is FirstToken or type(step) is Wait:
+                ready = self._ready(step)
                 if ready > soon:
                     self._flush(now)
                     return ready + self._shift
                 self._at = ready
-            elif kind is Raw:
-                wire.raw(step.data)  # type: ignore[union-attr]
+            elif type(step) is Raw:
+                wire.raw(step.data)
                 self._pending += 1
-            elif kind is Torn:
-                wire.torn(step.data, step.size)  # type: ignore[union-attr]
+            elif type(step) is Torn:
+                wire.torn(step.data, step.size)
                 self._pending += 1
-            elif kind is Trickle:
-                if not self._trickled(step, now):  # type: ignore[arg-type]
+            elif type(step) is Trickle:
+                if not self._trickle(step, now):
                     return self._at + self._shift
             else:
                 return self._finish(step, now)
             self._index += 1
 
     def stop(self, now: float) -> None:
-        """The answer ends at `now`, properly framed, whatever its script had left."""
+        """End the answer at `now`, properly framed, whatever is left of its script."""
         self._steps = (End(),)
         self._index = 0
         self._at = now - self._shift
@@ -192,23 +194,23 @@ class Player:
         return max(self._at, self._due(self._ticket, 0))
 
     def _send(self, step: Send, now: float) -> bool:
-        """Put a body's bytes on the wire; True if they are enough for a write that a slow reader holds up."""
+        """Write bytes of the body; True if that made a write that a slow reader holds up."""
         data = step.data
         self._wire.body(data)
         self._pending += len(data)
         self.tokens_sent += step.tokens
         if step.role == "terminal":
-            self._ticket.done = True
+            self._ticket.done = True  # before the bytes leave: a client that has them may leave at once
         if self._pending < PIECE:
             return False
         self._flush(now)
         if self._wire.paused:
-            self._index += 1
+            self._index += 1  # this step is done; the loop that would count it is left
             return True
         return False
 
-    def _trickled(self, step: Trickle, now: float) -> bool:
-        """Hand over the pieces that are due; True once all have left and the last one's time is over."""
+    def _trickle(self, step: Trickle, now: float) -> bool:
+        """Write the pieces that are due; True once all have left and the last one's time is over."""
         self._pending = 0
         while self._at <= now + TOLERANCE - self._shift:
             written = self._wire.flush_part(step.size)

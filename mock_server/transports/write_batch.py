@@ -1,4 +1,4 @@
-"""What was written in one round of the event loop leaves at its end, connection after connection.
+"""Writes of one round of the event loop, handed to the transports at its end.
 
 A write wakes the client that waits for it, which costs the writer; clients that are woken together, after all
 requests of the round were read, are woken more cheaply (a fifth of the whole cost under load).
@@ -11,14 +11,14 @@ from typing import Protocol
 
 
 class Writer(Protocol):
-    """A connection with bytes that are to leave."""
+    """A connection with bytes to write."""
 
     def write_out(self) -> None:
-        """Hand everything to the transport."""
+        """Hand all bytes to the transport."""
 
 
 class WriteBatch:
-    """Collects writers until the loop has done what was due in this round."""
+    """The connections that have bytes to write at the end of the loop's round."""
 
     __slots__ = ("_loop", "_waiting")
 
@@ -27,7 +27,7 @@ class WriteBatch:
         self._waiting: list[Writer] = []
 
     def add(self, writer: Writer) -> None:
-        """`writer` has something to write."""
+        """Add a connection with bytes to write."""
         if not self._waiting:
             self._loop.call_soon(self._empty)
         self._waiting.append(writer)

@@ -1,11 +1,11 @@
 """HTTP/1.1 over asyncio: aiohttp's parser reads the requests, scripts are written as raw bytes.
 
-    bytes ──► aiohttp's HttpRequestParser ──► request ──► Server.arrived() ──► Exchange
+    bytes ──► aiohttp's HttpRequestParser ──► request ──► Server.request_received() ──► Exchange
     bytes ◄── Connection, the Wire that the exchange's player plays on ◄──┘
 
 A connection is a protocol of callbacks without a task: `connection_lost` tells the exchange in flight at
 once that its client left, and a token costs one timer and one write. What a client may send, and for how long, is
-bounded in `reception`.
+bounded in `limits`.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 
 class InFlight(Protocol):
-    """What a connection knows of the request that it is answering."""
+    """The request that a connection is answering, as the connection uses it."""
 
     wire_over: bool
 
     def client_left(self) -> None:
-        """The client closed or reset the connection."""
+        """Note that the client has closed or reset the connection."""
 
     def wake(self) -> None:
-        """Go on: the client has read what held the answer up."""
+        """Continue: the client has read what had filled the buffers."""
 
 
 class Connection(Http1Intake):
@@ -81,7 +81,7 @@ class Connection(Http1Intake):
             )
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """asyncio's callback: the connection is over, by whoever's will."""
+        """asyncio's callback: the connection is over, closed by either side."""
         super().connection_lost(exc)
         self._server.disconnected(self)
         self._closing = True
@@ -112,7 +112,7 @@ class Connection(Http1Intake):
         self._more = False
         try:
             messages, upgraded, _ = parser.feed_data(data)
-        except Exception as error:  # noqa: BLE001 - whatever the parser raises, it is over what the client sent
+        except Exception as error:  # noqa: BLE001 - any exception of the parser is about the client's bytes
             self._unreadable(error)
             return
         if len(messages) == 1 and self._current is None and not upgraded and self._nothing_before():
@@ -134,7 +134,7 @@ class Connection(Http1Intake):
     # ---- the way in
 
     def _next(self) -> None:
-        """Begin with the first request that waits, if there is one."""
+        """Begin with the first waiting request, if there is one."""
         if self._closing or self._current is not None:
             return
         if not self._waiting:
@@ -154,7 +154,7 @@ class Connection(Http1Intake):
         self._begin(message, body)
 
     def _read_on(self) -> None:
-        """Go on with what the parser has in hand, and then with reading."""
+        """Continue with the bytes that the parser still holds, and then with reading."""
         if not self._closing:
             self.data_received(b"")
             if not self._reading_stopped:
@@ -182,7 +182,7 @@ class Connection(Http1Intake):
                 exchange: InFlight = server.admin_request_received(self, message, body)
             else:
                 exchange = server.request_received(self, message, body, number, heavy)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception as error:  # noqa: BLE001 - any bug is answered with a 500
             server.counters.failures.note(error)
             self._reject(500, FAILED)
             return
@@ -204,7 +204,7 @@ class Connection(Http1Intake):
             self._loop.call_soon(self._next)
 
     def later(self, call: Callable[[], None]) -> None:
-        """Do something in the loop's next round."""
+        """Call a function in the loop's next round."""
         self._loop.call_soon(call)
 
     def _refuse(self, status: int, message: str) -> None:
@@ -216,7 +216,7 @@ class Connection(Http1Intake):
             return
         self._parser = None
         self._unfinished = None
-        self._server.incoming.over(self)
+        self._server.incoming.ended(self)
         if self._current is not None or self._waiting:
             self._refusal = (status, message)
             self._resume_transport_reading()
@@ -226,7 +226,7 @@ class Connection(Http1Intake):
         self.refuse(status, message)
 
     def _reject(self, status: int, message: str) -> None:
-        """Refuse the request whose turn it is; those behind it go with it."""
+        """Refuse the request whose turn it is, and with it those that wait behind it."""
         self._waiting.clear()
         self._refuse(status, message)
 

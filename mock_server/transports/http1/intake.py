@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from windtunnel.mock_server.server.server import Server
 
 FULL = f"Requests of {MAX_HELD} bytes are under way already, as many as this server keeps."
-"""What a client is told whose request there is no room for."""
+"""The message of the 503 to a request for which there is no room."""
 
 _PIECE = 256 * 1024
-"""Bytes that the parser may have in hand before it is emptied; also bounds what a compressed body grows to at once."""
+"""Bytes that the parser may hold before it is emptied; also bounds what a compressed body grows to at once."""
 
 _TOO_MANY = "('Too many headers received',)"
 
@@ -70,28 +70,28 @@ class Http1Intake(Http1Wire):
         self._reading_stopped = False
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer what cannot be received."""
+        """Answer a request that cannot be received."""
         raise NotImplementedError
 
     def too_slow(self) -> None:
-        """A request has not become whole in time."""
+        """Refuse a request that has not become whole in time."""
         self._refuse(408, f"Your request did not arrive within {self._server.incoming.request_s:g} seconds.")
 
     def pause_reading(self) -> None:
-        """The parser's callback: it has a lot in hand, and stops until `feed_data` is called again."""
+        """The parser's callback: it holds a lot, and stops until `feed_data` is called again."""
         self._more = True
         if self._parser is not None:
             self._parser.pause_reading()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """The parser's callback: it was emptied. `data_received` sees to the rest."""
+        """The parser's callback: it was emptied. Nothing to do: `data_received` continues by itself."""
 
     def _nothing_before(self) -> bool:
-        """Would a request that is read now be the first of all, and has none of it been read before?"""
+        """Whether no request waits, and no part of one has been read."""
         return not self._waiting and not self._head_bytes and self._unfinished is None
 
     def _take(self, messages: list[tuple[RawRequestMessage, StreamReader]], size: int) -> None:
-        """Line up the requests that are whole, and keep what there is of one that is not."""
+        """Append the requests that are whole to those that wait, and keep the part of one that is not."""
         if self._unfinished is not None:
             self._collect(self._unfinished)
         elif not messages and not self._reading_stopped:
@@ -108,15 +108,15 @@ class Http1Intake(Http1Wire):
         if self._parser is None:
             return
         if self._unfinished is not None or self._head_bytes:
-            self._server.incoming.begun(self)
+            self._server.incoming.started(self)
         else:
-            self._server.incoming.over(self)
+            self._server.incoming.ended(self)
         if len(self._waiting) >= MAX_PIPELINED and not self._reading_stopped:
             self._reading_stopped = True
             self._pause_transport_reading()
 
     def _collect(self, unfinished: Unfinished) -> None:
-        """Empty the parser; the request may be whole now, or refused for what its body is."""
+        """Empty the parser; the request is whole then, or refused, or waits for more of its body."""
         payload, body = unfinished.payload, unfinished.body
         if payload.exception() is not None:
             self._refuse(400, "Bad request: the body could not be read")
@@ -134,7 +134,7 @@ class Http1Intake(Http1Wire):
                 self._waiting.append((unfinished.message, bytes(body)))
 
     def _unreadable(self, error: Exception) -> None:
-        """Refuse what the parser did not take."""
+        """Refuse bytes that the parser did not accept."""
         if isinstance(error, LineTooLong) or str(error.args[:1]) == _TOO_MANY:
             self._refuse(431, "A line of your request's head is too long, or it has too many.")
             return
@@ -146,8 +146,8 @@ class Http1Intake(Http1Wire):
         self._server.incoming.held -= size
 
     def _forget(self) -> None:
-        """Nothing of what has arrived is needed any more."""
+        """Drop everything that has been received and not answered."""
         self._waiting.clear()
         self._unfinished = None
         self._release(self._held)
-        self._server.incoming.over(self)
+        self._server.incoming.ended(self)

@@ -1,6 +1,6 @@
-"""What is on its way in: how long a request may take to arrive, how large it may be, how much of all is kept.
+"""Limits on incoming requests: how long one may take to arrive, how large it may be, how much all may hold.
 
-    first byte ─► begun ──(piece: room for it?)──► whole ─► weighed ─► under way ─► over
+    first byte ─► arriving ──(bytes: room for them?)──► whole ─► weighed ─► under way ─► done
                     └─ not whole after `REQUEST_S`: 408
 
 One timer serves all connections: requests time out in the order in which they began.
@@ -63,24 +63,24 @@ _WIDEST = 4
 """Bytes of a character in memory, where one character of the text is beyond the Basic Multilingual Plane."""
 
 
-class Arriving(Protocol):
+class ArrivingRequest(Protocol):
     """A connection with a request that is not whole yet."""
 
     def too_slow(self) -> None:
-        """Its time is over."""
+        """Refuse the request: its time is over."""
 
 
 class IncomingRequests:
-    """The requests of all connections that are arriving, and what those under way weigh.
+    """The requests of all connections that are arriving, and the memory that those under way take.
 
-    `request_s` is the patience with a request, in seconds.
+    `request_s` is how long a request may take to arrive, in seconds.
     """
 
-    __slots__ = ("_begun", "_loop", "_timer", "_under_way", "held", "most_connections", "request_s")
+    __slots__ = ("_arriving", "_loop", "_timer", "_under_way", "held", "most_connections", "request_s")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._begun: dict[Arriving, float] = {}
+        self._arriving: dict[ArrivingRequest, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._under_way: dict[Hashable, int] = {}
         self.request_s = REQUEST_S
@@ -89,54 +89,54 @@ class IncomingRequests:
         self.most_connections = _most_connections()
 
     def __len__(self) -> int:
-        """Requests that have begun to arrive and are not whole."""
-        return len(self._begun)
+        """The number of requests that have begun to arrive and are not whole."""
+        return len(self._arriving)
 
-    def begun(self, connection: Arriving) -> None:
-        """A request's first bytes are there; nothing if it is known to be arriving."""
-        if connection in self._begun:
+    def started(self, connection: ArrivingRequest) -> None:
+        """Start the time of a request whose first bytes are there; nothing if it runs already."""
+        if connection in self._arriving:
             return
-        self._begun[connection] = self._loop.time()
+        self._arriving[connection] = self._loop.time()
         if self._timer is None:
             self._timer = self._loop.call_later(self.request_s, self._look)
 
-    def over(self, connection: Arriving) -> None:
-        """Nothing is arriving there any more."""
-        self._begun.pop(connection, None)
-        if not self._begun and self._timer is not None:
+    def ended(self, connection: ArrivingRequest) -> None:
+        """Stop the time of a request that is whole, refused or gone."""
+        self._arriving.pop(connection, None)
+        if not self._arriving and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def room(self, size: int) -> bool:
-        """Keep `size` bytes more, if there is room for them."""
+        """Count `size` bytes more and return True, if there is room for them."""
         if self.held + size > MAX_HELD:
             return False
         self.held += size
         return True
 
     def take(self, exchange: Hashable, weight: int) -> None:
-        """A large request is under way; it weighs until `done`."""
+        """Count the memory of a large request, until `done`."""
         self._under_way[exchange] = weight
         self.held += weight
 
     def done(self, exchange: Hashable) -> None:
-        """A request is over, large or not."""
+        """Discount a request that is over, large or not."""
         self.held -= self._under_way.pop(exchange, 0)
 
     def nothing_under_way(self) -> None:
-        """The server began anew."""
+        """Discount all requests under way; for a server that begins anew."""
         self.held -= sum(self._under_way.values())
         self._under_way.clear()
 
     def _look(self) -> None:
         self._timer = None
         now = self._loop.time()
-        for connection, since in list(self._begun.items()):
+        for connection, since in list(self._arriving.items()):
             left = since + self.request_s - now
             if left > 0.001:  # loops tick in milliseconds
                 self._timer = self._loop.call_later(left, self._look)
                 return
-            del self._begun[connection]
+            del self._arriving[connection]
             connection.too_slow()
 
 
@@ -155,11 +155,11 @@ class Unfinished:
         self._waits = message.headers.get("Expect", "").lower() == "100-continue"
 
     def too_long(self) -> bool:
-        """Is the body, or will it be, longer than the endpoint takes?"""
+        """Whether the body is, or will be, longer than the endpoint accepts."""
         return max(len(self.body), self.promised) > self.longest
 
     def invited(self) -> bool:
-        """Does the client wait to be told to go on? True once."""
+        """Whether the client waits for a `100 Continue`; True once."""
         waits, self._waits = self._waits, False
         return waits
 
@@ -170,7 +170,7 @@ def _most_connections() -> int:
 
 
 def weight(headers: Mapping[str, str], body: bytes) -> int:
-    """Bytes that a body takes at most once it is read; -1 for a JSON body with too many values."""
+    """Return an upper bound of the bytes that a parsed body takes; -1 for a JSON body with too many values."""
     if headers.get("content-type", "").startswith("multipart/"):
         return 2 * len(body)
     values = _values(body)
@@ -183,12 +183,12 @@ def weight(headers: Mapping[str, str], body: bytes) -> int:
 
 
 def _values(body: bytes) -> int:
-    """The values in a JSON text at most."""
+    """Return an upper bound of the number of values in a JSON text."""
     return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
 def longest_body(method: str, path: str) -> int:
-    """Bytes of the largest body that a request may have."""
+    """Return the bytes of the largest body that a request may have."""
     route = path.partition("?")[0]
     if route.startswith(ADMIN_PATHS):
         return MAX_UNREAD_BODY

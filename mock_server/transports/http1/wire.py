@@ -15,7 +15,7 @@ from windtunnel.mock_server.transports.player import PIECE
 from windtunnel.mock_server.transports.write_batch import WriteBatch
 
 LINGER_S = 5.0
-"""Seconds for which what a refused client goes on sending is read and dropped."""
+"""Seconds for which the further bytes of a refused client are read and dropped."""
 
 _TYPES = {500: "server_error", 503: "service_unavailable_error"}
 _LINGER_RESET = struct.pack("ii", 1, 0)
@@ -149,7 +149,7 @@ class Http1Wire(BaseProtocol):
     def refuse(self, status: int, message: str, *, linger: bool = True) -> None:
         """Answer a request that could not be received with an error in the API's form, and close.
 
-        With `linger` what the client goes on sending is dropped for a while: an RST would take the answer away from it.
+        With `linger` further bytes of the client are dropped for a while: an RST would take the answer away from it.
         """
         self._keep_alive = False
         self.answer_header = ""

@@ -23,7 +23,7 @@ from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.rules import FaultUse
 from windtunnel.mock_server.script import Close, Head, Script
-from windtunnel.mock_server.transports.inprocess.library import MOST_HEAD, SYN_WAITS_S, Library, Sink
+from windtunnel.mock_server.transports.inprocess.library import MAX_HEAD, SYN_WAITS_S, Library, RecordingWire
 from windtunnel.mock_server.transports.player import Player
 
 
@@ -32,7 +32,7 @@ class HangsForeverError(WindtunnelServerError):
 
 
 class InProcess:
-    """An engine in virtual time. `now` is seconds from t0; `tickets` is what the engine made of every request."""
+    """An engine in virtual time. `now` is seconds from t0; `tickets` are the engine's tickets of all requests."""
 
     def __init__(self, plan: Plan, *, region: str | None = None) -> None:
         self.engine = Engine(plan)
@@ -40,8 +40,8 @@ class InProcess:
         self.now = 0.0
         self.tickets: list[Ticket] = []
         self._busy: list[tuple[float, int, Ticket]] = []
-        self._queued: dict[int, _Conversation] = {}
-        self._lives: dict[int, _Conversation] = {}
+        self._queued: dict[int, _InProcessExchange] = {}
+        self._with_handle: dict[int, _InProcessExchange] = {}
         self._hosts: set[str] = set()
         self._closed_by: FaultUse | None = None
         self.resets = 0
@@ -53,10 +53,10 @@ class InProcess:
         The body is streamed: what goes wrong in the middle of it is raised while it is read.
         """
         library = Library(request)
-        conversation = self._begin(request, library)
-        head = conversation.head()
+        exchange = self._begin(request, library)
+        head = exchange.head()
         return library.module.Response(
-            head.status, headers=list(head.headers), stream=library.stream(conversation), request=request
+            head.status, headers=list(head.headers), stream=library.stream(exchange), request=request
         )
 
     def advance(self, until: float) -> None:
@@ -72,18 +72,18 @@ class InProcess:
         self.now = max(self.now, until)
 
     def next_event(self) -> float:
-        """When something happens by itself; `inf` if nothing will."""
+        """Return when something happens by itself; `inf` if nothing will."""
         change = self.engine.next_change(self.now)
         return min(self._busy[0][0] if self._busy else math.inf, math.inf if change is None else change)
 
     def left(self, ticket: Ticket) -> None:
-        """The client of a request is gone."""
+        """Note that the client of a request has left."""
         for started in self.engine.left(ticket, self.now):
             self._start(started)
         if ticket.state == "running":
             self.watch(ticket)
 
-    def _begin(self, request: Any, library: Library) -> _Conversation:
+    def _begin(self, request: Any, library: Library) -> _InProcessExchange:
         self._listen()
         host = str(request.url.host)
         if host not in self._hosts:
@@ -93,38 +93,38 @@ class InProcess:
         parsed = parse(request.method, path, request.headers, body, region=self.region)
         ticket = self.engine.identify(parsed, self.now)
         self.tickets.append(ticket)
-        conversation = _Conversation(self, ticket, library)
+        exchange = _InProcessExchange(self, ticket, library)
         if host not in self._hosts:
-            conversation.connect()
+            exchange.connect()
             self._hosts.add(host)
         self.advance(self.now + ticket.rtt_s / 2)
         self.engine.admit(ticket, self.now)
         if ticket.handle is not None:
-            self._lives[id(ticket)] = conversation
+            self._with_handle[id(ticket)] = exchange
         if ticket.early is not None:
-            conversation.play(ticket.early)
+            exchange.play(ticket.early)
         if ticket.state == "queued":
-            self._queued[id(ticket)] = conversation
+            self._queued[id(ticket)] = exchange
         elif ticket.state == "granted":
-            conversation.start()
+            exchange.start()
         elif ticket.script is not None:
-            conversation.play(ticket.script)
+            exchange.play(ticket.script)
         self._follow_up()
-        return conversation
+        return exchange
 
     def _follow_up(self) -> None:
-        """See to what one request has brought about for others: cancelled, or free to start."""
+        """End the requests that another one has cancelled, and start those that waited for it."""
         for ticket in self.engine.side_effects.take_cancelled():
             self._queued.pop(id(ticket), None)
-            conversation = self._lives.pop(id(ticket), None)
-            if conversation is not None:
-                conversation.stop()
+            exchange = self._with_handle.pop(id(ticket), None)
+            if exchange is not None:
+                exchange.stop()
         if self.engine.side_effects.startable:
             for ticket in self.engine.advance(self.now):
                 self._start(ticket)
 
     def _listen(self) -> None:
-        """See what becomes of the region's port, and whether the connections that exist end with it."""
+        """Open or close the region's port as the plan says now; a reset ends the connections that exist."""
         use = self.engine.listening(self.region, self.now)
         if use != self._closed_by:
             self._closed_by = use
@@ -148,9 +148,9 @@ class InProcess:
         library.fail("ConnectTimeout", "[Errno 110] Connection timed out")
 
     def _start(self, ticket: Ticket) -> None:
-        conversation = self._queued.pop(id(ticket), None)
-        if conversation is not None:
-            conversation.start()
+        exchange = self._queued.pop(id(ticket), None)
+        if exchange is not None:
+            exchange.start()
             self._follow_up()
 
     def _free(self, ticket: Ticket) -> list[Ticket]:
@@ -159,64 +159,64 @@ class InProcess:
         if self.engine.slot_free_at(ticket) > self.now:
             self.watch(ticket)
             return []
-        self._lives.pop(id(ticket), None)
+        self._with_handle.pop(id(ticket), None)
         return self.engine.finished(ticket, self.now)
 
     def watch(self, ticket: Ticket) -> None:
-        """A request holds a slot: free it in time."""
+        """Free a request's slot when its time is over."""
         at = self.engine.slot_free_at(ticket)
         if at < math.inf:
             heapq.heappush(self._busy, (at, id(ticket), ticket))
 
 
-class _Conversation:
+class _InProcessExchange:
     """One request and its answer."""
 
-    def __init__(self, world: InProcess, ticket: Ticket, library: Library) -> None:
-        self._world = world
+    def __init__(self, mock: InProcess, ticket: Ticket, library: Library) -> None:
+        self._mock = mock
         self._ticket = ticket
         self._library = library
-        self._wire = Sink()
+        self._wire = RecordingWire()
         self._player: Player | None = None
         self._next = math.inf
-        self._heard_at = world.now
-        self._resets = world.resets
+        self._heard_at = mock.now
+        self._resets = mock.resets
         self._over = False
 
     def connect(self) -> None:
         """Open a connection, which takes a round trip."""
-        world = self._world
+        mock = self._mock
         limit = self._library.timeout("connect")
         if self._ticket.rtt_s > limit:
-            world.advance(world.now + limit)
+            mock.advance(mock.now + limit)
             self._over = True
             self._library.fail("ConnectTimeout", "timed out")
-        world.advance(world.now + self._ticket.rtt_s)
-        self._heard_at = world.now
+        mock.advance(mock.now + self._ticket.rtt_s)
+        self._heard_at = mock.now
 
     def start(self) -> None:
-        """The request has its slot."""
-        script = self._world.engine.start(self._ticket, self._world.now)
-        self._world.watch(self._ticket)
+        """Start the request, which has been granted a slot."""
+        script = self._mock.engine.start(self._ticket, self._mock.now)
+        self._mock.watch(self._ticket)
         if not self._over and self._ticket.early is None:
             self.play(script)
 
     def stop(self) -> None:
-        """The work was cancelled: an answer under way ends where it is, one that has not begun never comes."""
+        """Stop the answer of cancelled work: one under way ends where it is, one that has not begun never comes."""
         if self._ticket.early is not None:
             return
         if self._player is None:
             self.play(Script((Close(),)))
         else:
-            self._player.stop(self._world.now)
-            self._next = self._world.now
+            self._player.stop(self._mock.now)
+            self._next = self._mock.now
 
     def play(self, script: Script) -> None:
-        """The answer is known: play it from now on."""
-        world = self._world
+        """Play the answer from now on."""
+        mock = self._mock
         shift = self._ticket.rtt_s / 2
-        self._player = Player(script.steps, self._wire, self._ticket, world.engine.due, world.now, shift)
-        self._next = world.now
+        self._player = Player(script.steps, self._wire, self._ticket, mock.engine.due, mock.now, shift)
+        self._next = mock.now
 
     def head(self) -> Head:
         """Wait for status and headers. Raises the library's exceptions."""
@@ -225,11 +225,11 @@ class _Conversation:
             if wire.garbage:
                 self._fail("RemoteProtocolError", "illegal status line")
             self._until_more("Server disconnected without sending a response.")
-        if wire.head_size > MOST_HEAD:
+        if wire.head_size > MAX_HEAD:
             self._fail("RemoteProtocolError", "Receive buffer too long")
         return wire.answer
 
-    def pieces(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         """The body as it arrives. Raises the library's exceptions."""
         wire = self._wire
         received = 0
@@ -249,33 +249,33 @@ class _Conversation:
             self._until_more(f"peer closed connection without sending complete message body ({detail})")
 
     def leave(self) -> None:
-        """The client closes the response; before its end that is leaving."""
+        """Close the response; before its end the client has left."""
         if not self._over and not self._ticket.done:
-            self._world.left(self._ticket)
+            self._mock.left(self._ticket)
         self._over = True
 
     def _until_more(self, when_closed: str) -> None:
         """Let time pass until bytes or an end arrive; raise what the library raises when they do not."""
-        world, wire = self._world, self._wire
+        mock, wire = self._mock, self._wire
         answer = wire.answer
         deadline = self._heard_at + self._library.timeout("read")
         while not wire.out and not wire.complete and not wire.garbage and wire.answer is answer:
             player = self._player
-            if world.resets != self._resets or (player is not None and player.ending == "abort"):
+            if mock.resets != self._resets or (player is not None and player.ending == "abort"):
                 self._fail("ReadError", "[Errno 104] Connection reset by peer")
             if player is not None and player.ending is not None:
                 self._fail("RemoteProtocolError", when_closed)
-            at = min(self._next, world.next_event())
+            at = min(self._next, mock.next_event())
             if at > deadline:
-                world.advance(deadline)
+                mock.advance(deadline)
                 self._fail("ReadTimeout", "timed out")
             if at == math.inf:
                 self.leave()
                 raise HangsForeverError("the answer never goes on, and the request has no read timeout")
-            world.advance(at)
-            if self._player is not None and self._next <= world.now:
-                self._next = self._player.play(world.now)
-        self._heard_at = world.now
+            mock.advance(at)
+            if self._player is not None and self._next <= mock.now:
+                self._next = self._player.play(mock.now)
+        self._heard_at = mock.now
 
     def _fail(self, name: str, message: str) -> NoReturn:
         self.leave()

@@ -1,4 +1,4 @@
-"""What a mocked transport consists of besides the world that it talks to: the wire, and the library's own classes."""
+"""The parts of a mocked transport: a wire that records, and the classes of httpx or httpx2."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any, NoReturn, Protocol
 from windtunnel.mock_server.script import Head
 from windtunnel.mock_server.transports.http1.framing import head_bytes
 
-MOST_HEAD = 100 * 1024
+MAX_HEAD = 100 * 1024
 """Bytes of a head that httpcore and httpcore2 read at most (`MAX_INCOMPLETE_EVENT_SIZE`)."""
 
 SYN_WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""How long Linux waits after each SYN that nobody answers, until it gives up with ETIMEDOUT."""
+"""Seconds that Linux waits after each unanswered SYN; after the last one it gives up with ETIMEDOUT."""
 
 
-class Sink:
-    """The wire that the player plays on: it only remembers."""
+class RecordingWire:
+    """A wire that records what the player writes."""
 
     def __init__(self) -> None:
         self.paused = False
@@ -82,10 +82,10 @@ class Sink:
         """See `Wire.abort`."""
 
 
-class Conversation(Protocol):
-    """One request and its answer, as a body stream sees them."""
+class MockedExchange(Protocol):
+    """A request and its answer, as a body stream uses them."""
 
-    def pieces(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         """The body as it arrives."""
 
     def leave(self) -> None:
@@ -93,7 +93,7 @@ class Conversation(Protocol):
 
 
 class Library:
-    """httpx or httpx2, whichever the request is of."""
+    """The library of a request: httpx or httpx2."""
 
     def __init__(self, request: Any) -> None:
         self.module: Any = sys.modules[type(request).__module__.partition(".")[0]]
@@ -109,21 +109,22 @@ class Library:
         """Raise the library's exception of that name."""
         raise getattr(self.module, name)(message, request=self._request)
 
-    def stream(self, conversation: Conversation) -> Any:
+    def stream(self, exchange: MockedExchange) -> Any:
         """The body as a byte stream, for sync and for async clients."""
 
-        class Stream(self.module.SyncByteStream, self.module.AsyncByteStream):  # type: ignore[misc, name-defined]
+        # The bases belong to the library of the request, which is known only now.
+        class Stream(self.module.SyncByteStream, self.module.AsyncByteStream):  # type: ignore[misc, name-defined]  # see above
             def __iter__(self) -> Iterator[bytes]:
-                yield from conversation.pieces()
+                yield from exchange.chunks()
 
             async def __aiter__(self) -> AsyncIterator[bytes]:
-                for piece in conversation.pieces():
+                for piece in exchange.chunks():
                     yield piece
 
             def close(self) -> None:
-                conversation.leave()
+                exchange.leave()
 
             async def aclose(self) -> None:
-                conversation.leave()
+                exchange.leave()
 
         return Stream()

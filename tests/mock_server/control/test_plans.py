@@ -75,7 +75,7 @@ def test_what_cannot_be_is_said_and_changes_nothing(
 ) -> None:
     """Every mistake gets a status and a sentence that says what was expected."""
     ask(control, "PUT", "plans/taken", {"plan": {}, "key": "sk-taken"})
-    server.use_plan = _refuse_scoped(server)  # type: ignore[method-assign]
+    server.use_plan = _refuse_scoped(server)  # type: ignore[method-assign]  # a stand-in for the test
     reply = ask(control, method, path, body)
     assert (reply.status, said in content(reply)["error"]["message"]) == (status, True), reply.body
     assert [named.plan.name for named in server.plans] == ["taken"]

@@ -201,7 +201,7 @@ def test_a_slow_reader() -> None:
         wire.paused = True
         return Wire.flush(wire)
 
-    wire.flush = flush_and_pause  # type: ignore[method-assign]
+    wire.flush = flush_and_pause  # type: ignore[method-assign]  # a stand-in for the test
     assert player.play(0.0) == math.inf
     assert player.tokens_sent == 1
     wire.paused = False
