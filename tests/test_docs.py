@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 import typer
 
 from windtunnel.harness.cli.main import app
+from windtunnel.mock_server.faults import FaultContext, streams
+from windtunnel.mock_server.script import End, Head, Script, Send, Wait
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("harness", "mock_server", "reports", "scenarios")
@@ -177,6 +180,21 @@ def value_for(word: str, folder: Path) -> str:
     if word in ("RUN_DIR", "DIR", "runs/stalled"):
         return str(folder)
     return FILLED_IN.get(word, "7" if word == "SEED" else word)
+
+
+def test_the_worked_example_of_a_fault_works() -> None:
+    """The code that CONTRIBUTING shows for a fault, put into the file that it names, does what it says."""
+    example = re.search(
+        r"^   ```python\n(.*?)^   ```", text_of(ROOT / ".github" / "CONTRIBUTING.md"), flags=re.M | re.S
+    )
+    assert example is not None
+    there = {**vars(streams), "End": End}
+    exec(compile(textwrap.dedent(example[1]), "CONTRIBUTING.md", "exec", dont_inherit=True), there)
+    kind = there["SLOW_END"]
+    script = Script((Head(200, (), "chunked"), Send(b"data: [DONE]\n\n"), End()))
+    context = FaultContext(api="chat", stream=True)
+    played = kind.apply(script, kind.params.model_validate({"seconds": "2s"}), context)
+    assert played == Script((*script.steps[:2], Wait(2.0), End()))
 
 
 def test_there_are_pages() -> None:
