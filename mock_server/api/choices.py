@@ -34,7 +34,7 @@ ID_BYTES = 24
 """Bytes at the head of a choice's stream that are kept for ids; the rest is its text."""
 
 
-class Called(NamedTuple):
+class FurtherCall(NamedTuple):
     """A further tool call of a choice: the tool's name, its kind and the raw arguments."""
 
     tool: str
@@ -42,7 +42,7 @@ class Called(NamedTuple):
     arguments: str
 
 
-class Said(NamedTuple):
+class GeneratedChoice(NamedTuple):
     """One choice of an answer (a tuple because it is made for every request, and tuples are made fastest).
 
     `content` is the text, or the arguments of the tool call if `tool` names one; `further` calls come after it.
@@ -60,7 +60,7 @@ class Said(NamedTuple):
     ident: str
     tool: str | None = None
     kind: CallKind = "function"
-    further: tuple[Called, ...] = ()
+    further: tuple[FurtherCall, ...] = ()
     reasoning: int = 0
     predicted: tuple[int, int] = (0, 0)
 
@@ -100,7 +100,7 @@ def pieces_of(content: str, tokens: int, tokens_per_chunk: int, *, first: int) -
         at += size
 
 
-def says(
+def generate_choices(
     body: dict[str, Any],
     *,
     seed: int,
@@ -109,7 +109,7 @@ def says(
     limit: int | None,
     tool_calls: str,
     chat: bool,
-) -> list[Said]:
+) -> list[GeneratedChoice]:
     """Every choice of the answer to a body that passed its checks; `tokens` and `limit` hold per choice."""
     count = (body.get("n") or 1) if chat else 1
     if _SHAPING.isdisjoint(body):
@@ -120,13 +120,13 @@ def says(
     ]
 
 
-def _prose(seed: int, call_key: str, index: int, tokens: int, limit: int | None) -> Said:
+def _prose(seed: int, call_key: str, index: int, tokens: int, limit: int | None) -> GeneratedChoice:
     cut = limit is not None and tokens > limit
     if cut:
         assert limit is not None
         tokens = limit
     stream = stream_of(seed, call_key, index, ID_BYTES + tokens)
-    return Said(
+    return GeneratedChoice(
         index,
         prose(stream[ID_BYTES:]),
         "length" if cut else "stop",
@@ -146,13 +146,13 @@ def _shaped(
     *,
     tool_calls: str,
     chat: bool,
-) -> Said:
+) -> GeneratedChoice:
     """A choice whose content depends on tools, a format, stop sequences, reasoning or a prediction."""
     ident = stream_of(seed, call_key, index, ID_BYTES).hex()
     draws = Draws(f"{seed}/shape/{call_key}/{index}")
     reasoning = reasoning_tokens(body.get("reasoning_effort"), tokens) if chat else 0
     if limit is not None and reasoning >= limit:
-        return Said(index, "", "length", 0, True, ident, reasoning=limit)
+        return GeneratedChoice(index, "", "length", 0, True, ident, reasoning=limit)
     if limit is not None:
         limit -= reasoning
     tool = chosen_tool(body, draws, tool_calls=tool_calls, chat=chat)
@@ -163,8 +163,8 @@ def _shaped(
         finish = "function_call" if kind == "legacy" else "tool_calls"
         content = tool.arguments(draws)
         more = further_tools(body, tool, chat=chat) if chat and kind != "legacy" else ()
-        further = tuple([Called(other.name, other.kind, other.arguments(draws)) for other in more])
-        called = Said(index, content, finish, 0, False, ident, tool.name, kind, further, reasoning)
+        further = tuple([FurtherCall(other.name, other.kind, other.arguments(draws)) for other in more])
+        called = GeneratedChoice(index, content, finish, 0, False, ident, tool.name, kind, further, reasoning)
         return _cut(called, limit)
     text = json_text(body, draws, tokens=tokens, chat=chat)
     plain, predicted = text is None, (0, 0)
@@ -179,7 +179,8 @@ def _shaped(
         limit -= predicted[1]
     stopped = _before_stop(text, body.get("stop") if chat else None)
     return _cut(
-        Said(index, stopped, "stop", 0, plain, ident, reasoning=reasoning, predicted=predicted), limit
+        GeneratedChoice(index, stopped, "stop", 0, plain, ident, reasoning=reasoning, predicted=predicted),
+        limit,
     )
 
 
@@ -200,24 +201,26 @@ def _predicted(prediction: dict[str, Any], text: str, draws: Draws) -> tuple[str
     return content[:at].ljust(at) + text[at:], (right, offered - right)
 
 
-def _cut(said: Said, limit: int | None) -> Said:
+def _cut(generated: GeneratedChoice, limit: int | None) -> GeneratedChoice:
     """The same choice with its tokens counted, cut to `limit` tokens if it is longer."""
-    content, finish, further = said.content, said.finish, said.further
+    content, finish, further = generated.content, generated.finish, generated.further
     tokens = max(1, tokens_in(content))
     if limit is not None and tokens > limit:
         content, finish, tokens, further = content[: limit * CHARS_PER_TOKEN], "length", limit, ()
     if further:
-        kept = []
+        calls = []
         for call in further:
             room = len(call.arguments) if limit is None else (limit - tokens) * CHARS_PER_TOKEN
             if room < len(call.arguments):
                 finish, call = "length", call._replace(arguments=call.arguments[:room])
             if call.arguments:
-                kept.append(call)
+                calls.append(call)
                 tokens += tokens_in(call.arguments)
-        further = tuple(kept)
-    predicted = (min(said.predicted[0], tokens), said.predicted[1])
-    return said._replace(content=content, finish=finish, tokens=tokens, further=further, predicted=predicted)
+        further = tuple(calls)
+    predicted = (min(generated.predicted[0], tokens), generated.predicted[1])
+    return generated._replace(
+        content=content, finish=finish, tokens=tokens, further=further, predicted=predicted
+    )
 
 
 def _before_stop(text: str, stop: str | list[str] | None) -> str:

@@ -25,7 +25,7 @@ from windtunnel.mock_server.api.errors import (
     missing_parameter,
 )
 from windtunnel.mock_server.api.fields import string, too_long
-from windtunnel.mock_server.api.objects import Made, answered, unknown_field
+from windtunnel.mock_server.api.objects import WholeAnswer, answered, unknown_field
 from windtunnel.mock_server.api.responses.checks import PART_TOKENS
 from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.request import Request
@@ -169,7 +169,7 @@ def answer_moderation(request: Request, world: World) -> Answer:
     body = {"id": f"modr-{blake2b(key, digest_size=16).hexdigest()}", "model": model, "results": results}
     names = [",".join([name for name, hit in result["categories"].items() if hit]) for result in results]
     return answered(
-        Made(orjson.dumps(body), [(at, name, None, (), None) for at, name in enumerate(names)]), world
+        WholeAnswer(orjson.dumps(body), [(at, name, None, (), None) for at, name in enumerate(names)]), world
     )
 
 

@@ -25,7 +25,7 @@ MOST_METADATA: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class WholeAnswer:
     """An answer in one piece that can be given: its bytes, what a client must end up with, and what it changes."""
 
     body: bytes
@@ -35,7 +35,7 @@ class Made:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def answered(made: Made | ApiError, world: World) -> Answer:
+def answered(made: WholeAnswer | ApiError, world: World) -> Answer:
     """A made answer, or the error in its place, as one unit of work."""
     if isinstance(made, ApiError):
         return Answer(made.script(world.stamp), digest([]), 1, None)
@@ -54,15 +54,15 @@ def _once(effect: Callable[[], object] | None) -> Callable[[WorkHandle], None] |
     return change
 
 
-def shown(value: Mapping[str, Any], effect: Callable[[], object] | None = None) -> Made:
+def shown(value: Mapping[str, Any], effect: Callable[[], object] | None = None) -> WholeAnswer:
     """An object of the API; what a client must end up with is its id."""
-    return Made(orjson.dumps(value), [(0, value["id"], None, (), None)], effect)
+    return WholeAnswer(orjson.dumps(value), [(0, value["id"], None, (), None)], effect)
 
 
-def shown_page(values: list[dict[str, Any]], more: bool) -> Made:
+def shown_page(values: list[dict[str, Any]], more: bool) -> WholeAnswer:
     """A page of a list; what a client must end up with are the ids on it."""
     body = orjson.dumps(listed(values, more=more))
-    return Made(body, [(at, value["id"], None, (), None) for at, value in enumerate(values)])
+    return WholeAnswer(body, [(at, value["id"], None, (), None) for at, value in enumerate(values)])
 
 
 def new_id(world: World, prefix: str, what: str = "") -> str:

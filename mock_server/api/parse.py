@@ -23,7 +23,7 @@ from windtunnel.mock_server.api.errors import (
 from windtunnel.mock_server.api.forms import BadFormError, read_form, without_boundary
 from windtunnel.mock_server.api.headers import RequestStamp, answer_headers, request_stamp
 from windtunnel.mock_server.api.json_body import TooDeepError, read_json
-from windtunnel.mock_server.api.routes import Found, find
+from windtunnel.mock_server.api.routes import RouteMatch, find
 from windtunnel.mock_server.request import AzureCall, FormPart, Request
 from windtunnel.mock_server.script import End, Head, Script
 
@@ -34,7 +34,7 @@ _CORS: Final = (
     ("access-control-allow-headers", "*"),
     ("access-control-allow-methods", "GET, POST, DELETE, OPTIONS"),
 )
-MOST_SAID: Final = 256
+MOST_HEADER_CHARS: Final = 256
 """Characters that are kept of a call id, a model's name, an idempotency key, a user agent."""
 
 MOST_FAULT: Final = 4_096
@@ -58,12 +58,12 @@ def parse(method: str, path: str, headers: Mapping[str, str], body: bytes, *, re
     if not path.isascii():
         path = _readable(path)
     route, _, query = path.partition("?")
-    asked = _asked(query) if query else {}
+    fields = _query_fields(query) if query else {}
     azure = None
     if route.startswith("/openai/"):
-        route, azure = translate(route, asked, headers.get("x-ms-client-request-id"))
+        route, azure = translate(route, fields, headers.get("x-ms-client-request-id"))
     key = _key(headers, azure)
-    found: Found | tuple[str, ...] = find(method, route)
+    found: RouteMatch | tuple[str, ...] = find(method, route)
     kind = headers.get("content-type") or ""
     if not kind.isascii():
         kind = kind.encode("ascii", "replace").decode()
@@ -76,7 +76,7 @@ def parse(method: str, path: str, headers: Mapping[str, str], body: bytes, *, re
             read.answer = _bodiless(method, found, read.problem)
         return _request(headers, hashed, region, key, read, azure=azure)
     read = _read(found.endpoint, kind, body) if key else _Read(problem=missing_api_key())
-    return _request(headers, hashed, region, key, read, found.endpoint, found.ids, asked, azure)
+    return _request(headers, hashed, region, key, read, found.endpoint, found.ids, fields, azure)
 
 
 def _nowhere(method: str, route: str, allowed: tuple[str, ...], key: str) -> ApiError:
@@ -96,13 +96,13 @@ def _bodiless(method: str, allowed: tuple[str, ...], problem: ApiError) -> Scrip
     return Script((Head(status, answer_headers(stamp)), End()))
 
 
-def _asked(query: str) -> dict[str, str]:
+def _query_fields(query: str) -> dict[str, str]:
     """The last value of every field of a query; the values of a list (`name[]=…`) all, with commas between them."""
-    asked: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for name, value in parse_qsl(query, True, max_num_fields=None)[:MOST_QUERY_FIELDS]:
-        before = asked.get(name) if name.endswith("[]") else None
-        asked[name] = value if before is None else f"{before},{value}"
-    return asked
+        before = fields.get(name) if name.endswith("[]") else None
+        fields[name] = value if before is None else f"{before},{value}"
+    return fields
 
 
 def _key(headers: Mapping[str, str], azure: AzureCall | None) -> str:
@@ -175,7 +175,7 @@ def _request(
     get = headers.get
     body = read.body or {}
     body_hash = blake2b(hashed, digest_size=16).hexdigest()
-    call_id = _said(get("x-windtunnel-call")) or None
+    call_id = _shortened(get("x-windtunnel-call")) or None
     model: Any = azure.deployment if azure is not None and azure.deployment else body.get("model")
     if endpoint is not None and endpoint.path == "/models/{model}":
         model = ids[0]
@@ -189,7 +189,7 @@ def _request(
     answered = None if read.problem is None else read.script(request_stamp(0, f"{body_hash}/{call_id}"))
     return Request(
         api=endpoint.api if endpoint is not None else "models",
-        model=_said(model) if isinstance(model, str) else "",
+        model=_shortened(model) if isinstance(model, str) else "",
         region=region,
         stream=stream,
         key_hash=key_hash(key) if key else "",
@@ -200,15 +200,15 @@ def _request(
         max_tokens=limit,
         client_attempt=_whole(get("x-windtunnel-attempt")),
         sdk_retry_count=_whole(get("x-stainless-retry-count")),
-        user_agent=_said(get("user-agent")),
-        sdk_version=_said(get("x-stainless-package-version")),
-        fault_header=_said(get("x-windtunnel-fault"), MOST_FAULT),
+        user_agent=_shortened(get("user-agent")),
+        sdk_version=_shortened(get("x-stainless-package-version")),
+        fault_header=_shortened(get("x-windtunnel-fault"), MOST_FAULT),
         problem=answered,
         endpoint=endpoint.name if endpoint is not None else "",
         ids=ids,
         query=query or {},
         parts=read.parts or {},
-        idempotency_key=_said(get("idempotency-key")),
+        idempotency_key=_shortened(get("idempotency-key")),
         azure=azure,
     )
 
@@ -219,10 +219,10 @@ def _readable(text: str) -> str:
 
 
 @overload
-def _said(text: str, most: int = ...) -> str: ...
+def _shortened(text: str, most: int = ...) -> str: ...
 @overload
-def _said(text: str | None, most: int = ...) -> str | None: ...
-def _said(text: str | None, most: int = MOST_SAID) -> str | None:
+def _shortened(text: str | None, most: int = ...) -> str | None: ...
+def _shortened(text: str | None, most: int = MOST_HEADER_CHARS) -> str | None:
     """What a client says, as far as it is kept: a longer text is its beginning and a digest of it all."""
     if text is None or (len(text) <= most and text.isascii()):
         return text

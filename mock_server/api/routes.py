@@ -55,15 +55,15 @@ def healthy_answer(request: Request, world: World) -> Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RouteMatch:
     """A row of the table, and what the path named."""
 
     endpoint: Endpoint
     ids: tuple[str, ...] = ()
 
 
-_EXACT: Final[dict[tuple[str, str], Found]] = {
-    (endpoint.method, f"/v1{endpoint.path}"): Found(endpoint)
+_EXACT: Final[dict[tuple[str, str], RouteMatch]] = {
+    (endpoint.method, f"/v1{endpoint.path}"): RouteMatch(endpoint)
     for endpoint in ENDPOINTS.values()
     if "{" not in endpoint.path
 }
@@ -74,7 +74,7 @@ for _endpoint in ENDPOINTS.values():
         _NAMED.setdefault(len(_segments), []).append((_segments, _endpoint))
 
 
-def find(method: str, route: str) -> Found | tuple[str, ...]:
+def find(method: str, route: str) -> RouteMatch | tuple[str, ...]:
     """The row for a path without its query, or the methods that the path takes instead (none: no such path)."""
     exact = _EXACT.get((method, route))
     if exact is not None:
@@ -88,7 +88,7 @@ def find(method: str, route: str) -> Found | tuple[str, ...]:
         if ids is None:
             continue
         if endpoint.method == method:
-            return Found(endpoint, ids)
+            return RouteMatch(endpoint, ids)
         allowed.append(endpoint.method)
     # A model's name may hold slashes: fine-tuned ones have them after their owner's name.
     if route.startswith("/v1/models/") and len(segments) > 3:
@@ -96,12 +96,12 @@ def find(method: str, route: str) -> Found | tuple[str, ...]:
     return tuple(dict.fromkeys(allowed))
 
 
-def find_model(method: str, route: str) -> Found | tuple[str, ...]:
+def find_model(method: str, route: str) -> RouteMatch | tuple[str, ...]:
     """The row of one model, whose name is the whole rest of the path."""
     rows = [endpoint for endpoint in ENDPOINTS.values() if endpoint.path == "/models/{model}"]
     name = unquote(route.removeprefix("/v1/models/"))
     return next(
-        (Found(row, (name,)) for row in rows if row.method == method), tuple(row.method for row in rows)
+        (RouteMatch(row, (name,)) for row in rows if row.method == method), tuple(row.method for row in rows)
     )
 
 

@@ -113,5 +113,5 @@ class FaultKind:
 
 def with_content_type(headers: Headers, content_type: str) -> Headers:
     """`headers` with this content-type in place of whatever they say."""
-    kept = tuple(header for header in headers if header[0].lower() != "content-type")
-    return (("content-type", content_type), *kept)
+    others = tuple(header for header in headers if header[0].lower() != "content-type")
+    return (("content-type", content_type), *others)

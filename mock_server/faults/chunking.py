@@ -51,10 +51,10 @@ def _cut(step: Send, size: int, most: int) -> list[Send]:
     data = step.data
     starts = range(0, len(data), size)[:most]
     ends = [*starts[1:], len(data)]
-    said = len(data.rstrip(b"\r\n")) or len(data)
+    length = len(data.rstrip(b"\r\n")) or len(data)
     plain = Send(b"", role="comment" if step.role == "comment" else "body")
     return [
-        replace(step if start < said <= end else plain, data=data[start:end])
+        replace(step if start < length <= end else plain, data=data[start:end])
         for start, end in zip(starts, ends, strict=True)
     ]
 

@@ -88,17 +88,17 @@ class ChatDialect:
 
     def _choice(self, choice: dict[str, Any], reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
         before = part(choice, "message")
-        said = {
+        words_now = {
             "content": reply.text if reply.kind == "text" else None,
             "refusal": reply.text if reply.kind == "refusal" else None,
         }
-        kept = {key: value for key, value in before.items() if key not in _EXTRAS}
+        fields = {key: value for key, value in before.items() if key not in _EXTRAS}
         if "annotations" in before:
-            kept["annotations"] = []
+            fields["annotations"] = []
         call = (
             _call_fields(reply, _call_id(before, body.get("id")), reply.text) if reply.kind in _FIELDS else {}
         )
-        message = {**kept, **said, **call}
+        message = {**fields, **words_now, **call}
         return {**choice, "message": message, "logprobs": None, "finish_reason": reply.finish}
 
     def read_stream(self, events: Sequence[JsonEvent]) -> list[Reply]:
@@ -120,8 +120,8 @@ class ChatDialect:
     def _chars(self, choice: dict[str, Any]) -> int:
         words: dict[str, Any] = {}
         _add(words, part(choice, "delta"))
-        said = _read(0, words, "")
-        return len(said.text) + sum(
+        words_now = _read(0, words, "")
+        return len(words_now.text) + sum(
             len(_call_reply(0, call, "").text) for call in parts(words, "tool_calls")[1:]
         )
 

@@ -135,15 +135,15 @@ def _whole(script: Script, dialect: Dialect, rewrite: Rewrite) -> Script:
 
 
 def _with_less_work(steps: list[Step], fewer: int) -> list[Step]:
-    kept: list[Step] = []
+    remaining: list[Step] = []
     for step in reversed(steps):
         if isinstance(step, Tokens) and fewer:
             taken = min(step.n, fewer)
             fewer -= taken
-            kept += [Tokens(step.n - taken)] if step.n > taken else []
+            remaining += [Tokens(step.n - taken)] if step.n > taken else []
         else:
-            kept.append(step)
-    return kept[::-1]
+            remaining.append(step)
+    return remaining[::-1]
 
 
 def _stream(script: Script, dialect: Dialect, rewrite: Rewrite) -> Script:

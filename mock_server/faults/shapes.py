@@ -142,9 +142,9 @@ def _act(holder: Any, key: Any, action: Action) -> None:
     elif action == "retype":
         holder[key] = retyped(holder[key])
     else:
-        kept = {f"{key}_v2" if name == key else name: value for name, value in holder.items()}
+        renamed = {f"{key}_v2" if name == key else name: value for name, value in holder.items()}
         holder.clear()
-        holder.update(kept)
+        holder.update(renamed)
 
 
 def retyped(value: Any) -> Any:

@@ -127,7 +127,7 @@ def _sent() -> list[tuple[str, str, str]]:
         ("what a refused client goes on sending", f"{wire.LINGER_S:g} s", "dropped, then closed"),
         (
             "call id, model, idempotency key, user agent",
-            f"{parse.MOST_SAID} characters each",
+            f"{parse.MOST_HEADER_CHARS} characters each",
             "a longer one is kept as its beginning and a digest",
         ),
         (

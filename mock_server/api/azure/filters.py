@@ -86,8 +86,8 @@ def _dump(value: Any) -> bytes:
 
 def _add_verdicts(answer: dict[str, Any], streamed: bool) -> dict[str, Any]:
     for choice in answer["choices"]:
-        said = choice.get("delta" if streamed else "message", choice)
-        spoken = any(said.get(name) for name in _SPEAKING)
+        message = choice.get("delta" if streamed else "message", choice)
+        spoken = any(message.get(name) for name in _SPEAKING)
         if not spoken:
             choice["content_filter_results"] = {}
         elif streamed:

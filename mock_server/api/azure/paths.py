@@ -82,15 +82,15 @@ def _error(
 def _headers(status: int, headers: Headers, given: Mapping[str, str], request: Request) -> Headers:
     azure = request.azure
     assert azure is not None
-    kept: list[tuple[str, str]] = []
+    remaining: list[tuple[str, str]] = []
     for name, value in headers:
         if name.startswith("x-ratelimit-reset-"):
             if status == 429:
-                kept.append((name, str(seconds_of(value))))
+                remaining.append((name, str(seconds_of(value))))
         elif name == "x-request-id":
-            kept.append((name, _guid(value.removeprefix("req_"))))
+            remaining.append((name, _guid(value.removeprefix("req_"))))
         elif not name.startswith("openai-"):
-            kept.append((name, value))
+            remaining.append((name, value))
     ident = blake2b(given.get("x-request-id", "").encode(), digest_size=16).hexdigest()
     added = [
         *_ALWAYS,
@@ -101,7 +101,7 @@ def _headers(status: int, headers: Headers, given: Mapping[str, str], request: R
     if status < 400 and request.model:
         name = request.model.encode("ascii", "replace").decode()
         added += [("x-ms-deployment-name", name), ("x-ms-rai-invoked", "true"), ("x-accel-buffering", "no")]
-    return (*kept, *[(name, value) for name, value in added if name not in given])
+    return (*remaining, *[(name, value) for name, value in added if name not in given])
 
 
 def seconds_of(duration: str) -> int:

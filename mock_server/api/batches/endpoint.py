@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from windtunnel.mock_server.api.batches.input import Problem, Work, read_work
-from windtunnel.mock_server.api.batches.stages import Course
+from windtunnel.mock_server.api.batches.input import InputFile, InputProblem, read_input_file
+from windtunnel.mock_server.api.batches.stages import BatchTimeline
 from windtunnel.mock_server.api.batches.state import StoredBatch, put, settle, shown_batch
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.errors import ApiError, invalid_type, invalid_value, missing_parameter
@@ -67,38 +67,40 @@ def check_batch(body: dict[str, Any]) -> ApiError | int:
 
 def _create(request: Request, world: World) -> Answer:
     body, now, pace = request.body, unix_now(world), world.batches
-    work = _work(request, world, now)
+    input_file = _input_file(request, world, now)
     after = body.get("output_expires_after")
     seconds = None if after is None else lifetime("output_expires_after", after)
     batch = StoredBatch(
         new_id(world, "batch_"),
         request,
-        work,
-        Course(now, len(work.lines), not work.problems, pace.validating, pace.line, pace.finalizing),
+        input_file,
+        BatchTimeline(
+            now, len(input_file.lines), not input_file.problems, pace.validating, pace.line, pace.finalizing
+        ),
         seconds if isinstance(seconds, int) else None,
         body.get("metadata"),
     )
-    said = shown_batch(batch, batch.course.at(now))
-    return answered(shown(said, lambda: put(world.store, batch)), world)
+    value = shown_batch(batch, batch.timeline.at(now))
+    return answered(shown(value, lambda: put(world.store, batch)), world)
 
 
-def _work(request: Request, world: World, now: float) -> Work:
+def _input_file(request: Request, world: World, now: float) -> InputFile:
     """The lines of the input file. A file that is not there fails the batch, not the request that makes it."""
     ident = request.body["input_file_id"]
     file = find_file(world.store, request.key_hash, ident, now)
     if file is None:
         message = f"Cannot find file {ident}, or organization {ORGANIZATION} does not have access to it."
-        return Work(problems=(Problem("invalid_request", message, None, "file_id"),))
+        return InputFile(problems=(InputProblem("invalid_request", message, None, "file_id"),))
     if file.purpose != "batch":
         message = f"The purpose of file {ident} is '{file.purpose}', expected 'batch'."
-        return Work(problems=(Problem("invalid_request", message, None, "file_id"),))
-    return read_work(file.data, request.body["endpoint"], world.models)
+        return InputFile(problems=(InputProblem("invalid_request", message, None, "file_id"),))
+    return read_input_file(file.data, request.body["endpoint"], world.models)
 
 
 def _found(request: Request, world: World) -> StoredBatch | ApiError:
     """The batch that the path names."""
     batch = world.store.batches.get(request.key_hash, request.ids[0])
-    if isinstance(batch, StoredBatch) and batch.course.created <= unix_now(world):
+    if isinstance(batch, StoredBatch) and batch.timeline.created <= unix_now(world):
         return batch
     return ApiError(404, f"No batch found with id '{request.ids[0]}'.")
 
@@ -117,28 +119,28 @@ def _cancel(request: Request, world: World) -> Answer:
     batch, stage = settle(found, world)
     if stage.status in _SETTLED:
         return answered(ApiError(409, f"Cannot cancel a batch with status '{stage.status}'."), world)
-    if batch.course.cancelled is not None:
+    if batch.timeline.cancelled is not None:
         return answered(shown(shown_batch(batch, stage)), world)
     now = unix_now(world)
-    ended = replace(batch, course=replace(batch.course, cancelled=now))
-    said = shown_batch(ended, ended.course.at(now))
-    return answered(shown(said, lambda: put(world.store, ended)), world)
+    ended = replace(batch, timeline=replace(batch.timeline, cancelled=now))
+    value = shown_batch(ended, ended.timeline.at(now))
+    return answered(shown(value, lambda: put(world.store, ended)), world)
 
 
 def _list(request: Request, world: World) -> Answer:
-    asked = paging(request.query, order="desc")
-    if isinstance(asked, ApiError):
-        return answered(asked, world)
+    wanted_page = paging(request.query, order="desc")
+    if isinstance(wanted_page, ApiError):
+        return answered(wanted_page, world)
     now = unix_now(world)
     page = world.store.batches.page(
         request.key_hash,
-        limit=asked.limit,
-        after=asked.after,
-        ascending=asked.ascending,
-        where=lambda batch: batch.course.created <= now,
+        limit=wanted_page.limit,
+        after=wanted_page.after,
+        ascending=wanted_page.ascending,
+        where=lambda batch: batch.timeline.created <= now,
     )
-    said = [shown_batch(*settle(batch, world)) for _, batch in page.entries]
-    return answered(shown_page(said, page.more), world)
+    value = [shown_batch(*settle(batch, world)) for _, batch in page.entries]
+    return answered(shown_page(value, page.more), world)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

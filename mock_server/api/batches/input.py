@@ -27,7 +27,7 @@ _WITHOUT_MODEL: Final = ("/v1/moderations", "/v1/images/generations", "/v1/image
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class InputProblem:
     """One error of a batch; `line` counts from 1, None is the whole file."""
 
     code: str
@@ -41,32 +41,32 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class InputFile:
     """What a batch has to do: its lines as bytes of JSON, the model that they ask for, and what is wrong."""
 
     lines: tuple[bytes, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[InputProblem, ...] = ()
     model: str | None = None
 
 
-def read_work(data: bytes, endpoint: str, models: Collection[str] | None) -> Work:
+def read_input_file(data: bytes, endpoint: str, models: Collection[str] | None) -> InputFile:
     """Check an input file for `endpoint`; `models` are those that are served (None: all). Blank lines do not count."""
     numbered = [(at, line) for at, line in enumerate(data.split(b"\n"), 1) if line.strip()]
     if not numbered:
         empty = "The batch input file is empty. It must hold at least one request."
-        return Work(problems=(Problem("empty_file", empty),))
+        return InputFile(problems=(InputProblem("empty_file", empty),))
     if len(numbered) > MOST_LINES:
         many = f"The batch input file holds {len(numbered)} requests; the most is {MOST_LINES}."
-        return Work(problems=(Problem("too_many_tasks", many),))
+        return InputFile(problems=(InputProblem("too_many_tasks", many),))
     reader = _Reader(endpoint, models)
-    problems: list[Problem] = []
+    problems: list[InputProblem] = []
     for at, line in numbered:
         problem = reader.problem(at, line)
         if problem is not None:
             problems.append(problem)
             if len(problems) == MOST_ERRORS:
                 break
-    return Work(tuple(line for _, line in numbered), tuple(problems), reader.model)
+    return InputFile(tuple(line for _, line in numbered), tuple(problems), reader.model)
 
 
 class _Reader:
@@ -79,56 +79,56 @@ class _Reader:
         self._seen: set[str] = set()
         self._inputs = 0
 
-    def problem(self, at: int, line: bytes) -> Problem | None:
+    def problem(self, at: int, line: bytes) -> InputProblem | None:
         """The first thing that is wrong with a line."""
         try:
             given = read_json(line)
         except ValueError:
             given = None
         if not isinstance(given, dict):
-            return Problem("invalid_json_line", "This line is not parseable as valid JSON.", at)
+            return InputProblem("invalid_json_line", "This line is not parseable as valid JSON.", at)
         for name in REQUIRED:
             if given.get(name) is None:
                 message = f"Missing required parameter: '{name}'."
-                return Problem("missing_required_parameter", message, at, name)
+                return InputProblem("missing_required_parameter", message, at, name)
         for name, kind in (("custom_id", str), ("body", dict)):
             if not isinstance(given[name], kind):
                 expected = "a string" if kind is str else "an object"
                 message = f"Invalid type for '{name}': expected {expected}."
-                return Problem("invalid_type", message, at, name)
+                return InputProblem("invalid_type", message, at, name)
         return self._envelope(at, given) or self._body(at, given["body"])
 
-    def _envelope(self, at: int, given: dict[str, Any]) -> Problem | None:
+    def _envelope(self, at: int, given: dict[str, Any]) -> InputProblem | None:
         if given["method"] != "POST":
-            return Problem("invalid_method", "The method of a request must be 'POST'.", at, "method")
+            return InputProblem("invalid_method", "The method of a request must be 'POST'.", at, "method")
         if given["url"] != self._endpoint:
             message = "The URL provided for this request does not match the batch endpoint."
-            return Problem("invalid_url", message, at, "url")
+            return InputProblem("invalid_url", message, at, "url")
         if given["custom_id"] in self._seen:
             message = (
                 "The custom_id for this request is a duplicate of another request. "
                 "The custom_id parameter must be unique for each request in a batch."
             )
-            return Problem("duplicate_custom_id", message, at, "custom_id")
+            return InputProblem("duplicate_custom_id", message, at, "custom_id")
         self._seen.add(given["custom_id"])
         return None
 
-    def _body(self, at: int, body: dict[str, Any]) -> Problem | None:
+    def _body(self, at: int, body: dict[str, Any]) -> InputProblem | None:
         if body.get("stream"):
             called = _CALLED.get(self._endpoint, self._endpoint)
             message = f"{called}: Streaming is not supported in the Batch API."
-            return Problem("streaming_unsupported", message, at, "body.stream")
+            return InputProblem("streaming_unsupported", message, at, "body.stream")
         model = body.get("model")
         if not isinstance(model, str) or not model:
             if self._endpoint in _WITHOUT_MODEL:
                 return None
-            return Problem("invalid_request", "Model parameter is required.", at, "body.model")
+            return InputProblem("invalid_request", "Model parameter is required.", at, "body.model")
         if self._models is not None and model not in self._models:
             message = f"The provided model '{model}' is not supported by the Batch API."
-            return Problem("model_not_found", message, at, "body.model")
+            return InputProblem("model_not_found", message, at, "body.model")
         if self.model is not None and model != self.model:
             message = f"The provided model '{model}' is not that of the batch, '{self.model}': one batch, one model."
-            return Problem("model_mismatch", message, at, "body.model")
+            return InputProblem("model_mismatch", message, at, "body.model")
         self.model = model
         if self._endpoint == "/v1/embeddings":
             given = body.get("input")
@@ -136,7 +136,7 @@ class _Reader:
             self._inputs += len(given) if given and several else 1
             if self._inputs > MOST_INPUTS:
                 message = f"The batch holds more than {MOST_INPUTS} embedding inputs."
-                return Problem("too_many_embedding_inputs", message, at, "body.input")
+                return InputProblem("too_many_embedding_inputs", message, at, "body.input")
         if self._endpoint == "/v1/chat/completions" and body.get("messages") is None:
-            return Problem("invalid_request", "Messages parameter is required.", at, "body.messages")
+            return InputProblem("invalid_request", "Messages parameter is required.", at, "body.messages")
         return None

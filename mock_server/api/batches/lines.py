@@ -31,7 +31,7 @@ Usage = tuple[int, int, int, int]
 _HARMLESS: Final = frozenset({"Head", "FirstToken", "Tokens", "Send", "Wait", "Trickle", "End"})
 
 
-class Result(NamedTuple):
+class LineResult(NamedTuple):
     """What has become of a line: whether it goes to the output file, its text there, and what it used."""
 
     good: bool
@@ -39,7 +39,7 @@ class Result(NamedTuple):
     usage: Usage = (0, 0, 0, 0)
 
 
-def run_line(line: bytes, batch: str, creation: Request, world: World) -> Result:
+def run_line(line: bytes, batch: str, creation: Request, world: World) -> LineResult:
     """Answer one valid line of the batch with the id `batch`, which `creation` has made."""
     given = orjson.loads(line)
     name = given["custom_id"]
@@ -47,23 +47,23 @@ def run_line(line: bytes, batch: str, creation: Request, world: World) -> Result
     status, request_id, body = _answer(given, call, creation, world)
     response = {"status_code": status, "request_id": request_id, "body": body}
     good = status == 200
-    return Result(good, _written(call, name, response, None), _usage(body) if good else (0, 0, 0, 0))
+    return LineResult(good, _written(call, name, response, None), _usage(body) if good else (0, 0, 0, 0))
 
 
-def unfinished(line: bytes, batch: str) -> Result:
+def unfinished(line: bytes, batch: str) -> LineResult:
     """A line that the end of the completion window has cut off."""
     return _without_answer(line, batch, EXPIRED)
 
 
-def left_out(line: bytes, batch: str) -> Result:
+def left_out(line: bytes, batch: str) -> LineResult:
     """A line for whose answer there is no room: the output of a batch has a largest size."""
     return _without_answer(line, batch, FULL)
 
 
-def _without_answer(line: bytes, batch: str, error: tuple[str, str]) -> Result:
+def _without_answer(line: bytes, batch: str, error: tuple[str, str]) -> LineResult:
     name = orjson.loads(line)["custom_id"]
     code, message = error
-    return Result(False, _written(f"{batch}/{name}", name, None, {"code": code, "message": message}))
+    return LineResult(False, _written(f"{batch}/{name}", name, None, {"code": code, "message": message}))
 
 
 def _written(call: str, name: str, response: dict[str, Any] | None, error: dict[str, str] | None) -> bytes:

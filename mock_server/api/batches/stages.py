@@ -23,7 +23,7 @@ _SLACK: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class BatchStage:
     """Where a batch is: how many of its lines are done, and the `*_at` times that have come, as whole Unix seconds."""
 
     status: Status
@@ -37,7 +37,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class BatchTimeline:
     """What decides a batch's life. Times are Unix seconds, durations seconds; `lines` go one after another.
 
     `valid` False fails it when it has been validated; `cancelled` is when somebody asked for that.
@@ -56,35 +56,37 @@ class Course:
         """When the completion window ends."""
         return self.created + WINDOW_S
 
-    def at(self, now: float) -> Stage:
+    def at(self, now: float) -> BatchStage:
         """The batch at `now`."""
-        asked = self.cancelled
-        if asked is None or now < asked:
+        cancelled = self.cancelled
+        if cancelled is None or now < cancelled:
             return self._undisturbed(now)
-        before = self._undisturbed(asked)
-        times = {**before.times, "cancelling_at": int(asked)}
-        if now < asked + self.finalizing:
-            return Stage("cancelling", before.done, times)
-        return Stage("cancelled", before.done, {**times, "cancelled_at": int(asked + self.finalizing)})
+        before = self._undisturbed(cancelled)
+        times = {**before.times, "cancelling_at": int(cancelled)}
+        if now < cancelled + self.finalizing:
+            return BatchStage("cancelling", before.done, times)
+        return BatchStage(
+            "cancelled", before.done, {**times, "cancelled_at": int(cancelled + self.finalizing)}
+        )
 
-    def _undisturbed(self, now: float) -> Stage:
+    def _undisturbed(self, now: float) -> BatchStage:
         """The batch at `now` if nobody cancels it."""
         started = self.created + self.validating
         if now < started:
-            return Stage("validating", 0, {})
+            return BatchStage("validating", 0, {})
         if not self.valid:
-            return Stage("failed", 0, {"failed_at": int(started)})
+            return BatchStage("failed", 0, {"failed_at": int(started)})
         times = {"in_progress_at": int(started)}
         worked = started + self.lines * self.line
         if now >= self.expires and worked > self.expires:
             done = self._done(self.expires - started)
-            return Stage("expired", done, {**times, "expired_at": int(self.expires)})
+            return BatchStage("expired", done, {**times, "expired_at": int(self.expires)})
         if now < worked:
-            return Stage("in_progress", self._done(now - started), times)
+            return BatchStage("in_progress", self._done(now - started), times)
         times["finalizing_at"] = int(worked)
         if now < worked + self.finalizing:
-            return Stage("finalizing", self.lines, times)
-        return Stage("completed", self.lines, {**times, "completed_at": int(worked + self.finalizing)})
+            return BatchStage("finalizing", self.lines, times)
+        return BatchStage("completed", self.lines, {**times, "completed_at": int(worked + self.finalizing)})
 
     def _done(self, seconds: float) -> int:
         """Lines done after so long at work."""

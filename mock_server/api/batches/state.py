@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from windtunnel.mock_server.api.batches.input import Work
-from windtunnel.mock_server.api.batches.lines import Result, Usage, left_out, run_line, unfinished
-from windtunnel.mock_server.api.batches.stages import Course, Stage
+from windtunnel.mock_server.api.batches.input import InputFile
+from windtunnel.mock_server.api.batches.lines import LineResult, Usage, left_out, run_line, unfinished
+from windtunnel.mock_server.api.batches.stages import BatchStage, BatchTimeline
 from windtunnel.mock_server.api.endpoint import World
 from windtunnel.mock_server.api.files.state import MOST_FILE_BYTES, StoredFile, expiry, keep
 from windtunnel.mock_server.api.objects import unix_now
@@ -32,19 +32,19 @@ class StoredBatch:
 
     ident: str
     creation: Request
-    work: Work
-    course: Course
+    input_file: InputFile
+    timeline: BatchTimeline
     output_seconds: int | None = None
     metadata: Mapping[str, str] | None = None
-    results: list[Result] = field(default_factory=list)
+    results: list[LineResult] = field(default_factory=list)
     filed: bool = False
 
     @property
     def size(self) -> int:
         """Bytes that it takes."""
-        if self.filed or not self.course.valid:
+        if self.filed or not self.timeline.valid:
             return 1_024 + 64 * len(self.results)
-        return sum(map(len, self.work.lines)) + LINE_BYTES * len(self.work.lines)
+        return sum(map(len, self.input_file.lines)) + LINE_BYTES * len(self.input_file.lines)
 
     @property
     def file_ids(self) -> tuple[str, str]:
@@ -61,18 +61,20 @@ def put(store: Store, batch: StoredBatch) -> None:
 def bring_up_to_date(key: str, world: World) -> None:
     """Make the files of all batches of a key that are over."""
     now = unix_now(world)
-    due = [batch for _, batch in world.store.batches.of(key) if not batch.filed and batch.course.at(now).over]
+    due = [
+        batch for _, batch in world.store.batches.of(key) if not batch.filed and batch.timeline.at(now).over
+    ]
     for batch in due:
         settle(batch, world)
 
 
-def settle(batch: StoredBatch, world: World) -> tuple[StoredBatch, Stage]:
+def settle(batch: StoredBatch, world: World) -> tuple[StoredBatch, BatchStage]:
     """Do what is due of one batch, and say where it is."""
     now = unix_now(world)
-    stage = batch.course.at(now)
+    stage = batch.timeline.at(now)
     if not batch.filed:
         size = sum([len(result.data) for result in batch.results])
-        for line in batch.work.lines[len(batch.results) : stage.done]:
+        for line in batch.input_file.lines[len(batch.results) : stage.done]:
             whole = size < MOST_FILE_BYTES
             result = (
                 run_line(line, batch.ident, batch.creation, world) if whole else left_out(line, batch.ident)
@@ -84,11 +86,11 @@ def settle(batch: StoredBatch, world: World) -> tuple[StoredBatch, Stage]:
     return batch, stage
 
 
-def _file(batch: StoredBatch, stage: Stage, store: Store) -> StoredBatch:
+def _file(batch: StoredBatch, stage: BatchStage, store: Store) -> StoredBatch:
     """Make the output file and the error file, each if it has lines, and forget what is in them."""
     results = batch.results[: stage.done]
     if stage.status == "expired":
-        results += [unfinished(line, batch.ident) for line in batch.work.lines[stage.done :]]
+        results += [unfinished(line, batch.ident) for line in batch.input_file.lines[stage.done :]]
     made = float(max(stage.times.values()))
     for good, ident, kind in zip((True, False), batch.file_ids, ("output", "error"), strict=True):
         data = b"".join([result.data for result in results if result.good is good])
@@ -98,14 +100,14 @@ def _file(batch: StoredBatch, stage: Stage, store: Store) -> StoredBatch:
             file = StoredFile(ident, name, "batch_output", data, made, expires)
             keep(store, batch.creation.key_hash, file)
     bare = [result._replace(data=b"") for result in results]
-    batch = replace(batch, filed=True, results=bare, work=replace(batch.work, lines=()))
+    batch = replace(batch, filed=True, results=bare, input_file=replace(batch.input_file, lines=()))
     put(store, batch)
     return batch
 
 
-def shown_batch(batch: StoredBatch, stage: Stage) -> dict[str, Any]:
+def shown_batch(batch: StoredBatch, stage: BatchStage) -> dict[str, Any]:
     """A batch that is up to date, as the API shows it."""
-    body, course, problems = batch.creation.body, batch.course, batch.work.problems
+    body, timeline, problems = batch.creation.body, batch.timeline, batch.input_file.problems
     results = batch.results if stage.status == "expired" else batch.results[: stage.done]
     good = sum([result.good for result in results])
     output, errored = batch.file_ids if stage.over else (None, None)
@@ -115,18 +117,18 @@ def shown_batch(batch: StoredBatch, stage: Stage) -> dict[str, Any]:
         "id": batch.ident,
         "object": "batch",
         "endpoint": body["endpoint"],
-        "model": batch.work.model,
+        "model": batch.input_file.model,
         "errors": errors if stage.status == "failed" else None,
         "input_file_id": body["input_file_id"],
         "completion_window": body["completion_window"],
         "status": stage.status,
         "output_file_id": output if good else None,
         "error_file_id": errored if good < len(results) else None,
-        "created_at": int(course.created),
-        "expires_at": int(course.expires),
+        "created_at": int(timeline.created),
+        "expires_at": int(timeline.expires),
         **{f"{name}_at": stage.times.get(f"{name}_at") for name in times},
         "request_counts": {
-            "total": course.lines if "in_progress_at" in stage.times else 0,
+            "total": timeline.lines if "in_progress_at" in stage.times else 0,
             "completed": good,
             "failed": len(results) - good,
         },

@@ -8,7 +8,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any, Final, NamedTuple
 
-from windtunnel.mock_server.api.choices import Said
+from windtunnel.mock_server.api.choices import GeneratedChoice
 from windtunnel.mock_server.api.media.sounds import sound
 from windtunnel.mock_server.api.text import tokens_in
 
@@ -20,7 +20,7 @@ _SAMPLES: Final = bytes(480)
 """One token's sound in a stream; a multiple of 6 bytes, so pieces of it in base64 can be put together as text."""
 
 
-class Sound(NamedTuple):
+class SpokenAudio(NamedTuple):
     """The sound of an answer: its format, and the Unix time of the answer."""
 
     format: str
@@ -31,20 +31,20 @@ class Sound(NamedTuple):
         """When the sound can no longer be referred to, in Unix time."""
         return self.created + KEPT_S
 
-    def whole(self, said: Said) -> dict[str, Any]:
+    def whole(self, generated: GeneratedChoice) -> dict[str, Any]:
         """`message.audio` of an answer in one piece."""
         kind = "pcm" if self.format == "pcm16" else self.format
-        data = b64encode(sound(kind, said.tokens * SECONDS_PER_TOKEN, _ident(said))).decode()
+        data = b64encode(sound(kind, generated.tokens * SECONDS_PER_TOKEN, _ident(generated))).decode()
         return {
-            "id": _ident(said),
+            "id": _ident(generated),
             "data": data,
             "expires_at": self.expires_at,
-            "transcript": said.content,
+            "transcript": generated.content,
         }
 
-    def opening(self, said: Said) -> dict[str, Any]:
+    def opening(self, generated: GeneratedChoice) -> dict[str, Any]:
         """`delta.audio` of a stream's first chunk."""
-        return {"id": _ident(said), "transcript": ""}
+        return {"id": _ident(generated), "transcript": ""}
 
     def deltas(self, piece: str) -> list[dict[str, Any]]:
         """The deltas for a piece of the transcript: the words, and how they sound (streams are always PCM)."""
@@ -52,5 +52,5 @@ class Sound(NamedTuple):
         return [{"audio": {"transcript": piece}}, {"audio": {"data": data}}]
 
 
-def _ident(said: Said) -> str:
-    return f"audio_{said.ident[:32]}"
+def _ident(generated: GeneratedChoice) -> str:
+    return f"audio_{generated.ident[:32]}"

@@ -6,9 +6,9 @@ from typing import Final
 
 from windtunnel.mock_server.api.azure.filters import filtered
 from windtunnel.mock_server.api.chat.checks import check_chat
-from windtunnel.mock_server.api.chat.stored import keeping
+from windtunnel.mock_server.api.chat.stored import store_effect
 from windtunnel.mock_server.api.chat.wire import chat_script
-from windtunnel.mock_server.api.choices import says
+from windtunnel.mock_server.api.choices import generate_choices
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.truth import digest
 from windtunnel.mock_server.request import Request
@@ -23,7 +23,7 @@ def answer_chat(request: Request, world: World) -> Answer:
     tokens = world.tokens
     if body.get("verbosity") is not None:
         tokens = round(tokens * VERBOSITY.get(body["verbosity"], 1.0))
-    said = says(
+    generated = generate_choices(
         body,
         seed=world.seed,
         call_key=world.call_key,
@@ -33,14 +33,16 @@ def answer_chat(request: Request, world: World) -> Answer:
         chat=True,
     )
     stamp, created = world.stamp, world.created
-    billed = sum([one.billed for one in said])
+    billed = sum([one.billed for one in generated])
     chunk = world.tokens_per_chunk
-    script = chat_script(request, said, tokens=billed, stamp=stamp, created=created, tokens_per_chunk=chunk)
+    script = chat_script(
+        request, generated, tokens=billed, stamp=stamp, created=created, tokens_per_chunk=chunk
+    )
     if request.azure is not None:
         script = filtered(script)
-    truth = digest([one.choice() for one in said])
-    effect = keeping(request, said, stamp, created, world) if body.get("store") else None
-    return Answer(script, truth, billed, said[0].finish, effect)
+    truth = digest([one.choice() for one in generated])
+    effect = store_effect(request, generated, stamp, created, world) if body.get("store") else None
+    return Answer(script, truth, billed, generated[0].finish, effect)
 
 
 ENDPOINTS = (

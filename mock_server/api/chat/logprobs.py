@@ -27,8 +27,8 @@ def ranked(ident: str, token: str, at: int, top: int) -> tuple[float, list[tuple
     """
     raw = shake_128(f"{ident}/logprob/{at}".encode()).digest(24)
     share = 0.35 + 0.64 * raw[0] / 255
-    said = round(math.log(share), _DIGITS)
-    best = [(token, said)]
+    own = round(math.log(share), _DIGITS)
+    best = [(token, own)]
     left = 1.0 - share
     for byte in raw[1:]:
         if len(best) >= top:
@@ -38,16 +38,16 @@ def ranked(ident: str, token: str, at: int, top: int) -> tuple[float, list[tuple
             part = min(left, share) * 0.6
             left, share = left - part, part
             best.append((other, round(math.log(part), _DIGITS)))
-    return said, best[:top]
+    return own, best[:top]
 
 
 def token_logprobs(ident: str, text: str, at: int, top: int) -> list[dict[str, Any]]:
     """The entries of `logprobs.content` for a text whose first token is number `at` of its answer."""
     entries = []
     for number, token in enumerate(tokens_of(text), at):
-        said, best = ranked(ident, token, number, top)
+        own, best = ranked(ident, token, number, top)
         others = [_one(other, logprob) for other, logprob in best]
-        entries.append({**_one(token, said), "top_logprobs": others})
+        entries.append({**_one(token, own), "top_logprobs": others})
     return entries
 
 

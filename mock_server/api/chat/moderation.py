@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from windtunnel.mock_server.api.choices import Said
+from windtunnel.mock_server.api.choices import GeneratedChoice
 
 CATEGORIES: Final = (
     *("harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent"),
@@ -16,11 +16,14 @@ CATEGORIES: Final = (
 )
 
 
-def moderated(model: str, messages: list[dict[str, Any]], said: list[Said]) -> str:
+def moderated(model: str, messages: list[dict[str, Any]], generated: list[GeneratedChoice]) -> str:
     """The field, as JSON with a comma before it. Nothing is ever flagged."""
-    asked = orjson.dumps(messages)
-    answered = orjson.dumps([one.content for one in said])
-    sides = {"input": _results(model, asked, 1), "output": _results(model, answered, len(said))}
+    given_json = orjson.dumps(messages)
+    generated_json = orjson.dumps([one.content for one in generated])
+    sides = {
+        "input": _results(model, given_json, 1),
+        "output": _results(model, generated_json, len(generated)),
+    }
     return f',"moderation":{orjson.dumps(sides).decode()}'
 
 

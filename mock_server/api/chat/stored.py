@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from windtunnel.mock_server.api.chat.wire import completion
-from windtunnel.mock_server.api.choices import Said
+from windtunnel.mock_server.api.choices import GeneratedChoice
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, WorkHandle, World
 from windtunnel.mock_server.api.errors import ApiError, missing_parameter
 from windtunnel.mock_server.api.fields import check_fields, metadata
@@ -36,18 +36,18 @@ _REPEATED: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredChat:
     """A completion as it is kept: its JSON without the metadata, what was asked, and how far its work is."""
 
     model: str
     body: bytes
     messages: bytes
     metadata: dict[str, str]
-    life: WorkHandle
+    handle: WorkHandle
 
-    def there(self, now: float) -> bool:
+    def is_visible(self, now: float) -> bool:
         """Whether the answer is complete."""
-        return self.life.stage(now) == "done"
+        return self.handle.stage(now) == "done"
 
     def json(self) -> dict[str, Any]:
         """The object as the API shows it."""
@@ -60,33 +60,33 @@ class Kept:
         return len(self.body) + len(self.messages) + pairs
 
 
-def keeping(
-    request: Request, said: list[Said], stamp: RequestStamp, created: int, world: World
+def store_effect(
+    request: Request, generated: list[GeneratedChoice], stamp: RequestStamp, created: int, world: World
 ) -> Callable[[WorkHandle], None]:
     """The effect of `store: true`: the completion is kept."""
 
-    def keep(life: WorkHandle) -> None:
+    def put(handle: WorkHandle) -> None:
         body = request.body
-        tokens = sum([one.billed for one in said])
-        whole = orjson.loads(completion(request, said, tokens, created))
+        tokens = sum([one.billed for one in generated])
+        whole = orjson.loads(completion(request, generated, tokens, created))
         given = {name: body[name] for name in _REPEATED if body.get(name) is not None}
         more = {"request_id": stamp.request_id, "input_user": body.get("user"), **_REPEATED, **given}
-        kept = Kept(
+        stored = StoredChat(
             request.model,
             orjson.dumps({**whole, **more}),
             orjson.dumps(body["messages"]),
             body.get("metadata") or {},
-            life,
+            handle,
         )
-        world.store.completions.put(request.key_hash, whole["id"], kept, kept.size)
+        world.store.completions.put(request.key_hash, whole["id"], stored, stored.size)
 
-    return keep
+    return put
 
 
-def _found(request: Request, world: World) -> Kept | ApiError:
-    kept: Kept | None = world.store.completions.get(request.key_hash, request.ids[0])
-    if kept is not None and kept.there(world.now):
-        return kept
+def _found(request: Request, world: World) -> StoredChat | ApiError:
+    stored: StoredChat | None = world.store.completions.get(request.key_hash, request.ids[0])
+    if stored is not None and stored.is_visible(world.now):
+        return stored
     return ApiError(404, f"Chat completion with id '{request.ids[0]}' not found.")
 
 
@@ -104,9 +104,9 @@ def _answer(
 
 def answer_list(request: Request, world: World) -> Answer:
     """Completions of the key, oldest first unless `order=desc`, by `model` and `metadata[name]=value`."""
-    asked = paging(request.query, order="asc")
-    if isinstance(asked, ApiError):
-        return _answer(world, asked, [])
+    wanted_page = paging(request.query, order="asc")
+    if isinstance(wanted_page, ApiError):
+        return _answer(world, wanted_page, [])
     model = request.query.get("model")
     wanted = {
         name[9:-1]: value
@@ -114,17 +114,21 @@ def answer_list(request: Request, world: World) -> Answer:
         if name.startswith("metadata[") and name.endswith("]")
     }
 
-    def fits(kept: Kept) -> bool:
+    def fits(stored: StoredChat) -> bool:
         return (
-            kept.there(world.now)
-            and model in (None, kept.model)
-            and all(kept.metadata.get(name) == value for name, value in wanted.items())
+            stored.is_visible(world.now)
+            and model in (None, stored.model)
+            and all(stored.metadata.get(name) == value for name, value in wanted.items())
         )
 
     page = world.store.completions.page(
-        request.key_hash, limit=asked.limit, after=asked.after, ascending=asked.ascending, where=fits
+        request.key_hash,
+        limit=wanted_page.limit,
+        after=wanted_page.after,
+        ascending=wanted_page.ascending,
+        where=fits,
     )
-    data = [kept.json() for _, kept in page.entries]
+    data = [stored.json() for _, stored in page.entries]
     return _answer(world, listed(data, more=page.more), [ident for ident, _ in page.entries])
 
 
@@ -164,23 +168,23 @@ def answer_delete(request: Request, world: World) -> Answer:
 
 def answer_messages(request: Request, world: World) -> Answer:
     """What was asked: the messages of the request, numbered."""
-    found, asked = _found(request, world), paging(request.query, order="asc")
-    if isinstance(found, ApiError) or isinstance(asked, ApiError):
-        return _answer(world, found if isinstance(found, ApiError) else asked, [])
+    found, wanted_page = _found(request, world), paging(request.query, order="asc")
+    if isinstance(found, ApiError) or isinstance(wanted_page, ApiError):
+        return _answer(world, found if isinstance(found, ApiError) else wanted_page, [])
     messages = [
         _message(f"{request.ids[0]}-{at}", given) for at, given in enumerate(orjson.loads(found.messages))
     ]
-    data, more = _page(messages, asked)
+    data, more = _page(messages, wanted_page)
     return _answer(world, listed(data, more=more), [message["id"] for message in data])
 
 
-def _page(entries: list[dict[str, Any]], asked: Paging) -> tuple[list[dict[str, Any]], bool]:
-    if not asked.ascending:
+def _page(entries: list[dict[str, Any]], wanted_page: Paging) -> tuple[list[dict[str, Any]], bool]:
+    if not wanted_page.ascending:
         entries = entries[::-1]
-    if asked.after is not None:
+    if wanted_page.after is not None:
         ids = [entry["id"] for entry in entries]
-        entries = entries[ids.index(asked.after) + 1 :] if asked.after in ids else []
-    return entries[: asked.limit], len(entries) > asked.limit
+        entries = entries[ids.index(wanted_page.after) + 1 :] if wanted_page.after in ids else []
+    return entries[: wanted_page.limit], len(entries) > wanted_page.limit
 
 
 def _message(ident: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import orjson
 
-from windtunnel.mock_server.api.chat.wire_rich import RICH, Rich, rich_choice, rich_track, sound_tokens
-from windtunnel.mock_server.api.choices import Said
+from windtunnel.mock_server.api.chat.wire_rich import RICH, ChunkExtras, rich_choice, rich_track, sound_tokens
+from windtunnel.mock_server.api.choices import GeneratedChoice
 from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, RequestStamp, answer_headers
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
@@ -35,7 +35,7 @@ Timed = tuple[int, bytes]
 
 def chat_script(
     request: Request,
-    said: list[Said],
+    generated: list[GeneratedChoice],
     *,
     tokens: int,
     stamp: RequestStamp,
@@ -44,103 +44,112 @@ def chat_script(
 ) -> Script:
     """The healthy answer to a chat completion request; `tokens` is what all of `said` is billed as."""
     if request.stream:
-        return _streamed(request, said, tokens, stamp, created, tokens_per_chunk)
+        return _streamed(request, generated, tokens, stamp, created, tokens_per_chunk)
     head = Head(200, answer_headers(stamp, JSON))
-    send = Send(completion(request, said, tokens, created), tokens, "terminal")
+    send = Send(completion(request, generated, tokens, created), tokens, "terminal")
     if tokens == 1:
         return Script((head, FirstToken(), send, End()))
     return Script((head, FirstToken(), Tokens(tokens - 1), send, End()))
 
 
-def completion(request: Request, said: list[Said], tokens: int, created: int) -> bytes:
+def completion(request: Request, generated: list[GeneratedChoice], tokens: int, created: int) -> bytes:
     """The whole `chat.completion` object."""
-    rich = _rich(request.body, said, created)
+    extras = _extras(request.body, generated, created)
     lead = (
-        f'{{"id":"chatcmpl-{said[0].ident[:29]}","object":"chat.completion","created":{created},'
+        f'{{"id":"chatcmpl-{generated[0].ident[:29]}","object":"chat.completion","created":{created},'
         f'"model":{_quoted(request.model)},"choices":['
     )
-    if rich is None:
-        tail = f'],"usage":{_usage(request, said, tokens, None)},{_TAGS}}}'
-        choices = [_choice(one) for one in said]
+    if extras is None:
+        tail = f'],"usage":{_usage(request, generated, tokens, None)},{_TAGS}}}'
+        choices = [_choice(one) for one in generated]
     else:
-        tail = f'],"usage":{_usage(request, said, tokens, rich)},{_tags(rich)}{rich.moderation}}}'
-        choices = [rich_choice(one, rich) for one in said]
+        tail = f'],"usage":{_usage(request, generated, tokens, extras)},{_tags(extras)}{extras.moderation}}}'
+        choices = [rich_choice(one, extras) for one in generated]
     return b"".join((lead.encode(), b",".join(choices), tail.encode()))
 
 
-def _rich(body: dict[str, Any], said: list[Said], created: int) -> Rich | None:
+def _extras(body: dict[str, Any], generated: list[GeneratedChoice], created: int) -> ChunkExtras | None:
     """What the answer has besides words; None if it has nothing else."""
-    if RICH.isdisjoint(body) and said[0].tool is None:
+    if RICH.isdisjoint(body) and generated[0].tool is None:
         return None
-    return Rich.of(body, said, created)
+    return ChunkExtras.of(body, generated, created)
 
 
 def _quoted(text: str) -> str:
     return orjson.dumps(text).decode()
 
 
-def _tags(rich: Rich | None) -> str:
-    return _TAGS if rich is None else _TAGS.replace("default", rich.tier)
+def _tags(extras: ChunkExtras | None) -> str:
+    return _TAGS if extras is None else _TAGS.replace("default", extras.tier)
 
 
-def _usage(request: Request, said: list[Said], tokens: int, rich: Rich | None) -> str:
+def _usage(
+    request: Request, generated: list[GeneratedChoice], tokens: int, extras: ChunkExtras | None
+) -> str:
     prompt = request.prompt_tokens
-    details = _DETAILS if rich is None else _details(said, rich)
+    details = _DETAILS if extras is None else _details(generated, extras)
     return f'{{"prompt_tokens":{prompt},"completion_tokens":{tokens},"total_tokens":{prompt + tokens},{details}}}'
 
 
-def _details(said: list[Said], rich: Rich) -> str:
+def _details(generated: list[GeneratedChoice], extras: ChunkExtras) -> str:
     """The details of the usage, where there are any."""
     details = {
-        "reasoning_tokens": sum([one.reasoning for one in said]),
-        "audio_tokens": sum([sound_tokens(one) for one in said]) if rich.sound is not None else 0,
-        "accepted_prediction_tokens": sum([one.predicted[0] for one in said]),
-        "rejected_prediction_tokens": sum([one.predicted[1] for one in said]),
+        "reasoning_tokens": sum([one.reasoning for one in generated]),
+        "audio_tokens": sum([sound_tokens(one) for one in generated]) if extras.sound is not None else 0,
+        "accepted_prediction_tokens": sum([one.predicted[0] for one in generated]),
+        "rejected_prediction_tokens": sum([one.predicted[1] for one in generated]),
     }
     prompt, _, _ = _DETAILS.partition(',"completion_tokens_details"')
     return f'{prompt},"completion_tokens_details":{orjson.dumps(details).decode()}'
 
 
-def _choice(said: Said) -> bytes:
+def _choice(generated: GeneratedChoice) -> bytes:
     """One entry of `choices` in an answer that comes in one piece."""
-    content = b'"%b"' % said.content.encode() if said.plain else orjson.dumps(said.content)
+    content = b'"%b"' % generated.content.encode() if generated.plain else orjson.dumps(generated.content)
     return b"".join(
         (
-            f'{{"index":{said.position},"message":{{"role":"assistant","content":'.encode(),
+            f'{{"index":{generated.position},"message":{{"role":"assistant","content":'.encode(),
             content,
-            f',"refusal":null,"annotations":[]}},"logprobs":null,"finish_reason":"{said.finish}"}}'.encode(),
+            f',"refusal":null,"annotations":[]}},"logprobs":null,"finish_reason":"{generated.finish}"}}'.encode(),
         )
     )
 
 
 def _streamed(
-    request: Request, said: list[Said], tokens: int, stamp: RequestStamp, created: int, tokens_per_chunk: int
+    request: Request,
+    generated: list[GeneratedChoice],
+    tokens: int,
+    stamp: RequestStamp,
+    created: int,
+    tokens_per_chunk: int,
 ) -> Script:
     options = request.body.get("stream_options") or {}
     with_usage = bool(options.get("include_usage"))
-    padding = "" if options.get("include_obfuscation") is False else said[0].ident
-    rich = _rich(request.body, said, created)
+    padding = "" if options.get("include_obfuscation") is False else generated[0].ident
+    extras = _extras(request.body, generated, created)
     lead = (
-        f'data: {{"id":"chatcmpl-{said[0].ident[:29]}","object":"chat.completion.chunk","created":{created},'
-        f'"model":{_quoted(request.model)},{_tags(rich)},"choices":['
+        f'data: {{"id":"chatcmpl-{generated[0].ident[:29]}","object":"chat.completion.chunk","created":{created},'
+        f'"model":{_quoted(request.model)},{_tags(extras)},"choices":['
     )
     tail = '],"usage":null' if with_usage else "]"
     tracks = []
-    for one in said:
+    for one in generated:
         first = 0 if one.position else 1
-        if rich is None:
+        if extras is None:
             tracks.append(_track(one, lead, tail, padding, tokens_per_chunk, first=first))
         else:
-            deltas = rich_track(one, rich, tokens_per_chunk, first=first)
+            deltas = rich_track(one, extras, tokens_per_chunk, first=first)
             tracks.append([(n, _chunks(lead, tail, padding, choices)) for n, choices in deltas])
     steps: list[Step] = [Head(200, answer_headers(stamp, EVENT_STREAM), "chunked"), FirstToken()]
     steps += timed_steps(tracks[0] if len(tracks) == 1 else _interleaved(tracks))
     closing = f"{tail}{_padded(padding, 0)}}}\n\n"
-    steps += [Send(f"{lead}{choice}{closing}".encode()) for one in said for choice in _finish(one, rich)]
-    if rich is not None and rich.moderation:
-        steps.append(Send(f"{lead}{tail}{rich.moderation}{_padded(padding, 0)}}}\n\n".encode()))
+    steps += [
+        Send(f"{lead}{choice}{closing}".encode()) for one in generated for choice in _finish(one, extras)
+    ]
+    if extras is not None and extras.moderation:
+        steps.append(Send(f"{lead}{tail}{extras.moderation}{_padded(padding, 0)}}}\n\n".encode()))
     if with_usage:
-        usage = _usage(request, said, tokens, rich)
+        usage = _usage(request, generated, tokens, extras)
         steps.append(Send(f'{lead}],"usage":{usage}{_padded(padding, 0)}}}\n\n'.encode()))
     steps += (Send(DONE, 0, "terminal"), End())
     return Script(tuple(steps))
@@ -175,35 +184,35 @@ def _chunks(lead: str, tail: str, padding: str, choices: list[tuple[int, str]]) 
 
 
 def _track(
-    said: Said, lead: str, tail: str, padding: str, tokens_per_chunk: int, *, first: int
+    generated: GeneratedChoice, lead: str, tail: str, padding: str, tokens_per_chunk: int, *, first: int
 ) -> list[Timed]:
     """The chunks of one choice: its role goes along with its first content (`first` tokens, 0: a chunk's)."""
-    start = f'{lead}{{"index":{said.position},"delta":'
+    start = f'{lead}{{"index":{generated.position},"delta":'
     end = f',"logprobs":null,"finish_reason":null}}{tail}'
     before, after = f'{start}{{"content":"', f'"}}{end}'
     prefix = f'{start}{{"role":"assistant","content":"","refusal":null}}{end}{_padded(padding, 0)}}}\n\n'
     closes: dict[int, str] = {}
     track: list[Timed] = []
-    for tokens, piece in said.pieces(tokens_per_chunk, first=first or tokens_per_chunk):
+    for tokens, piece in generated.pieces(tokens_per_chunk, first=first or tokens_per_chunk):
         size = len(piece)
         close = closes.get(size)
         if close is None:
             close = closes[size] = f"{after}{_padded(padding, size)}}}\n\n"
-        if not said.plain:
+        if not generated.plain:
             piece = _quoted(piece)[1:-1]
         if prefix:
             data = f"{prefix}{before}{piece}{close}" if piece else prefix
-            track.append((tokens + said.hidden, data.encode()))
+            track.append((tokens + generated.hidden, data.encode()))
             prefix = ""
         else:
             track.append((tokens, f"{before}{piece}{close}".encode()))
     return track
 
 
-def _finish(said: Said, rich: Rich | None) -> list[str]:
+def _finish(generated: GeneratedChoice, extras: ChunkExtras | None) -> list[str]:
     """The last entries of `choices`: what comes with the end, and why it ended."""
-    ends = [] if rich is None else rich.endings(said)
+    ends = [] if extras is None else extras.endings(generated)
     return [
         *ends,
-        f'{{"index":{said.position},"delta":{{}},"logprobs":null,"finish_reason":"{said.finish}"}}',
+        f'{{"index":{generated.position},"delta":{{}},"logprobs":null,"finish_reason":"{generated.finish}"}}',
     ]

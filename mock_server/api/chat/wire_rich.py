@@ -11,11 +11,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
-from windtunnel.mock_server.api.chat.audio import Sound
+from windtunnel.mock_server.api.chat.audio import SpokenAudio
 from windtunnel.mock_server.api.chat.citations import citations
 from windtunnel.mock_server.api.chat.logprobs import token_logprobs
 from windtunnel.mock_server.api.chat.moderation import moderated
-from windtunnel.mock_server.api.choices import Called, Said, pieces_of
+from windtunnel.mock_server.api.choices import FurtherCall, GeneratedChoice, pieces_of
 from windtunnel.mock_server.api.text import tokens_in
 
 RICH: Final = frozenset(
@@ -34,102 +34,108 @@ Entry: TypeAlias = tuple[int, str]
 """An entry of a chunk's `choices` as JSON, and how many characters of content it has."""
 
 
-class Rich(NamedTuple):
+class ChunkExtras(NamedTuple):
     """What an answer has besides words. `top` is how many alternatives each token is listed with (None: no log
     probabilities), `moderation` the further field of the answer, as JSON with a comma before it, or empty, `tier`
     the tier that it is served in."""
 
     top: int | None
-    sound: Sound | None
+    sound: SpokenAudio | None
     moderation: str
     cites: bool
     tier: str
 
     @classmethod
-    def of(cls, body: dict[str, Any], said: list[Said], created: int) -> Rich:
+    def of(cls, body: dict[str, Any], generated: list[GeneratedChoice], created: int) -> ChunkExtras:
         """What a request that passed its checks asks for."""
         top = (body.get("top_logprobs") or 0) if body.get("logprobs") else None
         sound = None
         if "audio" in (body.get("modalities") or ()):
-            sound = Sound(body["audio"]["format"], created)
-        asked = body.get("moderation")
-        moderation = moderated(asked["model"], body["messages"], said) if asked else ""
+            sound = SpokenAudio(body["audio"]["format"], created)
+        moderation_options = body.get("moderation")
+        moderation = (
+            moderated(moderation_options["model"], body["messages"], generated) if moderation_options else ""
+        )
         tier = _TIERS.get(body.get("service_tier") or "", "default")
         return cls(top, sound, moderation, body.get("web_search_options") is not None, tier)
 
-    def endings(self, said: Said) -> list[str]:
+    def endings(self, generated: GeneratedChoice) -> list[str]:
         """Entries of a stream that come after the content and before the reason why it ended."""
-        if said.tool is not None:
+        if generated.tool is not None:
             return []
         if self.sound is not None:
-            return [_entry(said, {"audio": {"expires_at": self.sound.expires_at}})]
-        found = _annotations(said) if self.cites else []
-        return [_entry(said, {"annotations": found})] if found else []
+            return [_entry(generated, {"audio": {"expires_at": self.sound.expires_at}})]
+        found = _annotations(generated) if self.cites else []
+        return [_entry(generated, {"annotations": found})] if found else []
 
 
-def sound_tokens(said: Said) -> int:
+def sound_tokens(generated: GeneratedChoice) -> int:
     """The tokens of an answer that were spoken rather than written: four in five."""
-    return 0 if said.tool is not None else said.tokens - said.tokens // 5
+    return 0 if generated.tool is not None else generated.tokens - generated.tokens // 5
 
 
-def rich_choice(said: Said, rich: Rich) -> bytes:
+def rich_choice(generated: GeneratedChoice, extras: ChunkExtras) -> bytes:
     """One entry of `choices` in an answer that comes in one piece."""
     message: dict[str, Any] = {"role": "assistant", "content": None}
-    if said.kind == "legacy" and said.tool is not None:
-        message["function_call"] = {"name": said.tool, "arguments": said.content}
-    elif said.tool is not None:
-        message["tool_calls"] = [_call(said, at, call) for at, call in enumerate(_calls(said))]
-    elif rich.sound is None:
-        message["content"] = said.content
+    if generated.kind == "legacy" and generated.tool is not None:
+        message["function_call"] = {"name": generated.tool, "arguments": generated.content}
+    elif generated.tool is not None:
+        message["tool_calls"] = [_call(generated, at, call) for at, call in enumerate(_calls(generated))]
+    elif extras.sound is None:
+        message["content"] = generated.content
     message["refusal"] = None
-    if said.tool is None and rich.sound is not None:
-        message["audio"] = rich.sound.whole(said)
-    message["annotations"] = _annotations(said) if rich.cites else []
+    if generated.tool is None and extras.sound is not None:
+        message["audio"] = extras.sound.whole(generated)
+    message["annotations"] = _annotations(generated) if extras.cites else []
     return orjson.dumps(
         {
-            "index": said.position,
+            "index": generated.position,
             "message": message,
-            "logprobs": _logprobs(said, rich, said.content, 0),
-            "finish_reason": said.finish,
+            "logprobs": _logprobs(generated, extras, generated.content, 0),
+            "finish_reason": generated.finish,
         }
     )
 
 
 def rich_track(
-    said: Said, rich: Rich, tokens_per_chunk: int, *, first: int
+    generated: GeneratedChoice, extras: ChunkExtras, tokens_per_chunk: int, *, first: int
 ) -> Iterator[tuple[int, list[Entry]]]:
     """What is sent of one choice, step by step; hidden tokens are work before the first."""
-    first, hidden, at = first or tokens_per_chunk, said.hidden, 0
-    entries = [(0, _entry(said, _opening(said, rich)))]
-    for tokens, piece in said.pieces(tokens_per_chunk, first=first):
-        logprobs = _logprobs(said, rich, piece, at)
-        entries += [(len(piece), _entry(said, delta, logprobs)) for delta in _deltas(said, rich, piece)]
+    first, hidden, at = first or tokens_per_chunk, generated.hidden, 0
+    entries = [(0, _entry(generated, _opening(generated, extras)))]
+    for tokens, piece in generated.pieces(tokens_per_chunk, first=first):
+        logprobs = _logprobs(generated, extras, piece, at)
+        entries += [
+            (len(piece), _entry(generated, delta, logprobs)) for delta in _deltas(generated, extras, piece)
+        ]
         yield tokens + hidden, entries
         entries, hidden, at = [], 0, at + tokens
-    for position, call in enumerate(said.further, 1):
-        entries = [(0, _entry(said, {"tool_calls": [_opened(said, position, call)]}))]
+    for position, call in enumerate(generated.further, 1):
+        entries = [(0, _entry(generated, {"tool_calls": [_opened(generated, position, call)]}))]
         count = tokens_in(call.arguments)
         for tokens, piece in pieces_of(call.arguments, count, tokens_per_chunk, first=tokens_per_chunk):
-            entries.append((len(piece), _entry(said, {"tool_calls": [_more(call.kind, position, piece)]})))
+            entries.append(
+                (len(piece), _entry(generated, {"tool_calls": [_more(call.kind, position, piece)]}))
+            )
             yield tokens, entries
             entries = []
 
 
-def _calls(said: Said) -> list[Called]:
-    assert said.tool is not None
-    return [Called(said.tool, said.kind, said.content), *said.further]
+def _calls(generated: GeneratedChoice) -> list[FurtherCall]:
+    assert generated.tool is not None
+    return [FurtherCall(generated.tool, generated.kind, generated.content), *generated.further]
 
 
-def _call(said: Said, at: int, call: Called) -> dict[str, Any]:
+def _call(generated: GeneratedChoice, at: int, call: FurtherCall) -> dict[str, Any]:
     """A tool call, number `at` of its choice."""
-    ident = f"call_{said.ident[at : at + 24]}"
+    ident = f"call_{generated.ident[at : at + 24]}"
     field = "input" if call.kind == "custom" else "arguments"
     return {"id": ident, "type": call.kind, call.kind: {"name": call.tool, field: call.arguments}}
 
 
-def _opened(said: Said, at: int, call: Called) -> dict[str, Any]:
+def _opened(generated: GeneratedChoice, at: int, call: FurtherCall) -> dict[str, Any]:
     """The beginning of a tool call in a stream."""
-    return {"index": at, **_call(said, at, call._replace(arguments=""))}
+    return {"index": at, **_call(generated, at, call._replace(arguments=""))}
 
 
 def _more(kind: str, at: int, piece: str) -> dict[str, Any]:
@@ -137,43 +143,43 @@ def _more(kind: str, at: int, piece: str) -> dict[str, Any]:
     return {"index": at, kind: {"input" if kind == "custom" else "arguments": piece}}
 
 
-def _opening(said: Said, rich: Rich) -> Delta:
+def _opening(generated: GeneratedChoice, extras: ChunkExtras) -> Delta:
     """The first delta of a choice: its role, and what kind of content will come."""
-    if said.tool is None:
-        if rich.sound is not None:
-            return {"role": "assistant", "refusal": None, "audio": rich.sound.opening(said)}
+    if generated.tool is None:
+        if extras.sound is not None:
+            return {"role": "assistant", "refusal": None, "audio": extras.sound.opening(generated)}
         return {"role": "assistant", "content": "", "refusal": None}
-    if said.kind == "legacy":
-        called: Delta = {"function_call": {"name": said.tool, "arguments": ""}}
+    if generated.kind == "legacy":
+        called: Delta = {"function_call": {"name": generated.tool, "arguments": ""}}
     else:
-        called = {"tool_calls": [_opened(said, 0, _calls(said)[0])]}
+        called = {"tool_calls": [_opened(generated, 0, _calls(generated)[0])]}
     return {"role": "assistant", "content": None, **called, "refusal": None}
 
 
-def _deltas(said: Said, rich: Rich, piece: str) -> list[Delta]:
+def _deltas(generated: GeneratedChoice, extras: ChunkExtras, piece: str) -> list[Delta]:
     """The deltas for a piece of the content."""
     if not piece:
         return []
-    if said.tool is None:
-        return [{"content": piece}] if rich.sound is None else rich.sound.deltas(piece)
-    if said.kind == "legacy":
+    if generated.tool is None:
+        return [{"content": piece}] if extras.sound is None else extras.sound.deltas(piece)
+    if generated.kind == "legacy":
         return [{"function_call": {"arguments": piece}}]
-    return [{"tool_calls": [_more(said.kind, 0, piece)]}]
+    return [{"tool_calls": [_more(generated.kind, 0, piece)]}]
 
 
-def _entry(said: Said, delta: Delta, logprobs: Any = None) -> str:
-    choice = {"index": said.position, "delta": delta, "logprobs": logprobs, "finish_reason": None}
+def _entry(generated: GeneratedChoice, delta: Delta, logprobs: Any = None) -> str:
+    choice = {"index": generated.position, "delta": delta, "logprobs": logprobs, "finish_reason": None}
     return orjson.dumps(choice).decode()
 
 
-def _logprobs(said: Said, rich: Rich, piece: str, at: int) -> dict[str, Any] | None:
+def _logprobs(generated: GeneratedChoice, extras: ChunkExtras, piece: str, at: int) -> dict[str, Any] | None:
     """The log probabilities of a piece that begins with token number `at`; None for calls and sound."""
-    if rich.top is None or said.tool is not None or rich.sound is not None:
+    if extras.top is None or generated.tool is not None or extras.sound is not None:
         return None
-    return {"content": token_logprobs(said.ident, piece, at, rich.top), "refusal": None}
+    return {"content": token_logprobs(generated.ident, piece, at, extras.top), "refusal": None}
 
 
-def _annotations(said: Said) -> list[dict[str, Any]]:
-    if said.tool is not None:
+def _annotations(generated: GeneratedChoice) -> list[dict[str, Any]]:
+    if generated.tool is not None:
         return []
-    return [{"type": "url_citation", "url_citation": found} for found in citations(said.content)]
+    return [{"type": "url_citation", "url_citation": found} for found in citations(generated.content)]

@@ -10,7 +10,7 @@ import orjson
 from windtunnel.mock_server.api.azure.filters import filtered
 from windtunnel.mock_server.api.chat.logprobs import ranked, tokens_of
 from windtunnel.mock_server.api.chat.wire import FINGERPRINT, Timed, timed_steps
-from windtunnel.mock_server.api.choices import Said, says
+from windtunnel.mock_server.api.choices import GeneratedChoice, generate_choices
 from windtunnel.mock_server.api.completions.checks import Prompt, check_completions, prompts_of
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, answer_headers
@@ -27,7 +27,7 @@ USUAL_LIMIT: Final = 16
 def answer_completion(request: Request, world: World) -> Answer:
     """The healthy answer: `n` choices for every prompt, in the order of the prompts."""
     body = request.body
-    chosen, billed = _said(body, world)
+    chosen, billed = _generated(body, world)
     head = f'"id":"cmpl-{chosen[0].ident[:29]}","object":"text_completion","created":{world.created},'
     lead = f'{{{head}"model":{orjson.dumps(request.model).decode()},"choices":['
     tail = f'"system_fingerprint":"{FINGERPRINT}"}}'
@@ -38,7 +38,7 @@ def answer_completion(request: Request, world: World) -> Answer:
         steps = _streamed(body, chosen, echoes, lead, tail, usage, world.tokens_per_chunk)
         script = Script((Head(200, answer_headers(world.stamp, EVENT_STREAM), "chunked"), *steps))
     else:
-        choices = [_choice(body, said, echo) for said, echo in zip(chosen, echoes, strict=True)]
+        choices = [_choice(body, generated, echo) for generated, echo in zip(chosen, echoes, strict=True)]
         data = f"{lead}{','.join(choices)}],{usage}{tail}".encode()
         waits: tuple[Step, ...] = (FirstToken(), Tokens(work - 1)) if work > 1 else (FirstToken(),)
         ending = (Send(data, billed, "terminal"), End())
@@ -46,22 +46,22 @@ def answer_completion(request: Request, world: World) -> Answer:
     if request.azure is not None:
         script = filtered(script)
     truth = [
-        (said.position, echo + said.content, None, (), said.finish)
-        for said, echo in zip(chosen, echoes, strict=True)
+        (generated.position, echo + generated.content, None, (), generated.finish)
+        for generated, echo in zip(chosen, echoes, strict=True)
     ]
     return Answer(script, digest(truth), work, chosen[0].finish)
 
 
-def _said(body: dict[str, Any], world: World) -> tuple[list[Said], int]:
+def _generated(body: dict[str, Any], world: World) -> tuple[list[GeneratedChoice], int]:
     """The choices that are sent, and the tokens of all that were generated (`best_of` generates more)."""
     prompts, count = len(prompts_of(body)), body.get("n") or 1
     each = body.get("best_of") or count
     limit = body.get("max_tokens")
     if limit is None:
         limit = USUAL_LIMIT
-    asked = {"n": prompts * each, "stop": body.get("stop")}
-    candidates = says(
-        asked,
+    settings = {"n": prompts * each, "stop": body.get("stop")}
+    candidates = generate_choices(
+        settings,
         seed=world.seed,
         call_key=world.call_key,
         tokens=max(world.tokens, 1),
@@ -70,10 +70,10 @@ def _said(body: dict[str, Any], world: World) -> tuple[list[Said], int]:
         chat=True,
     )
     if limit == 0:
-        candidates = [said._replace(content="", tokens=0, finish="length") for said in candidates]
-    kept = [said for said in candidates if said.position % each < count]
-    numbered = [said._replace(position=position) for position, said in enumerate(kept)]
-    return numbered, sum([said.tokens for said in candidates])
+        candidates = [generated._replace(content="", tokens=0, finish="length") for generated in candidates]
+    selected = [generated for generated in candidates if generated.position % each < count]
+    numbered = [generated._replace(position=position) for position, generated in enumerate(selected)]
+    return numbered, sum([generated.tokens for generated in candidates])
 
 
 def _echoes(body: dict[str, Any], choices: int) -> list[str]:
@@ -95,18 +95,18 @@ def _usage(prompt: int, completion: int) -> str:
     )
 
 
-def _choice(body: dict[str, Any], said: Said, echo: str) -> str:
+def _choice(body: dict[str, Any], generated: GeneratedChoice, echo: str) -> str:
     choice = {
-        "text": echo + said.content,
-        "index": said.position,
-        "logprobs": _logprobs(body, said, echo + said.content, 0, echoed=bool(echo)),
-        "finish_reason": said.finish,
+        "text": echo + generated.content,
+        "index": generated.position,
+        "logprobs": _logprobs(body, generated, echo + generated.content, 0, echoed=bool(echo)),
+        "finish_reason": generated.finish,
     }
     return orjson.dumps(choice).decode()
 
 
 def _logprobs(
-    body: dict[str, Any], said: Said, text: str, offset: int, *, echoed: bool
+    body: dict[str, Any], generated: GeneratedChoice, text: str, offset: int, *, echoed: bool
 ) -> dict[str, Any] | None:
     """`logprobs` of a piece that begins at character `offset`; the first token of an echoed prompt has none."""
     top = body.get("logprobs")
@@ -114,7 +114,7 @@ def _logprobs(
         return None
     pieces = tokens_of(text)
     offsets = list(accumulate([len(piece) for piece in pieces[:-1]], initial=offset)) if pieces else []
-    rows = [ranked(said.ident, piece, at, top) for piece, at in zip(pieces, offsets, strict=True)]
+    rows = [ranked(generated.ident, piece, at, top) for piece, at in zip(pieces, offsets, strict=True)]
     values: list[float | None] = [row[0] for row in rows]
     best: list[dict[str, float] | None] = [dict(row[1]) for row in rows]
     if echoed and rows:
@@ -129,7 +129,7 @@ def _logprobs(
 
 def _streamed(
     body: dict[str, Any],
-    chosen: list[Said],
+    chosen: list[GeneratedChoice],
     echoes: list[str],
     lead: str,
     tail: str,
@@ -141,16 +141,16 @@ def _streamed(
     with_usage = bool(options.get("include_usage"))
     close = f'],"usage":null,{tail}\n\n' if with_usage else f"],{tail}\n\n"
     tracks: list[list[Timed]] = []
-    for said, echo in zip(chosen, echoes, strict=True):
-        first = tokens_per_chunk if said.position else 1
+    for generated, echo in zip(chosen, echoes, strict=True):
+        first = tokens_per_chunk if generated.position else 1
         track: list[Timed] = []
         offset = 0
-        for tokens, piece in said.pieces(tokens_per_chunk, first=first):
+        for tokens, piece in generated.pieces(tokens_per_chunk, first=first):
             text = piece if track else echo + piece
             part = {
                 "text": text,
-                "index": said.position,
-                "logprobs": _logprobs(body, said, text, offset, echoed=bool(echo) and not track),
+                "index": generated.position,
+                "logprobs": _logprobs(body, generated, text, offset, echoed=bool(echo) and not track),
                 "finish_reason": None,
             }
             track.append((tokens, f"data: {lead}{orjson.dumps(part).decode()}{close}".encode()))
@@ -158,8 +158,10 @@ def _streamed(
         tracks.append(track)
     timed = [timed for turn in zip_longest(*tracks) for timed in turn if timed is not None]
     steps: list[Step] = [FirstToken(), *timed_steps(timed)]
-    for said in chosen:
-        end = f'{{"text":"","index":{said.position},"logprobs":null,"finish_reason":"{said.finish}"}}'
+    for generated in chosen:
+        end = (
+            f'{{"text":"","index":{generated.position},"logprobs":null,"finish_reason":"{generated.finish}"}}'
+        )
         steps.append(Send(f"data: {lead}{end}{close}".encode()))
     if with_usage:
         steps.append(Send(f"data: {lead}],{usage}{tail}\n\n".encode()))

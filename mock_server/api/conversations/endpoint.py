@@ -9,10 +9,10 @@ from windtunnel.mock_server.api.conversations.state import Conversation
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.errors import ApiError, invalid_type, missing_parameter
 from windtunnel.mock_server.api.fields import Check, anything, check_fields, metadata, too_long
-from windtunnel.mock_server.api.objects import Made, answered, new_id, shown
+from windtunnel.mock_server.api.objects import WholeAnswer, answered, new_id, shown
 from windtunnel.mock_server.api.responses.checks import items_tokens
-from windtunnel.mock_server.api.responses.fields import unknown_field
 from windtunnel.mock_server.api.responses.input_items import input_items
+from windtunnel.mock_server.api.responses.option_checks import unknown_field
 from windtunnel.mock_server.api.responses.state import conversation_not_found, found_item
 from windtunnel.mock_server.request import Request
 
@@ -129,7 +129,7 @@ def add_items(request: Request, world: World) -> Answer:
         _put(held, request, world)
 
     page = listed(items)
-    return answered(Made(page.body, page.choices, add), world)
+    return answered(WholeAnswer(page.body, page.choices, add), world)
 
 
 def list_items(request: Request, world: World) -> Answer:

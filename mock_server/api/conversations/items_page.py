@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 
 from windtunnel.mock_server.api.errors import ApiError
-from windtunnel.mock_server.api.objects import Made
+from windtunnel.mock_server.api.objects import WholeAnswer
 from windtunnel.mock_server.api.paging import paging
 
 
-def items_page(items: list[dict[str, Any]], query: Mapping[str, str]) -> Made | ApiError:
+def items_page(items: list[dict[str, Any]], query: Mapping[str, str]) -> WholeAnswer | ApiError:
     """The page of `items` (oldest first) that a query asks for, the latest ones first unless it says otherwise.
 
     An `after` that is not among them gives an empty page.
@@ -30,7 +30,7 @@ def items_page(items: list[dict[str, Any]], query: Mapping[str, str]) -> Made | 
     return listed(found[start:end][: page.limit], more=end - start > page.limit)
 
 
-def listed(items: list[dict[str, Any]], *, more: bool = False) -> Made:
+def listed(items: list[dict[str, Any]], *, more: bool = False) -> WholeAnswer:
     """A list of items; what a client must end up with are their ids. The ids of an empty page are empty."""
     body = {
         "object": "list",
@@ -39,4 +39,6 @@ def listed(items: list[dict[str, Any]], *, more: bool = False) -> Made:
         "last_id": items[-1]["id"] if items else "",
         "has_more": more,
     }
-    return Made(orjson.dumps(body), [(at, item["id"], None, (), None) for at, item in enumerate(items)])
+    return WholeAnswer(
+        orjson.dumps(body), [(at, item["id"], None, (), None) for at, item in enumerate(items)]
+    )

@@ -21,7 +21,7 @@ USUAL_BYTES: Final = 512
 """What an item or a conversation weighs besides its JSON."""
 
 
-class Exchange(Protocol):
+class Turn(Protocol):
     """A response that is to be part of a conversation."""
 
     def state(self, now: float) -> str:
@@ -51,7 +51,7 @@ class Conversation:
     created: int
     metadata: dict[str, str]
     items: OrderedDict[str, Item] = field(default_factory=OrderedDict)
-    pending: list[Exchange] = field(default_factory=list)
+    pending: list[Turn] = field(default_factory=list)
     tokens: int = 0
     size: int = USUAL_BYTES
 

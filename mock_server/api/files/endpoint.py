@@ -25,7 +25,7 @@ from windtunnel.mock_server.api.files.state import (
     no_such,
 )
 from windtunnel.mock_server.api.objects import (
-    Made,
+    WholeAnswer,
     answered,
     new_id,
     shown,
@@ -105,7 +105,7 @@ def _list(request: Request, world: World) -> Answer:
         limit=asked.limit,
         after=asked.after,
         ascending=asked.ascending,
-        where=lambda file: file.there(now) and purpose in (None, file.purpose),
+        where=lambda file: file.is_visible(now) and purpose in (None, file.purpose),
     )
     return answered(shown_page([file.shown() for _, file in page.entries], page.more), world)
 
@@ -131,7 +131,7 @@ def _content(request: Request, world: World) -> Answer:
         return answered(ApiError(400, message), world)
     name = file.filename.encode("ascii", "replace").decode().replace('"', "'")
     name = "".join(sign if sign.isprintable() else "_" for sign in name)
-    made = Made(
+    made = WholeAnswer(
         file.data,
         [(0, sha256(file.data).hexdigest(), None, (), None)],
         content_type="application/octet-stream",

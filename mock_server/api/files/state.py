@@ -52,7 +52,7 @@ class StoredFile:
             "status_details": None,
         }
 
-    def there(self, now: float) -> bool:
+    def is_visible(self, now: float) -> bool:
         """Is it there at `now`, neither in the future (the clock can be set back) nor expired?"""
         return self.created <= now and (self.expires_at is None or now < self.expires_at)
 
@@ -65,7 +65,7 @@ def keep(store: Store, key: str, file: StoredFile) -> None:
 def find_file(store: Store, key: str, ident: str, now: float) -> StoredFile | None:
     """The file of that id, if it is there at `now`."""
     file = store.files.get(key, ident)
-    return file if isinstance(file, StoredFile) and file.there(now) else None
+    return file if isinstance(file, StoredFile) and file.is_visible(now) else None
 
 
 def no_such(kind: str, ident: str) -> ApiError:

@@ -15,13 +15,13 @@ from windtunnel.mock_server.api.chat.wire import timed_steps
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.errors import ApiError
 from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, answer_headers
-from windtunnel.mock_server.api.media.audio_requests import Order, read_order, streams
+from windtunnel.mock_server.api.media.audio_requests import AudioRequest, read_audio_request, streams
 from windtunnel.mock_server.api.media.speech import SPEECH
 from windtunnel.mock_server.api.media.transcripts import (
-    Heard,
-    heard,
+    Transcript,
     length_of,
     log_probabilities,
+    make_transcript,
     segment_objects,
     speaker_objects,
     subtitles,
@@ -42,35 +42,37 @@ _TASKS: Final = {"audio.transcriptions": "transcribe", "audio.translations": "tr
 
 def check_transcription(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
     """The tokens of sound and prompt, or what is wrong with the form."""
-    return _input_tokens(read_order("transcribe", fields, parts), parts)
+    return _input_tokens(read_audio_request("transcribe", fields, parts), parts)
 
 
 def check_translation(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
     """The tokens of sound and prompt, or what is wrong with the form."""
-    return _input_tokens(read_order("translate", fields, parts), parts)
+    return _input_tokens(read_audio_request("translate", fields, parts), parts)
 
 
-def _input_tokens(order: Order | ApiError, parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
-    if isinstance(order, ApiError):
-        return order
+def _input_tokens(spec: AudioRequest | ApiError, parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
+    if isinstance(spec, ApiError):
+        return spec
     seconds = length_of(parts["file"][0].data)
-    return math.ceil(seconds * AUDIO_TOKENS_PER_S) + tokens_in(order.prompt)
+    return math.ceil(seconds * AUDIO_TOKENS_PER_S) + tokens_in(spec.prompt)
 
 
 def answer_transcript(request: Request, world: World) -> Answer:
     """The healthy answer to a request for a transcript or a translation."""
-    order = read_order(_TASKS[request.endpoint], request.body, request.parts)
-    if isinstance(order, ApiError):
-        return answered(order, world)
-    said = heard(world.seed, world.call_key, max(world.tokens, 1), request.parts["file"][0].data)
-    tokens = tokens_in(said.text)
+    spec = read_audio_request(_TASKS[request.endpoint], request.body, request.parts)
+    if isinstance(spec, ApiError):
+        return answered(spec, world)
+    transcript = make_transcript(
+        world.seed, world.call_key, max(world.tokens, 1), request.parts["file"][0].data
+    )
+    tokens = tokens_in(transcript.text)
     if request.stream:
-        return _streamed(order, said, request, world)
-    kind = JSON if order.kind.endswith("json") else _PLAIN
+        return _streamed(spec, transcript, request, world)
+    kind = JSON if spec.kind.endswith("json") else _PLAIN
     if kind == JSON:
-        data, truth = orjson.dumps(_object(order, said, request)), said.text
+        data, truth = orjson.dumps(_object(spec, transcript, request)), transcript.text
     else:
-        truth = f"{said.text}\n" if order.kind == "text" else subtitles(said, order.kind)
+        truth = f"{transcript.text}\n" if spec.kind == "text" else subtitles(transcript, spec.kind)
         data = truth.encode()
     work = (FirstToken(), Tokens(tokens - 1)) if tokens > 1 else (FirstToken(),)
     head = Head(200, answer_headers(world.stamp, kind))
@@ -78,43 +80,45 @@ def answer_transcript(request: Request, world: World) -> Answer:
     return Answer(script, digest([(0, truth, None, (), None)]), tokens, None)
 
 
-def _object(order: Order, said: Heard, request: Request) -> dict[str, Any]:
+def _object(spec: AudioRequest, transcript: Transcript, request: Request) -> dict[str, Any]:
     """The transcript as one of the JSON formats has it."""
-    usage = _usage(order, said, request)
-    if order.kind == "verbose_json":
+    usage = _usage(spec, transcript, request)
+    if spec.kind == "verbose_json":
         body: dict[str, Any] = {
-            "task": order.task,
-            "language": order.language,
-            "duration": said.seconds,
-            "text": said.text,
+            "task": spec.task,
+            "language": spec.language,
+            "duration": transcript.seconds,
+            "text": transcript.text,
         }
-        if order.segments:
-            body["segments"] = segment_objects(said, order.temperature)
-        if order.words:
-            body["words"] = [{"word": word.text, "start": word.start, "end": word.end} for word in said.words]
-        return body if order.task == "translate" else body | {"usage": usage}
-    if order.kind == "diarized_json":
-        segments = speaker_objects(said, order.speakers)
-        same = {"task": "transcribe", "duration": said.seconds, "text": said.text}
+        if spec.segments:
+            body["segments"] = segment_objects(transcript, spec.temperature)
+        if spec.words:
+            body["words"] = [
+                {"word": word.text, "start": word.start, "end": word.end} for word in transcript.words
+            ]
+        return body if spec.task == "translate" else body | {"usage": usage}
+    if spec.kind == "diarized_json":
+        segments = speaker_objects(transcript, spec.speakers)
+        same = {"task": "transcribe", "duration": transcript.seconds, "text": transcript.text}
         return {**same, "segments": segments, "usage": usage}
-    if order.task == "translate":
-        return {"text": said.text}
-    body = {"text": said.text}
-    if order.logprobs:
-        body["logprobs"] = log_probabilities(said.ident, said.text)
-    return {**body, **_languages(order), "usage": usage}
+    if spec.task == "translate":
+        return {"text": transcript.text}
+    body = {"text": transcript.text}
+    if spec.logprobs:
+        body["logprobs"] = log_probabilities(transcript.ident, transcript.text)
+    return {**body, **_languages(spec), "usage": usage}
 
 
-def _languages(order: Order) -> dict[str, Any]:
+def _languages(spec: AudioRequest) -> dict[str, Any]:
     """What `gpt-transcribe` alone says."""
-    return {"languages": [{"code": order.code}]} if order.model.startswith("gpt-transcribe") else {}
+    return {"languages": [{"code": spec.code}]} if spec.model.startswith("gpt-transcribe") else {}
 
 
-def _usage(order: Order, said: Heard, request: Request) -> dict[str, Any]:
+def _usage(spec: AudioRequest, transcript: Transcript, request: Request) -> dict[str, Any]:
     """By tokens or by seconds, as the model is billed."""
-    if not order.by_token:
-        return {"type": "duration", "seconds": math.ceil(said.seconds)}
-    text, wrote = tokens_in(order.prompt), tokens_in(said.text)
+    if not spec.by_token:
+        return {"type": "duration", "seconds": math.ceil(transcript.seconds)}
+    text, wrote = tokens_in(spec.prompt), tokens_in(transcript.text)
     return {
         "type": "tokens",
         "input_tokens": request.prompt_tokens,
@@ -128,14 +132,14 @@ def _event(fields: dict[str, Any]) -> bytes:
     return write_event(orjson.dumps(fields))
 
 
-def _streamed(order: Order, said: Heard, request: Request, world: World) -> Answer:
+def _streamed(spec: AudioRequest, transcript: Transcript, request: Request, world: World) -> Answer:
     """Deltas, with the segments' events between them where speakers are told apart, and the whole at the end."""
-    by_speaker = order.kind == "diarized_json"
-    track = _segments(order, said) if by_speaker else _deltas(order, said, world.tokens_per_chunk)
-    done: dict[str, Any] = {"type": "transcript.text.done", "text": said.text}
-    if order.logprobs:
-        done["logprobs"] = log_probabilities(said.ident, said.text)
-    done |= {**_languages(order), "usage": _usage(order, said, request)}
+    by_speaker = spec.kind == "diarized_json"
+    track = _segments(spec, transcript) if by_speaker else _deltas(spec, transcript, world.tokens_per_chunk)
+    done: dict[str, Any] = {"type": "transcript.text.done", "text": transcript.text}
+    if spec.logprobs:
+        done["logprobs"] = log_probabilities(transcript.ident, transcript.text)
+    done |= {**_languages(spec), "usage": _usage(spec, transcript, request)}
     script = Script(
         (
             Head(200, answer_headers(world.stamp, EVENT_STREAM), "chunked"),
@@ -146,28 +150,28 @@ def _streamed(order: Order, said: Heard, request: Request, world: World) -> Answ
         )
     )
     tokens = sum([count for count, _ in track])
-    return Answer(script, digest([(0, said.text, None, (), None)]), tokens, None)
+    return Answer(script, digest([(0, transcript.text, None, (), None)]), tokens, None)
 
 
-def _deltas(order: Order, said: Heard, tokens_per_chunk: int) -> list[tuple[int, bytes]]:
+def _deltas(spec: AudioRequest, transcript: Transcript, tokens_per_chunk: int) -> list[tuple[int, bytes]]:
     """Pieces of the text with the tokens in each; the first piece is a single one."""
     track: list[tuple[int, bytes]] = []
     at = 0
-    while at < len(said.text):
+    while at < len(transcript.text):
         size = CHARS_PER_TOKEN * (tokens_per_chunk if at else 1)
-        piece = said.text[at : at + size]
+        piece = transcript.text[at : at + size]
         event: dict[str, Any] = {"type": "transcript.text.delta", "delta": piece}
-        if order.logprobs:
-            event["logprobs"] = log_probabilities(said.ident, piece, at // CHARS_PER_TOKEN)
+        if spec.logprobs:
+            event["logprobs"] = log_probabilities(transcript.ident, piece, at // CHARS_PER_TOKEN)
         track.append((tokens_in(piece), _event(event)))
         at += size
     return track
 
 
-def _segments(order: Order, said: Heard) -> list[tuple[int, bytes]]:
+def _segments(spec: AudioRequest, transcript: Transcript) -> list[tuple[int, bytes]]:
     """For each segment its text as a delta, and the segment."""
     track: list[tuple[int, bytes]] = []
-    for segment in speaker_objects(said, order.speakers):
+    for segment in speaker_objects(transcript, spec.speakers):
         text = f" {segment['text']}" if track else segment["text"]
         delta = {"type": "transcript.text.delta", "delta": text, "segment_id": segment["id"]}
         track.append((tokens_in(text), _event(delta) + _event(segment)))

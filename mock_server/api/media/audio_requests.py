@@ -56,7 +56,7 @@ _TRANSLATED: Final = ("json", "text", "srt", "verbose_json", "vtt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class AudioRequest:
     """What is wanted, with nothing left open. `by_token` is a GPT model, which is billed by tokens, not by seconds."""
 
     task: str
@@ -73,9 +73,9 @@ class Order:
     prompt: str
 
 
-def read_order(
+def read_audio_request(
     task: str, given: Mapping[str, Any], parts: Mapping[str, tuple[FormPart, ...]]
-) -> Order | ApiError:
+) -> AudioRequest | ApiError:
     """The order in the fields of a form; or what is wrong with it. `task` is `transcribe` or `translate`."""
     fields = dict(given)
     try:
@@ -97,7 +97,7 @@ def read_order(
         return problem
     wanted = _list(fields.get("timestamp_granularities")) or ["segment"]
     code = fields.get("language") or next(iter(_list(fields.get("languages"))), "en")
-    return Order(
+    return AudioRequest(
         task=task,
         model=model,
         kind=kind,

@@ -77,7 +77,7 @@ _NEW_ALONE: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ImageRequest:
     """What is wanted, with nothing left open. `old` is a DALL·E model: an answer without usage, and URLs by default."""
 
     model: str
@@ -108,7 +108,7 @@ class Order:
         return f"{self.width}x{self.height}"
 
 
-def read_order(action: str, given: Mapping[str, Any]) -> Order | ApiError:
+def read_image_request(action: str, given: Mapping[str, Any]) -> ImageRequest | ApiError:
     """The order in a body or in the fields of a form (where numbers are digits); or what is wrong with it."""
     body = dict(given)
     for name in _NUMBERS:
@@ -130,7 +130,7 @@ def read_order(action: str, given: Mapping[str, Any]) -> Order | ApiError:
     if problem is not None or isinstance(size, ApiError):
         return problem or invalid_type("size", "a string", body.get("size"))
     kind = body.get("output_format") or "png"
-    return Order(
+    return ImageRequest(
         model=model,
         prompt=body.get("prompt") or "",
         width=size[0],

@@ -18,9 +18,9 @@ import orjson
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.errors import ApiError, missing_parameter
 from windtunnel.mock_server.api.headers import EVENT_STREAM, answer_headers
-from windtunnel.mock_server.api.media.image_requests import SVG_TOKENS, Order, read_order
-from windtunnel.mock_server.api.media.pictures import Colour, picture
-from windtunnel.mock_server.api.objects import Made, answered, too_large
+from windtunnel.mock_server.api.media.image_requests import SVG_TOKENS, ImageRequest, read_image_request
+from windtunnel.mock_server.api.media.pictures import Rgba, picture
+from windtunnel.mock_server.api.objects import WholeAnswer, answered, too_large
 from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.api.truth import Choice, digest
 from windtunnel.mock_server.request import FormPart, Request
@@ -54,8 +54,8 @@ _EVENTS: Final = {"generate": "image_generation", "edit": "image_edit"}
 
 def check_generate(body: dict[str, Any]) -> ApiError | int:
     """The prompt's tokens, or what is wrong with the body."""
-    order = read_order("generate", body)
-    return order if isinstance(order, ApiError) else tokens_in(order.prompt)
+    spec = read_image_request("generate", body)
+    return spec if isinstance(spec, ApiError) else tokens_in(spec.prompt)
 
 
 def check_edit(body: dict[str, Any]) -> ApiError | int:
@@ -63,8 +63,8 @@ def check_edit(body: dict[str, Any]) -> ApiError | int:
     images = body.get("images")
     if not isinstance(images, list) or not images:
         return missing_parameter("images")
-    order = read_order("edit", body)
-    return order if isinstance(order, ApiError) else tokens_in(order.prompt) + IMAGE_TOKENS * len(images)
+    spec = read_image_request("edit", body)
+    return spec if isinstance(spec, ApiError) else tokens_in(spec.prompt) + IMAGE_TOKENS * len(images)
 
 
 def _check_form(
@@ -80,8 +80,8 @@ def _check_form(
     for part in (*given, *parts.get("mask", ()), *parts.get("markup", ())):
         if len(part.data) > MOST_IMAGE_BYTES:
             return too_large(MOST_IMAGE_BYTES, len(part.data))
-    order = read_order(action, {**fields, **dict.fromkeys(parts, "")})
-    return order if isinstance(order, ApiError) else tokens_in(order.prompt) + IMAGE_TOKENS * len(given)
+    spec = read_image_request(action, {**fields, **dict.fromkeys(parts, "")})
+    return spec if isinstance(spec, ApiError) else tokens_in(spec.prompt) + IMAGE_TOKENS * len(given)
 
 
 def check_edit_form(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
@@ -97,53 +97,53 @@ def check_variation_form(fields: dict[str, Any], parts: Mapping[str, tuple[FormP
 def answer_images(request: Request, world: World) -> Answer:
     """The healthy answer to a request for pictures."""
     action = _ACTIONS[request.endpoint]
-    order = read_order(action, {**request.body, **dict.fromkeys(request.parts, "")})
-    if isinstance(order, ApiError):
-        return answered(order, world)
-    pictures = [_drawn(order, world, f"{at}") for at in range(order.count)]
-    if order.stream:
-        return _streamed(order, pictures, _EVENTS[action], request, world)
+    spec = read_image_request(action, {**request.body, **dict.fromkeys(request.parts, "")})
+    if isinstance(spec, ApiError):
+        return answered(spec, world)
+    pictures = [_drawn(spec, world, f"{at}") for at in range(spec.count)]
+    if spec.stream:
+        return _streamed(spec, pictures, _EVENTS[action], request, world)
     data = []
     for text in pictures:
-        entry = {"url": f"data:{_KINDS[order.kind]};base64,{text}"} if order.url else {"b64_json": text}
-        if order.model == "dall-e-3":
-            entry["revised_prompt"] = order.prompt
+        entry = {"url": f"data:{_KINDS[spec.kind]};base64,{text}"} if spec.url else {"b64_json": text}
+        if spec.model == "dall-e-3":
+            entry["revised_prompt"] = spec.prompt
         data.append(entry)
     body: dict[str, Any] = {"created": world.created, "data": data}
-    if not order.old:
-        body |= _details(order, request.prompt_tokens)
-    said: list[Choice] = [
+    if not spec.old:
+        body |= _details(spec, request.prompt_tokens)
+    choices: list[Choice] = [
         (at, entry.get("url") or entry["b64_json"], None, (), None) for at, entry in enumerate(data)
     ]
-    return answered(Made(orjson.dumps(body), said), world)
+    return answered(WholeAnswer(orjson.dumps(body), choices), world)
 
 
-def _drawn(order: Order, world: World, what: str) -> str:
+def _drawn(spec: ImageRequest, world: World, what: str) -> str:
     """One picture, in base64."""
-    alpha = 96 if order.background == "transparent" else 255
+    alpha = 96 if spec.background == "transparent" else 255
     colours = []
-    for frame in range(order.frames):
+    for frame in range(spec.frames):
         key = f"{world.seed}/picture/{world.call_key}/{what}/{frame}".encode()
         red, green, blue = blake2b(key, digest_size=3).digest()
-        colours.append(Colour(red, green, blue, alpha))
-    data = picture(order.kind, order.width, order.height, tuple(colours), order.frame_ms, order.compression)
+        colours.append(Rgba(red, green, blue, alpha))
+    data = picture(spec.kind, spec.width, spec.height, tuple(colours), spec.frame_ms, spec.compression)
     return b64encode(data).decode()
 
 
-def _details(order: Order, given_tokens: int) -> dict[str, Any]:
+def _details(spec: ImageRequest, given_tokens: int) -> dict[str, Any]:
     """What an answer of the GPT models says besides the pictures."""
     details: dict[str, Any] = {
-        "background": order.background,
-        "output_format": order.kind,
-        "quality": order.quality,
-        "size": order.size,
-        "safety_identifier": order.safety_identifier,
-        "usage": _usage(order, given_tokens),
+        "background": spec.background,
+        "output_format": spec.kind,
+        "quality": spec.quality,
+        "size": spec.size,
+        "safety_identifier": spec.safety_identifier,
+        "usage": _usage(spec, given_tokens),
     }
-    if order.kind == "svg":
-        read = tokens_in(order.prompt)
+    if spec.kind == "svg":
+        read = tokens_in(spec.prompt)
         details["svg_usage"] = {
-            "model": order.svg_model or "gpt-5.4",
+            "model": spec.svg_model or "gpt-5.4",
             "input_tokens": read,
             "output_tokens": SVG_TOKENS,
             "reasoning_tokens": 0,
@@ -152,9 +152,9 @@ def _details(order: Order, given_tokens: int) -> dict[str, Any]:
     return details
 
 
-def _usage(order: Order, given_tokens: int) -> dict[str, Any]:
-    wrote = round(TOKENS[order.quality] * order.width * order.height / 2**20) * order.count * order.frames
-    read = tokens_in(order.prompt)
+def _usage(spec: ImageRequest, given_tokens: int) -> dict[str, Any]:
+    wrote = round(TOKENS[spec.quality] * spec.width * spec.height / 2**20) * spec.count * spec.frames
+    read = tokens_in(spec.prompt)
     return {
         "input_tokens": given_tokens,
         "input_tokens_details": {"image_tokens": given_tokens - read, "text_tokens": read},
@@ -164,26 +164,26 @@ def _usage(order: Order, given_tokens: int) -> dict[str, Any]:
     }
 
 
-def _streamed(order: Order, pictures: list[str], name: str, request: Request, world: World) -> Answer:
+def _streamed(spec: ImageRequest, pictures: list[str], name: str, request: Request, world: World) -> Answer:
     """For each picture its partial ones, then itself."""
     same = {
         "created_at": world.created,
-        "size": order.size,
-        "quality": order.quality,
-        "background": order.background,
-        "output_format": order.kind,
+        "size": spec.size,
+        "quality": spec.quality,
+        "background": spec.background,
+        "output_format": spec.kind,
     }
-    one = replace(order, count=1)
+    one = replace(spec, count=1)
     usage = _usage(one, request.prompt_tokens)
     usage.pop("output_tokens_details")
     events: list[tuple[str, dict[str, Any]]] = []
     for at, text in enumerate(pictures):
-        for index in range(order.partials):
-            partial = _drawn(order, world, f"{at}/{index}")
+        for index in range(spec.partials):
+            partial = _drawn(spec, world, f"{at}/{index}")
             events.append(
                 (f"{name}.partial_image", {"b64_json": partial, **same, "partial_image_index": index})
             )
-        whole = {"b64_json": text, **same, "usage": usage, "safety_identifier": order.safety_identifier}
+        whole = {"b64_json": text, **same, "usage": usage, "safety_identifier": spec.safety_identifier}
         events.append((f"{name}.completed", whole))
     steps: list[Step] = [Head(200, answer_headers(world.stamp, EVENT_STREAM), "chunked"), FirstToken()]
     for at, (kind, fields) in enumerate(events):

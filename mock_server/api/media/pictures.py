@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 FORMATS: Final = ("png", "jpeg", "webp", "gif", "svg")
 
 
-class Colour(NamedTuple):
+class Rgba(NamedTuple):
     """Red, green, blue and opacity, 0 to 255 each."""
 
     red: int
@@ -25,7 +25,7 @@ class Colour(NamedTuple):
 
 @lru_cache(maxsize=64)
 def picture(
-    kind: str, width: int, height: int, colours: tuple[Colour, ...], frame_ms: int = 200, quality: int = 100
+    kind: str, width: int, height: int, colours: tuple[Rgba, ...], frame_ms: int = 200, quality: int = 100
 ) -> bytes:
     """A picture in one of `FORMATS`; several colours are the frames of a GIF, else the first one counts.
 
@@ -43,7 +43,7 @@ def picture(
     return _svg(width, height, colour)
 
 
-def _png(width: int, height: int, colour: Colour) -> bytes:
+def _png(width: int, height: int, colour: Rgba) -> bytes:
     """One bit a pixel, all zero, and a palette of one colour."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -85,7 +85,7 @@ class _Bits:
         return self._value.to_bytes(self._length // 8, "little" if self._low_first else "big")
 
 
-def _jpeg(width: int, height: int, colour: Colour, quality: int) -> bytes:
+def _jpeg(width: int, height: int, colour: Rgba, quality: int) -> bytes:
     """Baseline, 8 × 8 blocks of one colour each; after the first ones, a block is two zero bits.
 
     The code for "no difference" and the one for "end of block" are both a single 0, so all other blocks of a
@@ -135,7 +135,7 @@ def _jpeg(width: int, height: int, colour: Colour, quality: int) -> bytes:
     )
 
 
-def _webp(width: int, height: int, colour: Colour) -> bytes:
+def _webp(width: int, height: int, colour: Rgba) -> bytes:
     """Lossless, with five prefix codes of one symbol each: a pixel is no bits at all."""
     bits = _Bits("low")
     bits.add(width - 1, 14)
@@ -154,7 +154,7 @@ _FIRST_FREE: Final = 6
 """GIF: four colours, then the codes for "begin anew" and "end"; what comes after stands for ever longer runs."""
 
 
-def _gif(width: int, height: int, colours: tuple[Colour, ...], frame_ms: int) -> bytes:
+def _gif(width: int, height: int, colours: tuple[Rgba, ...], frame_ms: int) -> bytes:
     """An endless animation of one frame for each colour."""
     pixels = _runs(width * height)
     parts = [b"GIF89a", struct.pack("<HHBBB", width, height, 0x70, 0, 0)]
@@ -193,7 +193,7 @@ def _runs(pixels: int) -> bytes:
     return bits.bytes()
 
 
-def _svg(width: int, height: int, colour: Colour) -> bytes:
+def _svg(width: int, height: int, colour: Rgba) -> bytes:
     fill = f"#{colour.red:02x}{colour.green:02x}{colour.blue:02x}"
     opacity = "" if colour.alpha == 255 else f' fill-opacity="{colour.alpha / 255:.3g}"'
     return (

@@ -17,7 +17,7 @@ from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError, invalid
 from windtunnel.mock_server.api.fields import check_fields, number, one_of, string
 from windtunnel.mock_server.api.headers import EVENT_STREAM, answer_headers
 from windtunnel.mock_server.api.media.sounds import CONTENT_TYPES, FORMATS, LONGEST_S, sound
-from windtunnel.mock_server.api.objects import Made, answered, unknown_field
+from windtunnel.mock_server.api.objects import WholeAnswer, answered, unknown_field
 from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.api.truth import digest
 from windtunnel.mock_server.request import Request
@@ -81,9 +81,9 @@ def answer_speech(request: Request, world: World) -> Answer:
     seconds = len(body["input"]) / CHARACTERS_PER_S / (body.get("speed") or 1.0)
     mark = blake2b(f"{world.seed}/speech/{world.call_key}".encode(), digest_size=8).hexdigest()
     data = sound(kind, seconds, mark)
-    said = [(0, sha256(data).hexdigest(), None, (), None)]
+    choices = [(0, sha256(data).hexdigest(), None, (), None)]
     if not request.stream:
-        return answered(Made(data, said, content_type=CONTENT_TYPES[kind]), world)
+        return answered(WholeAnswer(data, choices, content_type=CONTENT_TYPES[kind]), world)
     size = -(-len(data) // PIECES)
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
     steps: list[Step] = [Head(200, answer_headers(world.stamp, EVENT_STREAM), "chunked"), FirstToken()]
@@ -100,7 +100,7 @@ def answer_speech(request: Request, world: World) -> Answer:
     }
     done = orjson.dumps({"type": "speech.audio.done", "usage": usage})
     steps += (Send(write_event(done), 0, "terminal"), End())
-    return Answer(Script(tuple(steps)), digest(said), len(pieces), None)
+    return Answer(Script(tuple(steps)), digest(choices), len(pieces), None)
 
 
 def _asks_for_events(body: Mapping[str, Any], query: Mapping[str, str]) -> bool:

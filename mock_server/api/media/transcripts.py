@@ -30,7 +30,7 @@ class Word(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Transcript:
     """A transcript: its text, the length of the sound in seconds, its words. `tokens` is what it was made of."""
 
     ident: str
@@ -46,7 +46,7 @@ class Heard:
         return [self.words[at : at + size] for at in range(0, len(self.words), size)]
 
 
-def heard(seed: int, call_key: str, tokens: int, data: bytes) -> Heard:
+def make_transcript(seed: int, call_key: str, tokens: int, data: bytes) -> Transcript:
     """The transcript of a sound, of `tokens` tokens: a hash of the call, whatever the sound holds."""
     seconds = length_of(data)
     text = prose(stream_of(seed, call_key, 0, tokens)).strip()
@@ -57,7 +57,7 @@ def heard(seed: int, call_key: str, tokens: int, data: bytes) -> Heard:
         start = round(seconds * at / letters, _DIGITS)
         at += len(piece)
         words.append(Word(piece, start, round(seconds * at / letters, _DIGITS)))
-    return Heard(f"{seed}/transcript/{call_key}", " ".join(pieces), seconds, tuple(words), tokens)
+    return Transcript(f"{seed}/transcript/{call_key}", " ".join(pieces), seconds, tuple(words), tokens)
 
 
 def length_of(data: bytes) -> float:
@@ -74,11 +74,11 @@ def joined(words: Sequence[Word]) -> str:
     return " ".join([word.text for word in words])
 
 
-def subtitles(said: Heard, kind: str) -> str:
+def subtitles(transcript: Transcript, kind: str) -> str:
     """The transcript as `srt` or `vtt`."""
     comma = "," if kind == "srt" else "."
     blocks = [] if kind == "srt" else ["WEBVTT"]
-    for number, words in enumerate(said.segments, 1):
+    for number, words in enumerate(transcript.segments, 1):
         times = f"{_clock(words[0].start, comma)} --> {_clock(words[-1].end, comma)}"
         number_line = f"{number}\n" if kind == "srt" else ""
         blocks.append(f"{number_line}{times}\n{joined(words)}")
@@ -92,12 +92,12 @@ def _clock(seconds: float, comma: str) -> str:
     return f"{hours:02}:{minutes:02}:{rest // 1000:02}{comma}{rest % 1000:03}"
 
 
-def segment_objects(said: Heard, temperature: float) -> list[dict[str, Any]]:
+def segment_objects(transcript: Transcript, temperature: float) -> list[dict[str, Any]]:
     """`segments` of `verbose_json`."""
     objects = []
-    for number, words in enumerate(said.segments):
+    for number, words in enumerate(transcript.segments):
         text = f" {joined(words)}"
-        raw = shake_128(f"{said.ident}/{number}".encode()).digest(2 * tokens_in(text) + 3)
+        raw = shake_128(f"{transcript.ident}/{number}".encode()).digest(2 * tokens_in(text) + 3)
         objects.append(
             {
                 "id": number,
@@ -118,7 +118,7 @@ def segment_objects(said: Heard, temperature: float) -> list[dict[str, Any]]:
     return objects
 
 
-def speaker_objects(said: Heard, names: Sequence[str]) -> list[dict[str, Any]]:
+def speaker_objects(transcript: Transcript, names: Sequence[str]) -> list[dict[str, Any]]:
     """`segments` of `diarized_json`: two speakers in turns, or those whose names are known."""
     speakers = list(names) or ["A", "B"]
     return [
@@ -130,7 +130,7 @@ def speaker_objects(said: Heard, names: Sequence[str]) -> list[dict[str, Any]]:
             "text": joined(words),
             "speaker": speakers[number % len(speakers)],
         }
-        for number, words in enumerate(said.segments)
+        for number, words in enumerate(transcript.segments)
     ]
 
 

@@ -12,7 +12,7 @@ from windtunnel.mock_server.api.errors import (
     missing_parameter,
 )
 from windtunnel.mock_server.api.fields import check_fields
-from windtunnel.mock_server.api.responses.fields import COMPACTED, COUNTED, FIELDS, unknown_field
+from windtunnel.mock_server.api.responses.option_checks import COMPACTED, COUNTED, FIELDS, unknown_field
 from windtunnel.mock_server.api.responses.tool_checks import check_response_tools
 from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.api.tools.checks import check_format, tool_tokens

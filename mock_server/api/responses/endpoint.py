@@ -6,13 +6,13 @@ import orjson
 
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.headers import answer_headers
-from windtunnel.mock_server.api.objects import Made, answered
+from windtunnel.mock_server.api.objects import WholeAnswer, answered
 from windtunnel.mock_server.api.responses.checks import check_compact, check_input_tokens, check_responses
 from windtunnel.mock_server.api.responses.events import streamed_script
 from windtunnel.mock_server.api.responses.items import item, response_id
-from windtunnel.mock_server.api.responses.output import Compaction, Speech, response_base, speak
-from windtunnel.mock_server.api.responses.state import Kept, context_tokens, refuse_response
-from windtunnel.mock_server.api.responses.wire import Turn, queued_script, usage, whole_script
+from windtunnel.mock_server.api.responses.output import Compaction, Generation, generate, response_base
+from windtunnel.mock_server.api.responses.state import StoredResponse, context_tokens, refuse_response
+from windtunnel.mock_server.api.responses.wire import ResponseSource, queued_script, usage, whole_script
 from windtunnel.mock_server.api.truth import digest
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens
@@ -24,22 +24,22 @@ def answer_response(request: Request, world: World) -> Answer:
     prompt_tokens = request.prompt_tokens
     if "previous_response_id" in body or "conversation" in body:
         prompt_tokens += context_tokens(request, world)
-    speech = speak(request, world, prompt_tokens)
-    turn = Turn(request, speech, world.created, prompt_tokens, world.tokens_per_chunk)
+    generation = generate(request, world, prompt_tokens)
+    source = ResponseSource(request, generation, world.created, prompt_tokens, world.tokens_per_chunk)
     background = body.get("background") is True
     early = effect = None
     if body.get("store") is not False or "conversation" in body:
-        effect = Kept(turn, world.unix_t0, world.store).begin
+        effect = StoredResponse(source, world.unix_t0, world.store).begin
     if request.stream:
-        script = streamed_script(turn, world.stamp)
+        script = streamed_script(source, world.stamp)
     else:
-        script = whole_script(turn, world.stamp)
-        early = queued_script(turn, world.stamp) if background else None
+        script = whole_script(source, world.stamp)
+        early = queued_script(source, world.stamp) if background else None
     return Answer(
         script,
-        speech.truth(),
-        speech.tokens,
-        speech.finish,
+        generation.truth(),
+        generation.tokens,
+        generation.finish,
         effect,
         early,
         background and request.stream,
@@ -54,22 +54,22 @@ def answer_count(request: Request, world: World) -> Answer:
         return answered(problem, world)
     tokens = request.prompt_tokens + context_tokens(request, world)
     body = orjson.dumps({"object": "response.input_tokens", "input_tokens": tokens})
-    return answered(Made(body, [(0, str(tokens), None, (), None)]), world)
+    return answered(WholeAnswer(body, [(0, str(tokens), None, (), None)]), world)
 
 
 def answer_compact(request: Request, world: World) -> Answer:
     """A conversation made smaller: one item that stands for all of it, a tenth as long."""
     prompt_tokens = request.prompt_tokens + context_tokens(request, world)
     tokens = max(1, prompt_tokens // 10)
-    speech = Speech(response_base(world), (Compaction(tokens),), "stop", tokens)
-    turn = Turn(request, speech, world.created, prompt_tokens, world.tokens_per_chunk)
-    compacted = item(speech, 0, done=True)
+    generation = Generation(response_base(world), (Compaction(tokens),), "stop", tokens)
+    source = ResponseSource(request, generation, world.created, prompt_tokens, world.tokens_per_chunk)
+    compacted = item(generation, 0, done=True)
     body = {
-        "id": response_id(speech),
+        "id": response_id(generation),
         "object": "response.compaction",
         "created_at": world.created,
         "output": [compacted],
-        "usage": usage(turn),
+        "usage": usage(source),
     }
     work = (FirstToken(), Tokens(tokens - 1)) if tokens > 1 else (FirstToken(),)
     send = Send(orjson.dumps(body), tokens, "terminal")

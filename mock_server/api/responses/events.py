@@ -7,12 +7,12 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from windtunnel.mock_server.api.choices import Said
+from windtunnel.mock_server.api.choices import GeneratedChoice
 from windtunnel.mock_server.api.headers import EVENT_STREAM, RequestStamp, answer_headers
-from windtunnel.mock_server.api.responses.hosted_tools import Hosted
-from windtunnel.mock_server.api.responses.items import Form, form_of, item, item_id, logprobs_of, part
-from windtunnel.mock_server.api.responses.output import Speech, Thought
-from windtunnel.mock_server.api.responses.wire import Turn, ended, started
+from windtunnel.mock_server.api.responses.hosted_tools import HostedCall
+from windtunnel.mock_server.api.responses.items import View, item, item_id, logprobs_of, part, view_of
+from windtunnel.mock_server.api.responses.output import Generation, Reasoning
+from windtunnel.mock_server.api.responses.wire import ResponseSource, ended, started
 from windtunnel.mock_server.script import End, FirstToken, Head, Role, Script, Send, Step, Tokens
 from windtunnel.mock_server.sse import write_event
 
@@ -50,62 +50,62 @@ class _Events:
 class _Writer:
     """Writes the items of one response as beats."""
 
-    def __init__(self, turn: Turn, form: Form, events: _Events) -> None:
-        self.speech: Speech = turn.speech
-        self.form = form
+    def __init__(self, source: ResponseSource, view: View, events: _Events) -> None:
+        self.generation: Generation = source.generation
+        self.view = view
         self.events = events
-        self.per_chunk = turn.tokens_per_chunk
+        self.per_chunk = source.tokens_per_chunk
         self.beats: list[Beat] = []
 
     def write(self, at: int) -> None:
         """Output number `at`, from `output_item.added` to `output_item.done`."""
-        output = self.speech.outputs[at]
+        output = self.generation.outputs[at]
         added = self._item("added", at, done=False)
-        if isinstance(output, Said):
-            self._said(at, output, added)
-        elif isinstance(output, Thought):
-            self._thought(at, output, added)
+        if isinstance(output, GeneratedChoice):
+            self._item_of_choice(at, output, added)
+        elif isinstance(output, Reasoning):
+            self._reasoning(at, output, added)
         else:
             self._call(at, output, added)
 
     def _item(self, what: str, at: int, *, done: bool) -> bytes:
-        fields = {"output_index": at, "item": item(self.speech, at, self.form, done=done)}
+        fields = {"output_index": at, "item": item(self.generation, at, self.view, done=done)}
         return self.events.event(f"response.output_item.{what}", fields)
 
-    def _said(self, at: int, said: Said, added: bytes) -> None:
+    def _item_of_choice(self, at: int, generated: GeneratedChoice, added: bytes) -> None:
         """A message or a call of a function: the first chunk takes the events that announce it along."""
-        where: dict[str, Any] = {"item_id": item_id(self.speech, at), "output_index": at}
+        where: dict[str, Any] = {"item_id": item_id(self.generation, at), "output_index": at}
         event = self.events.event
-        if said.tool is None:
+        if generated.tool is None:
             where["content_index"] = 0
             added += event("response.content_part.added", {**where, "part": part("", [])})
-        self._deltas(said, where, added)
-        kind = f"{_kind(said)}.done"
-        if said.tool is None:
-            logprobs = logprobs_of(self.speech, said.content, self.form)
-            data = event(kind, {**where, "text": said.content, "logprobs": _brief(logprobs)})
-            data += event("response.content_part.done", {**where, "part": part(said.content, logprobs)})
-        elif said.kind == "custom":
-            data = event(kind, {**where, "input": said.content})
+        self._deltas(generated, where, added)
+        kind = f"{_kind(generated)}.done"
+        if generated.tool is None:
+            logprobs = logprobs_of(self.generation, generated.content, self.view)
+            data = event(kind, {**where, "text": generated.content, "logprobs": _brief(logprobs)})
+            data += event("response.content_part.done", {**where, "part": part(generated.content, logprobs)})
+        elif generated.kind == "custom":
+            data = event(kind, {**where, "input": generated.content})
         else:
-            data = event(kind, {**where, "arguments": said.content})
+            data = event(kind, {**where, "arguments": generated.content})
         self.beats.append((0, data + self._item("done", at, done=True), "body"))
 
-    def _deltas(self, said: Said, where: dict[str, Any], added: bytes) -> None:
-        kind = f"{_kind(said)}.delta"
+    def _deltas(self, generated: GeneratedChoice, where: dict[str, Any], added: bytes) -> None:
+        kind = f"{_kind(generated)}.delta"
         start = f'event: {kind}\ndata: {{"type":"{kind}","sequence_number":'
-        index = ',"content_index":0' if said.tool is None else ""
+        index = ',"content_index":0' if generated.tool is None else ""
         place = f',"item_id":"{where["item_id"]}","output_index":{where["output_index"]}{index}'
         before = f'{place},"delta":"'
-        pieces = list(said.pieces(self.per_chunk, first=1))
+        pieces = list(generated.pieces(self.per_chunk, first=1))
         number = self.events.number
         self.events.number += len(pieces)
-        if self.form.logprobs and said.tool is None:
-            ends = self._ends(said, pieces)
+        if self.view.logprobs and generated.tool is None:
+            ends = self._ends(generated, pieces)
         else:
-            plain = '","logprobs":[]' if said.tool is None else '"'
+            plain = '","logprobs":[]' if generated.tool is None else '"'
             ends = [f"{plain}{self._padding(piece)}}}\n\n" for _, piece in pieces]
-        if not said.plain:
+        if not generated.plain:
             pieces = [(tokens, orjson.dumps(piece).decode()[1:-1]) for tokens, piece in pieces]
         beats: list[Beat] = [
             (tokens, f"{start}{at}{before}{piece}{end}".encode(), "content")
@@ -114,11 +114,11 @@ class _Writer:
         beats[0] = (beats[0][0], added + beats[0][1], "content")
         self.beats += beats
 
-    def _ends(self, said: Said, pieces: list[tuple[int, str]]) -> list[str]:
+    def _ends(self, generated: GeneratedChoice, pieces: list[tuple[int, str]]) -> list[str]:
         """What stands behind each delta of text with log probabilities."""
         ends, token = [], 0
         for tokens, piece in pieces:
-            logprobs = _brief(logprobs_of(self.speech, piece, self.form, token))
+            logprobs = _brief(logprobs_of(self.generation, piece, self.view, token))
             end = f'","logprobs":{orjson.dumps(logprobs).decode()}'
             ends.append(f"{end}{self._padding(piece)}}}\n\n")
             token += tokens
@@ -126,18 +126,18 @@ class _Writer:
 
     def _padding(self, piece: str) -> str:
         """What hides the length of a delta; nothing if the request does without."""
-        return f',"obfuscation":"{_PADDING[len(piece) % len(_PADDING) :]}"' if self.form.obfuscates else ""
+        return f',"obfuscation":"{_PADDING[len(piece) % len(_PADDING) :]}"' if self.view.obfuscates else ""
 
-    def _thought(self, at: int, thought: Thought, added: bytes) -> None:
+    def _reasoning(self, at: int, reasoning: Reasoning, added: bytes) -> None:
         """Reasoning, with as many of its tokens before each delta of its summary as make it last all along."""
         event, data = self.events.event, added
-        here = {"item_id": item_id(self.speech, at), "output_index": at}
-        spans = [_spans(text, self.per_chunk) for text in thought.parts]
-        left, pieces = thought.tokens, sum([len(span) for span in spans])
+        here = {"item_id": item_id(self.generation, at), "output_index": at}
+        spans = [_spans(text, self.per_chunk) for text in reasoning.parts]
+        left, pieces = reasoning.tokens, sum([len(span) for span in spans])
         if not pieces:
             self.beats.append((1, data, "body"))
             data, left = b"", left - 1
-        for index, (text, span) in enumerate(zip(thought.parts, spans, strict=True)):
+        for index, (text, span) in enumerate(zip(reasoning.parts, spans, strict=True)):
             where = {**here, "summary_index": index}
             empty, full = {"type": "summary_text", "text": ""}, {"type": "summary_text", "text": text}
             data += event("response.reasoning_summary_part.added", {**where, "part": empty})
@@ -153,28 +153,28 @@ class _Writer:
     def _call(self, at: int, output: Any, added: bytes) -> None:
         """A call that is no function's, or a compaction."""
         data = added
-        for name, fields in output.before if isinstance(output, Hosted) else (("compacting", {}),):
+        for name, fields in output.before if isinstance(output, HostedCall) else (("compacting", {}),):
             data += self._hosted(at, output, name, fields)
         self.beats.append((1, data, "body"))
         data = b""
-        for name, fields in output.after if isinstance(output, Hosted) else ():
+        for name, fields in output.after if isinstance(output, HostedCall) else ():
             data += self._hosted(at, output, name, fields)
         self.beats.append((output.tokens - 1, data + self._item("done", at, done=True), "body"))
 
     def _hosted(self, at: int, output: Any, name: str, fields: dict[str, Any]) -> bytes:
-        events = output.events if isinstance(output, Hosted) else "compaction"
+        events = output.events if isinstance(output, HostedCall) else "compaction"
         kind = f"response.{events}{name if name.startswith('_') else f'.{name}'}"
         where: dict[str, Any] = {"output_index": at}
         if events != "shell_call_command":
-            where["item_id"] = item_id(self.speech, at)
+            where["item_id"] = item_id(self.generation, at)
         return self.events.event(kind, {**where, **fields})
 
 
-def streamed_script(turn: Turn, stamp: RequestStamp, form: Form | None = None) -> Script:
+def streamed_script(source: ResponseSource, stamp: RequestStamp, view: View | None = None) -> Script:
     """The healthy answer as a stream."""
-    form = form_of(turn.request) if form is None else form
+    view = view_of(source.request) if view is None else view
     events = _Events()
-    response = started(turn)
+    response = started(source)
     data = orjson.dumps(response)
     if response["background"]:
         queued = orjson.dumps({**response, "status": "queued"})
@@ -182,10 +182,10 @@ def streamed_script(turn: Turn, stamp: RequestStamp, form: Form | None = None) -
     else:
         opening = events.stage("response.created", data)
     opening += events.stage("response.in_progress", data)
-    writer = _Writer(turn, form, events)
-    for at in range(len(turn.speech.outputs)):
+    writer = _Writer(source, view, events)
+    for at in range(len(source.generation.outputs)):
         writer.write(at)
-    over = ended(turn, response, form)
+    over = ended(source, response, view)
     last = events.stage(f"response.{over['status']}", orjson.dumps(over))
     steps: list[Step] = [
         Head(200, answer_headers(stamp, EVENT_STREAM), "chunked"),
@@ -229,8 +229,12 @@ def _brief(logprobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _kind(said: Said) -> str:
+def _kind(generated: GeneratedChoice) -> str:
     """What the events of this item's content are called."""
-    if said.tool is None:
+    if generated.tool is None:
         return "response.output_text"
-    return "response.custom_tool_call_input" if said.kind == "custom" else "response.function_call_arguments"
+    return (
+        "response.custom_tool_call_input"
+        if generated.kind == "custom"
+        else "response.function_call_arguments"
+    )

@@ -35,7 +35,7 @@ PIXEL: Final = base64.b64encode(
 _ENDING: Final = frozenset(("computer_call", "local_shell_call", "shell_call", "apply_patch_call"))
 
 
-class Hosted(NamedTuple):
+class HostedCall(NamedTuple):
     """One call: its item without id, as it is added (`added` over `done`) and when it is done.
 
     `prefix` begins its id, `tokens` is its work. `before` and `after` are the events between, before and after the
@@ -75,7 +75,7 @@ class Hosted(NamedTuple):
         return item
 
 
-def forced_calls(body: dict[str, Any], draws: Draws, *, functions: bool) -> list[Hosted]:
+def forced_calls(body: dict[str, Any], draws: Draws, *, functions: bool) -> list[HostedCall]:
     """The calls that an answer to `body` makes; `functions` says that it calls a function instead."""
     choice = body.get("tool_choice")
     tools = [tool for tool in body.get("tools") or () if family(tool["type"]) in _MAKERS]
@@ -95,7 +95,7 @@ def forced_calls(body: dict[str, Any], draws: Draws, *, functions: bool) -> list
     most = min(MOST_CALLS, body.get("max_tool_calls") or MOST_CALLS)
     first = draws.pick(tools)
     chosen = [first, *[tool for tool in tools if several and tool is not first]][:most]
-    calls: list[Hosted] = []
+    calls: list[HostedCall] = []
     for tool in chosen:
         made = _MAKERS[family(tool["type"])](tool, draws)
         calls += made
@@ -112,12 +112,12 @@ def _plain(name: str) -> Event:
     return name, {}
 
 
-def _web_search(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
+def _web_search(tool: dict[str, Any], draws: Draws) -> list[HostedCall]:
     question = _question(draws)
     sources = [{"type": "url", "url": f"https://example.com/{draws.below(10**6)}"} for _ in range(2)]
     action = {"type": "search", "query": question, "queries": [question], "sources": sources}
     return [
-        Hosted(
+        HostedCall(
             "ws",
             tokens_in(question),
             {"type": "web_search_call", "status": "completed", "action": action},
@@ -130,7 +130,7 @@ def _web_search(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
     ]
 
 
-def _file_search(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
+def _file_search(tool: dict[str, Any], draws: Draws) -> list[HostedCall]:
     question = _question(draws)
     result = {
         "attributes": {},
@@ -140,7 +140,7 @@ def _file_search(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
         "text": prose(draws.raw(24)),
     }
     return [
-        Hosted(
+        HostedCall(
             "fs",
             tokens_in(question),
             {"type": "file_search_call", "status": "completed", "queries": [question], "results": [result]},
@@ -153,7 +153,7 @@ def _file_search(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
     ]
 
 
-def _code_interpreter(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
+def _code_interpreter(tool: dict[str, Any], draws: Draws) -> list[HostedCall]:
     one, other = draws.below(1000), draws.below(1000)
     code = f"print({one} * {other})"
     given = tool["container"]
@@ -161,7 +161,7 @@ def _code_interpreter(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
     outputs = [{"type": "logs", "logs": f"{one * other}\n"}]
     done = {"type": "code_interpreter_call", "status": "completed", "code": code, "outputs": outputs}
     return [
-        Hosted(
+        HostedCall(
             "ci",
             tokens_in(code),
             {**done, "container_id": container},
@@ -179,18 +179,18 @@ def _code_interpreter(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
     ]
 
 
-def _image_generation(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
+def _image_generation(tool: dict[str, Any], draws: Draws) -> list[HostedCall]:
     prompt = _question(draws)
     form = {"background": "opaque", "output_format": "png", "quality": "low", "size": "1024x1024"}
     form |= {name: tool[name] for name in form if tool.get(name) not in (None, "auto")}
-    asked = tool.get("partial_images")
+    count = tool.get("partial_images")
     partial = [
         ("partial_image", {"partial_image_index": at, "partial_image_b64": PIXEL, **form})
-        for at in range(min(3, asked) if isinstance(asked, int) else 0)
+        for at in range(min(3, count) if isinstance(count, int) else 0)
     ]
     done = {"type": "image_generation_call", "status": "completed", "action": "generate", **form}
     return [
-        Hosted(
+        HostedCall(
             "ig",
             tokens_in(prompt),
             {**done, "revised_prompt": prompt, "result": PIXEL},
@@ -202,7 +202,7 @@ def _image_generation(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
     ]
 
 
-def _mcp(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
+def _mcp(tool: dict[str, Any], draws: Draws) -> list[HostedCall]:
     label = tool["server_label"]
     allowed = tool.get("allowed_tools")
     names = allowed.get("tool_names") if isinstance(allowed, dict) else allowed
@@ -210,7 +210,7 @@ def _mcp(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
     arguments = orjson.dumps({"query": _question(draws)}).decode()
     schema = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
     entry = {"name": name, "description": None, "input_schema": schema, "annotations": None}
-    listing = Hosted(
+    listing = HostedCall(
         "mcpl",
         1,
         {"type": "mcp_list_tools", "server_label": label, "tools": [entry], "error": None},
@@ -221,9 +221,12 @@ def _mcp(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
     )
     call = {"server_label": label, "name": name, "arguments": arguments}
     if tool.get("require_approval") != "never":
-        return [listing, Hosted("mcpr", tokens_in(arguments), {"type": "mcp_approval_request", **call}, {})]
+        return [
+            listing,
+            HostedCall("mcpr", tokens_in(arguments), {"type": "mcp_approval_request", **call}, {}),
+        ]
     done = {"type": "mcp_call", "status": "completed", **call, "approval_request_id": None, "error": None}
-    made = Hosted(
+    made = HostedCall(
         "mcp",
         tokens_in(arguments),
         {**done, "output": prose(draws.raw(16))},
@@ -243,27 +246,27 @@ def _call_id(draws: Draws) -> str:
     return f"call_{draws.raw(12).hex()}"
 
 
-def _computer(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
+def _computer(tool: dict[str, Any], draws: Draws) -> list[HostedCall]:
     action = {"type": "click", "button": "left", "x": draws.below(1000), "y": draws.below(700)}
     done = {"type": "computer_call", "status": "completed", "call_id": _call_id(draws)}
     acts = {"actions": [action]} if tool["type"] == "computer" else {"action": action}
     item = {**done, **acts, "pending_safety_checks": []}
-    return [Hosted("cu", 4, item, {"status": "in_progress"})]
+    return [HostedCall("cu", 4, item, {"status": "in_progress"})]
 
 
-def _local_shell(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
+def _local_shell(tool: dict[str, Any], draws: Draws) -> list[HostedCall]:
     action = {"type": "exec", "command": ["echo", _question(draws)], "env": {}}
     done = {"type": "local_shell_call", "status": "completed", "call_id": _call_id(draws), "action": action}
-    return [Hosted("lsh", 4, done, {"status": "in_progress"})]
+    return [HostedCall("lsh", 4, done, {"status": "in_progress"})]
 
 
-def _shell(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
+def _shell(tool: dict[str, Any], draws: Draws) -> list[HostedCall]:
     command = f"echo '{_question(draws)}'"
     action = {"commands": [command], "max_output_length": None, "timeout_ms": None}
     done = {"type": "shell_call", "status": "completed", "call_id": _call_id(draws), "action": action}
     where = {"command_index": 0}
     return [
-        Hosted(
+        HostedCall(
             "sh",
             tokens_in(command),
             {**done, "environment": None},
@@ -275,14 +278,14 @@ def _shell(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
     ]
 
 
-def _apply_patch(tool: dict[str, Any], draws: Draws) -> list[Hosted]:
+def _apply_patch(tool: dict[str, Any], draws: Draws) -> list[HostedCall]:
     line = _question(draws)
     operation = {"type": "create_file", "path": "notes.txt", "diff": f"+{line}\n"}
     done = {"type": "apply_patch_call", "status": "completed", "call_id": _call_id(draws)}
-    return [Hosted("apc", tokens_in(line), {**done, "operation": operation}, {"status": "in_progress"})]
+    return [HostedCall("apc", tokens_in(line), {**done, "operation": operation}, {"status": "in_progress"})]
 
 
-_MAKERS: Final[dict[str, Callable[[dict[str, Any], Draws], list[Hosted]]]] = {
+_MAKERS: Final[dict[str, Callable[[dict[str, Any], Draws], list[HostedCall]]]] = {
     "web_search": _web_search,
     "file_search": _file_search,
     "code_interpreter": _code_interpreter,

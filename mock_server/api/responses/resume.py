@@ -13,8 +13,8 @@ import orjson
 
 from windtunnel.mock_server.api.headers import RequestStamp
 from windtunnel.mock_server.api.responses.events import streamed_script
-from windtunnel.mock_server.api.responses.items import Form
-from windtunnel.mock_server.api.responses.state import Kept
+from windtunnel.mock_server.api.responses.items import View
+from windtunnel.mock_server.api.responses.state import StoredResponse
 from windtunnel.mock_server.api.responses.wire import response_object
 from windtunnel.mock_server.script import End, FirstToken, Script, Send, Step, Tokens, Wait
 from windtunnel.mock_server.sse import split_events, write_event
@@ -23,17 +23,17 @@ WAITING_EVENTS = 2
 """Events of a response that waits for its slot: that it was created, and that it waits."""
 
 
-def resumed_script(kept: Kept, now: float, stamp: RequestStamp, after: int, form: Form) -> Script:
+def resumed_script(stored: StoredResponse, now: float, stamp: RequestStamp, after: int, view: View) -> Script:
     """The events with numbers above `after` (-1: all), from `now` on, in the `form` of the original or another."""
-    state = kept.state(now)
-    whole = streamed_script(kept.turn, stamp, form)
+    state = stored.state(now)
+    whole = streamed_script(stored.source, stamp, view)
     steps: list[Step] = [whole.steps[0]]
     number, at = 0, now
     for work, send in _sends(whole):
-        if state == "cancelled" and work > kept.life.tokens(now):
+        if state == "cancelled" and work > stored.handle.tokens(now):
             break
         if state == "in_progress" and work:
-            due = kept.life.due(work - 1)
+            due = stored.handle.due(work - 1)
             if math.isinf(due):
                 break
             if due > at:
@@ -50,7 +50,7 @@ def resumed_script(kept: Kept, now: float, stamp: RequestStamp, after: int, form
         if state == "queued":
             break
     if state == "cancelled" and number > after:
-        steps.append(Send(_cancelled(kept, number), 0, "terminal"))
+        steps.append(Send(_cancelled(stored, number), 0, "terminal"))
     return Script((*steps, End()))
 
 
@@ -66,8 +66,8 @@ def _sends(script: Script) -> Iterator[tuple[int, Send]]:
             yield work, step
 
 
-def _cancelled(kept: Kept, number: int) -> bytes:
+def _cancelled(stored: StoredResponse, number: int) -> bytes:
     """The last event of a response that was cancelled."""
-    response = response_object(kept.turn, "cancelled")
+    response = response_object(stored.source, "cancelled")
     event = {"type": "response.failed", "sequence_number": number, "response": response}
     return write_event(orjson.dumps(event), b"response.failed")

@@ -13,13 +13,13 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from windtunnel.mock_server.api.choices import Said
+from windtunnel.mock_server.api.choices import GeneratedChoice
 from windtunnel.mock_server.api.conversations.state import Conversation
 from windtunnel.mock_server.api.endpoint import WorkHandle, World
 from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError
 from windtunnel.mock_server.api.responses.input_items import input_items, references
-from windtunnel.mock_server.api.responses.items import NOTHING, form_of, item, response_id
-from windtunnel.mock_server.api.responses.wire import State, Turn, reference_id, response_object
+from windtunnel.mock_server.api.responses.items import NOTHING, item, response_id, view_of
+from windtunnel.mock_server.api.responses.wire import ResponseSource, State, reference_id, response_object
 from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.request import Request
@@ -43,7 +43,7 @@ _SHORT: Final = frozenset(
 """Fields that hold nothing long, besides the texts that are measured."""
 
 
-class _NoLife:
+class _NotAccepted:
     """The life of a response whose request is not accepted yet."""
 
     def stage(self, now: float) -> Literal["queued"]:
@@ -63,30 +63,30 @@ class _NoLife:
         return False
 
 
-_NO_LIFE: Final = _NoLife()
+_NOT_ACCEPTED: Final = _NotAccepted()
 
 
 @dataclass(slots=True, eq=False)
-class Kept:
+class StoredResponse:
     """One response and its life, which begins when its request is accepted. `unix_t0` is the Unix time of t0."""
 
-    turn: Turn
+    source: ResponseSource
     unix_t0: float
     store: Store
-    life: WorkHandle = _NO_LIFE
+    handle: WorkHandle = _NOT_ACCEPTED
 
-    def begin(self, life: WorkHandle) -> None:
+    def begin(self, handle: WorkHandle) -> None:
         """The response is kept, unless it is not to be, and will be part of its conversation."""
-        self.life = life
-        request, store = self.turn.request, self.store
-        body, size = request.body, size_of(self.turn)
+        self.handle = handle
+        request, store = self.source.request, self.store
+        body, size = request.body, size_of(self.source)
         if body.get("store") is not False:
-            store.responses.put(request.key_hash, response_id(self.turn.speech), self, size)
+            store.responses.put(request.key_hash, response_id(self.source.generation), self, size)
         if "conversation" in body:
             self._join(size)
 
     def _join(self, size: int) -> None:
-        request = self.turn.request
+        request = self.source.request
         found: Conversation | None = None
         if request.body["conversation"] is not None:
             ident = reference_id(request.body["conversation"])
@@ -99,13 +99,13 @@ class Kept:
     @property
     def background(self) -> bool:
         """Whether it is made without a client that waits for it."""
-        return self.turn.request.body.get("background") is True
+        return self.source.request.body.get("background") is True
 
     def state(self, now: float) -> State:
         """How far it is."""
-        return _STATES[self.life.stage(now)]
+        return _STATES[self.handle.stage(now)]
 
-    def there(self, now: float) -> bool:
+    def is_visible(self, now: float) -> bool:
         """Whether the API admits that it exists: a response that a client waits for does when it is over."""
         return self.background or self.state(now) in ("ended", "cancelled")
 
@@ -113,50 +113,53 @@ class Kept:
         """The response as it is now; `include` is shown besides what the request wanted to see."""
         state = self.state(now)
         completed_at = None
-        if state == "ended" and self.background and not self.turn.request.stream:
-            due = self.life.due(self.turn.speech.tokens - 1)
+        if state == "ended" and self.background and not self.source.request.stream:
+            due = self.handle.due(self.source.generation.tokens - 1)
             completed_at = int(self.unix_t0 + due) if math.isfinite(due) else None
-        spoken = self.life.tokens(now) if state == "in_progress" else None
-        form = form_of(self.turn.request, include)
-        return response_object(self.turn, state, form=form, spoken=spoken, completed_at=completed_at)
+        spoken = self.handle.tokens(now) if state == "in_progress" else None
+        view = view_of(self.source.request, include)
+        return response_object(self.source, state, view=view, spoken=spoken, completed_at=completed_at)
 
     def outputs(self) -> list[dict[str, Any]]:
         """The items of its output when it is over."""
-        form = form_of(self.turn.request)
-        return [item(self.turn.speech, at, form, done=True) for at in range(len(self.turn.speech.outputs))]
+        view = view_of(self.source.request)
+        return [
+            item(self.source.generation, at, view, done=True)
+            for at in range(len(self.source.generation.outputs))
+        ]
 
     def inputs(self) -> list[dict[str, Any]]:
         """The items of its own input."""
-        request, store = self.turn.request, self.store
+        request, store = self.source.request, self.store
         given = request.body.get("input")
         return input_items(
-            given, self.turn.speech.base, lambda ident: found_item(store, request.key_hash, ident)
+            given, self.source.generation.base, lambda ident: found_item(store, request.key_hash, ident)
         )
 
 
-def size_of(turn: Turn) -> int:
+def size_of(source: ResponseSource) -> int:
     """About how many bytes a kept response takes."""
-    body, size = turn.request.body, USUAL_BYTES
-    for output in turn.speech.outputs:
-        size += 2 * len(output.content) if isinstance(output, Said) else USUAL_BYTES
+    body, size = source.request.body, USUAL_BYTES
+    for output in source.generation.outputs:
+        size += 2 * len(output.content) if isinstance(output, GeneratedChoice) else USUAL_BYTES
     given = body.get("input")
     if isinstance(given, str) and body.keys() <= _SHORT:
         return size + len(given) + len(body.get("instructions") or "")
     return size + 2 * len(orjson.dumps(body))
 
 
-def kept_response(store: Store, key_hash: str, ident: str, now: float) -> Kept | None:
+def find_response(store: Store, key_hash: str, ident: str, now: float) -> StoredResponse | None:
     """The response of an id, if there is one to be seen."""
-    kept: Kept | None = store.responses.get(key_hash, ident)
-    return kept if kept is not None and kept.there(now) else None
+    stored: StoredResponse | None = store.responses.get(key_hash, ident)
+    return stored if stored is not None and stored.is_visible(now) else None
 
 
 def found_item(store: Store, key_hash: str, ident: str) -> dict[str, Any] | None:
     """The output item of an id in the key's kept responses, or the item of one of its conversations."""
     _, _, digits = ident.partition("_")
-    kept: Kept | None = store.responses.get(key_hash, f"resp_{digits[:46]}00")
-    if kept is not None:
-        found = next((one for one in kept.outputs() if one["id"] == ident), None)
+    stored: StoredResponse | None = store.responses.get(key_hash, f"resp_{digits[:46]}00")
+    if stored is not None:
+        found = next((one for one in stored.outputs() if one["id"] == ident), None)
         if found is not None:
             return found
     held = (one.items.get(ident) for _, one in store.conversations.of(key_hash))
@@ -179,12 +182,16 @@ def context_tokens(request: Request, world: World) -> int:
     body = request.body
     previous = body.get("previous_response_id")
     if previous is not None:
-        kept = kept_response(world.store, request.key_hash, previous, world.now)
-        if kept is None:
+        stored = find_response(world.store, request.key_hash, previous, world.now)
+        if stored is None:
             return 0
-        turn = kept.turn
-        instructions = tokens_in(turn.request.body.get("instructions") or "")
-        return max(0, turn.prompt_tokens - instructions) + turn.speech.tokens - turn.speech.thought
+        source = stored.source
+        instructions = tokens_in(source.request.body.get("instructions") or "")
+        return (
+            max(0, source.prompt_tokens - instructions)
+            + source.generation.tokens
+            - source.generation.reasoning
+        )
     conversation = conversation_of(request, world)
     return conversation.tokens if conversation is not None else 0
 
@@ -193,7 +200,7 @@ def refuse_response(request: Request, world: World) -> ApiError | None:
     """The error of a request that goes on from something that is not there."""
     body = request.body
     previous = body.get("previous_response_id")
-    if previous is not None and kept_response(world.store, request.key_hash, previous, world.now) is None:
+    if previous is not None and find_response(world.store, request.key_hash, previous, world.now) is None:
         message = f"Previous response with id '{previous}' not found."
         param, code = "previous_response_id", "previous_response_not_found"
         return ApiError(400, message, INVALID_REQUEST, param, code)

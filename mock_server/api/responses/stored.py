@@ -9,17 +9,17 @@ from windtunnel.mock_server.api.conversations.items_page import items_page
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError, invalid_type
 from windtunnel.mock_server.api.objects import answered, shown
-from windtunnel.mock_server.api.responses.fields import includes
-from windtunnel.mock_server.api.responses.items import form_of
+from windtunnel.mock_server.api.responses.items import view_of
+from windtunnel.mock_server.api.responses.option_checks import includes
 from windtunnel.mock_server.api.responses.resume import resumed_script
-from windtunnel.mock_server.api.responses.state import Kept, conversation_of, kept_response
+from windtunnel.mock_server.api.responses.state import StoredResponse, conversation_of, find_response
 from windtunnel.mock_server.request import Request
 
 
-def _found(request: Request, world: World) -> Kept | ApiError:
+def _found(request: Request, world: World) -> StoredResponse | ApiError:
     ident = request.ids[0]
-    kept = kept_response(world.store, request.key_hash, ident, world.now)
-    return kept if kept is not None else ApiError(404, f"Response with id '{ident}' not found.")
+    stored = find_response(world.store, request.key_hash, ident, world.now)
+    return stored if stored is not None else ApiError(404, f"Response with id '{ident}' not found.")
 
 
 def included(query: Mapping[str, str]) -> frozenset[str] | ApiError:
@@ -36,20 +36,20 @@ def wants_stream(body: Mapping[str, Any], query: Mapping[str, str]) -> bool:
 
 def get_response(request: Request, world: World) -> Answer:
     """A response as it is now, or its events."""
-    kept, include = _found(request, world), included(request.query)
-    for given in (kept, include):
+    stored, include = _found(request, world), included(request.query)
+    for given in (stored, include):
         if isinstance(given, ApiError):
             return answered(given, world)
-    assert isinstance(kept, Kept)
+    assert isinstance(stored, StoredResponse)
     assert isinstance(include, frozenset)
     if request.stream:
-        return _stream(kept, include, request, world)
-    return answered(shown(kept.shown(world.now, include)), world)
+        return _stream(stored, include, request, world)
+    return answered(shown(stored.shown(world.now, include)), world)
 
 
-def _stream(kept: Kept, include: frozenset[str], request: Request, world: World) -> Answer:
-    background = kept.background
-    if not background or not kept.turn.request.stream:
+def _stream(stored: StoredResponse, include: frozenset[str], request: Request, world: World) -> Answer:
+    background = stored.background
+    if not background or not stored.source.request.stream:
         lacking = "stream=true or the stream TTL has expired" if background else "background=true"
         message = f"This response cannot be streamed because it was not created with {lacking}."
         return answered(ApiError(400, message, INVALID_REQUEST, "stream"), world)
@@ -57,42 +57,42 @@ def _stream(kept: Kept, include: frozenset[str], request: Request, world: World)
     digits = after.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal() and len(digits) < 10):
         return answered(invalid_type("starting_after", "an integer", after), world)
-    form = form_of(kept.turn.request, include)
+    view = view_of(stored.source.request, include)
     padded = request.query.get("include_obfuscation")
     if padded is not None:
-        form = form._replace(obfuscates=padded == "true")
-    script = resumed_script(kept, world.now, world.stamp, int(after), form)
-    speech = kept.turn.speech
-    return Answer(script, speech.truth(), 1, speech.finish)
+        view = view._replace(obfuscates=padded == "true")
+    script = resumed_script(stored, world.now, world.stamp, int(after), view)
+    generation = stored.source.generation
+    return Answer(script, generation.truth(), 1, generation.finish)
 
 
 def cancel_response(request: Request, world: World) -> Answer:
     """End a response that is made in the background; doing it twice changes nothing."""
-    kept = _found(request, world)
-    if isinstance(kept, ApiError):
-        return answered(kept, world)
-    state = kept.state(world.now)
-    if not kept.background:
+    stored = _found(request, world)
+    if isinstance(stored, ApiError):
+        return answered(stored, world)
+    state = stored.state(world.now)
+    if not stored.background:
         return _refused("Cannot cancel a synchronous response.", world)
-    response = kept.shown(world.now)
+    response = stored.shown(world.now)
     if state == "ended":
         status = response["status"]
         over = "a completed response" if status == "completed" else "a response in terminal state"
         return _refused(f"Cannot cancel {over}.", world)
-    life, now = kept.life, world.now
+    handle, now = stored.handle, world.now
 
     def cancel() -> None:
-        life.cancel(now)
+        handle.cancel(now)
 
     return answered(shown(response | {"status": "cancelled", "output": []}, cancel), world)
 
 
 def delete_response(request: Request, world: World) -> Answer:
     """Forget a response that is over."""
-    kept = _found(request, world)
-    if isinstance(kept, ApiError):
-        return answered(kept, world)
-    if kept.state(world.now) in ("queued", "in_progress"):
+    stored = _found(request, world)
+    if isinstance(stored, ApiError):
+        return answered(stored, world)
+    if stored.state(world.now) in ("queued", "in_progress"):
         return _refused("Cannot delete an in-flight response.", world)
     key_hash, ident, shelf = request.key_hash, request.ids[0], world.store.responses
 
@@ -109,18 +109,18 @@ def _refused(message: str, world: World) -> Answer:
 
 def list_input(request: Request, world: World) -> Answer:
     """The items that went into a response, and those that it went on from, latest first."""
-    kept, include = _found(request, world), included(request.query)
-    for given in (kept, include):
+    stored, include = _found(request, world), included(request.query)
+    for given in (stored, include):
         if isinstance(given, ApiError):
             return answered(given, world)
-    assert isinstance(kept, Kept)
-    return answered(items_page(history(kept, world), request.query), world)
+    assert isinstance(stored, StoredResponse)
+    return answered(items_page(history(stored, world), request.query), world)
 
 
-def history(kept: Kept, world: World) -> list[dict[str, Any]]:
+def history(stored: StoredResponse, world: World) -> list[dict[str, Any]]:
     """All the items that a response was made from, oldest first, as far as they are still kept."""
-    store, items = world.store, kept.inputs()
-    request = kept.turn.request
+    store, items = world.store, stored.inputs()
+    request = stored.source.request
     conversation = conversation_of(request, world)
     if conversation is not None:
         own = {item["id"] for item in items}
@@ -131,11 +131,11 @@ def history(kept: Kept, world: World) -> list[dict[str, Any]]:
             before.append(held.value)
         return before + items
     while (previous := request.body.get("previous_response_id")) is not None:
-        earlier: Kept | None = store.responses.get(request.key_hash, previous)
+        earlier: StoredResponse | None = store.responses.get(request.key_hash, previous)
         if earlier is None:
             break
         items = [*earlier.inputs(), *earlier.outputs(), *items]
-        request = earlier.turn.request
+        request = earlier.source.request
     return items
 
 

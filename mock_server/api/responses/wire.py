@@ -8,8 +8,8 @@ import orjson
 
 from windtunnel.mock_server.api.chat.moderation import moderation_result
 from windtunnel.mock_server.api.headers import JSON, RequestStamp, answer_headers
-from windtunnel.mock_server.api.responses.items import PLAIN, Form, form_of, item, response_id
-from windtunnel.mock_server.api.responses.output import Speech
+from windtunnel.mock_server.api.responses.items import PLAIN, View, item, response_id, view_of
+from windtunnel.mock_server.api.responses.output import Generation
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens
 
@@ -50,52 +50,52 @@ PROMPTED: Final = "gpt-4.1"
 """The model of a prompt template, where the request names none."""
 
 
-class Turn(NamedTuple):
+class ResponseSource(NamedTuple):
     """All that a response is made of, at any time and in any form.
 
     `created` is Unix seconds, `prompt_tokens` the whole context: what the request holds and what it goes on from.
     """
 
     request: Request
-    speech: Speech
+    generation: Generation
     created: int
     prompt_tokens: int
     tokens_per_chunk: int
 
 
 def response_object(
-    turn: Turn,
+    source: ResponseSource,
     state: State,
     *,
-    form: Form | None = None,
+    view: View | None = None,
     spoken: int | None = None,
     completed_at: int | None = None,
 ) -> dict[str, Any]:
     """A response in some state. `spoken` is how many tokens are generated of one in progress: the items that are
     done by then are shown. `completed_at` is Unix seconds; None: as soon as it was created."""
-    form = form_of(turn.request) if form is None else form
-    response = started(turn, "queued" if state == "queued" else "in_progress")
+    view = view_of(source.request) if view is None else view
+    response = started(source, "queued" if state == "queued" else "in_progress")
     if state == "ended":
-        return ended(turn, response, form, completed_at)
+        return ended(source, response, view, completed_at)
     if state == "cancelled":
         return response | {"status": "cancelled"}
     at = 0
-    for number, output in enumerate(turn.speech.outputs):
+    for number, output in enumerate(source.generation.outputs):
         at += output.tokens
         if spoken is None or at > spoken:
             break
-        response["output"].append(item(turn.speech, number, form, done=True))
+        response["output"].append(item(source.generation, number, view, done=True))
     return response
 
 
-def started(turn: Turn, status: str = "in_progress") -> dict[str, Any]:
+def started(source: ResponseSource, status: str = "in_progress") -> dict[str, Any]:
     """The response as it is before there is anything of it."""
-    request = turn.request
+    request = source.request
     body = request.body
     response = {
-        "id": response_id(turn.speech),
+        "id": response_id(source.generation),
         "object": "response",
-        "created_at": turn.created,
+        "created_at": source.created,
         "status": status,
         "background": bool(body.get("background")),
         "completed_at": None,
@@ -120,34 +120,34 @@ def started(turn: Turn, status: str = "in_progress") -> dict[str, Any]:
 
 
 def ended(
-    turn: Turn, response: dict[str, Any], form: Form, completed_at: int | None = None
+    source: ResponseSource, response: dict[str, Any], view: View, completed_at: int | None = None
 ) -> dict[str, Any]:
     """A started response, changed to what it is when it is over."""
-    speech = turn.speech
-    response["output"] = [item(speech, at, form, done=True) for at in range(len(speech.outputs))]
-    response["usage"] = usage(turn)
-    if turn.request.body.get("moderation") is not None:
-        response["moderation"] = _moderation(turn)
-    if speech.finish == "length":
+    generation = source.generation
+    response["output"] = [item(generation, at, view, done=True) for at in range(len(generation.outputs))]
+    response["usage"] = usage(source)
+    if source.request.body.get("moderation") is not None:
+        response["moderation"] = _moderation(source)
+    if generation.finish == "length":
         response["status"] = "incomplete"
         response["incomplete_details"] = {"reason": "max_output_tokens"}
     else:
         response["status"] = "completed"
-        response["completed_at"] = turn.created if completed_at is None else completed_at
+        response["completed_at"] = source.created if completed_at is None else completed_at
     return response
 
 
-def whole_script(turn: Turn, stamp: RequestStamp) -> Script:
+def whole_script(source: ResponseSource, stamp: RequestStamp) -> Script:
     """The healthy answer in one piece."""
-    body = orjson.dumps(ended(turn, started(turn), form_of(turn.request)))
-    tokens = turn.speech.tokens
+    body = orjson.dumps(ended(source, started(source), view_of(source.request)))
+    tokens = source.generation.tokens
     work = (FirstToken(), Tokens(tokens - 1)) if tokens > 1 else (FirstToken(),)
     return Script((Head(200, answer_headers(stamp, JSON)), *work, Send(body, tokens, "terminal"), End()))
 
 
-def queued_script(turn: Turn, stamp: RequestStamp) -> Script:
+def queued_script(source: ResponseSource, stamp: RequestStamp) -> Script:
     """What is answered at once to a request whose response is made in the background."""
-    body = orjson.dumps(response_object(turn, "queued", form=PLAIN))
+    body = orjson.dumps(response_object(source, "queued", view=PLAIN))
     return Script((Head(200, answer_headers(stamp, JSON)), Send(body, 0, "terminal"), End()))
 
 
@@ -169,8 +169,8 @@ def _rare(body: dict[str, Any]) -> dict[str, Any]:
     if given.get("service_tier") == "auto":
         given["service_tier"] = "default"
     if "image" in given:
-        asked = given["image"].get("context_compression")
-        given["image"] = {"context_compression": "disabled" if asked == "disabled" else "enabled"}
+        compression = given["image"].get("context_compression")
+        given["image"] = {"context_compression": "disabled" if compression == "disabled" else "enabled"}
     if "prompt_cache_options" in given:
         options = {"mode": "implicit", "ttl": "30m", **given["prompt_cache_options"]}
         options.pop("prewarm", None)
@@ -185,24 +185,24 @@ def reference_id(given: str | dict[str, Any]) -> str:
     return given if isinstance(given, str) else str(given["id"])
 
 
-def usage(turn: Turn) -> dict[str, Any]:
+def usage(source: ResponseSource) -> dict[str, Any]:
     """What a response is billed as."""
-    prompt, output = turn.prompt_tokens, turn.speech.tokens
+    prompt, output = source.prompt_tokens, source.generation.tokens
     return {
         "input_tokens": prompt,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens": output,
-        "output_tokens_details": {"reasoning_tokens": turn.speech.thought},
+        "output_tokens_details": {"reasoning_tokens": source.generation.reasoning},
         "total_tokens": prompt + output,
     }
 
 
-def _moderation(turn: Turn) -> dict[str, Any]:
+def _moderation(source: ResponseSource) -> dict[str, Any]:
     """What the moderation of the request's own input and of the output found, which is nothing."""
-    body = turn.request.body
+    body = source.request.body
     model = body["moderation"].get("model") or "omni-moderation-latest"
-    said = turn.speech.base.encode()
+    generated = source.generation.base.encode()
     return {
         "input": moderation_result(model, orjson.dumps(body.get("input"))),
-        "output": moderation_result(model, said),
+        "output": moderation_result(model, generated),
     }

@@ -19,7 +19,7 @@ from windtunnel.mock_server.api.json_schema.strict import object_problem, strict
 from windtunnel.mock_server.api.json_schema.values import schema_problem
 from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.api.tools.calls import tool_name
-from windtunnel.mock_server.api.tools.structured import asked_format, asked_schema
+from windtunnel.mock_server.api.tools.structured import requested_format, requested_schema
 
 MOST_TOOLS: Final = 128
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -145,7 +145,7 @@ def check_format(body: dict[str, Any], *, chat: bool) -> ApiError | None:
     if not isinstance(body[outer], dict):
         return invalid_type(outer, "an object", body[outer])
     param = outer if chat else "text.format"
-    form = asked_format(body, chat=chat)
+    form = requested_format(body, chat=chat)
     if form is None:
         return None
     kind = form.get("type")
@@ -173,7 +173,7 @@ def _json_schema(form: dict[str, Any], param: str, *, chat: bool) -> ApiError | 
     if not isinstance(name, str):
         param = f"{inner}.name"
         return missing_parameter(param) if name is None else invalid_type(param, "a string", name)
-    schema = asked_schema(form, chat=chat)
+    schema = requested_schema(form, chat=chat)
     if schema is None:
         if chat and "schema" not in holder:  # the API takes it for any object
             return None
@@ -187,8 +187,8 @@ def _json_schema(form: dict[str, Any], param: str, *, chat: bool) -> ApiError | 
 
 
 def _speaks_of_json(body: dict[str, Any], *, chat: bool) -> bool:
-    said = [body.get("messages")] if chat else [body.get("input"), body.get("instructions")]
-    return b"json" in orjson.dumps(said).lower()
+    texts = [body.get("messages")] if chat else [body.get("input"), body.get("instructions")]
+    return b"json" in orjson.dumps(texts).lower()
 
 
 def tool_tokens(body: dict[str, Any]) -> int:

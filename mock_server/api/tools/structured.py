@@ -11,7 +11,7 @@ from windtunnel.mock_server.api.json_schema.values import instance_text
 from windtunnel.mock_server.api.text import prose
 
 
-def asked_format(body: dict[str, Any], *, chat: bool) -> dict[str, Any] | None:
+def requested_format(body: dict[str, Any], *, chat: bool) -> dict[str, Any] | None:
     """The format object: `response_format` of chat completions, `text.format` of Responses."""
     if chat:
         found = body.get("response_format")
@@ -21,7 +21,7 @@ def asked_format(body: dict[str, Any], *, chat: bool) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def asked_schema(form: dict[str, Any], *, chat: bool) -> dict[str, Any] | None:
+def requested_schema(form: dict[str, Any], *, chat: bool) -> dict[str, Any] | None:
     """The JSON schema in a format of type `json_schema`; None if it has none."""
     holder = form.get("json_schema") if chat else form
     schema = holder.get("schema") if isinstance(holder, dict) else None
@@ -34,10 +34,10 @@ def json_text(body: dict[str, Any], draws: Draws, *, tokens: int, chat: bool) ->
     With a schema, the text is valid against it and as long as it comes out; a free JSON object is made about
     `tokens` tokens long.
     """
-    form = asked_format(body, chat=chat)
+    form = requested_format(body, chat=chat)
     kind = form.get("type") if form is not None else None
     if form is not None and kind == "json_schema":
-        return instance_text(asked_schema(form, chat=chat) or {}, draws)
+        return instance_text(requested_schema(form, chat=chat) or {}, draws)
     if kind == "json_object":
         words = b"".join(draws.raw(min(left, 512)) for left in range(tokens, 0, -512))
         return orjson.dumps({"answer": prose(words[: max(1, tokens - 4)])}).decode()

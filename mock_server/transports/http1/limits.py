@@ -20,7 +20,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 
 from windtunnel.mock_server.api.azure.paths import translate
-from windtunnel.mock_server.api.routes import Found, find
+from windtunnel.mock_server.api.routes import RouteMatch, find
 
 REQUEST_S: Final = 60.0
 """Seconds from the first byte of a request to its last; a slower one gets a 408."""
@@ -196,5 +196,5 @@ def longest_body(method: str, path: str) -> int:
         with suppress(ValueError):
             route = translate(route, {})[0]
     found = find(method, route)
-    takes = isinstance(found, Found) and (found.endpoint.check or found.endpoint.form)
+    takes = isinstance(found, RouteMatch) and (found.endpoint.check or found.endpoint.form)
     return MAX_BODY if takes else MAX_UNREAD_BODY

@@ -58,7 +58,7 @@ def events_of(script: Script) -> list[dict[str, Any]]:
 
 
 @dataclass
-class HandLife:
+class ManualHandle:
     """A life that goes as the test says: `stage` now, one token every second from t = 10 on."""
 
     now_at: Stage = "done"
@@ -101,7 +101,7 @@ class Api:
         path: str,
         body: dict[str, Any] | None = None,
         *,
-        life: HandLife | None = None,
+        handle: ManualHandle | None = None,
         now: float = 20.0,
         key: str = "sk-one",
     ) -> Answer:
@@ -114,13 +114,13 @@ class Api:
         )
         made = healthy_answer(request, world)
         if made.effect is not None:
-            made.effect(life or HandLife())
+            made.effect(handle or ManualHandle())
         return made
 
-    def create(self, *, life: HandLife | None = None, key: str = "sk-one", **body: Any) -> Any:
+    def create(self, *, handle: ManualHandle | None = None, key: str = "sk-one", **body: Any) -> Any:
         """A response that is created: what its client gets."""
         made = self.do(
-            "POST", "/v1/responses", {"model": "gpt-4.1", "input": "Speak.", **body}, life=life, key=key
+            "POST", "/v1/responses", {"model": "gpt-4.1", "input": "Speak.", **body}, handle=handle, key=key
         )
         if body.get("stream"):
             return events_of(made.script)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.api.batches.input import MOST_ERRORS, read_work
-from windtunnel.mock_server.api.batches.stages import WINDOW_S, Course
+from windtunnel.mock_server.api.batches.input import MOST_ERRORS, read_input_file
+from windtunnel.mock_server.api.batches.stages import WINDOW_S, BatchTimeline
 
-COURSE = Course(created=1000.0, lines=4, valid=True, validating=2.0, line=5.0, finalizing=1.0)
+COURSE = BatchTimeline(created=1000.0, lines=4, valid=True, validating=2.0, line=5.0, finalizing=1.0)
 FLOW = ["validating", "in_progress", "finalizing", "completed"]
 
 
@@ -46,25 +46,25 @@ def test_times_are_there_once_they_have_come() -> None:
 
 def test_a_wrong_file_fails_after_validation() -> None:
     """A batch whose input is wrong is validating first, and then failed for good."""
-    course = replace(COURSE, valid=False)
-    assert course.at(1001.9).status == "validating"
-    assert course.at(1002.0).status == "failed"
-    assert course.at(1e9).times == {"failed_at": 1002}
+    timeline = replace(COURSE, valid=False)
+    assert timeline.at(1001.9).status == "validating"
+    assert timeline.at(1002.0).status == "failed"
+    assert timeline.at(1e9).times == {"failed_at": 1002}
 
 
 def test_what_takes_too_long_expires() -> None:
     """A batch with work left at the end of its window expires with the lines that are done by then."""
-    course = replace(COURSE, lines=100, line=1000.0)
-    assert course.at(1000.0 + WINDOW_S - 1).status == "in_progress"
-    stage = course.at(1000.0 + WINDOW_S)
+    timeline = replace(COURSE, lines=100, line=1000.0)
+    assert timeline.at(1000.0 + WINDOW_S - 1).status == "in_progress"
+    stage = timeline.at(1000.0 + WINDOW_S)
     assert (stage.status, stage.done, stage.times["expired_at"]) == ("expired", 86, 1000 + WINDOW_S)
 
 
 @pytest.mark.parametrize(("at", "done"), [(1.0, 0), (8.0, 1), (22.5, 4)])
 def test_cancelling_keeps_what_is_done(at: float, done: int) -> None:
     """A cancelled batch is cancelling for a while, then cancelled, with the lines done before."""
-    course = replace(COURSE, cancelled=1000.0 + at)
-    before, after = course.at(1000.9 + at), course.at(1001.0 + at)
+    timeline = replace(COURSE, cancelled=1000.0 + at)
+    before, after = timeline.at(1000.9 + at), timeline.at(1001.0 + at)
     assert (before.status, after.status) == ("cancelling", "cancelled")
     assert before.done == after.done == done
     assert after.times["cancelled_at"] == int(1001.0 + at)
@@ -81,8 +81,8 @@ def test_batches_never_go_back(
     lines: int, validating: float, line: float, finalizing: float, times: list[float]
 ) -> None:
     """As time goes on, stages follow each other in order and the lines done never become fewer."""
-    course = Course(1_767_225_600.0, lines, True, validating, line, finalizing)
-    stages = [course.at(course.created + at) for at in sorted(times)]
+    timeline = BatchTimeline(1_767_225_600.0, lines, True, validating, line, finalizing)
+    stages = [timeline.at(timeline.created + at) for at in sorted(times)]
     places = [FLOW.index(stage.status) for stage in stages]
     assert places == sorted(places)
     done = [stage.done for stage in stages]
@@ -138,29 +138,32 @@ CHAT: Any = {"model": "gpt-4.1", "messages": []}
 )
 def test_wrong_lines_are_told(data: bytes, code: str, at: int | None, param: str | None) -> None:
     """What is wrong with an input file has its code, its line and its param."""
-    work = read_work(data, "/v1/chat/completions", ("gpt-4.1", "gpt-4o"))
-    assert [(one.code, one.line, one.param) for one in work.problems] == [(code, at, param)]
+    input_file = read_input_file(data, "/v1/chat/completions", ("gpt-4.1", "gpt-4o"))
+    assert [(one.code, one.line, one.param) for one in input_file.problems] == [(code, at, param)]
 
 
 def test_all_wrong_lines_are_told_up_to_a_cap() -> None:
     """Every wrong line is an error of its own, and a failed batch shows a hundred at most."""
-    assert len(read_work(b"x\n" * 7, "/v1/embeddings", None).problems) == 7
-    assert len(read_work(b"x\n" * 300, "/v1/embeddings", None).problems) == MOST_ERRORS
+    assert len(read_input_file(b"x\n" * 7, "/v1/embeddings", None).problems) == 7
+    assert len(read_input_file(b"x\n" * 300, "/v1/embeddings", None).problems) == MOST_ERRORS
 
 
 def test_too_many_lines_are_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """More requests than a batch may have are refused as a whole."""
     monkeypatch.setattr("windtunnel.mock_server.api.batches.input.MOST_LINES", 2)
-    assert [one.code for one in read_work(b"x\ny\nz", "/v1/embeddings", None).problems] == ["too_many_tasks"]
+    assert [one.code for one in read_input_file(b"x\ny\nz", "/v1/embeddings", None).problems] == [
+        "too_many_tasks"
+    ]
 
 
 def test_blank_lines_do_not_count() -> None:
     """Blank lines are skipped, and the others keep their numbers."""
-    work = read_work(b"\n" + file(line()) + b"\n\n" + file(line(custom_id="b")), "/v1/chat/completions", None)
-    assert (len(work.lines), work.problems, work.model) == (2, (), "gpt-4.1")
+    data = b"\n" + file(line()) + b"\n\n" + file(line(custom_id="b"))
+    input_file = read_input_file(data, "/v1/chat/completions", None)
+    assert (len(input_file.lines), input_file.problems, input_file.model) == (2, (), "gpt-4.1")
 
 
 def test_models_need_no_name_where_there_is_a_usual_one() -> None:
     """Lines for moderations may leave the model out."""
     data = file(line(url="/v1/moderations", body={"input": "x"}))
-    assert read_work(data, "/v1/moderations", ("gpt-4.1",)).problems == ()
+    assert read_input_file(data, "/v1/moderations", ("gpt-4.1",)).problems == ()

@@ -15,7 +15,7 @@ from openai.types import EmbeddingCreateParams
 from openai.types.chat import ChatCompletion, completion_create_params
 
 from tests.mock_server.api.sdk_clients import refusal, strict
-from windtunnel.mock_server.api.chat.audio import Sound
+from windtunnel.mock_server.api.chat.audio import SpokenAudio
 from windtunnel.mock_server.api.chat.checks import FIELDS
 from windtunnel.mock_server.api.chat.option_checks import SOUNDS
 from windtunnel.mock_server.api.completions.checks import FIELDS as LEGACY_FIELDS
@@ -131,7 +131,7 @@ def test_streamed_sound_adds_up(wire: Any) -> None:
     assert "".join(delta.get("transcript", "") for delta in deltas) == message.audio.transcript
     joined = "".join(delta.get("data", "") for delta in deltas)
     assert len(base64.b64decode(joined, validate=True)) == 480 * 30
-    assert deltas[-2] == {"expires_at": Sound("pcm16", 1_700_000_000).expires_at}
+    assert deltas[-2] == {"expires_at": SpokenAudio("pcm16", 1_700_000_000).expires_at}
 
 
 def test_reasoning_is_worked_on_and_not_seen(wire: Any) -> None:

@@ -10,7 +10,7 @@ from openai.types.conversations import Conversation, ConversationDeletedResource
 from openai.types.conversations.conversation_item_list import ConversationItemList
 from pydantic import BaseModel, TypeAdapter
 
-from tests.mock_server.api.responses_bodies import Api, HandLife, body_of, no_extras
+from tests.mock_server.api.responses_bodies import Api, ManualHandle, body_of, no_extras
 from tests.mock_server.api.test_responses import SHAPES
 from tests.mock_server.api.test_stored_responses import ITEMS
 from windtunnel.mock_server.api.conversations import state as conversations
@@ -119,15 +119,15 @@ def test_a_response_adds_what_was_asked_and_answered(shape: str) -> None:
 
 def test_a_response_that_is_not_over_adds_nothing_yet() -> None:
     """Question and answer appear together when the response is over; one that was cancelled never appears."""
-    api, life, other = Api(), HandLife("queued"), HandLife("running")
+    api, handle, other = Api(), ManualHandle("queued"), ManualHandle("running")
     path = begin(api, items=[USER])
     ident = path.rsplit("/", 1)[1]
-    for one in (life, other):
-        api.create(life=one, background=True, conversation=ident)
+    for one in (handle, other):
+        api.create(handle=one, background=True, conversation=ident)
     for stage in ("queued", "running"):
-        life.now_at = stage
+        handle.now_at = stage
         assert len(items_of(api, path)) == 1
-    life.now_at, other.now_at = "done", "cancelled"
+    handle.now_at, other.now_at = "done", "cancelled"
     assert [item.get("role") for item in items_of(api, path)] == ["user", "user", "assistant"]
 
 

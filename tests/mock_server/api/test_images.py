@@ -25,14 +25,14 @@ from tests.mock_server.api.conftest import Wire
 from tests.mock_server.api.sdk_clients import async_sdk, form, post, refusal, sdk, strict, tunnel
 from windtunnel.mock_server.api.media import images
 from windtunnel.mock_server.api.media.image_requests import FIELDS
-from windtunnel.mock_server.api.media.pictures import Colour, picture
+from windtunnel.mock_server.api.media.pictures import Rgba, picture
 from windtunnel.mock_server.api.truth import digest
 
 # The SDK calls some of these endpoints deprecated; applications still use them.
 pytestmark = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
 
-RED = Colour(200, 30, 77)
-GREEN = Colour(3, 200, 9)
+RED = Rgba(200, 30, 77)
+GREEN = Rgba(3, 200, 9)
 PNG = ("in.png", picture("png", 16, 16, (RED,)), "image/png")
 URL = "/v1/images/generations"
 

@@ -14,7 +14,7 @@ from tests.mock_server.api.conftest import Wire
 from tests.mock_server.api.sdk_clients import post
 from windtunnel.mock_server.api import moderations
 from windtunnel.mock_server.api.batches import endpoint as batches
-from windtunnel.mock_server.api.batches.input import read_work
+from windtunnel.mock_server.api.batches.input import read_input_file
 from windtunnel.mock_server.api.files import endpoint as files
 from windtunnel.mock_server.api.files import uploads
 from windtunnel.mock_server.api.media import audio_requests, image_requests, speech
@@ -115,7 +115,7 @@ def test_odd_forms_are_answered_or_refused(name: str, data: st.DataObject) -> No
 @given(st.lists(st.binary(max_size=20) | VALUES.map(orjson.dumps), max_size=4).map(b"\n".join))
 def test_any_bytes_are_an_input_file(data: bytes) -> None:
     """Every input file is work to do, or has problems that name its lines."""
-    work = read_work(data, "/v1/chat/completions", None)
+    work = read_input_file(data, "/v1/chat/completions", None)
     assert all(1 <= (problem.line or 1) <= data.count(b"\n") + 1 for problem in work.problems)
 
 

@@ -22,7 +22,7 @@ from windtunnel.mock_server.api.responses.checks import (
     check_input_tokens,
     check_responses,
 )
-from windtunnel.mock_server.api.responses.fields import COMPACTED, COUNTED, FIELDS, INCLUDABLE
+from windtunnel.mock_server.api.responses.option_checks import COMPACTED, COUNTED, FIELDS, INCLUDABLE
 from windtunnel.mock_server.api.responses.tool_checks import TOOLS
 from windtunnel.mock_server.api.routes import ENDPOINTS
 

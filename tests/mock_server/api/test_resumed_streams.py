@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.mock_server.api.responses_bodies import Api, HandLife, events_of, refusal, sent_by
+from tests.mock_server.api.responses_bodies import Api, ManualHandle, events_of, refusal, sent_by
 from tests.mock_server.api.test_responses import SHAPES
 from windtunnel.mock_server.script import Script, Send, Wait
 
@@ -38,8 +38,8 @@ def test_a_stream_is_resumed_anywhere(shape: str) -> None:
 
 def test_a_resumed_stream_waits_for_what_is_not_due() -> None:
     """Events whose tokens are generated come at once; each later one when its token is due."""
-    api, life = Api(), HandLife("running", begun=10.0)
-    events = api.create(life=life, background=True, stream=True)
+    api, handle = Api(), ManualHandle("running", begun=10.0)
+    events = api.create(handle=handle, background=True, stream=True)
     script = streamed(api, events[0]["response"]["id"], now=20.5)
     at, due = 20.5, []
     for step in script.steps:
@@ -53,8 +53,8 @@ def test_a_resumed_stream_waits_for_what_is_not_due() -> None:
 
 def test_a_waiting_response_streams_what_there_is() -> None:
     """A response without a slot says that it was created and waits; the stream can be taken up after that."""
-    api, life = Api(), HandLife("queued")
-    ident = api.create(life=life, background=True, stream=True)[0]["response"]["id"]
+    api, handle = Api(), ManualHandle("queued")
+    ident = api.create(handle=handle, background=True, stream=True)[0]["response"]["id"]
     kinds = [event["type"] for event in events_of(streamed(api, ident))]
     assert kinds == ["response.created", "response.queued"]
     assert events_of(streamed(api, ident, 1)) == []
@@ -62,8 +62,8 @@ def test_a_waiting_response_streams_what_there_is() -> None:
 
 def test_a_cancelled_stream_ends_as_failed() -> None:
     """After a cancel the stream holds what had been generated, and an event that says so."""
-    api, life = Api(), HandLife("cancelled", generated=9)
-    ident = api.create(life=life, background=True, stream=True)[0]["response"]["id"]
+    api, handle = Api(), ManualHandle("cancelled", generated=9)
+    ident = api.create(handle=handle, background=True, stream=True)[0]["response"]["id"]
     events = events_of(streamed(api, ident))
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert sum(event["type"] == "response.output_text.delta" for event in events) == 3

@@ -11,7 +11,7 @@ from openai.types.responses.response_item_list import ResponseItemList
 
 from tests.mock_server.api.responses_bodies import (
     Api,
-    HandLife,
+    ManualHandle,
     body_of,
     no_extras,
     refusal,
@@ -21,7 +21,7 @@ from tests.mock_server.api.responses_bodies import (
 from tests.mock_server.api.test_responses import SHAPES
 from windtunnel.mock_server.api.endpoint import World
 from windtunnel.mock_server.api.responses.endpoint import answer_response
-from windtunnel.mock_server.api.responses.state import Kept, size_of
+from windtunnel.mock_server.api.responses.state import StoredResponse, size_of
 
 ITEMS: list[dict[str, Any]] = [
     {"role": "user", "content": "Hi"},
@@ -59,9 +59,9 @@ def test_a_kept_response_is_the_one_that_was_sent(shape: str) -> None:
 def test_other_keys_and_unstored_responses_see_nothing() -> None:
     """A response of another key does not exist, nor does one that was not to be stored or is still being made."""
     api = Api()
-    kept, unkept = api.create()["id"], api.create(store=False)["id"]
-    coming = api.create(life=HandLife("running"))["id"]
-    for ident, key in ((kept, "sk-two"), (unkept, "sk-one"), (coming, "sk-one"), ("resp_x", "sk-one")):
+    stored, unkept = api.create()["id"], api.create(store=False)["id"]
+    coming = api.create(handle=ManualHandle("running"))["id"]
+    for ident, key in ((stored, "sk-two"), (unkept, "sk-one"), (coming, "sk-one"), ("resp_x", "sk-one")):
         for method, rest in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/input_items")):
             status, message = refusal(api, method, f"/v1/responses/{ident}{rest}", key=key)
             assert (status, message) == (404, f"Response with id '{ident}' not found.")
@@ -69,18 +69,18 @@ def test_other_keys_and_unstored_responses_see_nothing() -> None:
 
 def test_a_background_response_goes_through_its_states() -> None:
     """Queued, in progress with the items that are done, completed with its time: as its life says."""
-    api, life = Api(), HandLife("queued")
-    sent = api.create(life=life, background=True, reasoning={"effort": "low"})
+    api, handle = Api(), ManualHandle("queued")
+    sent = api.create(handle=handle, background=True, reasoning={"effort": "low"})
     assert (sent["status"], sent["background"], sent["output"]) == ("queued", True, [])
     path = f"/v1/responses/{sent['id']}"
     assert api.get(path) == sent
-    life.now_at = "running"
+    handle.now_at = "running"
     for generated, shown in ((0, []), (12, ["reasoning"]), (20, ["reasoning"])):
-        life.generated = generated
+        handle.generated = generated
         found = api.get(path)
         assert (found["status"], found["usage"]) == ("in_progress", None)
         assert [item["type"] for item in found["output"]] == shown
-    life.now_at = "done"
+    handle.now_at = "done"
     data = orjson.dumps(api.get(path))
     over = valid_response(data)
     assert (over.status, over.completed_at) == ("completed", 1_700_000_000 + 10 + 35)
@@ -89,11 +89,11 @@ def test_a_background_response_goes_through_its_states() -> None:
 
 def test_only_background_responses_can_be_cancelled() -> None:
     """A cancel ends the life once and can be repeated; a response that is over or waited for refuses it."""
-    api, life = Api(), HandLife("running", generated=9)
-    path = f"/v1/responses/{api.create(life=life, background=True)['id']}"
+    api, handle = Api(), ManualHandle("running", generated=9)
+    path = f"/v1/responses/{api.create(handle=handle, background=True)['id']}"
     for _ in range(2):
         found = body_of(api.do("POST", f"{path}/cancel").script)
-        assert (found["status"], found["output"], life.now_at) == ("cancelled", [], "cancelled")
+        assert (found["status"], found["output"], handle.now_at) == ("cancelled", [], "cancelled")
     assert api.get(path)["status"] == "cancelled"
     done = api.create(background=True)["id"]
     cut = api.create(background=True, max_output_tokens=16)["id"]
@@ -108,11 +108,11 @@ def test_only_background_responses_can_be_cancelled() -> None:
 
 def test_a_response_is_deleted_when_it_is_over() -> None:
     """A response in flight stays; afterwards it is gone, and nothing goes on from it."""
-    api, life = Api(), HandLife("running")
-    ident = api.create(life=life, background=True)["id"]
+    api, handle = Api(), ManualHandle("running")
+    ident = api.create(handle=handle, background=True)["id"]
     path = f"/v1/responses/{ident}"
     assert refusal(api, "DELETE", path) == (400, "Cannot delete an in-flight response.")
-    life.now_at = "done"
+    handle.now_at = "done"
     found = body_of(api.do("DELETE", path).script)
     assert found == {"id": ident, "object": "response.deleted", "deleted": True}
     assert refusal(api, "GET", path)[0] == 404
@@ -223,11 +223,11 @@ def test_kept_responses_weigh_what_they_hold() -> None:
         request = api.parsed("POST", "/v1/responses", {"model": "m", "input": "x", **body}, "sk-one")
         made = answer_response(request, World(seed=1, call_key="c", store=api.store))
         assert made.effect is not None
-        made.effect(HandLife())
-        kept = next(entry for _, entry in api.store.responses.of(request.key_hash))
+        made.effect(ManualHandle())
+        stored = next(entry for _, entry in api.store.responses.of(request.key_hash))
         api.store.responses.delete(request.key_hash, next(iter(api.store.responses.of(request.key_hash)))[0])
-        assert isinstance(kept, Kept)
-        return size_of(kept.turn)
+        assert isinstance(stored, StoredResponse)
+        return size_of(stored.source)
 
     usual = size()
     assert size(input="x" * 10_000) - usual == pytest.approx(10_000, abs=10)

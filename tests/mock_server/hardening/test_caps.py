@@ -12,7 +12,7 @@ import pytest
 from tests.mock_server.hardening.calls import PATIENCE, ask, world
 from windtunnel.mock_server import rules
 from windtunnel.mock_server.api.batches import state as batch_store
-from windtunnel.mock_server.api.parse import MOST_SAID, parse
+from windtunnel.mock_server.api.parse import MOST_HEADER_CHARS, parse
 from windtunnel.mock_server.api.store import Shelf, Store
 from windtunnel.mock_server.control import history, recent_requests
 from windtunnel.mock_server.control.named_plans import MOST_PLANS, NamedPlans, PlansError
@@ -184,7 +184,7 @@ def test_what_requests_say_of_themselves() -> None:
     for text in (long, other, "\udcff"):
         asked = request({**CHAT, "model": text.replace("\udcff", "é")}, **dict.fromkeys(names, text))
         said = (asked.call_id, asked.user_agent, asked.idempotency_key, asked.sdk_version, asked.model)
-        assert all(len(one) <= MOST_SAID for one in said)
+        assert all(len(one) <= MOST_HEADER_CHARS for one in said)
         kept.append(orjson.dumps(said))
     assert len(set(kept)) == 3
 
