@@ -11,7 +11,7 @@ from collections.abc import Callable
 import orjson
 from pydantic import ValidationError
 
-from windtunnel.mock_server.api.batches.input import read_work
+from windtunnel.mock_server.api.batches.input import read_input_file
 from windtunnel.mock_server.api.draws import Draws
 from windtunnel.mock_server.api.forms import BadFormError, read_form
 from windtunnel.mock_server.api.json_schema.values import instance_text, schema_problem
@@ -119,7 +119,7 @@ def schemas(data: bytes) -> None:
 
 def batches(data: bytes) -> None:
     """The input file of a batch."""
-    read_work(data, "/v1/chat/completions", None)
+    read_input_file(data, "/v1/chat/completions", None)
 
 
 def units(data: bytes) -> None:
