@@ -173,7 +173,7 @@ def on_test_start(environment: Environment, **_: Any) -> None:
     """The test starts: play, on workers and alone; a master only leads."""
     options: Any = environment.parsed_options
     # Locust shows INFO of every library: a line per request is load of our own, and every request has a row.
-    for library in ("openai", "httpx2", "httpcore2"):
+    for library in ("openai", "httpx", "httpcore", "httpx2", "httpcore2"):
         logging.getLogger(library).setLevel(logging.WARNING)
     session: Session = environment.windtunnel  # type: ignore[attr-defined]
     session.waiting_for = max(1, options.processes or 1)

@@ -1,18 +1,19 @@
-"""Undoing gevent's patches where they cost much and help nobody."""
+"""Removal of gevent's patches where they are expensive and have no use."""
 
 from __future__ import annotations
 
 import select
 import socket
-import sys
+from importlib import import_module
 from types import SimpleNamespace
 
-import httpcore2._utils
 from gevent import monkey
+
+from windtunnel.harness.clients.http_library import pool_libraries
 
 
 def undo_gevents_poll() -> None:
-    """Give httpcore2 the real `select.poll` back, if gevent has replaced it. Doing it twice is fine.
+    """Give httpcore and httpcore2 the real `select.poll` back, if gevent has replaced it. Doing it twice is fine.
 
     The pool asks `poll(0)` whether an idle connection has been closed by its peer. That never blocks, so
     gevent's version wins nothing: it starts watchers, switches greenlets in the middle of the pool's
@@ -20,9 +21,9 @@ def undo_gevents_poll() -> None:
     """
     if monkey.is_module_patched("select"):
         real = SimpleNamespace(poll=monkey.get_original("select", "poll"), POLLIN=select.POLLIN)
-        httpcore2._utils.select = real  # type: ignore[assignment, attr-defined]  # where it is looked up
-        if (older := sys.modules.get("httpcore._utils")) is not None:  # a user's own client may have it
-            older.select = real  # type: ignore[attr-defined]  # the same
+        for library in pool_libraries():
+            # The module where the pool looks `select` up; to restore it in `select` itself would reach everything.
+            vars(import_module(f"{library.__name__}._utils"))["select"] = real
 
 
 def undo_gevents_sockets() -> None:

@@ -13,14 +13,15 @@ from typing import Any
 import httpx2
 import openai
 
+from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.matrix.cases import CONNECT_TIMEOUT, READ_TIMEOUT, Case
 from windtunnel.harness.matrix.reading import PLAIN, SDK, Reading, new_reading
 from windtunnel.harness.matrix.wording import Seen, Stage
 
 KEY = "sk-observed"
 PATHS = {"chat": "/chat/completions", "responses": "/responses"}
-_TIMEOUT = httpx2.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT, write=10.0, pool=10.0)
-_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=0)
+_TIMEOUT = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": 10.0, "pool": 10.0}
+_LIMITS = {"max_connections": 1000, "max_keepalive_connections": 0}
 
 
 def headers_of(case: Case, call: str) -> dict[str, str]:
@@ -36,14 +37,18 @@ class OpenAIClient:
 
     def __init__(self) -> None:
         self.sent: Counter[str] = Counter()
+        timeout = sdk_http.Timeout(**_TIMEOUT)
         self._http = openai.DefaultHttpxClient(
-            limits=_LIMITS, timeout=_TIMEOUT, trust_env=False, event_hooks={"request": [self._count]}
+            limits=sdk_http.Limits(**_LIMITS),
+            timeout=timeout,
+            trust_env=False,
+            event_hooks={"request": [self._count]},
         )
         self._client = openai.OpenAI(
-            api_key=KEY, base_url="http://unused", max_retries=0, timeout=_TIMEOUT, http_client=self._http
+            api_key=KEY, base_url="http://unused", max_retries=0, timeout=timeout, http_client=self._http
         )
 
-    def _count(self, request: httpx2.Request) -> None:
+    def _count(self, request: Any) -> None:
         self.sent[request.headers["x-windtunnel-call"]] += 1
 
     def call(self, case: Case, call: str, base_url: str, retries: int = 0) -> Seen:
@@ -81,7 +86,9 @@ class Httpx2Client:
     name = "httpx2"
 
     def __init__(self) -> None:
-        self._client = httpx2.Client(limits=_LIMITS, timeout=_TIMEOUT, trust_env=False)
+        self._client = httpx2.Client(
+            limits=httpx2.Limits(**_LIMITS), timeout=httpx2.Timeout(**_TIMEOUT), trust_env=False
+        )
 
     def call(self, case: Case, call: str, base_url: str) -> Seen:
         """One call; whatever goes wrong is in what is seen."""

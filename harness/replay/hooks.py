@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import aiohttp
-import httpcore2
 
 from windtunnel.harness.clients import greenlet_shell, loop_shell
 from windtunnel.harness.clients.base import CallSpec, Setting
 from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.http_library import pool_libraries
 from windtunnel.harness.clients.recording import httpx2 as recording
 from windtunnel.harness.contract.records import AttemptRow
 from windtunnel.harness.policies.call import Policies, play
@@ -101,7 +101,7 @@ def _watch_rows(witness: Witness) -> None:
 
 
 def _watch_traces(witness: Witness) -> None:
-    """The trace of httpcore2, which the recording transports listen to."""
+    """Note the trace events of httpcore and httpcore2, which the recording transports listen to."""
     trace = recording.Trace
     event, event_async = trace.event, trace.event_async
 
@@ -122,7 +122,7 @@ def _watch_traces(witness: Witness) -> None:
 
 
 def _traced(name: str, info: dict[str, Any]) -> str:
-    """An event of httpcore2 in words; empty for those that the wire shows."""
+    """Return a trace event in words; empty for those that the wire shows."""
     if name == "connection.connect_tcp.started":
         limit = info.get("timeout")
         return "opens a connection" + ("" if limit is None else f", for {limit:g} s at most")
@@ -140,9 +140,15 @@ def _traced(name: str, info: dict[str, Any]) -> str:
 
 
 def _watch_pools(witness: Witness) -> None:
+    """Note what clients ask of the pools of httpcore2, and of httpcore if the SDK or a user's client is on it."""
+    for library in pool_libraries():
+        _watch_pools_of(library, witness)
+
+
+def _watch_pools_of(library: Any, witness: Witness) -> None:
     ask, ask_async = (
-        httpcore2.ConnectionPool.handle_request,
-        httpcore2.AsyncConnectionPool.handle_async_request,
+        library.ConnectionPool.handle_request,
+        library.AsyncConnectionPool.handle_async_request,
     )
 
     def asked(pool: Any) -> None:
@@ -153,7 +159,7 @@ def _watch_pools(witness: Witness) -> None:
             witness.note("pool", what, active=active, idle=idle, waiting=queued, requests=taken)
 
     def failed(error: BaseException, began: float, pool: Any) -> None:
-        if isinstance(error, httpcore2.PoolTimeout):
+        if isinstance(error, library.PoolTimeout):
             waited = witness.now() - began
             witness.note("pool", f"no connection within {waited:.3f} s: {type(error).__name__}")
             asked(pool)
@@ -180,8 +186,8 @@ def _watch_pools(witness: Witness) -> None:
                 failed(error, began, pool)
             raise
 
-    _put(httpcore2.ConnectionPool, "handle_request", handle)
-    _put(httpcore2.AsyncConnectionPool, "handle_async_request", handle_async)
+    _put(library.ConnectionPool, "handle_request", handle)
+    _put(library.AsyncConnectionPool, "handle_async_request", handle_async)
 
 
 def _watch_connectors(witness: Witness) -> None:

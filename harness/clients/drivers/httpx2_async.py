@@ -26,8 +26,10 @@ class Httpx2Async:
         self._client = httpx2.AsyncClient(
             base_url=setting.base_url,
             headers={"authorization": f"Bearer {API_KEY}"},
-            timeout=socket_timeouts(profile.timeouts),
-            transport=AsyncRecordingTransport(httpx2.AsyncHTTPTransport(limits=limits(profile.pool)), book),
+            timeout=socket_timeouts(profile.timeouts, httpx2),
+            transport=AsyncRecordingTransport(
+                httpx2.AsyncHTTPTransport(limits=limits(profile.pool, httpx2)), book
+            ),
         )
         self.call = LoopShell(setting, book, self._request).call
 

@@ -28,8 +28,8 @@ class Httpx2Sync:
         self._client = httpx2.Client(
             base_url=setting.base_url,
             headers={"authorization": f"Bearer {API_KEY}"},
-            timeout=socket_timeouts(profile.timeouts),
-            transport=RecordingTransport(httpx2.HTTPTransport(limits=limits(profile.pool)), book),
+            timeout=socket_timeouts(profile.timeouts, httpx2),
+            transport=RecordingTransport(httpx2.HTTPTransport(limits=limits(profile.pool, httpx2)), book),
         )
         self.call = GreenletShell(setting, book, self._request).call
 

@@ -7,7 +7,6 @@ import platform
 from collections.abc import Callable
 from typing import Any
 
-import httpx2
 import openai
 
 from windtunnel.harness.clients.base import CallSpec, Setting
@@ -20,6 +19,7 @@ from windtunnel.harness.clients.drivers.openai_common import (
     limits,
 )
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
+from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.clients.loop_shell import LoopShell
 from windtunnel.harness.clients.reading import Reading
 from windtunnel.harness.clients.recording.httpx2 import AsyncRecordingTransport, Book
@@ -46,9 +46,9 @@ class OpenAIAsync:
         self._create = _creators(self._client)
         self.call = LoopShell(setting, book, self._request).call
 
-    def _http_client(self, setting: Setting, book: Book) -> httpx2.AsyncClient:
-        """What the SDK sends its requests with."""
-        inner = httpx2.AsyncHTTPTransport(limits=limits(setting.profile.pool))
+    def _http_client(self, setting: Setting, book: Book) -> Any:
+        """Make the `AsyncClient`, of the SDK's own library, that requests are sent with."""
+        inner = sdk_http.AsyncHTTPTransport(limits=limits(setting.profile.pool))
         return openai.DefaultAsyncHttpxClient(transport=AsyncRecordingTransport(inner, book))
 
     async def warm_up(self, spec: CallSpec) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import httpx2
-
 from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.inputs.profile import Pool, Timeouts
 
 ARGUMENTS = frozenset(
@@ -26,16 +25,16 @@ def client_arguments(setting: Setting) -> dict[str, Any]:
     return arguments
 
 
-def socket_timeouts(timeouts: Timeouts) -> httpx2.Timeout:
-    """The four layers that a socket has; one that is not given has no limit."""
-    return httpx2.Timeout(
+def socket_timeouts(timeouts: Timeouts, library: Any = sdk_http) -> Any:
+    """Return the `Timeout` of an HTTP library, the SDK's own by default; a layer that is not given has no limit."""
+    return library.Timeout(
         connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=timeouts.pool
     )
 
 
-def limits(pool: Pool) -> httpx2.Limits:
-    """The pool's size; what is not given has no limit."""
-    return httpx2.Limits(
+def limits(pool: Pool, library: Any = sdk_http) -> Any:
+    """Return the `Limits` of an HTTP library, the SDK's own by default; a number that is not given has no limit."""
+    return library.Limits(
         max_connections=pool.connections,
         max_keepalive_connections=pool.keepalive,
         keepalive_expiry=pool.expiry,

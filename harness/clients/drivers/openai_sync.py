@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-import httpx2
 import openai
 
 from windtunnel.harness.clients.base import CallSpec, Setting
@@ -20,6 +19,7 @@ from windtunnel.harness.clients.drivers.openai_common import (
 )
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
 from windtunnel.harness.clients.greenlet_shell import GreenletShell
+from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.clients.reading import Reading
 from windtunnel.harness.clients.recording.httpx2 import Book, RecordingTransport
 
@@ -38,7 +38,7 @@ class OpenAISync:
     def __init__(self, setting: Setting) -> None:
         undo_gevents_poll()
         book = Book(setting)
-        transport = RecordingTransport(httpx2.HTTPTransport(limits=limits(setting.profile.pool)), book)
+        transport = RecordingTransport(sdk_http.HTTPTransport(limits=limits(setting.profile.pool)), book)
         self._client = openai.OpenAI(
             http_client=openai.DefaultHttpxClient(transport=transport), **client_arguments(setting)
         )

@@ -21,6 +21,7 @@ from windtunnel.harness.clients.drivers.aiohttp_async import session_for
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
 from windtunnel.harness.clients.drivers.python_call import Call, read_answer
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll, undo_gevents_sockets
+from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.clients.loop_shell import LoopShell
 from windtunnel.harness.clients.reading import READINGS, Reading
 from windtunnel.harness.clients.recording.httpx2 import AsyncRecordingTransport, Book
@@ -88,14 +89,14 @@ class RecordedTools:
         self.kept: dict[str, Any] = {}
         self._setting = setting
         self._book = book
-        self._client: httpx2.AsyncClient | None = None
+        self._client: Any = None
         self._session: aiohttp.ClientSession | None = None
 
-    def http_client(self) -> httpx2.AsyncClient:
+    def http_client(self) -> Any:
         if self._client is None:
             profile = self._setting.profile
-            transport = self.recorded(httpx2.AsyncHTTPTransport(limits=limits(profile.pool)))
-            self._client = httpx2.AsyncClient(
+            transport = self.recorded(sdk_http.AsyncHTTPTransport(limits=limits(profile.pool)))
+            self._client = sdk_http.AsyncClient(
                 transport=transport, timeout=socket_timeouts(profile.timeouts), follow_redirects=True
             )
         return self._client
@@ -105,7 +106,7 @@ class RecordedTools:
             self._session = session_for(self._setting, self._book)
         return self._session
 
-    def recorded(self, transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncBaseTransport:
+    def recorded(self, transport: Any) -> httpx2.AsyncBaseTransport:
         return AsyncRecordingTransport(transport, self._book)
 
     async def close(self) -> None:

@@ -26,11 +26,11 @@ class Tools(Protocol):
 
     kept: dict[str, Any]
 
-    def http_client(self) -> httpx2.AsyncClient: ...
+    def http_client(self) -> Any: ...
 
     def session(self) -> aiohttp.ClientSession: ...
 
-    def recorded(self, transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncBaseTransport: ...
+    def recorded(self, transport: Any) -> httpx2.AsyncBaseTransport: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,10 @@ class Call:
         return self.tools.kept
 
     @property
-    def http_client(self) -> httpx2.AsyncClient:
-        """The instance's own, with the profile's timeouts and pool, and its attempts recorded: for
-        `AsyncOpenAI(http_client=…)`, or as it is."""
+    def http_client(self) -> Any:
+        """The instance's own `AsyncClient`, with the profile's timeouts and pool, and its attempts recorded: for
+        `AsyncOpenAI(http_client=…)`, or as it is. It is of the library that the SDK is on: httpx2, or httpx for
+        openai 2."""
         return self.tools.http_client()
 
     @property
@@ -68,8 +69,8 @@ class Call:
         """The same for aiohttp."""
         return self.tools.session()
 
-    def recorded(self, transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncBaseTransport:
-        """A transport of one's own for `httpx2.AsyncClient(transport=…)`, with its attempts recorded."""
+    def recorded(self, transport: Any) -> httpx2.AsyncBaseTransport:
+        """A transport of one's own for `AsyncClient(transport=…)` of httpx2 or httpx, with its attempts recorded."""
         return self.tools.recorded(transport)
 
 

@@ -1,14 +1,17 @@
 """Recording attempts in a wrapping transport: the one place that sees every request, also those without an answer.
 
-    client ──► RecordingTransport ──► httpx2 transport ──► httpcore2 pool ──► socket
+    client ──► RecordingTransport ──► httpx2 transport ──► httpcore2 pool ──► socket   (or httpx, httpcore)
                   └── AttemptRow ◄── trace events of httpcore2; ended when the stream closes
 
 Event hooks miss attempts that time out, are refused or wait for the pool in vain; a transport does not.
+httpx and httpx2 have the same transports and trace events; only the stream must be of the client's own library.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
+from functools import cache
+from importlib import import_module
 from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,6 +26,7 @@ from windtunnel.harness.clients.base import (
     Setting,
 )
 from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.http_library import library_of
 from windtunnel.harness.clients.outcome import names_of
 from windtunnel.harness.contract.records import AttemptRow
 
@@ -83,7 +87,7 @@ class Trace:
         self._tail = b""
 
     def event(self, name: str, info: dict[str, Any]) -> None:
-        """What httpcore2's trace extension calls."""
+        """Note an event; the trace extension of the pool calls this."""
         seen = EVENTS.get(name)
         if seen is not None:
             seen(self, info)
@@ -157,7 +161,7 @@ EVENTS: dict[str, Callable[[Trace, dict[str, Any]], None]] = {
 }
 
 
-def _answered(trace: Trace, response: httpx2.Response) -> None:
+def _answered(trace: Trace, response: Any) -> None:
     extensions = response.extensions
     version = extensions.get("http_version", b"HTTP/1.1").decode("ascii").removeprefix("HTTP/")
     trace.answered(response.status_code, response.headers, version)
@@ -166,14 +170,22 @@ def _answered(trace: Trace, response: httpx2.Response) -> None:
         trace.uses(stream)
 
 
+@cache
+def _stream_of(body: type, name: str | None) -> Callable[[Any, Trace], Any]:
+    """Return `body` as a class of streams of the library of this name: a client accepts no other's."""
+    library = import_module(name or "httpx2")
+    base = library.SyncByteStream if body is _Body else library.AsyncByteStream
+    return type(body.__name__, (body, base), {})
+
+
 class RecordingTransport(httpx2.BaseTransport):
     """A blocking transport that records."""
 
-    def __init__(self, inner: httpx2.BaseTransport, book: Book) -> None:
+    def __init__(self, inner: Any, book: Book) -> None:
         self._inner = inner
         self._book = book
 
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+    def handle_request(self, request: Any) -> Any:
         trace = self._book.trace(request.headers)
         if trace is None:
             return self._inner.handle_request(request)
@@ -185,16 +197,15 @@ class RecordingTransport(httpx2.BaseTransport):
             trace.closed()
             raise
         _answered(trace, response)
-        assert isinstance(response.stream, httpx2.SyncByteStream)
-        response.stream = _Body(response.stream, trace)
+        response.stream = _stream_of(_Body, library_of(type(response)))(response.stream, trace)
         return response
 
     def close(self) -> None:
         self._inner.close()
 
 
-class _Body(httpx2.SyncByteStream):
-    def __init__(self, inner: httpx2.SyncByteStream, trace: Trace) -> None:
+class _Body:
+    def __init__(self, inner: Any, trace: Trace) -> None:
         self._inner = inner
         self._trace = trace
 
@@ -221,11 +232,11 @@ class _Body(httpx2.SyncByteStream):
 class AsyncRecordingTransport(httpx2.AsyncBaseTransport):
     """An async transport that records."""
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport, book: Book) -> None:
+    def __init__(self, inner: Any, book: Book) -> None:
         self._inner = inner
         self._book = book
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+    async def handle_async_request(self, request: Any) -> Any:
         trace = self._book.trace(request.headers)
         if trace is None:
             return await self._inner.handle_async_request(request)
@@ -237,16 +248,15 @@ class AsyncRecordingTransport(httpx2.AsyncBaseTransport):
             trace.closed()
             raise
         _answered(trace, response)
-        assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _AsyncBody(response.stream, trace)
+        response.stream = _stream_of(_AsyncBody, library_of(type(response)))(response.stream, trace)
         return response
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
-class _AsyncBody(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream, trace: Trace) -> None:
+class _AsyncBody:
+    def __init__(self, inner: Any, trace: Trace) -> None:
         self._inner = inner
         self._trace = trace
 
