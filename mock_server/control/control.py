@@ -1,4 +1,4 @@
-"""The admin API: what the server is doing, and how to make it do something else. No I/O.
+"""The admin API: shows what the server is doing, and changes it. No I/O.
 
     GET  /_windtunnel/                 the page for people, and what it asks for: see `page` and `live_routes`
     GET  /_windtunnel/health           {"status": "ok", …}: pid, the time since t0, phase, queues
@@ -56,7 +56,7 @@ _P = ParamSpec("_P")
 
 
 class ControlledServer(LiveServer, Protocol):
-    """What the admin API needs of the server that it is part of."""
+    """The part of the server that the admin API uses."""
 
     journal: Journal
     punctuality: Punctuality
@@ -72,7 +72,7 @@ class ControlledServer(LiveServer, Protocol):
 
 
 class Control:
-    """Answers the admin API's requests.
+    """The handlers of the admin API's requests.
 
     `token` is the bearer token, None for none. `shared` gives a reason why changes are refused (one of several
     workers cannot change the others), or None.
@@ -113,7 +113,7 @@ class Control:
         }
 
     def handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Answer one request. Never raises: whatever is wrong with it is said in the reply."""
+        """Answer one request. Raises nothing for a bad request: the reply says what is wrong with it."""
         bare, _, query = path.partition("?")
         page = page_reply(method, bare)
         if page is not None:
@@ -148,7 +148,7 @@ class Control:
         return {}
 
     def _alone(self, handler: Callable[_P, Reply]) -> Callable[_P, Reply]:
-        """A handler that other workers would have to follow: refused where there are any."""
+        """Wrap a handler so that it is refused where there are other workers, which would not follow the change."""
 
         def handle(*args: _P.args, **kwargs: _P.kwargs) -> Reply:
             return handler(*args, **kwargs) if self._shared is None else problem(409, self._shared)
@@ -235,8 +235,11 @@ class Control:
 
 
 def _local_name(headers: Mapping[str, str]) -> bool:
-    """Was the server called by a name of this machine? A page whose own name an attacker has pointed here was not,
-    and a browser takes it for a page of this server. Browsers always send a Host; who sends none is not one."""
+    """Whether the server was called by a name of this machine.
+
+    A page whose own name an attacker has pointed here was not (DNS rebinding), and a browser takes it for a page of
+    this server. Browsers always send a Host; a client that sends none is no browser.
+    """
     if "Host" not in headers:
         return True
     try:

@@ -1,4 +1,4 @@
-"""What happened in every second of the last minutes, for the live page's curves. No I/O, no clock."""
+"""Samples of the last minutes, one a second, for the live page's curves. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from windtunnel.mock_server.control.prometheus import Counters
 
-KEPT = 300
+MAX_SAMPLES = 300
 """Samples that are kept: one a second, five minutes."""
 
 
@@ -25,26 +25,26 @@ class Sample(NamedTuple):
 
 
 class History:
-    """The last `KEPT` samples."""
+    """The last `MAX_SAMPLES` samples."""
 
     __slots__ = ("_samples", "_taken")
 
     def __init__(self) -> None:
-        self._samples: deque[Sample] = deque(maxlen=KEPT)
+        self._samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
         self._taken = 0
 
     def add(self, at_s: float, arrived: int, counters: Counters, load: tuple[int, int]) -> None:
-        """Take a sample; `load` is busy slots and queued requests."""
+        """Add a sample; `load` is busy slots and queued requests."""
         self._taken += 1
         self._samples.append(Sample(self._taken, at_s, arrived, refused(counters), counters.abandoned, *load))
 
     def since(self, number: int) -> list[Sample]:
-        """The samples after number `number`, the oldest first."""
+        """Return the samples after number `number`, the oldest first."""
         return [sample for sample in self._samples if sample.number > number]
 
 
 def refused(counters: Counters) -> int:
-    """Requests so far that were answered with an error status, whoever sent it: a limit, a full queue, a fault."""
+    """Return how many requests were answered with an error status, by a limit, a full queue or a fault."""
     return sum(
         [count for (_, _, status), count in counters.requests.items() if status is not None and status >= 400]
     )

@@ -1,4 +1,4 @@
-"""What the live page asks for every second, in one reply, and the scripts that it asks for one by one.
+"""The routes of the live page: the state of every second in one reply, and single scripts.
 
 GET /_windtunnel/live?since=N   the state, the last requests, the samples after number N
 GET /_windtunnel/recent/ID      one of the last requests, with its script
@@ -31,10 +31,10 @@ class LiveServer(PlanServer, Protocol):
         """Seconds from t0."""
 
     def snapshot(self) -> dict[str, Any]:
-        """The engine's state, for people."""
+        """Return the engine's state."""
 
     def recent(self, *, scripts: bool = True) -> list[dict[str, Any]]:
-        """The last requests, for people."""
+        """Return the last requests."""
 
     def script_of(self, served_id: str) -> str | None:
         """The script of one of them. Raises `KeyError` for one that is none of them."""
@@ -45,7 +45,7 @@ class LiveServer(PlanServer, Protocol):
 
 
 class LiveRoutes:
-    """Answers the live page. `shared` is why this process may change nothing, or None."""
+    """The handlers of the live page's routes. `shared` is why this process may change nothing, or None."""
 
     def __init__(self, server: LiveServer, shared: str | None) -> None:
         self._server = server
@@ -53,7 +53,7 @@ class LiveRoutes:
         self._first = server.plan
 
     def live(self, query: str) -> Reply:
-        """The state of the moment. What never changes by itself (the scripts) is left out."""
+        """Return the state of the moment, without the scripts, which never change."""
         since = parse_qs(query).get("since", ["0"])[-1]
         if not since.isascii() or not since.isdigit() or len(since) > 15:
             return problem(400, f"since: found {shown(since)}, expected the number of a sample", path="since")
@@ -80,7 +80,7 @@ class LiveRoutes:
         )
 
     def script(self, served_id: str, _: bytes) -> Reply:
-        """The script of one of the last requests."""
+        """Return the script of one of the last requests."""
         served_id = unquote(served_id)
         try:
             script = self._server.script_of(served_id)
@@ -89,12 +89,12 @@ class LiveRoutes:
         return json_reply(200, {"served_id": served_id, "script": script})
 
     def first(self, _: bytes) -> Reply:
-        """The plan that the server began with."""
+        """Return the plan that the server began with."""
         return json_reply(200, self._first.model_dump(mode="json", by_alias=True))
 
 
 def _limits_cut(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """The same snapshot, with the names of models cut."""
+    """Cut the names of models in a snapshot, and return it."""
     for region in snapshot["regions"].values():
         _cut(region.get("limits", []))
     for scoped in snapshot.get("plans", {}).values():

@@ -1,6 +1,6 @@
-"""Plans by name: some to be put in force for everybody, some for the requests of one API key alone. No I/O, no clock.
+"""Plans by name: for all requests, or for the requests of one API key alone. No I/O, no clock.
 
-    PUT plans/NAME {"plan"}         ──► kept, until somebody puts it in force
+    PUT plans/NAME {"plan"}         ──► stored, until it is put in force
     PUT plans/NAME {"plan", "key"}  ──► an engine of its own: slots, queues, limits, stores, phases from that moment on
 
 So several test suites can share one server without disturbing each other.
@@ -17,12 +17,12 @@ from windtunnel.mock_server.errors import WindtunnelServerError
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.request import Request
 
-MOST_PLANS = 64
+MAX_PLANS = 64
 """Named plans at a time, scoped ones included."""
 
 
 class PlansError(WindtunnelServerError):
-    """Something that cannot be done with named plans; the message says why."""
+    """An operation on named plans that is not possible; the message says why."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class NamedPlan:
     engine: Engine | None
 
     def summary(self) -> dict[str, Any]:
-        """The plan for a list: its name, for whom it is, since when."""
+        """Return the plan's entry in a list: its name, the key that it belongs to, since when."""
         return {"name": self.plan.name, "key_hash": self.key_hash, "put_s": self.put_s}
 
 
@@ -53,21 +53,21 @@ class NamedPlans:
         return iter(self._named.values())
 
     def get(self, name: str) -> NamedPlan:
-        """A named plan. Raises `KeyError` for a name that nobody has given."""
+        """Return a named plan. Raises `KeyError` for an unknown name."""
         return self._named[name]
 
     def engines(self) -> list[Engine]:
-        """The engines of the scoped plans."""
+        """Return the engines of the scoped plans."""
         return [named.engine for named in self._named.values() if named.engine is not None]
 
     def put(self, plan: Plan, key_hash: str | None, now: float, unix_t0: float) -> Engine | None:
-        """Keep `plan` under its name, from `now` on; gives the engine of the plan that it replaces, if that had one.
+        """Store `plan` under its name, from `now` on; returns the engine of the plan that it replaces, if any.
 
         `unix_t0` is the Unix time of t0. Raises `PlansError` for one too many, and for a key that has another plan.
         """
         before = self._named.get(plan.name)
-        if before is None and len(self._named) >= MOST_PLANS:
-            raise PlansError(f"there are {MOST_PLANS} named plans already: DELETE one that is no longer used")
+        if before is None and len(self._named) >= MAX_PLANS:
+            raise PlansError(f"there are {MAX_PLANS} named plans already: DELETE one that is no longer used")
         if key_hash is not None:
             closing = next(_closing(plan), None)
             if closing is not None:
@@ -85,12 +85,12 @@ class NamedPlans:
         return replaced
 
     def delete(self, name: str) -> Engine | None:
-        """Forget a plan; gives its engine, if it had one. Raises `KeyError` for a name that nobody has given."""
+        """Delete a plan; returns its engine, if it had one. Raises `KeyError` for an unknown name."""
         self.get(name)
         return self._forget(name)
 
     def route(self, request: Request, base: Engine) -> tuple[Engine, Request]:
-        """The engine that a request meets. A region that a scoped plan does not have is its first one."""
+        """Return the engine for a request, and the request. An unknown region becomes the scoped plan's first one."""
         named = self.scoped.get(request.key_hash)
         if named is None or named.engine is None:
             return base, request
@@ -99,7 +99,7 @@ class NamedPlans:
         return named.engine, request
 
     def reset(self, unix_t0: float) -> None:
-        """The server begins anew: the scoped plans stay, with nothing remembered and their phases from t0 on."""
+        """Begin anew: scoped plans stay, with engines that have no state, and their phases count from t0."""
         for named in self._named.values():
             named.put_s = 0.0
             if named.engine is not None:
@@ -117,7 +117,7 @@ class NamedPlans:
 
 
 def _closing(plan: Plan) -> Iterator[str]:
-    """The names of the plan's faults that are conditions of a port, not of a request."""
+    """Return the names of the plan's faults that close a port instead of acting on a request."""
     for rule in [*plan.rules, *[rule for phase in plan.phases for rule in phase.rules]]:
         for use in rule.uses:
             if use is not None and use.kind.stage == "listener":

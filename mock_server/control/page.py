@@ -20,7 +20,7 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
     "trusted-types 'none'"
 )
-"""Nothing from elsewhere, nothing to elsewhere, no markup from strings, and no frame around the page."""
+"""Content security: no foreign sources or targets, no markup made from strings, no frame around the page."""
 
 _HEADERS = (
     ("content-security-policy", POLICY),
@@ -47,7 +47,7 @@ _PATHS = {ROOT: "page.html"} | {f"{ROOT}page/{name}": name for name in FILES}
 
 
 def page_reply(method: str, path: str) -> Reply | None:
-    """The reply to a request for the page or a part of it; None for any other path (given without its query)."""
+    """Return the reply to a request for the page or a part of it; None for any other path (without its query)."""
     if path in ("/", ROOT.rstrip("/")):
         return Reply(308, b"", "text/plain", (("location", ROOT),))
     name = _PATHS.get(path)

@@ -45,16 +45,16 @@ class PlanServer(Protocol):
         """The plan in force for everybody."""
 
     def put_plan(self, plan: Plan, key_hash: str | None) -> None:
-        """Keep a plan under its name. Raises `PlansError`."""
+        """Store a plan under its name. Raises `PlansError`."""
 
     def use_plan(self, name: str) -> None:
         """Put a named plan in force. Raises `KeyError` and `PlansError`."""
 
     def delete_plan(self, name: str) -> None:
-        """Forget a plan. Raises `KeyError`."""
+        """Delete a plan. Raises `KeyError`."""
 
     def advance_clock(self, seconds: float, name: str | None = None) -> float:
-        """Put the clock of batches and expiries forward; gives how far it is ahead."""
+        """Put the clock of batches and expiries forward; returns how far it is ahead."""
 
 
 class PlanRoutes:
@@ -75,7 +75,7 @@ class PlanRoutes:
         return json_reply(200, {**named.summary(), "in_force": in_force, "plan": plan})
 
     def put(self, name: str, body: bytes) -> Reply:
-        """Keep a plan, or put it in force for one key. The key itself is neither kept nor shown."""
+        """Store a plan, or put it in force for one key. The key itself is neither stored nor shown."""
         name = unquote(name)
         if not _NAME.fullmatch(name):
             raise RefusedError(
@@ -97,7 +97,7 @@ class PlanRoutes:
         return self.get(name, b"")
 
     def delete(self, name: str, _: bytes) -> Reply:
-        """Forget a plan."""
+        """Delete a plan."""
         self._named(name)
         self._server.delete_plan(unquote(name))
         return json_reply(200, {"status": "ok"})
@@ -113,7 +113,7 @@ class PlanRoutes:
         return json_reply(200, self._server.plan.model_dump(mode="json", by_alias=True))
 
     def clock(self, _: bytes) -> Reply:
-        """How far the clocks are ahead."""
+        """Return how far the clocks are ahead."""
         scoped = [named for named in self._server.plans if named.engine is not None]
         ahead = {named.plan.name: named.engine.store.skew_s for named in scoped if named.engine is not None}
         return json_reply(200, {"ahead_s": self._server.advance_clock(0.0), "plans": ahead})
@@ -148,13 +148,13 @@ class PlanRoutes:
 
 
 def summaries(server: PlanServer) -> list[dict[str, Any]]:
-    """The named plans of a server: names, whose they are, which one is in force."""
+    """The named plans of a server: names, keys, and which one is in force."""
     in_force = server.plan
     return [{**named.summary(), "in_force": _in_force(named, in_force)} for named in server.plans]
 
 
 def _in_force(named: NamedPlan, in_force: Any) -> bool:
-    """Is it in force, for its key or for everybody?"""
+    """Whether the plan is in force, for its key or for everybody."""
     return named.key_hash is not None or named.plan is in_force
 
 

@@ -1,4 +1,4 @@
-"""`/metrics`: what the mock counted so far, as Prometheus text.
+"""`/metrics`: the mock's counters as Prometheus text.
 
 Counting is a dictionary's increment; the families of prometheus-client are made when someone looks.
 """
@@ -21,7 +21,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Counters:
-    """What has happened since the server began (an admin reset leaves it alone: counters never fall)."""
+    """Counters since the server began. An admin reset leaves them alone, since counters never fall."""
 
     __slots__ = (
         "abandoned",
@@ -47,7 +47,7 @@ class Counters:
         self.bytes_sent = 0
         self.connections = 0
         self.unreceived: dict[int, int] = {}
-        """Requests that could not be received, by the status that they got."""
+        """Requests that could not be received, by the status that was sent."""
         self.failures = Failures()
 
     def count(self, exchange: Exchange) -> None:
@@ -75,7 +75,7 @@ class _Families(Collector):
         self._gauges = gauges
 
     def collect(self) -> Iterable[Metric]:
-        """prometheus-client's callback: the families as they stand now."""
+        """prometheus-client's callback: return the families with their present values."""
         yield self._requests()
         yield self._faults()
         counters = self._counters
@@ -121,7 +121,7 @@ def _labelled(name: str, about: str, label: str, counts: Mapping[Any, int]) -> M
 
 
 class Metrics:
-    """A registry of its own, so that an embedding program's metrics stay apart.
+    """The text of `/metrics`, from a registry of its own, so that an embedding program's metrics stay apart.
 
     `gauges` gives, by name, a sentence and the values by region.
     """

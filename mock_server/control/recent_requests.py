@@ -1,6 +1,6 @@
-"""The last requests, for people who watch: what was asked, what came of it, and the script that was played.
+"""The last requests with their scripts, for the live page and the admin API.
 
-Nothing is rendered before somebody asks. Bodies are never shown, and large ones not kept.
+Nothing is rendered before it is requested. Bodies are never shown, and large ones not kept.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 from windtunnel.mock_server.journal.journal import SERVED_SCHEMA
 from windtunnel.mock_server.script import Script, Send, script_text
 
-REMEMBERED = 100
-"""Requests that are kept."""
+MAX_REQUESTS = 100
+"""The number of requests that are kept."""
 
 LARGE = 65_536
 """Bytes of one step, from which on a script is rendered at once, so that its bytes can go."""
@@ -50,35 +50,35 @@ _COLUMNS = tuple((name, SERVED_SCHEMA.names.index(name)) for name in SHOWN)
 
 
 class RecentRequests:
-    """The last `REMEMBERED` requests that are over, by their served rows."""
+    """The last `MAX_REQUESTS` requests that are over, by their served rows."""
 
     __slots__ = ("_entries",)
 
     def __init__(self) -> None:
-        self._entries: deque[tuple[tuple[Any, ...], Script | str | None]] = deque(maxlen=REMEMBERED)
+        self._entries: deque[tuple[tuple[Any, ...], Script | str | None]] = deque(maxlen=MAX_REQUESTS)
 
     def add(self, row: tuple[Any, ...], script: Script | None) -> None:
-        """A request is over."""
-        kept: Script | str | None = script
+        """Add a request that is over."""
+        shown_script: Script | str | None = script
         if script is not None:
             steps = script.steps
             if len(steps) > LONG or (
                 len(steps) < 10 and any(type(step) is Send and len(step.data) > LARGE for step in steps)
             ):
-                kept = script_text(script)
-        self._entries.append((row, kept))
+                shown_script = script_text(script)  # the text, so that the bytes can be freed
+        self._entries.append((row, shown_script))
 
     def clear(self) -> None:
         """Forget all of them."""
         self._entries.clear()
 
     def entries(self, *, scripts: bool = True) -> list[dict[str, Any]]:
-        """The requests, the latest first: some columns of the served row, and the script as a line of text."""
+        """Return the requests, the latest first: some columns of the served row, and the script as a line of text."""
         latest_first = reversed(self._entries)
         return [shown(row, script) if scripts else columns(row) for row, script in latest_first]
 
     def script_of(self, served_id: str) -> str | None:
-        """The script of one request as a line of text. Raises `KeyError` for one that is not remembered."""
+        """Return the script of one request as a line of text. Raises `KeyError` for one that is not remembered."""
         for row, script in self._entries:
             if row[_ID] == served_id:
                 return script_text(script) if isinstance(script, Script) else script
@@ -86,10 +86,10 @@ class RecentRequests:
 
 
 def shown(row: tuple[Any, ...], script: Script | str | None) -> dict[str, Any]:
-    """A served row for people, with its script."""
+    """Return some columns of a served row, and its script."""
     return columns(row) | {"script": script_text(script) if isinstance(script, Script) else script}
 
 
 def columns(row: tuple[Any, ...]) -> dict[str, Any]:
-    """A served row for people."""
+    """Return some columns of a served row."""
     return {name: row[index] for name, index in _COLUMNS}

@@ -1,4 +1,4 @@
-"""Replies of the admin API, and the words for what is wrong with a request to it."""
+"""Replies of the admin API, and the errors for bad requests to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Reply:
 
 
 class RefusedError(Exception):
-    """A request that gets `reply`, which says what is wrong with it."""
+    """A bad request, which gets `reply`."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -35,19 +35,19 @@ class RefusedError(Exception):
 
 
 def json_reply(status: int, content: Any) -> Reply:
-    """`content` as JSON."""
+    """Return a reply with `content` as JSON."""
     return Reply(status, orjson.dumps(content))
 
 
 def problem(
     status: int, message: str, headers: tuple[tuple[str, str], ...] = (), *, path: str | None = None
 ) -> Reply:
-    """An error of the admin API: `{"error": {"message", "path"}}`."""
+    """Return an error of the admin API: `{"error": {"message", "path"}}`."""
     return Reply(status, orjson.dumps({"error": {"message": message, "path": path}}), headers=headers)
 
 
 def invalid_plan(error: ValidationError) -> Reply:
-    """A 400 that names the key path of everything that is wrong with a plan, the first one in the message."""
+    """Return a 400 that names the key path of everything that is wrong with a plan, the first one in the message."""
     wrong = [
         {
             "path": ".".join([str(part) for part in one["loc"]]),
@@ -63,7 +63,7 @@ def invalid_plan(error: ValidationError) -> Reply:
 
 
 def read_object(body: bytes, *keys: str) -> dict[str, Any]:
-    """A JSON object with no keys but these. Raises `RefusedError`."""
+    """Read a JSON object with no keys but these. Raises `RefusedError`."""
     try:
         given = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -76,7 +76,7 @@ def read_object(body: bytes, *keys: str) -> dict[str, Any]:
 
 
 def read_plan(given: Any) -> Plan:
-    """A plan from its JSON form. Raises `RefusedError` with a 400 that names the key path."""
+    """Read a plan from its JSON form. Raises `RefusedError` with a 400 that names the key path."""
     try:
         return Plan.model_validate(given)
     except ValidationError as error:
@@ -84,11 +84,11 @@ def read_plan(given: Any) -> Plan:
 
 
 def is_time(value: object) -> bool:
-    """Is it a finite number?"""
+    """Whether a value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def shown(value: object) -> str:
-    """A value for a message, cut where it is long."""
+    """Return a value as text for a message, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

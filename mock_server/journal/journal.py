@@ -134,7 +134,7 @@ class Journal:
 
     @property
     def path(self) -> Path | None:
-        """Where the rows go, if to disk."""
+        """The segment that the rows are written to, if they go to disk."""
         return self._writer.path if self._writer else None
 
     @property
@@ -142,12 +142,12 @@ class Journal:
         return [writer for writer in (self._writer, self._connections) if writer is not None]
 
     def flush(self) -> None:
-        """Hand what is in memory to the operating system."""
+        """Hand the rows in memory to the operating system."""
         for writer in self._writers:
             writer.flush()
 
     def restart(self) -> None:
-        """Forget every row so far: the times that follow count from another t0."""
+        """Delete every row so far: later times count from another t0."""
         self._recent.clear()
         for writer in self._writers:
             writer.restart()
@@ -158,7 +158,7 @@ class Journal:
             writer.close()
 
     def json_lines(self) -> Iterator[bytes]:
-        """The rows so far as JSON objects, a line each, in pieces of at most a batch."""
+        """Return the rows so far as JSON objects, a line each, in pieces of at most a batch."""
         names = SERVED_SCHEMA.names
         if self._writer is None:
             recent = [dict(zip(names, row, strict=True)) for row in self._recent]

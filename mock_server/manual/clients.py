@@ -35,12 +35,12 @@ def clients_table(seen: Seen, versions: Mapping[str, str]) -> str:
     """What clients make of one fault: a row for all forms in which it is the same, a column a client."""
     clients = list(versions) or sorted({client for row in seen.values() for client in row})
     titles = [f"{client} {versions.get(client, '')}".strip() for client in clients]
-    alike: dict[tuple[str, ...], list[str]] = {}
+    same_rows: dict[tuple[str, ...], list[str]] = {}
     for form, row in seen.items():
-        alike.setdefault(tuple([row.get(client, "not measured") for client in clients]), []).append(form)
+        same_rows.setdefault(tuple([row.get(client, "not measured") for client in clients]), []).append(form)
     rows = [
         f"| {together(forms)} | " + " | ".join([cell(text) for text in _ditto(row)]) + " |"
-        for row, forms in alike.items()
+        for row, forms in same_rows.items()
     ]
     head = f"| what clients make of it | {' | '.join(titles)} |"
     return "\n".join((head, "| --- " * (len(clients) + 1) + "|", *rows))
@@ -78,8 +78,8 @@ def together(forms: Iterable[str]) -> str:
         base, _, params = form.partition(", ")
         bases.setdefault(params, []).append(base)
     params_of: dict[tuple[str, ...], list[str]] = {}
-    for params, alike in bases.items():
-        params_of.setdefault(tuple(alike), []).append(params)
+    for params, base_forms in bases.items():
+        params_of.setdefault(tuple(base_forms), []).append(params)
     parts = []
     for names, several in params_of.items():
         label = _TOGETHER.get(names, ", ".join(names))

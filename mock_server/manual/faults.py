@@ -192,12 +192,12 @@ def _defaults(params: type[Strict]) -> dict[str, Any]:
 def explained(name: str, field: FieldInfo, default: Any) -> str:
     """A key in a line of Markdown: name, default, what it is."""
     if field.is_required():
-        said = ", required"
+        default_text = ", required"
     elif default in (None, {}):
-        said = ""
+        default_text = ""
     else:
-        said = f" = {str(default).lower() if isinstance(default, bool) else default}"
-    return f"`{name}`{said}: {field.description}"
+        default_text = f" = {str(default).lower() if isinstance(default, bool) else default}"
+    return f"`{name}`{default_text}: {field.description}"
 
 
 def _acts_on(kind: FaultKind) -> str:

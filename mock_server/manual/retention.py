@@ -11,7 +11,7 @@ from windtunnel.mock_server.api.json_schema import compile as schema_compile
 from windtunnel.mock_server.api.json_schema import nodes as schema_nodes
 from windtunnel.mock_server.api.json_schema import values as schema
 from windtunnel.mock_server.control import history, recent_requests
-from windtunnel.mock_server.control.named_plans import MOST_PLANS
+from windtunnel.mock_server.control.named_plans import MAX_PLANS
 from windtunnel.mock_server.journal import journal, segments
 from windtunnel.mock_server.provider import calls, idempotency, rate_limiter
 from windtunnel.mock_server.transports.http1 import limits as http1_limits
@@ -45,8 +45,8 @@ def _kept() -> list[tuple[str, str, str]]:
             f"{segments.ROWS_PER_BATCH} rows",
             "they are written, a second later at the latest",
         ),
-        ("last requests, with their scripts", f"{recent_requests.REMEMBERED}", oldest),
-        ("seconds on the live page", f"{history.KEPT}", oldest),
+        ("last requests, with their scripts", f"{recent_requests.MAX_REQUESTS}", oldest),
+        ("seconds on the live page", f"{history.MAX_SAMPLES}", oldest),
         (
             f"stored objects of each kind ({', '.join(alike)})",
             f"{store.MOST_ENTRIES:,} in {store.MOST_BYTES // _MIB} MiB",
@@ -64,7 +64,7 @@ def _kept() -> list[tuple[str, str, str]]:
         ),
         (
             "idempotency keys, with their answers",
-            f"{idempotency.MOST_KEYS:,} in {idempotency.MOST_BYTES // _MIB} MiB",
+            f"{idempotency.MAX_KEYS:,} in {idempotency.MAX_BYTES // _MIB} MiB",
             unused,
         ),
         ("calls that clients name", f"{calls.NAMED_CALLS:,}", unused),
@@ -76,7 +76,7 @@ def _kept() -> list[tuple[str, str, str]]:
         ("pairs of key and model with limits", f"{rate_limiter.REMEMBERED_QUOTAS:,}", unused),
         ("calls that rules have numbered", f"{rules.NUMBERED_CALLS:,}", unused),
         ("which rules match what", f"{rules.CACHED_MATCHES:,} combinations", "all are worked out anew"),
-        ("named plans", f"{MOST_PLANS}, scoped ones included", "one more is a 409"),
+        ("named plans", f"{MAX_PLANS}, scoped ones included", "one more is a 409"),
         ("compiled JSON schemas", f"{schema.MOST_SCHEMAS}", unused),
     ]
 

@@ -167,8 +167,8 @@ def _impossible(rule: Rule, at: Loc, providers: Sequence[Provider]) -> Iterator[
     if match.model is None or any(provider.models is None for provider in providers):
         return
     served = sorted({name for provider in providers for name in provider.models or ()})
-    alike = Match(model=match.model)
-    if not any(alike.holds("chat", name, "", False, "") for name in served):
+    example = Match(model=match.model)
+    if not any(example.holds("chat", name, "", False, "") for name in served):
         found = f"the model {match.model!r}, which the provider does not serve"
         yield (*at, "match", "model"), PlanError("", found, nearest(match.model, served, what="model"))
 

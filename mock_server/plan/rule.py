@@ -245,11 +245,11 @@ class Rule(Strict):
         return any(kind.acts_on(api, stream) for api in apis for stream in forms)
 
     def _idle(self, kind: FaultKind) -> PlanError:
-        asked = self.match.model_dump(include={"api", "stream"}, exclude_none=True)
-        said = ", ".join(f"{key}: {str(value).lower()}" for key, value in asked.items())
+        conditions = self.match.model_dump(include={"api", "stream"}, exclude_none=True)
+        match_text = ", ".join(f"{key}: {str(value).lower()}" for key, value in conditions.items())
         able = [api for api in APIS if kind.acts_on(api, True) or kind.acts_on(api, False)]
         forms = "" if len(kind.forms) > 1 else f", {kind.forms[0]} answers only"
-        found = f"{kind.name} with the match {{{said}}}, on which it can never act"
+        found = f"{kind.name} with the match {{{match_text}}}, on which it can never act"
         return PlanError("", found, f"a match within {', '.join(able)}{forms}")
 
 

@@ -113,10 +113,10 @@ class Admission:
         elapsed = now - self.origin
         chosen = self.rules.choose(request, call.call_id, call.index, ticket.attempt, elapsed, ticket.phase)
         if request.fault_header is not None or (ticket.takes_slot and request.model.startswith(MAGIC)):
-            asked = add_requested_faults(chosen, request)
-            if isinstance(asked, errors.ApiError):
-                return asked.script(self._stamp(ticket))
-            chosen = asked
+            with_requested = add_requested_faults(chosen, request)
+            if isinstance(with_requested, errors.ApiError):
+                return with_requested.script(self._stamp(ticket))
+            chosen = with_requested
         ticket.chosen = chosen
         # An edge fault with `charge` takes quota and slot like an answer, so it goes on and is played by the service.
         if chosen.edge is None or chosen.edge.charge:
@@ -131,7 +131,7 @@ class Admission:
         tokens = 0
         if quota is not None:
             if quota.tokens is not None:
-                tokens = self._tokens_asked_for(ticket, now)
+                tokens = self._tokens_charged(ticket, now)
             refusal = quota.check(tokens, now)
             prolonged = penalty(ticket, quota, now)
             # A penalty refuses also where there is room again, for the reason of the refusal that promised the time.
@@ -178,12 +178,14 @@ class Admission:
             record_promise(ticket, whole_milliseconds(wait) / 1000.0, refusal.value, now)
         _refuse(ticket, script)
 
-    def _tokens_asked_for(self, ticket: Ticket, now: float) -> int:
+    def _tokens_charged(self, ticket: Ticket, now: float) -> int:
         """Return what the TPM limit is charged: the prompt, and max_tokens of every choice or else what is planned."""
         request = ticket.request
         if not ticket.generates:
             return ticket.prompt_tokens
-        if request.max_tokens is None or request.api == "responses":  # whose context only planning tells
+        if (
+            request.max_tokens is None or request.api == "responses"
+        ):  # its context is known once it is planned
             planned = self.planned(ticket, now).tokens
             return ticket.prompt_tokens + (request.max_tokens or planned)
         return ticket.prompt_tokens + request.max_tokens * (request.body.get("n") or 1)

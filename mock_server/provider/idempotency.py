@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from windtunnel.mock_server.api.endpoint import Answer
     from windtunnel.mock_server.provider.ticket import Ticket
 
-MOST_KEYS = 10_000
+MAX_KEYS = 10_000
 """Idempotency keys remembered; the least recently used one is forgotten first."""
 
-MOST_BYTES = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 """Bytes of the answers remembered with them."""
 
 CONFLICT = ApiError(
@@ -96,7 +96,7 @@ class Idempotency:
         )
         self._entries[key] = entry
         self._bytes += entry.size
-        while len(self._entries) > MOST_KEYS or (self._bytes > MOST_BYTES and len(self._entries) > 1):
+        while len(self._entries) > MAX_KEYS or (self._bytes > MAX_BYTES and len(self._entries) > 1):
             self._bytes -= self._entries.popitem(last=False)[1].size
         return entry
 

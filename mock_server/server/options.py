@@ -119,21 +119,21 @@ def needs_shared_state(plan: Plan) -> str | None:
 
 def parse_arguments(argv: Sequence[str] | None) -> ServeOptions:
     """The options of a command line. Raises `ServeError`, and exits as argparse does for a malformed one."""
-    given = _parser().parse_args(argv)
+    arguments = _parser().parse_args(argv)
     return ServeOptions(
-        plan=load_plan(given.plan) if given.plan is not None else default_plan(given.workers),
-        host=given.host,
-        port=given.port,
-        ports=given.ports,
-        admin_port=given.admin_port,
-        journal=given.journal,
-        control_token=given.control_token or os.environ.get(TOKEN_VARIABLE),
-        workers=given.workers,
-        worker=given.worker,
-        t0=given.t0,
-        with_parent=given.with_parent,
-        loop=given.loop,
-        epoch=given.epoch,
+        plan=load_plan(arguments.plan) if arguments.plan is not None else default_plan(arguments.workers),
+        host=arguments.host,
+        port=arguments.port,
+        ports=arguments.ports,
+        admin_port=arguments.admin_port,
+        journal=arguments.journal,
+        control_token=arguments.control_token or os.environ.get(TOKEN_VARIABLE),
+        workers=arguments.workers,
+        worker=arguments.worker,
+        t0=arguments.t0,
+        with_parent=arguments.with_parent,
+        loop=arguments.loop,
+        epoch=arguments.epoch,
     )
 
 

@@ -2,7 +2,7 @@
 
     options ─► sockets (one a region) ─► Server, Control, journal ─► one JSON line ─► … ─► cut, flush, exit
 
-Exit status: 0 after a proper stop, 2 when it could not begin, 3 when records could not be written any more.
+Exit status: 0 after a proper stop, 2 when it could not begin, 3 when records could not be written.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from windtunnel.mock_server.server.workers import run_workers
 from windtunnel.mock_server.transports.listeners import Listeners
 from windtunnel.mock_server.transports.ports import Port, bind, port_of, url
 
-FLUSH_PERIOD = 1.0
+FLUSH_PERIOD_S = 1.0
 """Seconds: what a killed server may lose of its records."""
 
-GOODBYE = 0.5
-"""Seconds that connections get to take what was written before the server exits."""
+CLOSING_S = 0.5
+"""Seconds that clients get to read what was written before the server exits."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve as the command line says; gives the exit status. Messages go to stderr, the JSON line to stdout."""
+    """Serve as the command line says; returns the exit status. Messages go to stderr, the JSON line to stdout."""
     try:
         options = parse_arguments(argv)
         return run(options)
@@ -48,19 +48,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: ServeOptions) -> int:
-    """Serve until told to stop; gives the exit status. Raises `ServeError` if it cannot begin."""
+    """Serve until told to stop; returns the exit status. Raises `ServeError` if it cannot begin."""
     options.check()
     if options.workers > 1:
         return run_workers(options)
     if options.with_parent:
         die_with_parent()
     _raise_descriptor_limit()
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as open_ports:
         ports = bind(options)
         for port in ports.values():
-            held.callback(port.close)
+            open_ports.callback(port.close)
         admin = port_of(options, options.admin_port, option="--admin-port")
-        held.callback(admin.close)
+        open_ports.callback(admin.close)
         journal = _open_records(options)
         if options.loop == "uvloop":
             import uvloop
@@ -97,19 +97,19 @@ async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, jou
     server.on_reset.append(lags.restart)
     listeners = Listeners(server, ports, admin)
     await listeners.open()
-    flusher = _Flusher(loop, server, lags)
-    _watch(loop, server, options)
+    every_second = _EverySecond(loop, server, lags)
+    _stop_on_signals(loop, server, options)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     print(json.dumps(announcement(options, ports, admin)), flush=True)
     await server.stopped.wait()
     await listeners.close()
-    return await _end(server, flusher, lags)
+    return await _end(server, every_second, lags)
 
 
-async def _end(server: Server, flusher: _Flusher, lags: LagSampler) -> int:
-    flusher.cancel()
+async def _end(server: Server, every_second: _EverySecond, lags: LagSampler) -> int:
+    every_second.cancel()
     server.cut()
     try:
         server.journal.close()
@@ -117,7 +117,7 @@ async def _end(server: Server, flusher: _Flusher, lags: LagSampler) -> int:
     except OSError as error:
         server.records_failed(error)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(server.all_disconnected.wait(), GOODBYE)
+        await asyncio.wait_for(server.all_disconnected.wait(), CLOSING_S)
     for connection in list(server.connections):
         connection.abort()
     if server.records_error is not None:
@@ -126,17 +126,17 @@ async def _end(server: Server, flusher: _Flusher, lags: LagSampler) -> int:
     return 0
 
 
-class _Flusher:
-    """Every second: hands the records to the operating system, and takes a sample for the live page."""
+class _EverySecond:
+    """A timer that hands the records to the operating system every second, and adds a sample for the live page."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, server: Server, lags: LagSampler) -> None:
         self._loop = loop
         self._server = server
         self._lags = lags
-        self._timer = loop.call_later(FLUSH_PERIOD, self._flush)
+        self._timer = loop.call_later(FLUSH_PERIOD_S, self._flush)
 
     def _flush(self) -> None:
-        self._timer = self._loop.call_later(FLUSH_PERIOD, self._flush)
+        self._timer = self._loop.call_later(FLUSH_PERIOD_S, self._flush)
         self._server.sample()
         try:
             self._server.journal.flush()
@@ -145,13 +145,15 @@ class _Flusher:
             self._server.records_failed(error)
 
     def cancel(self) -> None:
-        """No more."""
+        """Stop the timer."""
         self._timer.cancel()
 
 
 def announcement(options: ServeOptions, ports: dict[str, Port], admin: Port) -> dict[str, Any]:
-    """The one JSON line: where to call, where to control. The admin API has a port of its own besides those of
-    the regions, so that it can be reached while a region cannot."""
+    """Return the JSON line that is printed once: the URLs of the regions and of the admin API.
+
+    The admin API has a port of its own besides those of the regions, so that it can be reached while a region cannot.
+    """
     roots = {region: url(options.host, port) for region, port in ports.items()}
     control = url(options.host, admin)
     return {
@@ -163,7 +165,7 @@ def announcement(options: ServeOptions, ports: dict[str, Port], admin: Port) -> 
     }
 
 
-def _watch(loop: asyncio.AbstractEventLoop, server: Server, options: ServeOptions) -> None:
+def _stop_on_signals(loop: asyncio.AbstractEventLoop, server: Server, options: ServeOptions) -> None:
     """End on SIGTERM and SIGINT, and when the parent closes its end of our stdin."""
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)

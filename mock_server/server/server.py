@@ -28,7 +28,7 @@ from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.control.history import History
 from windtunnel.mock_server.control.named_plans import NamedPlans, PlansError
 from windtunnel.mock_server.control.prometheus import Counters
-from windtunnel.mock_server.control.recent_requests import REMEMBERED, RecentRequests, columns
+from windtunnel.mock_server.control.recent_requests import MAX_REQUESTS, RecentRequests, columns
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.journal.journal import Journal
 from windtunnel.mock_server.journal.punctuality import Punctuality
@@ -380,7 +380,7 @@ class Server:
     def recent(self, *, scripts: bool = True) -> list[dict[str, Any]]:
         """Return the last requests that are over and some of those that are not, the latest first."""
         now = self.now()
-        newest = sorted(self.exchanges, key=lambda exchange: -exchange.ticket.arrived_s)[:REMEMBERED]
+        newest = sorted(self.exchanges, key=lambda exchange: -exchange.ticket.arrived_s)[:MAX_REQUESTS]
         under_way = []
         for exchange in newest:
             entry = columns(served_row(exchange, now)) | {"ended_s": None, "state": exchange.ticket.state}

@@ -16,7 +16,7 @@ from windtunnel.mock_server.transports.ports import bind
 
 
 def run_workers(options: ServeOptions) -> int:
-    """Serve with `options.workers` processes until told to stop; gives the worst exit status.
+    """Serve with `options.workers` processes until signalled to stop; gives the worst exit status.
 
     A worker that ends takes the others with it: a group that serves a part of the requests would mislead.
     """
@@ -24,13 +24,13 @@ def run_workers(options: ServeOptions) -> int:
     reserved = bind(options)
     ports = ",".join([str(port.number) for port in reserved.values()])
     workers: list[subprocess.Popen[str]] = []
-    told: set[int] = set()
+    signalled: set[int] = set()
 
     def stop(*_: Any) -> None:
         # Once each: a worker that is already ending has given its handler back, and would die of a second one.
         for worker in workers:
-            if worker.poll() is None and worker.pid not in told:
-                told.add(worker.pid)
+            if worker.poll() is None and worker.pid not in signalled:
+                signalled.add(worker.pid)
                 worker.send_signal(signal.SIGTERM)
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -11,7 +11,7 @@ import traceback
 
 LOGGER = logging.getLogger("windtunnel.mock_server")
 
-MOST_PLACES = 100
+MAX_PLACES = 100
 """Places with a count of their own; failures at further ones are counted as `elsewhere`."""
 
 FAILED = "The mock server itself failed on this request: a bug of its own, not a simulated fault. Its log says where."
@@ -33,7 +33,7 @@ class Failures:
         if frames:
             name = frames[-1].filename
             place += f" at {name[name.rfind('/') + 1 :]}:{frames[-1].lineno}"
-        if place not in self.by_place and len(self.by_place) >= MOST_PLACES:
+        if place not in self.by_place and len(self.by_place) >= MAX_PLACES:
             place = "elsewhere"
         count = self.by_place[place] = self.by_place.get(place, 0) + 1
         if count == 1:

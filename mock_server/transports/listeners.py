@@ -25,7 +25,7 @@ from windtunnel.mock_server.transports.ports import BACKLOG, Port
 ADMIN = ""
 """The region of a connection that has none: it leads to the admin API alone."""
 
-_MOST_FILLERS = 16
+_MAX_FILLERS = 16
 """Tries to fill a queue. Linux takes one connection more than the backlog says, so one filler is enough there."""
 
 _ACCEPTS = 32
@@ -47,26 +47,26 @@ class Listener:
         self._accepting: asyncio.Server | None = None
         self._sock: socket.socket | None = None
         self._fillers: list[socket.socket] = []
-        self._wanted: FaultUse | None = None
-        self._settled_for: FaultUse | bool | None = False
+        self._wanted_state: FaultUse | None = None
+        self._present_state: FaultUse | bool | None = False
         self._change: asyncio.Task[None] | None = None
 
-    def want(self, use: FaultUse | None) -> None:
+    def set_state(self, use: FaultUse | None) -> None:
         """Open the port (None), or close it in the way of a fault.
 
         Clients see it at once, except a black hole: that takes a connection of our own, about a millisecond.
         """
-        self._wanted = use
-        if self._change is None and use != self._settled_for:
+        self._wanted_state = use
+        if self._change is None and use != self._present_state:
             with suppress(OSError):  # the task meets it again, and reports it
                 self._prepare(use)
-            self._change = self._loop.create_task(self._settle())
+            self._change = self._loop.create_task(self._update())
 
     async def settled(self) -> bool:
         """Wait until no change is under way; return whether the port is as it was last wanted."""
         if self._change is not None:
             await self._change
-        return self._settled_for == self._wanted
+        return self._present_state == self._wanted_state
 
     async def close(self) -> None:
         """Stop listening for good."""
@@ -74,12 +74,12 @@ class Listener:
         self._stop_accepting()
         self._stop_listening()
 
-    async def _settle(self) -> None:
+    async def _update(self) -> None:
         try:
-            while self._settled_for != self._wanted:
-                use = self._wanted
+            while self._present_state != self._wanted_state:
+                use = self._wanted_state
                 await self._become(use)
-                self._settled_for = use
+                self._present_state = use
         except OSError as error:  # no descriptors left, say: the next change tries again
             context = {"message": f"port {self._port.number} cannot be changed", "exception": error}
             self._loop.call_exception_handler(context)
@@ -133,7 +133,7 @@ class Listener:
 
     async def _fill(self, sock: socket.socket) -> None:
         """Fill the accept queue with connections of our own, until connecting does not succeed any more."""
-        for _ in range(_MOST_FILLERS):
+        for _ in range(_MAX_FILLERS):
             if not self._fillers:
                 await self._take(sock)
             filler = await self._connected()
@@ -182,26 +182,26 @@ class Listeners:
         Raises `ServeError` if one cannot be so.
         """
         if self._admin is not None:
-            self._admin.want(None)
-        self._server.on_change.append(self.settle)
-        self.settle()
+            self._admin.set_state(None)
+        self._server.on_change.append(self.update)
+        self.update()
         for listener in (*self._regions.values(), *([self._admin] if self._admin else [])):
             if not await listener.settled():
                 raise ServeError("cannot listen on all ports; the log says why")
 
     async def close(self) -> None:
         """Stop listening."""
-        self._server.on_change.remove(self.settle)
+        self._server.on_change.remove(self.update)
         for listener in self._regions.values():
             await listener.close()
         if self._admin is not None:
             await self._admin.close()
 
-    def settle(self) -> None:
+    def update(self) -> None:
         """Open and close ports as the plan says now."""
         now = self._server.now()
         for region, listener in self._regions.items():
-            listener.want(self._server.engine.listening(region, now))
+            listener.set_state(self._server.engine.listening(region, now))
 
     def _listener(self, port: Port, region: str) -> Listener:
         def connection() -> Connection:

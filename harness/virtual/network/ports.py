@@ -36,7 +36,11 @@ class Ports:
             if use != self._closed_by[region]:
                 self._closed_by[region] = use
                 listener.mode = "open" if use is None else MODES[use.kind.name]
-                if use is not None and isinstance(use.params, ClosedParams) and use.params.established == "reset":
+                if (
+                    use is not None
+                    and isinstance(use.params, ClosedParams)
+                    and use.params.established == "reset"
+                ):
                     self._reset(region)
 
     def _reset(self, region: str) -> None:

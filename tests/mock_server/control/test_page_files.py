@@ -11,7 +11,7 @@ import pytest
 from tests.mock_server.control.control_server import Server, ask, content
 from tests.mock_server.engines import arrive, engine
 from windtunnel.mock_server.control.control import Control
-from windtunnel.mock_server.control.history import KEPT, History
+from windtunnel.mock_server.control.history import MAX_SAMPLES, History
 from windtunnel.mock_server.control.live_routes import LONGEST
 from windtunnel.mock_server.control.page import FILES, POLICY
 from windtunnel.mock_server.control.prometheus import Counters
@@ -146,11 +146,11 @@ def test_history_is_bounded() -> None:
         ("chat", "b", 503): 1,
         ("chat", "b", None): 4,
     }
-    for second in range(KEPT + 10):
+    for second in range(MAX_SAMPLES + 10):
         history.add(float(second), second, counters, (0, 0))
     samples = history.since(0)
-    assert (len(samples), samples[0].number, samples[-1].refused) == (KEPT, 11, 3)
-    assert history.since(KEPT + 9) == samples[-1:]
+    assert (len(samples), samples[0].number, samples[-1].refused) == (MAX_SAMPLES, 11, 3)
+    assert history.since(MAX_SAMPLES + 9) == samples[-1:]
 
 
 def test_how_often_a_rule_has_acted() -> None:

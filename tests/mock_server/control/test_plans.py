@@ -9,7 +9,7 @@ import pytest
 from tests.mock_server.control.control_server import Server, ask, content
 from windtunnel.mock_server.api.parse import key_hash
 from windtunnel.mock_server.control.control import Control
-from windtunnel.mock_server.control.named_plans import MOST_PLANS
+from windtunnel.mock_server.control.named_plans import MAX_PLANS
 
 OVERLOADED = {"rules": [{"fault": "overloaded"}]}
 REFUSE = {"rules": [{"fault": "refuse"}]}
@@ -93,13 +93,13 @@ def _refuse_scoped(server: Server) -> Any:
 
 def test_the_number_of_named_plans_is_capped(server: Server, control: Control) -> None:
     """One plan too many is refused; replacing one of them is not."""
-    for number in range(MOST_PLANS):
+    for number in range(MAX_PLANS):
         assert ask(control, "PUT", f"plans/p{number}", {"plan": {}}).status == 200
     assert ask(control, "PUT", "plans/more", {"plan": {}}).status == 409
     assert ask(control, "PUT", "plans/p0", {"plan": OVERLOADED}).status == 200
     assert ask(control, "DELETE", "plans/p1").status == 200
     assert ask(control, "PUT", "plans/more", {"plan": {}}).status == 200
-    assert len(list(server.plans)) == MOST_PLANS
+    assert len(list(server.plans)) == MAX_PLANS
 
 
 def test_the_clock_of_batches_goes_forward(server: Server, control: Control) -> None:

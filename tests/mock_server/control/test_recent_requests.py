@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.mock_server.control.recent_requests import LARGE, LONG, REMEMBERED, RecentRequests
+from windtunnel.mock_server.control.recent_requests import LARGE, LONG, MAX_REQUESTS, RecentRequests
 from windtunnel.mock_server.journal.journal import SERVED_SCHEMA
 from windtunnel.mock_server.script import (
     FOREVER,
@@ -83,11 +83,11 @@ def _row(number: int) -> tuple[Any, ...]:
 def test_the_latest_come_first_and_the_oldest_are_forgotten() -> None:
     """No more than the last hundred, with the columns that people look at."""
     recent = RecentRequests()
-    for number in range(REMEMBERED + 5):
+    for number in range(MAX_REQUESTS + 5):
         recent.add(_row(number), Script((Head(200), End())))
     entries = recent.entries()
-    assert [entries[0]["served_id"], entries[-1]["served_id"]] == [f"s{REMEMBERED + 4}", "s5"]
-    assert len(entries) == REMEMBERED
+    assert [entries[0]["served_id"], entries[-1]["served_id"]] == [f"s{MAX_REQUESTS + 4}", "s5"]
+    assert len(entries) == MAX_REQUESTS
     assert entries[0]["script"] == "Head 200 · End"
     assert "user_agent" not in entries[0]
     recent.clear()

@@ -15,7 +15,7 @@ from windtunnel.mock_server.api.batches import state as batch_store
 from windtunnel.mock_server.api.parse import MOST_HEADER_CHARS, parse
 from windtunnel.mock_server.api.store import Shelf, Store
 from windtunnel.mock_server.control import history, recent_requests
-from windtunnel.mock_server.control.named_plans import MOST_PLANS, NamedPlans, PlansError
+from windtunnel.mock_server.control.named_plans import MAX_PLANS, NamedPlans, PlansError
 from windtunnel.mock_server.control.prometheus import Counters
 from windtunnel.mock_server.engine import Engine
 from windtunnel.mock_server.journal import journal
@@ -55,10 +55,10 @@ def test_last_requests() -> None:
     """Of the last requests a hundred are kept, of the live page's seconds five minutes."""
     last, seconds = recent_requests.RecentRequests(), history.History()
     row = (None,) * len(journal.SERVED_SCHEMA.names)
-    for second in range(recent_requests.REMEMBERED + history.KEPT):
+    for second in range(recent_requests.MAX_REQUESTS + history.MAX_SAMPLES):
         last.add(row, None)
         seconds.add(float(second), 0, Counters(), (0, 0))
-    assert (len(last.entries()), len(seconds.since(0))) == (recent_requests.REMEMBERED, history.KEPT)
+    assert (len(last.entries()), len(seconds.since(0))) == (recent_requests.MAX_REQUESTS, history.MAX_SAMPLES)
 
 
 SHELVES = [name for name, shelf in vars(Store()).items() if isinstance(shelf, Shelf)]
@@ -115,15 +115,15 @@ def test_idempotency_keys() -> None:
     """So many keys are remembered, with so many bytes of answers; of a request itself nothing."""
     tunnel = world()
     kept = tunnel.engine._idempotency
-    for n in range(idempotency.MOST_KEYS + 100):
+    for n in range(idempotency.MAX_KEYS + 100):
         ticket = tunnel.engine.identify(request(idempotency_key=f"key {n}"), 0.0)
         tunnel.engine.admit(ticket, 0.0)
         if ticket.state == "queued":
             break
         tunnel.engine.start(ticket, 0.0)
         tunnel.engine.finished(ticket, 0.0)
-    assert len(kept) == idempotency.MOST_KEYS
-    assert kept._bytes <= idempotency.MOST_BYTES
+    assert len(kept) == idempotency.MAX_KEYS
+    assert kept._bytes <= idempotency.MAX_BYTES
     assert all(entry.answer.effect is None and entry.ticket is None for entry in kept._entries.values())
 
 
@@ -170,9 +170,9 @@ def test_rules() -> None:
 def test_named_plans() -> None:
     """There are so many named plans; one more is refused."""
     plans = NamedPlans()
-    for n in range(MOST_PLANS):
+    for n in range(MAX_PLANS):
         plans.put(Plan(name=f"plan {n}"), None, 0.0, 0.0)
-    with pytest.raises(PlansError, match=str(MOST_PLANS)):
+    with pytest.raises(PlansError, match=str(MAX_PLANS)):
         plans.put(Plan(name="another"), None, 0.0, 0.0)
 
 

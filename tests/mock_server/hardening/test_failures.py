@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from windtunnel.mock_server.provider.regions import RegionState
-from windtunnel.mock_server.transports.failures import FAILED, MOST_PLACES, Failures
+from windtunnel.mock_server.transports.failures import FAILED, MAX_PLACES, Failures
 
 Serve = Callable[..., Any]
 
@@ -137,6 +137,6 @@ def test_a_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
             exec(compile("\n" * n + "raise ValueError", "place", "exec"))
         except ValueError as error:
             failures.note(error)
-    assert len(failures.by_place) == MOST_PLACES + 1
-    assert failures.by_place["elsewhere"] == 1_000 - (MOST_PLACES - 1)
-    assert len(caplog.records) == MOST_PLACES + 1
+    assert len(failures.by_place) == MAX_PLACES + 1
+    assert failures.by_place["elsewhere"] == 1_000 - (MAX_PLACES - 1)
+    assert len(caplog.records) == MAX_PLACES + 1

@@ -190,7 +190,7 @@ def test_a_form_is_known_by_its_contents() -> None:
 
 def test_memory_for_keys_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys are capped in number and in the bytes of their answers; the least recently used one goes first."""
-    monkeypatch.setattr(idempotency, "MOST_KEYS", 3)
+    monkeypatch.setattr(idempotency, "MAX_KEYS", 3)
     world = engine()
     registry = world._idempotency
     for n in range(3):
@@ -204,7 +204,7 @@ def test_memory_for_keys_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _fits_in_bytes(monkeypatch: pytest.MonkeyPatch, world: Engine, registry: Idempotency) -> None:
-    monkeypatch.setattr(idempotency, "MOST_BYTES", 100)
+    monkeypatch.setattr(idempotency, "MAX_BYTES", 100)
     arrive(world, 0.0, "c9", idempotency_key="i9")
     assert (len(registry), registry._bytes) == (1, 66)
 
