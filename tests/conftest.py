@@ -10,21 +10,29 @@ import pytest
 
 TESTS = Path(__file__).parent
 ALONE = (
-    "runs",
+    "runs/test_truth.py",
     "test_packaging.py",
-    "harness/calibrate/test_calibrate.py",
     "harness/calibrate/test_peers.py",
-    "mock_server/transports",
+    "mock_server/transports/test_background.py",
+    "mock_server/transports/test_leaving.py",
+    "mock_server/transports/test_life.py",
+    "mock_server/transports/test_listeners.py",
+    "mock_server/transports/test_stream_faults.py",
+    "mock_server/transports/test_wire_faults.py",
 )
-"""What plays load in processes of its own, or measures time: these tests have the machine to themselves."""
+"""Files whose tests hold what they measure against a clock, or a run against being valid.
+
+They have the machine to themselves. What only *waits*, for a process to end or a file to appear, is none of these.
+"""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that must run one at a time; the others may share the machine (`pytest -n 2 -m "not alone"`)."""
-    places = tuple(str(TESTS / place) for place in ALONE)
+    alone = {TESTS / place for place in ALONE}
+    assert all(path.exists() for path in alone), "ALONE names a file that is not there"
     for item in items:
-        if str(item.path).startswith(places):
+        if item.path in alone:
             item.add_marker("alone")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from tests.model.des import Simulation
@@ -79,7 +80,7 @@ class ModelProvider:
         self.attempts: dict[str, int] = {}
         self.served: list[tuple[str, int, float]] = []
         for start, slots in zip(storm.starts[1:], storm.slots[1:], strict=True):
-            sim.at(start, lambda slots=slots: self._set_slots(slots))  # type: ignore[misc]
+            sim.at(start, partial(self._set_slots, slots))
 
     def send(self, call_id: str, listener: Listener) -> Job:
         attempt = self.attempts.get(call_id, 0)
@@ -172,11 +173,14 @@ class EngineProvider:
             now, half = self.sim.now, ticket.rtt_s / 2
             listener = self._listeners[ticket]
             script = self.engine.start(ticket, now)
-            self.sim.at(now + half, lambda at=listener, status=script.status: at.headers(status))  # type: ignore[misc]
+            self.sim.at(now + half, partial(listener.headers, script.status))
             end = self.engine.slot_free_at(ticket)
             assert end < math.inf
             self.sim.at(end + half, listener.complete)
-            self.sim.at(end, lambda ticket=ticket: self._start(self.engine.finished(ticket, self.sim.now)))  # type: ignore[misc]
+            self.sim.at(end, partial(self._finish, ticket))
+
+    def _finish(self, ticket: Ticket) -> None:
+        self._start(self.engine.finished(ticket, self.sim.now))
 
 
 def asks(call_id: str) -> Request:

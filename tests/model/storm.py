@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tests.model.clients import Application, Call, Policy
 from tests.model.des import Simulation
@@ -92,7 +93,7 @@ def play(
     application = Application(sim, provider, policy, storm.seed)
     tail = max(storm.deadline, 10.0)
     for call_id, time in arrivals(storm, tail):
-        sim.at(time, lambda call_id=call_id: application.call(call_id))  # type: ignore[misc]
+        sim.at(time, partial(application.call, call_id))
     sim.run(storm.end + tail)
     calls = [call for call in application.calls if 0.0 <= call.intended < storm.end]
     return Played(storm, calls, provider.served)

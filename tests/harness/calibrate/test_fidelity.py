@@ -42,7 +42,7 @@ def test_both_scenarios_are_ones(tmp_path: Path) -> None:
         scenario = load_scenario(scenario_file(tmp_path, name, how, clients))
         profiles = [load_profile(client) for client in scenario.clients]
         for clock in ("real", "virtual"):
-            assert len(resolve(scenario, profiles, clock=clock).cells) == 2  # type: ignore[arg-type]
+            assert len(resolve(scenario, profiles, clock=clock).cells) == 2  # type: ignore[arg-type]  # the table has the two names
 
 
 def test_a_call_is_the_same_by_outcome_and_attempts() -> None:

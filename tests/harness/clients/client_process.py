@@ -9,21 +9,21 @@ from gevent import monkey
 monkey.patch_all()
 
 import asyncio  # noqa: E402  # nothing may be imported before the patches
-import dataclasses  # noqa: E402
-import json  # noqa: E402
-import sys  # noqa: E402
-from typing import Any  # noqa: E402
+import dataclasses  # noqa: E402  # after the patches
+import json  # noqa: E402  # after the patches
+import sys  # noqa: E402  # after the patches
+from typing import Any  # noqa: E402  # after the patches
 
-import gevent  # noqa: E402
-from gevent.pool import Group  # noqa: E402
+import gevent  # noqa: E402  # after the patches
+from gevent.pool import Group  # noqa: E402  # after the patches
 
-from windtunnel.harness.clients import DRIVERS, Driver  # noqa: E402
-from windtunnel.harness.clients.base import CallSpec, Setting  # noqa: E402
-from windtunnel.harness.contract.records import AttemptRow, CallRow  # noqa: E402
-from windtunnel.harness.inputs.profile import Profile  # noqa: E402
-from windtunnel.harness.load.loop_thread import LoopThread  # noqa: E402
-from windtunnel.harness.policies.clock import Clock  # noqa: E402
-from windtunnel.mock_server.server.end_with_parent import die_with_parent  # noqa: E402
+from windtunnel.harness.clients import DRIVERS, Driver  # noqa: E402  # after the patches
+from windtunnel.harness.clients.base import CallSpec, Setting  # noqa: E402  # after the patches
+from windtunnel.harness.contract.records import AttemptRow, CallRow  # noqa: E402  # after the patches
+from windtunnel.harness.inputs.profile import Profile  # noqa: E402  # after the patches
+from windtunnel.harness.load.loop_thread import LoopThread  # noqa: E402  # after the patches
+from windtunnel.harness.policies.clock import Clock  # noqa: E402  # after the patches
+from windtunnel.mock_server.server.end_with_parent import die_with_parent  # noqa: E402  # after the patches
 
 TIMEOUT_S = 60.0
 

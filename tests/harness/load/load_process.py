@@ -5,11 +5,11 @@ from gevent import monkey
 monkey.patch_all()
 
 import sys  # noqa: E402  # nothing may be imported before the patches
-from pathlib import Path  # noqa: E402
+from pathlib import Path  # noqa: E402  # after the patches
 
-from windtunnel.harness.load.worker import Worker  # noqa: E402
-from windtunnel.harness.plan import CellPlan  # noqa: E402
-from windtunnel.mock_server.server.end_with_parent import die_with_parent  # noqa: E402
+from windtunnel.harness.load.worker import Worker  # noqa: E402  # after the patches
+from windtunnel.harness.plan import CellPlan  # noqa: E402  # after the patches
+from windtunnel.mock_server.server.end_with_parent import die_with_parent  # noqa: E402  # after the patches
 
 if __name__ == "__main__":
     die_with_parent()

@@ -38,7 +38,7 @@ def test_each_seed_is_a_run_of_its_own() -> None:
 def test_what_cannot_be_is_refused(seeds: int, repeats: int, clock: str | None, said: str) -> None:
     """Seeds need the virtual clock (the message says how long it would take), and are repeats already."""
     with pytest.raises(InputError, match=said):
-        resolve(STORM, PROFILES, seeds=seeds, repeats=repeats, clock=clock)  # type: ignore[arg-type]
+        resolve(STORM, PROFILES, seeds=seeds, repeats=repeats, clock=clock)  # type: ignore[arg-type]  # the table has names and None
 
 
 def cells(*states: str) -> list[Cell]:
@@ -46,7 +46,7 @@ def cells(*states: str) -> list[Cell]:
     made = []
     for plan, state in zip(resolve(STORM, PROFILES, seeds=50, clock="virtual").cells, states, strict=False):
         cell = Cell(plan, None, 1)  # type: ignore[arg-type]  # nothing is written
-        cell.state = state  # type: ignore[assignment]
+        cell.state = state  # type: ignore[assignment]  # the tests name states
         cell.progress.at_s = cell.length_s / 2 if state == "running" else 0.0
         cell.reason = "stopped before it began" if state == "interrupted" else "broken"
         made.append(cell)

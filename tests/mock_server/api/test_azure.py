@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import openai
+import pydantic
 import pytest
 
 from tests.mock_server.api.conftest import Wire
@@ -90,16 +91,22 @@ def test_an_answer_has_azures_headers() -> None:
     assert not [name for name in headers if name.startswith(("openai-", "x-ratelimit-reset-"))]
 
 
+def extra(part: pydantic.BaseModel) -> dict[str, Any]:
+    """The fields of an answer that the SDK's types do not have."""
+    assert part.model_extra is not None
+    return part.model_extra
+
+
 def test_an_answer_has_the_filters_verdicts() -> None:
     """The prompt and every choice were looked at; keys come in Azure's order."""
     with azure(tunnel()) as client:
         raw = client.chat.completions.with_raw_response.create(model="gpt", messages=USER, n=2)
     said = raw.parse()
-    (prompt,) = said.model_extra["prompt_filter_results"]  # type: ignore[index]
+    (prompt,) = extra(said)["prompt_filter_results"]
     assert prompt["content_filter_results"]["jailbreak"] == {"detected": False, "filtered": False}
     assert prompt["prompt_index"] == 0
     for choice in said.choices:
-        verdict = choice.model_extra["content_filter_results"]  # type: ignore[index]
+        verdict = extra(choice)["content_filter_results"]
         assert verdict["hate"] == SAFE
         assert "protected_material_text" in verdict
     body = raw.http_response.json()
@@ -113,10 +120,10 @@ def test_a_stream_begins_with_the_verdict_on_the_prompt() -> None:
         stream = client.chat.completions.create(model="gpt", messages=USER, stream=True)
         first, role, *content, end = list(stream)
     assert (first.choices, first.id, first.model, first.object, first.created) == ([], "", "", "", 0)
-    assert first.model_extra["prompt_filter_results"][0]["content_filter_results"]["sexual"] == SAFE  # type: ignore[index]
-    assert role.choices[0].model_extra["content_filter_results"] == {}  # type: ignore[index]
-    assert all(one.choices[0].model_extra["content_filter_results"]["hate"] == SAFE for one in content)  # type: ignore[index]
-    assert end.choices[0].model_extra["content_filter_results"] == {}  # type: ignore[index]
+    assert extra(first)["prompt_filter_results"][0]["content_filter_results"]["sexual"] == SAFE
+    assert extra(role.choices[0])["content_filter_results"] == {}
+    assert all(extra(one.choices[0])["content_filter_results"]["hate"] == SAFE for one in content)
+    assert extra(end.choices[0])["content_filter_results"] == {}
     assert end.choices[0].finish_reason == "stop"
 
 
@@ -143,7 +150,7 @@ async def test_the_async_client_works_on_every_path() -> None:
     ) as client:
         assert (await client.chat.completions.create(model="gpt", messages=USER)).choices
         legacy = await client.completions.create(model="gpt", prompt="x")
-        assert legacy.choices[0].model_extra["content_filter_results"]["hate"] == SAFE  # type: ignore[index]
+        assert extra(legacy.choices[0])["content_filter_results"]["hate"] == SAFE
         streamed = [
             part async for part in await client.completions.create(model="gpt", prompt="x", stream=True)
         ]

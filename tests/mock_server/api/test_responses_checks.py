@@ -44,7 +44,7 @@ def test_the_tables_are_the_sdks() -> None:
     assert set(FIELDS) == {*base, "stream"}
     assert set(COUNTED) == set(input_token_count_params.InputTokenCountParams.__annotations__)
     assert set(COMPACTED) == set(response_compact_params.ResponseCompactParams.__annotations__)
-    assert set(INCLUDABLE) == set(response_includable.ResponseIncludable.__args__)  # type: ignore[attr-defined]
+    assert set(INCLUDABLE) == set(response_includable.ResponseIncludable.__args__)  # type: ignore[attr-defined]  # typing has no name for it
     assert set(TOOLS) == names(Tool)
     assert names(ResponseOutputItem) <= set(ITEMS)
 

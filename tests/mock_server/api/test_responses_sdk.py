@@ -49,7 +49,7 @@ def test_a_response_through_its_life() -> None:
         assert counted.input_tokens == second.usage.total_tokens + 2
         compacted = client.responses.compact(model="gpt-4.1", previous_response_id=second.id)
         assert compacted.output[0].type == "compaction"
-        assert client.responses.delete(first.id) is None  # type: ignore[func-returns-value]
+        assert client.responses.delete(first.id) is None  # type: ignore[func-returns-value]  # that it is None is the promise
         with pytest.raises(openai.NotFoundError, match="not found"):
             client.responses.retrieve(first.id)
         with pytest.raises(openai.BadRequestError) as caught:

@@ -127,7 +127,7 @@ def test_messages_are_those_of_the_request() -> None:
         assert [message.id for message in newest] == [second.id, first.id]
         assert no_extras(first) == [".name"]
         with pytest.raises(openai.BadRequestError, match="Invalid value: 'up'"):
-            client.chat.completions.messages.list(made.id, order="up")  # type: ignore[arg-type]
+            client.chat.completions.messages.list(made.id, order="up")  # type: ignore[arg-type]  # what is refused
 
 
 async def test_the_async_client_does_the_same() -> None:

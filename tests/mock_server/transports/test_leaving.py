@@ -42,7 +42,7 @@ def test_leaving_is_noticed_at_once(serve: Callable[..., Any], way: str, stream:
     """A client that closes, resets or half-closes in mid-answer is seen to leave within 50 ms."""
     server = serve({"provider": {"answer": SLOW}})
     lags: list[float] = []
-    for _ in range(3):
+    for _ in range(3):  # a busy machine may be late once, and hardly three times
         with server.connect() as client:
             client.ask(stream=stream)
             client.head()
@@ -52,7 +52,9 @@ def test_leaving_is_noticed_at_once(serve: Callable[..., Any], way: str, stream:
             lags.append(server.mock.t0 + row["abandoned_at_s"] - left_at)
         assert row["abandoned"] is True
         assert row["ending"] == "left"
-    assert min(lags) < NOTICED_WITHIN
+        if lags[-1] < NOTICED_WITHIN:
+            return
+    pytest.fail(f"noticed after {lags} s")
 
 
 def test_an_abandoned_request_keeps_working(serve: Callable[..., Any]) -> None:

@@ -188,7 +188,13 @@ def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
 def test_a_browser_lays_the_page_out(storm_run: Path, tmp_path: Path, width: int, scheme: int) -> None:
     """In a browser the page is not wider than its window, wide or narrow, light or dark, and asks no network."""
     copy = tmp_path / "report.html"
-    probe = "<script>document.title=`${document.documentElement.scrollWidth} ${innerWidth} ${performance.getEntriesByType('resource').length}`</script>"  # noqa: E501
+    values = (
+        "document.documentElement.scrollWidth",
+        "innerWidth",
+        "performance.getEntriesByType('resource').length",
+    )
+    title = " ".join(f"${{{value}}}" for value in values)
+    probe = f"<script>document.title=`{title}`</script>"
     copy.write_text(html(storm_run).replace("</body>", probe + "</body>"), encoding="utf-8")
     command = [
         shutil.which("chromium") or "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
