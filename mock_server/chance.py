@@ -1,4 +1,4 @@
-"""Chance as a function: every draw is a hash of what it is for, never the next number of a generator.
+"""Random draws as pure functions: every draw is a hash of its key, never the next number of a generator.
 
 So the order of arrival cannot move a draw from one call to another, and the same seed gives the same
 incident to every client that is compared.
@@ -26,17 +26,17 @@ def _bits(seed: int, key: tuple[str | int, ...]) -> int:
 
 
 def uniform(seed: int, *key: str | int) -> float:
-    """A number in [0, 1) that depends on the seed and the key alone: the same in every process."""
+    """Return a number in [0, 1) that depends on the seed and the key alone: the same in every process."""
     return (_bits(seed, key) >> 11) * 2.0**-53
 
 
 def derive(seed: int, *key: str | int) -> int:
-    """A seed for something below this seed (a repeat, say): 63 bits."""
+    """Return a seed that is derived from this one (for a repeat, say): 63 bits."""
     return _bits(seed, ("derive", *key)) >> 1
 
 
 def lognormal(u: float, *, median: float, p99: float) -> float:
-    """The `u` quantile (0 ≤ u < 1) of the lognormal distribution with this median and 99th percentile.
+    """Return the `u` quantile (0 ≤ u < 1) of the lognormal distribution with this median and 99th percentile.
 
     ln X is normal with mean ln(median) and standard deviation ln(p99 / median) / Z99. Where both are
     equal it is that constant.

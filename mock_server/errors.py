@@ -1,4 +1,4 @@
-"""What can go wrong in the mock server, apart from the faults it plays on purpose.
+"""The exceptions of the mock server, apart from the faults that it plays on purpose.
 
     WindtunnelServerError
     └── PlanError              something in a plan that cannot be used (also a ValueError)
@@ -14,11 +14,11 @@ from collections.abc import Iterable
 
 
 class WindtunnelServerError(Exception):
-    """The root of every exception that `mock_server` raises by itself."""
+    """The root of every exception of `mock_server`."""
 
 
 class PlanError(WindtunnelServerError, ValueError):
-    """Something in a plan is not what it has to be.
+    """A value in a plan is not valid.
 
     `path` is the key path (`phases.1.rules.0.match.region`), empty where the caller knows it; `found` is
     what stands there, `expected` what should.
@@ -37,7 +37,7 @@ class FaultHeaderError(PlanError):
 
 
 def nearest(name: str, known: Iterable[str], *, what: str = "name") -> str:
-    """A phrase for an error message: the known name that is most like `name`, or all of them."""
+    """Return a phrase for an error message: the known name that is most like `name`, or all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:

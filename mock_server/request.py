@@ -77,7 +77,7 @@ class AzureCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What one HTTP request asks for, and what it says about itself.
+    """One parsed HTTP request: what it asks for, and its identity.
 
     Identity: `call_id` is the call that the client names (`x-windtunnel-call`), or None. `client_attempt`
     (`x-windtunnel-attempt`) and `sdk_retry_count` (`x-stainless-retry-count`) are recorded and decide nothing

@@ -1,4 +1,4 @@
-"""What the server will do for one request, as data: a short sequence of timed steps.
+"""The script of an answer: a short sequence of timed steps, as data.
 
     healthy answer ──fault──► script ──fault──► script ──► a transport plays it
 
@@ -37,7 +37,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class FirstToken:
-    """Work: wait until the provider has the answer's first token."""
+    """Work: wait until the provider has generated the answer's first token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,8 @@ class Torn:
 
 @dataclass(frozen=True, slots=True)
 class Trickle:
-    """What has been written since the last wait (a head) leaves in pieces of `size` bytes, `seconds` after each."""
+    """Slow bytes: what was written since the last wait (a head) leaves in pieces of `size` bytes, with a wait of
+    `seconds` after each."""
 
     size: int
     seconds: float
@@ -77,7 +78,7 @@ class Trickle:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Bytes written to the connection as they are, outside any framing (a broken status line, say)."""
+    """Bytes written to the connection unchanged, outside any framing (a broken status line, say)."""
 
     data: bytes
 
@@ -96,12 +97,12 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The connection ends with a FIN, whatever was promised."""
+    """The connection is closed with a FIN, even if the body is shorter than its head said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """The connection ends with an RST."""
+    """The connection is reset with an RST."""
 
 
 Step: TypeAlias = Head | FirstToken | Tokens | Send | Torn | Trickle | Raw | Wait | End | Close | Abort
@@ -119,11 +120,11 @@ class Script:
         return next((step.status for step in self.steps if isinstance(step, Head)), None)
 
     def map_steps(self, change: Callable[[Step], Iterable[Step]]) -> Script:
-        """Replace every step by the steps that `change` gives for it."""
+        """Return a script with every step replaced by the steps that `change` returns for it."""
         return Script(tuple(new for step in self.steps for new in change(step)))
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Script:
-        """The same script with `headers` added to its head (if it has one)."""
+        """Return a script with `headers` added to the head (if there is one)."""
         added = tuple(headers)
 
         def add(step: Step) -> Iterable[Step]:

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.faults.base import BOTH_FORMS, FaultContext, FaultKind, Form, Params, Stage
 from windtunnel.mock_server.faults.script_edits import after_bytes, after_chunks, promised
-from windtunnel.mock_server.plan.units import SecondsOrForever, complain
+from windtunnel.mock_server.plan.units import SecondsOrForever, as_pydantic_error
 from windtunnel.mock_server.script import FOREVER, Abort, Close, Script, Wait
 
 _AT = re.compile(r"\s*(after_bytes|after_chunks)\s+(\d+)\s*")
@@ -34,7 +34,7 @@ def _read_position(value: Any) -> str:
         match = _AT.fullmatch(value)
         if match:
             return f"{match[1]} {int(match[2])}"
-    raise complain(PlanError("", repr(value), _EXPECTED))
+    raise as_pydantic_error(PlanError("", repr(value), _EXPECTED))
 
 
 _POSITION_SCHEMA = {

@@ -21,14 +21,14 @@ from windtunnel.mock_server.faults.pages import (
     ray_of,
 )
 from windtunnel.mock_server.faults.retry import RetryParams
-from windtunnel.mock_server.plan.units import Seconds, complain
+from windtunnel.mock_server.plan.units import Seconds, as_pydantic_error
 from windtunnel.mock_server.request import WORKING_APIS
 from windtunnel.mock_server.script import Script
 
 
 def _edge_status(status: int) -> int:
     if status not in CLOUDFLARE:
-        raise complain(PlanError("", str(status), f"one of {', '.join(map(str, CLOUDFLARE))}"))
+        raise as_pydantic_error(PlanError("", str(status), f"one of {', '.join(map(str, CLOUDFLARE))}"))
     return status
 
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Form, Params
 from windtunnel.mock_server.faults.script_edits import Steps, after_bytes, body_of
-from windtunnel.mock_server.plan.units import Seconds, complain
+from windtunnel.mock_server.plan.units import Seconds, as_pydantic_error
 from windtunnel.mock_server.script import Close, End, Head, Raw, Script, Send, Step, Torn, Wait
 
 MOST_FILLING = 16 * 1024 * 1024
@@ -26,7 +26,7 @@ _FILLING = "windtunnel-"
 
 def _one_line(text: str) -> str:
     if not text or not text.isascii() or not text.isprintable():
-        raise complain(PlanError("", repr(text), "one line of printable ASCII characters"))
+        raise as_pydantic_error(PlanError("", repr(text), "one line of printable ASCII characters"))
     return text
 
 

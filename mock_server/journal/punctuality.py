@@ -19,7 +19,7 @@ class Punctuality:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all errors so far."""
+        """Delete all errors so far."""
         self._counts = [0] * STEPS
         self.count = 0
         self.worst_s = 0.0
@@ -35,7 +35,7 @@ class Punctuality:
             self.worst_s = error_s
 
     def percentile(self, share: float) -> float | None:
-        """The error that `share` (0 to 1) of all tokens stay within, seconds, rounded up to a step; None before any."""
+        """Return the error that `share` (0 to 1) of all tokens stay within, in seconds rounded up; None before any."""
         wanted = share * self.count
         seen = 0
         for step, count in enumerate(self._counts):
@@ -45,7 +45,7 @@ class Punctuality:
         return None
 
     def summary(self) -> dict[str, float | int | None]:
-        """For the admin API: count, and p50, p99 and worst error in seconds."""
+        """Return the figures for the admin API: count, and p50, p99 and worst error in seconds."""
         return {
             "count": self.count,
             "p50_s": self.percentile(0.5),

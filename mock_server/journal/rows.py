@@ -20,7 +20,7 @@ os.register_at_fork(after_in_child=_take_pid)
 
 
 def served_row(exchange: Exchange, now: float) -> tuple[Any, ...]:
-    """What is recorded of `exchange`, which is over at `now` (seconds from t0)."""
+    """Return the served row of `exchange`, which is over at `now` (seconds from t0)."""
     ticket = exchange.ticket
     request = ticket.request
     player = exchange.player

@@ -61,7 +61,7 @@ class SegmentWriter:
         rows_to_batch([(None,) * len(schema)], schema)
 
     def add(self, row: tuple[Any, ...]) -> None:
-        """Take one row; every `ROWS_PER_BATCH` rows are written out at once."""
+        """Add one row; every `ROWS_PER_BATCH` rows are written out at once."""
         rows = self._rows
         rows.append(row)
         if len(rows) >= ROWS_PER_BATCH:
@@ -75,7 +75,7 @@ class SegmentWriter:
         self._write(rows_to_batch(rows, self.schema).serialize().to_pybytes())
 
     def restart(self) -> None:
-        """Forget every row so far, also those on disk: the segment begins anew."""
+        """Delete every row so far, also those on disk, and begin the segment anew."""
         self._rows.clear()
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from windtunnel.mock_server.chance import MAX_P99_OVER_MEAN, lognormal, median_from_mean
 from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.plan.model import Strict
-from windtunnel.mock_server.plan.units import DURATION_SCHEMA, Seconds, complain
+from windtunnel.mock_server.plan.units import DURATION_SCHEMA, Seconds, as_pydantic_error
 
 Count = Annotated[float, Field(ge=1)]
 
@@ -34,17 +34,19 @@ class Lognormal(Strict):
         centre, name = (median, "median") if median is not None else (mean, "mean")
         if centre is None or (median is not None and mean is not None):
             found = "neither" if centre is None else "both"
-            raise complain(PlanError("", f"{found} of median and mean", "exactly one of median and mean"))
+            raise as_pydantic_error(
+                PlanError("", f"{found} of median and mean", "exactly one of median and mean")
+            )
         high = centre if p99 is None else p99
         if high < centre:
-            raise complain(PlanError("", f"a p99 below the {name}", f"a p99 of at least the {name}"))
+            raise as_pydantic_error(PlanError("", f"a p99 below the {name}", f"a p99 of at least the {name}"))
         if centre == 0 and high > 0:
-            raise complain(
+            raise as_pydantic_error(
                 PlanError("", f"a {name} of zero with a p99 above it", "zero for both, or neither")
             )
         if mean is not None and mean > 0 and high / mean > MAX_P99_OVER_MEAN:
             most = f"at most {MAX_P99_OVER_MEAN:.4g} (no lognormal goes further)"
-            raise complain(PlanError("", f"a p99 of {high / mean:.4g} times the mean", most))
+            raise as_pydantic_error(PlanError("", f"a p99 of {high / mean:.4g} times the mean", most))
         self._median = centre if median is not None else median_from_mean(centre, high)
         self._p99 = high if high > centre else self._median
 

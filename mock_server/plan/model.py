@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
 from windtunnel.mock_server.errors import PlanError, nearest
-from windtunnel.mock_server.plan.units import complain
+from windtunnel.mock_server.plan.units import as_pydantic_error
 
 Loc: TypeAlias = tuple[str | int, ...]
 Problem: TypeAlias = tuple[Loc, PlanError]
@@ -51,12 +51,15 @@ def raise_located(title: str, problems: Sequence[Problem]) -> None:
     if problems:
         raise ValidationError.from_exception_data(
             title,
-            [InitErrorDetails(type=complain(error), loc=loc, input=error.found) for loc, error in problems],
+            [
+                InitErrorDetails(type=as_pydantic_error(error), loc=loc, input=error.found)
+                for loc, error in problems
+            ],
         )
 
 
 def relocated(prefix: Loc, errors: Iterable[ErrorDetails]) -> list[InitErrorDetails]:
-    """The errors of another validation, as errors below `prefix`."""
+    """Return the errors of another validation, as errors below `prefix`."""
     return [
         InitErrorDetails(
             type=_same_type(error), loc=prefix + error["loc"], input=error["input"], ctx=error.get("ctx", {})
@@ -66,7 +69,7 @@ def relocated(prefix: Loc, errors: Iterable[ErrorDetails]) -> list[InitErrorDeta
 
 
 def _same_type(error: ErrorDetails) -> str | PydanticCustomError:
-    """Pydantic takes its own types by name; any other has to be made again, message and context."""
+    """Return the type of an error for pydantic: its own types by name, any other with message and context."""
     if error["type"] in _PYDANTIC_TYPES:
         return error["type"]
     return PydanticCustomError("plan", "{message}", {"message": error["msg"], **error.get("ctx", {})})

@@ -71,11 +71,11 @@ class Plan(Strict):
         return self
 
     def settings_at(self, phase: int | None) -> Provider:
-        """The provider as it is in a phase, overrides applied; the plain one for None or without phases."""
+        """Return the provider in a phase, overrides applied; the plain one for None or without phases."""
         return self.provider if phase is None or not self._settings else self._settings[phase]
 
     def phase_at(self, now: float) -> int:
-        """The index of the phase whose conditions hold at `now` (seconds from t0); 0 without phases."""
+        """Return the index of the phase that holds at `now` (seconds from t0); 0 without phases."""
         index = 0
         for i in range(1, len(self.phases)):
             if now >= self._starts[i]:
@@ -83,11 +83,11 @@ class Plan(Strict):
         return index
 
     def phase_start(self, phase: int) -> float:
-        """When a phase begins, in seconds from t0."""
+        """Return when a phase begins, in seconds from t0."""
         return self._starts[phase]
 
     def next_start(self, now: float) -> float | None:
-        """When the next phase begins after `now`, or None if there is none."""
+        """Return when the next phase begins after `now`, or None if there is none."""
         return next((start for start in self._starts[1 : len(self.phases)] if start > now), None)
 
     @property
@@ -96,7 +96,7 @@ class Plan(Strict):
         return self._starts[-1]
 
     def rules_at(self, phase: int) -> tuple[tuple[str, Rule], ...]:
-        """The rules that hold in a phase with their ids, those that are always on first."""
+        """Return the rules of a phase with their ids, those that are always on first."""
         named = [(rule.id or f"rules[{i}]", rule) for i, rule in enumerate(self.rules)]
         if self.phases:
             here = self.phases[phase]
@@ -105,7 +105,7 @@ class Plan(Strict):
 
 
 def settle_phases(provider: Provider, phases: Sequence[Phase]) -> tuple[Provider, ...]:
-    """The provider in each phase. Raises a ValidationError located at `phases.<i>.provider`."""
+    """Return the provider of each phase. Raises a ValidationError located at `phases.<i>.provider`."""
     return tuple(
         overridden(provider, phase.provider, ("phases", i, "provider")) if phase.provider else provider
         for i, phase in enumerate(phases)
@@ -115,7 +115,7 @@ def settle_phases(provider: Provider, phases: Sequence[Phase]) -> tuple[Provider
 def problems(
     provider: Provider, settings: Sequence[Provider], rules: Sequence[Rule], phases: Sequence[Phase]
 ) -> list[Problem]:
-    """What cannot be, each with its key path from the plan's root. `settings` are those of the phases."""
+    """Return the contradictions of a plan, each with its key path. `settings` are the providers of the phases."""
     placed: list[_Placed] = [(("rules", i), rule, settings or (provider,)) for i, rule in enumerate(rules)]
     for p, phase in enumerate(phases):
         placed += [
@@ -160,7 +160,7 @@ def _unknown_region(name: str, provider: Provider) -> PlanError:
 
 
 def _impossible(rule: Rule, at: Loc, providers: Sequence[Provider]) -> Iterator[Problem]:
-    """Matches of a rule that can never hold with the providers that it meets."""
+    """Return the matches of a rule that never hold with the providers of its phases."""
     match = rule.match
     if match.region is not None and match.region not in providers[0].regions:
         yield (*at, "match", "region"), _unknown_region(match.region, providers[0])

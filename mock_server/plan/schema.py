@@ -1,4 +1,4 @@
-"""JSON Schemas of what the admin API takes and gives: the plan, and a line of the served records."""
+"""JSON Schemas of the admin API: the plan, and a line of the served records."""
 
 from __future__ import annotations
 

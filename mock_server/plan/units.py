@@ -83,8 +83,8 @@ def format_rate(per_second: float) -> str:
     return f"{_plain(per_second)}/s"
 
 
-def complain(error: PlanError) -> PydanticCustomError:
-    """The same complaint as a pydantic error, with `found` and `expected` in its context."""
+def as_pydantic_error(error: PlanError) -> PydanticCustomError:
+    """Return a `PlanError` as a pydantic error, with `found` and `expected` in its context."""
     context = {"found": error.found, "expected": error.expected}
     return PydanticCustomError("plan", "found {found}, expected {expected}", context)
 
@@ -101,13 +101,13 @@ def _seconds(value: Any, info: ValidationInfo) -> float:
     try:
         return parse_seconds(f"{value}s" if _bare(value, info) else value)
     except PlanError as error:
-        raise complain(error) from None
+        raise as_pydantic_error(error) from None
 
 
 def _positive_seconds(value: Any, info: ValidationInfo) -> float:
     seconds = _seconds(value, info)
     if seconds <= 0:
-        raise complain(PlanError("", repr(value), "a duration above zero"))
+        raise as_pydantic_error(PlanError("", repr(value), "a duration above zero"))
     return seconds
 
 
@@ -117,14 +117,14 @@ def _seconds_or_forever(value: Any, info: ValidationInfo) -> float:
     try:
         return parse_seconds(f"{value}s" if _bare(value, info) else value)
     except PlanError as error:
-        raise complain(PlanError("", error.found, f"{_A_DURATION}, or forever")) from None
+        raise as_pydantic_error(PlanError("", error.found, f"{_A_DURATION}, or forever")) from None
 
 
 def _rate(value: Any) -> float:
     try:
         return parse_rate(value)
     except PlanError as error:
-        raise complain(error) from None
+        raise as_pydantic_error(error) from None
 
 
 _DURATION_PATTERN = rf"^\s*{_NUMBER}\s*(ms|s|m|h)\s*$"

@@ -1,4 +1,4 @@
-"""How late the mock's event loop is: the mock's own share of what a measurement shows.
+"""The lag of the mock's event loop: the mock's own share of the delays that a measurement shows.
 
 A timer is due every `PERIOD` seconds; how late it really comes is a sample, with the CPU the process has
 used so far. The samples go to the segment `lags-mock-<pid>.arrows`.
@@ -55,7 +55,7 @@ class LagSampler:
             self._writer.flush()
 
     def restart(self) -> None:
-        """Forget the samples so far: times count from another t0."""
+        """Delete the samples so far: later times count from another t0."""
         if self._timer is not None:
             self._timer.cancel()
         if self._writer is not None:

@@ -1,4 +1,4 @@
-"""What a server process is told: its options, how they are written on a command line, and what cannot be."""
+"""The options of a server process, their command line, and the checks of their combination."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from windtunnel.mock_server.errors import WindtunnelServerError
 from windtunnel.mock_server.plan.plan import Plan
 
 UNLIMITED_SLOTS = 100_000
-"""From this many slots on, capacity is nothing that workers would have to share."""
+"""From this many slots on, capacity counts as unlimited, and several workers need not share it."""
 
 TOKEN_VARIABLE = "WINDTUNNEL_CONTROL_TOKEN"
 
 
 class ServeError(WindtunnelServerError):
-    """The server cannot begin as it was told to; the message says why, and what would help."""
+    """The server cannot start with these options; the message says why, and what would help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class ServeOptions:
     epoch: Literal["real", "fixed"] = "real"
 
     def check(self) -> None:
-        """Refuse what is not safe or would be wrong, with a `ServeError`."""
+        """Check that the options are safe and fit each other. Raises `ServeError`."""
         if not is_loopback(self.host) and not self.control_token:
             raise ServeError(
                 f"--host {self.host} can be reached from other machines: give an admin token as well "
@@ -66,13 +66,13 @@ class ServeOptions:
                 raise ServeError(f"--workers {self.workers} is refused: {reason}; workers share no state")
 
     def shared_reason(self) -> str | None:
-        """Why the admin API of this process changes nothing and shows no records, if so."""
+        """Return why the admin API of this process changes nothing and shows no records; None if it does."""
         if not self.worker:
             return None
         return "this server is one of several workers, which share no state: start it with one worker"
 
     def region_ports(self) -> tuple[int, ...]:
-        """A port for every region of the plan."""
+        """Return a port for every region of the plan."""
         regions = len(self.plan.provider.regions)
         if self.ports is not None:
             return self.ports
@@ -90,7 +90,7 @@ def is_loopback(host: str) -> bool:
 
 
 def needs_shared_state(plan: Plan) -> str | None:
-    """What in the plan several processes would have to share, with its key path; None if nothing."""
+    """Return the part of the plan that several processes would have to share, with its key path, or None."""
     rules = [*plan.rules, *[rule for phase in plan.phases for rule in phase.rules]]
     for rule in rules:
         for use in rule.uses:
@@ -118,7 +118,7 @@ def needs_shared_state(plan: Plan) -> str | None:
 
 
 def parse_arguments(argv: Sequence[str] | None) -> ServeOptions:
-    """The options of a command line. Raises `ServeError`, and exits as argparse does for a malformed one."""
+    """Parse the options of a command line. Raises `ServeError`, and exits as argparse does for a malformed one."""
     arguments = _parser().parse_args(argv)
     return ServeOptions(
         plan=load_plan(arguments.plan) if arguments.plan is not None else default_plan(arguments.workers),
@@ -138,14 +138,14 @@ def parse_arguments(argv: Sequence[str] | None) -> ServeOptions:
 
 
 def default_plan(workers: int = 1) -> Plan:
-    """A healthy provider; for several workers one without a limit on its slots."""
+    """Return the plan of a healthy provider; for several workers one without a limit on its slots."""
     if workers > 1:
         return Plan.model_validate({"name": "healthy", "provider": {"capacity": {"slots": UNLIMITED_SLOTS}}})
     return Plan(name="healthy")
 
 
 def load_plan(source: str) -> Plan:
-    """The plan in a JSON file, or on stdin for `-`. Raises `ServeError` naming file and key path."""
+    """Read the plan in a JSON file, or on stdin for `-`. Raises `ServeError` naming file and key path."""
     where = "stdin" if source == "-" else source
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")

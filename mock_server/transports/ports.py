@@ -8,13 +8,13 @@ import socket
 from windtunnel.mock_server.server.options import ServeError, ServeOptions
 
 BACKLOG = 4096
-"""Connections that wait to be accepted at most; the kernel may have a lower limit of its own."""
+"""The most connections that wait to be accepted; the kernel may have a lower limit of its own."""
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Port:
-    """A port that stays ours whether anything listens on it or not.
+    """A port that is reserved for this process, whether a socket listens on it or not.
 
     An anchor is bound to it for good and never listens: a client is refused while no socket of `listen` is open,
     and no other process can have the port meanwhile. Raises `OSError` if it is not to be had. `shared` lets other
@@ -41,7 +41,7 @@ class Port:
 
     @property
     def target(self) -> tuple[object, ...]:
-        """Where this machine connects to it: loopback, where it is open on all addresses."""
+        """The address at which this machine connects to it: loopback, if it is open on all addresses."""
         host, *rest = self._anchor.getsockname()
         return (_LOOPBACK.get(host, host), *rest)
 
@@ -51,7 +51,7 @@ class Port:
         return int(self._anchor.family)
 
     def listen(self, backlog: int) -> socket.socket:
-        """A new socket that listens here, not blocking. Raises `OSError` if somebody else does."""
+        """Return a new non-blocking socket that listens on the port. Raises `OSError` if another process does."""
         # With SO_REUSEADDR two sockets may be bound to one port while neither listens: ours only while we bind.
         self._anchor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -85,7 +85,7 @@ def _bound(address: tuple[object, ...], family: int, *, shared: bool) -> socket.
 
 
 def bind(options: ServeOptions) -> dict[str, Port]:
-    """A port for every region of the plan, in its order. Raises `ServeError` if one is not to be had."""
+    """Reserve a port for every region of the plan, in its order. Raises `ServeError` if one is not available."""
     names = list(options.plan.provider.regions)
     numbers = options.region_ports()
     if len(numbers) != len(names):
@@ -102,7 +102,7 @@ def bind(options: ServeOptions) -> dict[str, Port]:
 
 
 def port_of(options: ServeOptions, number: int, *, option: str = "--port") -> Port:
-    """A port on the server's address (0: any). Raises `ServeError`, naming the option, if it is not to be had."""
+    """Reserve a port on the server's address (0: any). Raises `ServeError`, naming the option, if it is not free."""
     host = options.host
     shared = options.workers > 1 or options.worker > 0
     try:
@@ -130,7 +130,7 @@ def port_of(options: ServeOptions, number: int, *, option: str = "--port") -> Po
 
 
 def url(host: str, port: Port) -> str:
-    """Where clients on this machine reach a port."""
+    """Return the URL at which clients on this machine reach a port."""
     bare = host.strip("[]")
     name = _LOOPBACK.get(bare, bare)
     return f"http://[{name}]:{port.number}" if ":" in name else f"http://{name}:{port.number}"
