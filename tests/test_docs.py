@@ -71,6 +71,16 @@ def test_the_files_that_a_page_names_exist(page: Path) -> None:
     assert sorted(path for paragraph in paragraphs for path in missing(page, paragraph)) == []
 
 
+def test_the_architecture_names_every_room() -> None:
+    """No folder of the four packages is left out of the page that says where things are."""
+    folders = {path.parent for room in ROOMS for path in (ROOT / room).glob("*/__init__.py")}
+    text = text_of(ROOT / ".github" / "ARCHITECTURE.md")
+    assert (
+        sorted(str(one.relative_to(ROOT)) for one in folders if f"`{one.relative_to(ROOT)}/`" not in text)
+        == []
+    )
+
+
 @pages
 def test_the_names_that_a_page_finds_in_a_file_are_there(page: Path) -> None:
     """Where a page says that a class or function stands in a file, the file defines it."""
