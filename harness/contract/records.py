@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from windtunnel.mock_server.journal.journal import CONNECTIONS_SCHEMA, LAG_SCHEMA, SERVED_SCHEMA
+from windtunnel.mock_server.journal.schemas import CONNECTIONS_SCHEMA, LAG_SCHEMA, SERVED_SCHEMA
 
 __all__ = [
     "ATTEMPTS_SCHEMA",

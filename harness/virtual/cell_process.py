@@ -32,7 +32,8 @@ from windtunnel.harness.virtual.instances import Crew
 from windtunnel.harness.virtual.loop import VirtualLoop
 from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.network.ports import Ports
-from windtunnel.mock_server.journal.journal import SERVED_SCHEMA, Journal
+from windtunnel.mock_server.journal.journal import Journal
+from windtunnel.mock_server.journal.schemas import SERVED_SCHEMA
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.server.server import Server
 from windtunnel.mock_server.transports.http1.connection import Connection

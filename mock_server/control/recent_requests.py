@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from windtunnel.mock_server.journal.journal import SERVED_SCHEMA
+from windtunnel.mock_server.journal.columns import SERVED_NAMES
 from windtunnel.mock_server.script import Script, Send, script_text
 
 MAX_REQUESTS = 100
@@ -45,8 +45,8 @@ SHOWN = (
     "queue_depth",
     "ending",
 )
-_ID = SERVED_SCHEMA.names.index("served_id")
-_COLUMNS = tuple((name, SERVED_SCHEMA.names.index(name)) for name in SHOWN)
+_ID = SERVED_NAMES.index("served_id")
+_COLUMNS = tuple((name, SERVED_NAMES.index(name)) for name in SHOWN)
 
 
 class RecentRequests:

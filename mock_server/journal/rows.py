@@ -1,4 +1,4 @@
-"""The served row of an exchange, in the order of `SERVED_SCHEMA`."""
+"""The served row of an exchange, in the order of `SERVED_COLUMNS`."""
 
 from __future__ import annotations
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
-
-from windtunnel.mock_server.journal.journal import SERVED_SCHEMA
+from windtunnel.mock_server.journal.columns import SERVED_COLUMNS, SERVED_NAMES, Column, ValueKind
 from windtunnel.mock_server.plan.plan import Plan
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -25,23 +23,23 @@ def served_schema() -> dict[str, Any]:
         "title": "Served",
         "description": "One request that arrived at the mock server. Times are seconds from t0.",
         "type": "object",
-        "properties": {field.name: _property(field) for field in SERVED_SCHEMA},
-        "required": list(SERVED_SCHEMA.names),
+        "properties": {column.name: _property(column) for column in SERVED_COLUMNS},
+        "required": list(SERVED_NAMES),
         "additionalProperties": False,
     }
 
 
-def _property(field: pa.Field) -> dict[str, Any]:
-    about = field.metadata[b"about"].decode()
-    if pa.types.is_list(field.type):
-        return {"type": "array", "items": {"type": "string"}, "description": about}
-    kind = _kind(field.type)
-    return {"type": kind if field.name in _NEVER_NULL else [kind, "null"], "description": about}
+_JSON_TYPES: dict[ValueKind, str] = {
+    "string": "string",
+    "int32": "integer",
+    "int64": "integer",
+    "float64": "number",
+    "bool": "boolean",
+}
 
 
-def _kind(kind: pa.DataType) -> str:
-    if pa.types.is_boolean(kind):
-        return "boolean"
-    if pa.types.is_integer(kind):
-        return "integer"
-    return "number" if pa.types.is_floating(kind) else "string"
+def _property(column: Column) -> dict[str, Any]:
+    if column.kind == "strings":
+        return {"type": "array", "items": {"type": "string"}, "description": column.about}
+    kind = _JSON_TYPES[column.kind]
+    return {"type": kind if column.name in _NEVER_NULL else [kind, "null"], "description": column.about}

@@ -11,9 +11,10 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from windtunnel.mock_server.journal.journal import LAG_SCHEMA
-from windtunnel.mock_server.journal.segments import SegmentWriter, segment_path
+if TYPE_CHECKING:
+    from windtunnel.mock_server.journal.segments import SegmentWriter
 
 PERIOD = 0.02
 
@@ -26,8 +27,12 @@ class LagSampler:
     ) -> None:
         self._loop = loop
         self._now = now
-        self._writer = None
+        self._writer: SegmentWriter | None = None
         if directory is not None:
+            # pyarrow is not among the core dependencies, and a mock that writes nothing does without it.
+            from windtunnel.mock_server.journal.schemas import LAG_SCHEMA
+            from windtunnel.mock_server.journal.segments import SegmentWriter, segment_path
+
             self._writer = SegmentWriter(segment_path(directory, "lags-mock"), LAG_SCHEMA)
         self.worst_s = 0.0
         """The worst lag since the last `flush`, in seconds."""

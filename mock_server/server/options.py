@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -58,6 +59,8 @@ class ServeOptions:
                 f"--host {self.host} can be reached from other machines: give an admin token as well "
                 f"(--control-token TOKEN, or {TOKEN_VARIABLE} in the environment)"
             )
+        if self.journal is not None and find_spec("pyarrow") is None:
+            raise ServeError("--journal writes Arrow files, which needs more: pip install 'windtunnel[lab]'")
         if self.workers < 1:
             raise ServeError(f"--workers {self.workers}: expected at least 1")
         if self.workers > 1:

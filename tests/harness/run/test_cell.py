@@ -23,7 +23,7 @@ from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import CellPlan, resolve
 from windtunnel.harness.run.cell import Cell
 from windtunnel.harness.run.children import Child, python
-from windtunnel.mock_server.journal.journal import LAG_SCHEMA
+from windtunnel.mock_server.journal.schemas import LAG_SCHEMA
 from windtunnel.mock_server.journal.segments import SegmentWriter
 
 PLAN = resolve(load_scenario("retry_storm"), [load_profile("openai-default")]).cells[0]

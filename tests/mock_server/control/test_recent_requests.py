@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.mock_server.control.recent_requests import LARGE, LONG, MAX_REQUESTS, RecentRequests
-from windtunnel.mock_server.journal.journal import SERVED_SCHEMA
+from windtunnel.mock_server.journal.schemas import SERVED_SCHEMA
 from windtunnel.mock_server.script import (
     FOREVER,
     LONGEST_TEXT,

@@ -45,7 +45,7 @@ def test_the_manual_states_the_caps() -> None:
 def test_served_rows() -> None:
     """Without a directory the last rows are kept, and no more."""
     kept = journal.Journal()
-    row = (None,) * len(journal.SERVED_SCHEMA.names)
+    row = (None,) * len(journal.SERVED_NAMES)
     for _ in range(journal.REMEMBERED_ROWS + 100):
         kept.add(row)
     assert len(list(kept.json_lines())) == journal.REMEMBERED_ROWS
@@ -54,7 +54,7 @@ def test_served_rows() -> None:
 def test_last_requests() -> None:
     """Of the last requests a hundred are kept, of the live page's seconds five minutes."""
     last, seconds = recent_requests.RecentRequests(), history.History()
-    row = (None,) * len(journal.SERVED_SCHEMA.names)
+    row = (None,) * len(journal.SERVED_NAMES)
     for second in range(recent_requests.MAX_REQUESTS + history.MAX_SAMPLES):
         last.add(row, None)
         seconds.add(float(second), 0, Counters(), (0, 0))

@@ -9,7 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from windtunnel.mock_server.journal.journal import REMEMBERED_ROWS, SERVED_SCHEMA, Journal
+from windtunnel.mock_server.journal.journal import REMEMBERED_ROWS, Journal
+from windtunnel.mock_server.journal.schemas import SERVED_SCHEMA
 from windtunnel.mock_server.journal.segments import read_segments
 from windtunnel.mock_server.plan.schema import served_schema
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from windtunnel.mock_server.journal.journal import LAG_SCHEMA
+from windtunnel.mock_server.journal.schemas import LAG_SCHEMA
 from windtunnel.mock_server.journal.segments import read_segments
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0

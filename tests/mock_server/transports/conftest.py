@@ -16,7 +16,8 @@ import uvloop
 
 from windtunnel.mock_server.control.control import Control
 from windtunnel.mock_server.engine import Engine, Ticket
-from windtunnel.mock_server.journal.journal import SERVED_SCHEMA, Journal
+from windtunnel.mock_server.journal.journal import Journal
+from windtunnel.mock_server.journal.schemas import SERVED_SCHEMA
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.script import Script
 from windtunnel.mock_server.server.server import Server

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from windtunnel.mock_server.journal.journal import SERVED_SCHEMA
+from windtunnel.mock_server.journal.schemas import SERVED_SCHEMA
 from windtunnel.mock_server.journal.segments import rows_to_batch
 
 EARLY = 0.003

@@ -11,7 +11,8 @@ import pytest
 
 from tests.mock_server.transports.conftest import FAST, PATIENCE, Client, Serving
 from windtunnel.mock_server.api.parse import key_hash
-from windtunnel.mock_server.journal.journal import CONNECTIONS_SCHEMA, Journal
+from windtunnel.mock_server.journal.journal import Journal
+from windtunnel.mock_server.journal.schemas import CONNECTIONS_SCHEMA
 from windtunnel.mock_server.journal.segments import read_segments
 from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0
 
