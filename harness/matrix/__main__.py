@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sys
 
+from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.matrix import measure
-from windtunnel.harness.matrix.server import ObserveError
 from windtunnel.mock_server.manual.faults import observed
 
 if __name__ == "__main__":
     try:
         measure.save(measure.observe(observed()["faults"]))
-    except ObserveError as error:
+    except MeasurementError as error:
         sys.exit(f"python -m windtunnel.harness.matrix: {error}")
     print(measure.FILE)

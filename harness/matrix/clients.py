@@ -1,33 +1,42 @@
-"""openai-python and httpx2, as applications use them: `OpenAI()`, and a client written by hand.
+"""openai, httpx2 and aiohttp as applications use them: `OpenAI()`, and two clients written by hand.
 
 No connection is used twice, so that no fault spoils the measurement of another.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-import time
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import aiohttp
 import httpx2
 import openai
 
+from windtunnel.harness.clients.base import API_KEY, CALL_HEADER
 from windtunnel.harness.clients.http_library import sdk_http
+from windtunnel.harness.clients.reading import Node
+from windtunnel.harness.clients.sse import PATHS
 from windtunnel.harness.matrix.cases import CONNECT_TIMEOUT, READ_TIMEOUT, Case
-from windtunnel.harness.matrix.reading import PLAIN, SDK, Reading, new_reading
-from windtunnel.harness.matrix.wording import Seen, Stage
+from windtunnel.harness.matrix.observed_call import ObservedCall, observing
 
-KEY = "sk-observed"
-PATHS = {"chat": "/chat/completions", "responses": "/responses"}
 _TIMEOUT = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": 10.0, "pool": 10.0}
 _LIMITS = {"max_connections": 1000, "max_keepalive_connections": 0}
+_AIOHTTP_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
+_LOADS = partial(json.loads, object_hook=Node)
 
 
-def headers_of(case: Case, call: str) -> dict[str, str]:
-    """The headers by which the server knows what is asked, and by whom."""
+def _headers(case: Case, call: str) -> dict[str, str]:
+    """The headers by which the server knows which fault is meant, and which call it is."""
     fault = {} if case.header is None else {"x-windtunnel-fault": case.header}
-    return {"x-windtunnel-call": call, **fault}
+    return {CALL_HEADER: call, **fault}
+
+
+def _own_headers(case: Case, call: str) -> dict[str, str]:
+    return _headers(case, call) | {"authorization": f"Bearer {API_KEY}"}
 
 
 class OpenAIClient:
@@ -45,35 +54,26 @@ class OpenAIClient:
             event_hooks={"request": [self._count]},
         )
         self._client = openai.OpenAI(
-            api_key=KEY, base_url="http://unused", max_retries=0, timeout=timeout, http_client=self._http
+            api_key=API_KEY, base_url="http://unused", max_retries=0, timeout=timeout, http_client=self._http
         )
 
     def _count(self, request: Any) -> None:
-        self.sent[request.headers["x-windtunnel-call"]] += 1
+        self.sent[request.headers[CALL_HEADER]] += 1
 
-    def call(self, case: Case, call: str, base_url: str, retries: int = 0) -> Seen:
-        """One call; whatever goes wrong is in what is seen."""
+    def call(self, case: Case, call: str, base_url: str, retries: int = 0) -> ObservedCall:
+        """Make one call."""
         client = self._client.with_options(base_url=base_url, max_retries=retries)
-        reading = new_reading(case.api, SDK)
-        began = time.monotonic()
-        asked: Any = client.chat.completions if case.api == "chat" else client.responses
-        stage: Stage = "client"
-        try:
-            answer = asked.create(**case.body, extra_headers=headers_of(case, call))
+        api: Any = client.chat.completions if case.api == "chat" else client.responses
+        with observing(case) as observed:
+            answer = api.create(**case.body, extra_headers=_headers(case, call))
             if case.stream:
                 with answer:
                     for event in answer:
-                        stage = "reading"
-                        reading.take(event)
-                        stage = "client"
+                        observed.take(event)
             else:
-                stage = "reading"
-                reading.whole(answer)
-            stage = "using"
-            reading.use(case.task)
-        except Exception as error:  # noqa: BLE001 - which one it is, is the question
-            return Seen(reading, time.monotonic() - began, error, stage)
-        return Seen(reading, time.monotonic() - began)
+                observed.whole(answer)
+            observed.use(case.task)
+        return observed
 
     def close(self) -> None:
         """Close what is open."""
@@ -90,45 +90,58 @@ class Httpx2Client:
             limits=httpx2.Limits(**_LIMITS), timeout=httpx2.Timeout(**_TIMEOUT), trust_env=False
         )
 
-    def call(self, case: Case, call: str, base_url: str) -> Seen:
-        """One call; whatever goes wrong is in what is seen."""
-        reading = new_reading(case.api, PLAIN)
-        began = time.monotonic()
-        said = headers_of(case, call) | {"authorization": f"Bearer {KEY}"}
-        url = base_url + PATHS[case.api]
-        stage: Stage = "client"
-        try:
+    def call(self, case: Case, call: str, base_url: str) -> ObservedCall:
+        """Make one call."""
+        request = ("POST", base_url + PATHS[case.api])
+        headers = _own_headers(case, call)
+        with observing(case) as observed:
             if case.stream:
-                with self._client.stream("POST", url, json=case.body, headers=said) as response:
+                with self._client.stream(*request, json=case.body, headers=headers) as response:
                     response.raise_for_status()
                     for line in response.iter_lines():
-                        stage = "reading"
-                        if take_line(reading, line):
+                        if observed.take_line(line):
                             break
-                        stage = "client"
             else:
-                response = self._client.post(url, json=case.body, headers=said)
+                response = self._client.request(*request, json=case.body, headers=headers)
                 response.raise_for_status()
-                answer = response.json()
-                stage = "reading"
-                reading.whole(answer)
-            stage = "using"
-            reading.use(case.task)
-        except Exception as error:  # noqa: BLE001 - which one it is, is the question
-            return Seen(reading, time.monotonic() - began, error, stage)
-        return Seen(reading, time.monotonic() - began)
+                observed.whole(response.json(object_hook=Node))
+            observed.use(case.task)
+        return observed
 
     def close(self) -> None:
         """Close what is open."""
         self._client.close()
 
 
-def take_line(reading: Reading, line: str) -> bool:
-    """One line of a stream; True if it was the last one that matters: `[DONE]`, or the terminal event."""
-    if not line.startswith("data: "):
-        return False
-    data = line.removeprefix("data: ")
-    if data == "[DONE]":
-        return True
-    reading.take(json.loads(data))
-    return reading.over
+class AiohttpClient:
+    """aiohttp by hand, as httpx2: one session, calls side by side on one loop."""
+
+    name = "aiohttp"
+
+    async def calls(self, calls: Sequence[tuple[Case, str, str]], at_once: int) -> list[ObservedCall]:
+        """Make each (case, call id, base URL); the observed calls are in that order."""
+        slots = asyncio.Semaphore(at_once)
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        async with aiohttp.ClientSession(connector=connector, timeout=_AIOHTTP_TIMEOUT) as session:
+
+            async def one(case: Case, call: str, base_url: str) -> ObservedCall:
+                async with slots:
+                    return await self._call(session, case, call, base_url)
+
+            return await asyncio.gather(*[one(*call) for call in calls])
+
+    async def _call(
+        self, session: aiohttp.ClientSession, case: Case, call: str, base_url: str
+    ) -> ObservedCall:
+        url, headers = base_url + PATHS[case.api], _own_headers(case, call)
+        with observing(case) as observed:
+            async with session.post(url, json=case.body, headers=headers) as response:
+                response.raise_for_status()
+                if case.stream:
+                    async for line in response.content:
+                        if observed.take_line(line):
+                            break
+                else:
+                    observed.whole(await response.json(loads=_LOADS))
+                observed.use(case.task)
+        return observed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from importlib.resources import files
@@ -13,14 +13,16 @@ from typing import TypeAlias
 
 import orjson
 
-from windtunnel.harness.matrix import loops
+from windtunnel.harness.contract.files import write_whole
+from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.matrix.cases import CONNECT, FORMS, HEALTHY, Case, all_cases
-from windtunnel.harness.matrix.clients import Httpx2Client, OpenAIClient
-from windtunnel.harness.matrix.server import OPEN, ObserveError, Served, serving
-from windtunnel.harness.matrix.wording import Seen, tell
+from windtunnel.harness.matrix.clients import AiohttpClient, Httpx2Client, OpenAIClient
+from windtunnel.harness.matrix.observed_call import ObservedCall
+from windtunnel.harness.matrix.sentence import sentence_of
+from windtunnel.harness.matrix.server import OPEN, ServerRecords, running_server
 from windtunnel.mock_server.manual.clients import TRUE
 
-CLIENTS = ("openai", "httpx2", "aiohttp")
+CLIENTS = (OpenAIClient.name, Httpx2Client.name, AiohttpClient.name)
 FILE = Path(str(files("windtunnel.mock_server.manual"))) / "observed.json"
 
 AT_ONCE = 24
@@ -34,10 +36,10 @@ ROUNDS = 4
 
 IDLE = "the fault did not act"
 
-Row: TypeAlias = dict[str, str]
+Sentences: TypeAlias = dict[str, str]
 """By client: what was made of it."""
 
-Rows: TypeAlias = dict[str, dict[str, Row]]
+Matrix: TypeAlias = dict[str, dict[str, Sentences]]
 """By fault, form and client: what was made of it."""
 
 
@@ -46,15 +48,15 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in CLIENTS}
 
 
-def observe(before: Rows, cases: Sequence[Case] | None = None) -> Rows:
+def observe(before: Matrix, cases: Sequence[Case] | None = None) -> Matrix:
     """What the clients make of each case (of every fault, if None), measured now, over real sockets.
 
     A measurement holds if it is as `before`, or if it is the same twice in a row: a machine that stood still for a
-    second is no other client. Raises `ObserveError` for what is never the same.
+    second is no other client. Raises `MeasurementError` for what is never the same.
     """
     asked = all_cases() if cases is None else list(cases)
-    held: dict[Case, Row] = {}
-    last: dict[Case, Row] = {}
+    held: dict[Case, Sentences] = {}
+    last: dict[Case, Sentences] = {}
     reason = ""
     for _ in range(ROUNDS):
         doubtful = [case for case in asked if case not in held]
@@ -62,7 +64,7 @@ def observe(before: Rows, cases: Sequence[Case] | None = None) -> Rows:
             break
         try:
             measured = _measured(doubtful)
-        except ObserveError as error:
+        except MeasurementError as error:
             reason = f": {error}"
             continue
         for case, row in measured.items():
@@ -73,36 +75,46 @@ def observe(before: Rows, cases: Sequence[Case] | None = None) -> Rows:
     doubtful = [case for case in asked if case not in held]
     if doubtful:
         shown = "; ".join([f"{case.name}: {last.get(case, 'not measured')}" for case in doubtful[:5]])
-        raise ObserveError(f"{len(doubtful)} of {len(asked)} cases are not measured{reason}: {shown}")
-    rows: Rows = {}
+        raise MeasurementError(f"{len(doubtful)} of {len(asked)} cases are not measured{reason}: {shown}")
+    rows: Matrix = {}
     for case in asked:
         rows.setdefault(case.fault, {})[case.form] = held[case]
     return rows
 
 
-def _measured(cases: Sequence[Case]) -> dict[Case, Row]:
-    """One measurement, by a server of its own. Raises `ObserveError` where a healthy answer is not seen as one."""
+def _measured(cases: Sequence[Case]) -> dict[Case, Sentences]:
+    """One measurement, by a server of its own. Raises `MeasurementError` where a healthy answer is not seen as one."""
     controls = [Case(HEALTHY, (), form) for form in FORMS]
-    warm_up = [Case(HEALTHY, (_WARM_UP,), form) for form in FORMS]
-    with serving() as served:
-        seen, sent = _seen((warm_up, [*controls, *cases]), served)
-    rows = {
-        case: {client: _told(case, client, seen, sent, served) for client in CLIENTS}
-        for case in [*controls, *cases]
-    }
+    rows = asyncio.run(_observe_once([*controls, *cases]))
     healthy = {text for control in controls for text in rows.pop(control).values()}
     if healthy != {TRUE}:
-        raise ObserveError(f"healthy answers were seen as {sorted(healthy)}, expected {TRUE!r} alone")
+        raise MeasurementError(f"healthy answers were seen as {sorted(healthy)}, expected {TRUE!r} alone")
     return rows
 
 
-def save(rows: Rows) -> None:
+async def _observe_once(cases: Sequence[Case]) -> dict[Case, Sentences]:
+    warm_up = [Case(HEALTHY, (_WARM_UP,), form) for form in FORMS]
+    sdk, plain = OpenAIClient(), Httpx2Client()
+    try:
+        async with running_server() as records:
+            await _calls(warm_up, sdk, plain, records)
+            calls = await _calls(cases, sdk, plain, records)
+    finally:
+        sdk.close()
+        plain.close()
+    return {
+        case: {client: _sentence(case, client, calls, sdk.sent, records) for client in CLIENTS}
+        for case in cases
+    }
+
+
+def save(rows: Matrix) -> None:
     """Keep what was observed, for the reference."""
     measured = {"versions": versions(), "faults": rows}
-    FILE.write_bytes(orjson.dumps(measured, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    write_whole(FILE, orjson.dumps(measured, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def differences(expected: Rows, found: Rows) -> list[str]:
+def differences(expected: Matrix, found: Matrix) -> list[str]:
     """Where what is found is not what is expected, a line each."""
     return [
         f"{fault} / {form} / {client}: expected {before.get(client, 'nothing yet')!r}, found {text!r}"
@@ -114,56 +126,55 @@ def differences(expected: Rows, found: Rows) -> list[str]:
     ]
 
 
-def _seen(waves: Iterable[Sequence[Case]], served: Served) -> tuple[dict[str, Seen], Counter[str]]:
-    """What every client saw, by call id, and how many attempts left the SDK; one wave after the other."""
-    sdk, plain = OpenAIClient(), Httpx2Client()
-    seen: dict[str, Seen] = {}
-    try:
-        for cases in waves:
-            seen |= _wave(cases, sdk, plain, served)
-    finally:
-        sdk.close()
-        plain.close()
-    return seen, sdk.sent
-
-
-def _wave(cases: Sequence[Case], sdk: OpenAIClient, plain: Httpx2Client, served: Served) -> dict[str, Seen]:
-    asked = [(case, _url(case, served)) for case in cases]
+async def _calls(
+    cases: Sequence[Case], sdk: OpenAIClient, plain: Httpx2Client, records: ServerRecords
+) -> dict[str, ObservedCall]:
+    """Let all three clients make the call of every case at once. Returns what each saw, by call id."""
+    urls = [(case, records.regions[case.fault if case.base == CONNECT else OPEN]) for case in cases]
+    start = asyncio.get_running_loop().run_in_executor
+    # Threads of their own for each client: one that waits for its timeouts must not hold up the other.
     with ThreadPoolExecutor(AT_ONCE) as one, ThreadPoolExecutor(AT_ONCE) as other:
-        first = [one.submit(_by_sdk, sdk, case, url) for case, url in asked]
-        second = [other.submit(plain.call, case, _id(case, plain.name), url) for case, url in asked]
-        on_loop = [(case, _id(case, loops.NAME), url) for case, url in asked]
-        seen = dict(
-            zip([call for _, call, _ in on_loop], asyncio.run(loops.calls(on_loop, AT_ONCE)), strict=True)
+        by_client = (
+            (sdk.name, asyncio.gather(*[start(one, _by_sdk, sdk, *each) for each in urls])),
+            (
+                plain.name,
+                asyncio.gather(
+                    *[start(other, plain.call, case, _id(case, plain.name), url) for case, url in urls]
+                ),
+            ),
+            (
+                AiohttpClient.name,
+                AiohttpClient().calls(
+                    [(case, _id(case, AiohttpClient.name), url) for case, url in urls], AT_ONCE
+                ),
+            ),
         )
-        seen |= {_id(case, sdk.name): future.result() for case, future in zip(cases, first, strict=True)}
-        seen |= {_id(case, plain.name): future.result() for case, future in zip(cases, second, strict=True)}
-    return seen
+        return {
+            _id(case, client): call
+            for client, calls in by_client
+            for case, call in zip(cases, await calls, strict=True)
+        }
 
 
-def _by_sdk(sdk: OpenAIClient, case: Case, url: str) -> Seen:
+def _by_sdk(sdk: OpenAIClient, case: Case, url: str) -> ObservedCall:
     """The SDK without retries; then again with one, which the server counts, if it had a failure to retry."""
-    seen = sdk.call(case, _id(case, sdk.name), url)
-    if seen.failed:
+    call = sdk.call(case, _id(case, sdk.name), url)
+    if call.failed:
         sdk.call(case, _again(case), url, retries=1)
-    return seen
+    return call
 
 
-def _told(case: Case, client: str, seen: dict[str, Seen], sent: Counter[str], served: Served) -> str:
-    call = _id(case, client)
-    if case.header is not None:
-        acted = served.faults.get(call, set())
-        if case.fault not in acted:
-            return IDLE
+def _sentence(
+    case: Case, client: str, calls: dict[str, ObservedCall], sent: Counter[str], records: ServerRecords
+) -> str:
+    name = _id(case, client)
+    if case.header is not None and case.fault not in (HEALTHY, *records.faults.get(name, ())):
+        return IDLE
     retried = None
-    if client == CLIENTS[0] and seen[call].failed:
-        count = sent if case.base == CONNECT else served.attempts
+    if client == OpenAIClient.name and calls[name].failed:
+        count = sent if case.base == CONNECT else records.attempts
         retried = count[_again(case)] > 1
-    return tell(case, seen[call], served.truths.get(call), retried)
-
-
-def _url(case: Case, served: Served) -> str:
-    return served.regions[case.fault if case.base == CONNECT else OPEN]
+    return sentence_of(case, calls[name], records.truths.get(name), retried)
 
 
 def _id(case: Case, client: str) -> str:
@@ -171,4 +182,4 @@ def _id(case: Case, client: str) -> str:
 
 
 def _again(case: Case) -> str:
-    return f"{case.name} / {CLIENTS[0]} with a retry"
+    return f"{case.name} / {OpenAIClient.name} with a retry"

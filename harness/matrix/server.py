@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from windtunnel.mock_server.errors import WindtunnelServerError
+from windtunnel.harness.contract.files import write_json
+from windtunnel.harness.errors import MeasurementError
+from windtunnel.harness.run.children import start_mock
 from windtunnel.mock_server.faults import FAULTS
 from windtunnel.mock_server.journal.segments import read_segments
 from windtunnel.mock_server.plan.plan import Plan
-from windtunnel.mock_server.server.end_with_parent import PARENT_PID
 
 OPEN = "open"
 """The region in which a fault is what a request asks for."""
 
-_LOG = "server.log"
-_GOODBYE = 10.0
-"""Seconds that the server gets to end by itself."""
-
-
-class ObserveError(WindtunnelServerError):
-    """The measurement is not valid: the server did not run, or something did not happen that should have."""
+START_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 10.0
 
 
 @dataclass(slots=True)
-class Served:
-    """What the server knows of the calls: filled when it has ended."""
+class ServerRecords:
+    """What the server knows of the calls: `regions` while it runs, the rest when it has ended."""
 
     regions: Mapping[str, str]
     truths: dict[str, str | None] = field(default_factory=dict)
@@ -41,32 +33,30 @@ class Served:
     faults: dict[str, set[str]] = field(default_factory=dict)
 
 
-@contextmanager
-def serving() -> Iterator[Served]:
+@asynccontextmanager
+async def running_server() -> AsyncIterator[ServerRecords]:
     """A server with an open region, and one for each fault of a listener, by its name.
 
-    Yields the regions' base URLs. On leaving it ends the server, and the records are there. Raises `ObserveError`.
+    Yields the regions' base URLs. On leaving it ends the server, and the records are there. Raises
+    `MeasurementError` if the server does not start, or ends with anything to complain about.
     """
-    with tempfile.TemporaryDirectory(prefix="windtunnel-observe-") as folder:
-        plan = Path(folder, "plan.json")
-        plan.write_text(json.dumps(_plan().model_dump(mode="json", by_alias=True)), encoding="utf-8")
-        process = _started(plan, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="windtunnel-matrix-") as name:
+        folder = Path(name)
+        write_json(folder / "plan.json", _plan().model_dump(mode="json", by_alias=True))
+        # With a fixed time the lengths of answers, and so where they are cut, are the same every time.
+        mock = await start_mock(folder, "plan.json", "--epoch", "fixed", journal=".")
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line:
-                raise ObserveError(f"the server ended before it was ready: {_said(Path(folder))}")
-            served = Served(json.loads(line)["regions"])
-            yield served
-            process.terminate()
-            status = process.wait(_GOODBYE)
-            said = _said(Path(folder))
-            if status or said:
-                raise ObserveError(f"the server ended with status {status} and said: {said or 'nothing'}")
-            _read(served, Path(folder))
+            records = ServerRecords((await mock.announcement(START_TIMEOUT_S))["regions"])
+            yield records
+            status = await mock.end(END_TIMEOUT_S)
+            complaint = mock.log.read_text(encoding="utf-8", errors="replace").strip()[-2000:]
+            if status or complaint:
+                raise MeasurementError(
+                    f"the server ended with status {status} and said: {complaint or 'nothing'}"
+                )
+            _read(records, folder)
         finally:
-            process.kill()
-            process.communicate()
+            await mock.end()
 
 
 def _plan() -> Plan:
@@ -81,30 +71,11 @@ def _plan() -> Plan:
     return Plan.model_validate({"name": "observed", "seed": 1, "provider": provider, "rules": rules})
 
 
-def _started(plan: Path, journal: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, PARENT_PID: str(os.getpid())}
-    command = [sys.executable, "-m", "windtunnel.mock_server", "--plan", str(plan), "--journal", str(journal)]
-    with (journal / _LOG).open("wb") as log:
-        return subprocess.Popen(
-            [*command, "--with-parent", "--epoch", "fixed"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-
-
-def _said(folder: Path) -> str:
-    """The end of what the server wrote to stderr."""
-    return (folder / _LOG).read_text(encoding="utf-8", errors="replace").strip()[-2000:]
-
-
-def _read(served: Served, folder: Path) -> None:
+def _read(records: ServerRecords, folder: Path) -> None:
     columns = ["call_id", "attempt", "truth_digest", "faults"]
     for row in read_segments(folder.glob("served-*.arrows")).select(columns).to_pylist():
         call = row["call_id"]
-        served.attempts[call] += 1
-        served.faults.setdefault(call, set()).update(row["faults"] or ())
+        records.attempts[call] += 1
+        records.faults.setdefault(call, set()).update(row["faults"] or ())
         if row["attempt"] == 0:
-            served.truths[call] = row["truth_digest"]
+            records.truths[call] = row["truth_digest"]

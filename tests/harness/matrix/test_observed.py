@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.matrix import measure
 from windtunnel.harness.matrix.cases import CONNECT, FORMS, VARIANTS, Case, all_cases
-from windtunnel.harness.matrix.measure import CLIENTS, IDLE, Rows, differences, observe, versions
-from windtunnel.harness.matrix.server import ObserveError
+from windtunnel.harness.matrix.measure import CLIENTS, IDLE, Matrix, differences, observe, versions
 from windtunnel.mock_server.faults import FAULTS
 from windtunnel.mock_server.manual.faults import observed
 
 RENEW = "python -m windtunnel.harness.matrix"
 
 
-def kept() -> Rows:
-    faults: Rows = observed()["faults"]
+def kept() -> Matrix:
+    faults: Matrix = observed()["faults"]
     return faults
 
 
@@ -65,7 +65,7 @@ CASE = Case("cut", (), "chat streamed")
 
 
 @pytest.mark.parametrize(
-    ("told", "rounds", "held"),
+    ("measurements", "rounds", "held"),
     [
         (["before"], 1, "before"),
         (["noise", "before"], 2, "before"),
@@ -77,22 +77,22 @@ CASE = Case("cut", (), "chat streamed")
     ],
 )
 def test_a_measurement_holds_if_it_is_as_before_or_the_same_twice(
-    monkeypatch: pytest.MonkeyPatch, told: list[str | None], rounds: int, held: str | None
+    monkeypatch: pytest.MonkeyPatch, measurements: list[str | None], rounds: int, held: str | None
 ) -> None:
     """A slow machine changes nothing, a changed client does, and what is never the same is no measurement."""
-    left = list(told)
+    left = list(measurements)
 
     def measured(cases: list[Case]) -> dict[Case, dict[str, str]]:
         text = left.pop(0)
         if text is None:
-            raise ObserveError("the server was killed")
+            raise MeasurementError("the server was killed")
         return {case: dict.fromkeys(CLIENTS, text) for case in cases}
 
     monkeypatch.setattr(measure, "_measured", measured)
     before = {"cut": {CASE.form: dict.fromkeys(CLIENTS, "before")}}
     if held is None:
-        with pytest.raises(ObserveError, match="1 of 1 cases are not measured: cut / chat streamed"):
+        with pytest.raises(MeasurementError, match="1 of 1 cases are not measured: cut / chat streamed"):
             observe(before, [CASE])
     else:
         assert observe(before, [CASE]) == {"cut": {CASE.form: dict.fromkeys(CLIENTS, held)}}
-    assert len(told) - len(left) == rounds
+    assert len(measurements) - len(left) == rounds
