@@ -1,4 +1,4 @@
-"""What an answer says, before any wire format: per choice a text or a tool call, and why it ended.
+"""Generate the choices of an answer, before any wire format: each a text or a tool call, and its finish reason.
 
     request ──says()──► [Said, …] ──chat / responses──► Script
 
@@ -66,7 +66,7 @@ class GeneratedChoice(NamedTuple):
 
     @property
     def hidden(self) -> int:
-        """Tokens that are work and are billed, and that nobody gets to see."""
+        """Tokens that are work and are billed, and that no answer shows."""
         return self.reasoning + self.predicted[1]
 
     @property
@@ -75,7 +75,7 @@ class GeneratedChoice(NamedTuple):
         return self.tokens + self.reasoning + self.predicted[1]
 
     def choice(self) -> Choice:
-        """This choice as the digest of the truth takes it."""
+        """Return this choice as the digest of the truth takes it."""
         if self.tool is None:
             return (self.position, self.content, None, (), self.finish)
         calls = [(self.tool, self.content), *[(call.tool, call.arguments) for call in self.further]]

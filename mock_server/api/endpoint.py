@@ -1,4 +1,4 @@
-"""What an endpoint is, what it may know, and what it answers.
+"""The types that endpoints share: a row of the API, its world, its answer.
 
     Request ──► Endpoint.answer(request, world) ──► Answer: script, truth, and an effect on the store
 

@@ -154,7 +154,7 @@ def bad_gateway() -> ApiError:
 
 
 def invalid_api_key(key: str = "sk-proj-***MxYA") -> ApiError:
-    """401 for a key that nobody knows; `key` is shown as given, so give it masked."""
+    """401 for an unknown key; `key` is shown as given, so give it masked."""
     return ApiError(401, INVALID_KEY_MESSAGE.format(key=key), INVALID_REQUEST, None, "invalid_api_key")
 
 

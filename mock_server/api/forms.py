@@ -40,7 +40,7 @@ class _Part:
 
 
 class _Reader:
-    """Collects what the parser calls out."""
+    """Collects the parts of a form from the parser's callbacks."""
 
     def __init__(self) -> None:
         self.parts: list[_Part] = []
@@ -106,7 +106,7 @@ def read_form(content_type: str, body: bytes) -> tuple[dict[str, Any], Mapping[s
 
 
 def without_boundary(content_type: str, body: bytes) -> bytes:
-    """What of a body says the same each time: the boundary of a form is drawn anew for every request."""
+    """Return the body without its boundary, which clients draw anew for every request: equal forms are equal bytes."""
     if not content_type.startswith("multipart/"):
         return body
     boundary = parse_options_header(content_type)[1].get(b"boundary")

@@ -1,4 +1,4 @@
-"""JSON that clients send, as far as it can be answered: what is read here can also be written again."""
+"""Read JSON that clients send; what is read here can also be written again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the book-keeping endpoints share: objects and pages of a list as answers, ids, times, errors.
+"""Shared by the endpoints without tokens of work: objects and pages of a list as answers, ids, times, errors.
 
 Times of files, uploads and batches are Unix seconds on the adjustable clock (`unix_now`), which runs `store.skew_s`
 ahead of the engine's.
@@ -26,7 +26,7 @@ MOST_METADATA: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class WholeAnswer:
-    """An answer in one piece that can be given: its bytes, what a client must end up with, and what it changes."""
+    """An answer in one piece: its bytes, the choices that are its truth, and its effect on the store."""
 
     body: bytes
     choices: Sequence[Choice] = ()
@@ -36,7 +36,7 @@ class WholeAnswer:
 
 
 def answered(made: WholeAnswer | ApiError, world: World) -> Answer:
-    """A made answer, or the error in its place, as one unit of work."""
+    """Return the `Answer` of a whole answer, or of an error in its place, as one token of work."""
     if isinstance(made, ApiError):
         return Answer(made.script(world.stamp), digest([]), 1, None)
     head = Head(200, answer_headers(world.stamp, made.content_type) + made.headers)

@@ -1,4 +1,4 @@
-"""From the bytes of an HTTP request to a `Request`. Nothing raises: what is wrong becomes its `problem`."""
+"""Parse the bytes of an HTTP request into a `Request`. Nothing raises: an error becomes its `problem`."""
 
 from __future__ import annotations
 
@@ -45,16 +45,17 @@ MOST_QUERY_FIELDS: Final = 100
 
 
 def key_hash(key: str) -> str:
-    """What stands for an API key in rules and records: 16 hex digits of a salted hash, always the same."""
+    """Return the name of an API key in rules and records: 16 hex digits of a salted hash, always the same."""
     return blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8, salt=_KEY_SALT).hexdigest()
 
 
 def parse(method: str, path: str, headers: Mapping[str, str], body: bytes, *, region: str) -> Request:
-    """Reads and checks one request. `path` may carry a query; `headers` is case-insensitive, or lower-case.
+    """Read and check one request. `path` may carry a query; `headers` is case-insensitive, or lower-case.
 
     Any key will do, but there must be one. A request that the API refuses has its error answer in
     `problem`; `model`, `stream` and the rest are then filled in as far as they could be read.
     """
+    # Transports decode with surrogateescape. Records are UTF-8, so what cannot be encoded is replaced here, once.
     if not path.isascii():
         path = _readable(path)
     route, _, query = path.partition("?")
@@ -67,7 +68,9 @@ def parse(method: str, path: str, headers: Mapping[str, str], body: bytes, *, re
     kind = headers.get("content-type") or ""
     if not kind.isascii():
         kind = kind.encode("ascii", "replace").decode()
+    # Retries of a form must count as the same request, though the SDK draws a new boundary for each.
     hashed = without_boundary(kind, body) or route.encode()
+    # Azure answers 404 to a call without `api-version`, as if there were no such path.
     if azure is not None and azure.version is None:
         found = ()
     if isinstance(found, tuple):
@@ -80,14 +83,14 @@ def parse(method: str, path: str, headers: Mapping[str, str], body: bytes, *, re
 
 
 def _nowhere(method: str, route: str, allowed: tuple[str, ...], key: str) -> ApiError:
-    """Why a request has no endpoint; without a key it is not told."""
+    """Return the error of a request without an endpoint; without a key it is the missing key."""
     if not key:
         return missing_api_key()
     return method_not_allowed(", ".join(allowed)) if allowed else unknown_url(method, route)
 
 
 def _bodiless(method: str, allowed: tuple[str, ...], problem: ApiError) -> Script:
-    """The answer to HEAD, without the body that GET has, and to OPTIONS, which needs no key."""
+    """Return the answer to HEAD, without the body that GET has, or to OPTIONS, which needs no key."""
     stamp = request_stamp(0, method)
     if method == "OPTIONS" and allowed:
         methods = ", ".join(("OPTIONS", *allowed))
@@ -97,7 +100,7 @@ def _bodiless(method: str, allowed: tuple[str, ...], problem: ApiError) -> Scrip
 
 
 def _query_fields(query: str) -> dict[str, str]:
-    """The last value of every field of a query; the values of a list (`name[]=…`) all, with commas between them."""
+    """Read a query: the last value of every field, all values of a list (`name[]=…`) joined by commas."""
     fields: dict[str, str] = {}
     for name, value in parse_qsl(query, True, max_num_fields=None)[:MOST_QUERY_FIELDS]:
         before = fields.get(name) if name.endswith("[]") else None
@@ -123,7 +126,7 @@ class _Read:
     answer: Script | None = None
 
     def script(self, stamp: RequestStamp) -> Script | None:
-        """What the API has already decided to answer."""
+        """Return the answer that reading has decided already: an error, or that to HEAD or OPTIONS."""
         if self.answer is not None or self.problem is None:
             return self.answer
         allow = self.problem.allow
@@ -214,7 +217,7 @@ def _request(
 
 
 def _readable(text: str) -> str:
-    """Text that can be written down: what the transport could not decode is replaced."""
+    """Return text that can be encoded: what the transport could not decode is replaced."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -223,7 +226,7 @@ def _shortened(text: str, most: int = ...) -> str: ...
 @overload
 def _shortened(text: str | None, most: int = ...) -> str | None: ...
 def _shortened(text: str | None, most: int = MOST_HEADER_CHARS) -> str | None:
-    """What a client says, as far as it is kept: a longer text is its beginning and a digest of it all."""
+    """Shorten what a client sent to `most` characters: its beginning and a digest of it all."""
     if text is None or (len(text) <= most and text.isascii()):
         return text
     text = _readable(text)

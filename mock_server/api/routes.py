@@ -56,7 +56,7 @@ def healthy_answer(request: Request, world: World) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
-    """A row of the table, and what the path named."""
+    """A row of the table, and the ids in the path."""
 
     endpoint: Endpoint
     ids: tuple[str, ...] = ()

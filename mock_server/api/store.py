@@ -1,4 +1,4 @@
-"""What the API keeps between requests, by key: stored answers, conversations, files, uploads, batches.
+"""The API's state between requests, by key: stored answers, conversations, files, uploads, batches.
 
     Store ─► Shelf ─► entries of one key, oldest first; the oldest of all are forgotten when a cap is reached
 
@@ -58,7 +58,7 @@ class Shelf(Generic[_E]):
         return self._entries.get((key, ident))
 
     def delete(self, key: str, ident: str) -> _E | None:
-        """Forget an object and give it, or None."""
+        """Remove an object and return it, or None."""
         entry = self._entries.pop((key, ident), None)
         if entry is not None:
             self._bytes -= self._sizes.pop((key, ident))
@@ -98,7 +98,7 @@ class Shelf(Generic[_E]):
 
 
 class Store:
-    """Everything that is kept. `skew_s` is how far the adjustable clock of batches and expiries is ahead."""
+    """All stored objects. `skew_s` is how far the adjustable clock of batches and expiries is ahead."""
 
     def __init__(self) -> None:
         self.skew_s = 0.0

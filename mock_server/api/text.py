@@ -1,4 +1,4 @@
-"""What the provider says when it says nothing in particular: made-up prose, 4 characters to the token.
+"""Generate prose from bytes, 4 characters to the token.
 
 Text is read off a SHAKE-128 stream of (seed, call, choice), one byte a token, by table. So the first n
 tokens of an answer do not depend on how long it is (`max_tokens` cuts, and changes nothing), and a megabyte

@@ -1,4 +1,4 @@
-"""The truth of an answer: one digest over what an application should end up with.
+"""The truth of an answer: a digest of the content that an application should end up with.
 
 The server digests what it meant to say; a driver digests what its application received. They are equal
 exactly if the answer arrived whole and unchanged.

@@ -20,6 +20,7 @@ TEXT_APIS = ("chat", "responses", "completions")
 CALL_APIS = ("chat", "responses")
 """The APIs whose answers may also be refusals and tool calls."""
 
+# Classes, not instances: a dialect remembers the answer that it has read.
 _DIALECTS: dict[str, type[Dialect]] = {
     "chat": ChatDialect,
     "completions": CompletionsDialect,
@@ -44,7 +45,7 @@ class CutParams(Params):
 
 
 def rewrite(script: Script, ctx: FaultContext, change: Rewrite) -> Script:
-    """The script with each choice changed, and everything in it in agreement."""
+    """Return the script with every reply changed; usage, ids and sequence numbers stay consistent."""
     reply = replace_content(script, _DIALECTS[ctx.api](), change, stream=ctx.stream)
     return renumbered(reply) if ctx.api == "responses" and ctx.stream else reply
 

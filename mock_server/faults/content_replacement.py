@@ -56,7 +56,7 @@ class Reply:
 
     @property
     def tokens(self) -> int:
-        """How many tokens it is billed as."""
+        """The tokens that it is billed as."""
         return max(1, _tokens(len(self.text)))
 
 
@@ -90,26 +90,26 @@ class Dialect(Protocol):
     """Read and write the replies in the answers of one API."""
 
     def read_body(self, body: dict[str, Any]) -> list[Reply]:
-        """What a whole answer says; nothing if it has another form."""
+        """Read the replies of an answer in one piece; none if it has another form."""
 
     def write_body(self, body: dict[str, Any], replies: dict[int, Reply], fewer: int) -> dict[str, Any]:
-        """The whole answer with these choices, and `fewer` tokens in its usage."""
+        """Return the answer in one piece with these replies, and `fewer` tokens in its usage."""
 
     def read_stream(self, events: Sequence[JsonEvent]) -> list[Reply]:
-        """What a stream says; nothing if it has another form."""
+        """Read the replies of a stream; none if it has another form."""
 
     def chunk(self, events: Sequence[JsonEvent]) -> Chunk | None:
-        """What a chunk carries; None for one that is of no choice."""
+        """Read the size of a chunk; None for one that is of no choice."""
 
     def write_chunk(
         self, events: Sequence[JsonEvent], reply: Reply, piece: str, *, first: bool
     ) -> list[JsonEvent]:
-        """A chunk with this piece of the text."""
+        """Return the events of a chunk with this piece of the text."""
 
     def write_other(
         self, events: Sequence[JsonEvent], replies: dict[int, Reply], fewer: int
     ) -> list[JsonEvent]:
-        """A piece of the stream that carries no content."""
+        """Return the events of a send that carries no content, as they are after the change."""
 
 
 def replace_content(script: Script, dialect: Dialect, rewrite: Rewrite, *, stream: bool) -> Script:
@@ -136,6 +136,7 @@ def _whole(script: Script, dialect: Dialect, rewrite: Rewrite) -> Script:
 
 def _with_less_work(steps: list[Step], fewer: int) -> list[Step]:
     remaining: list[Step] = []
+    # From the end: the first token comes when it did, the answer is only over sooner.
     for step in reversed(steps):
         if isinstance(step, Tokens) and fewer:
             taken = min(step.n, fewer)
@@ -161,6 +162,7 @@ def _stream(script: Script, dialect: Dialect, rewrite: Rewrite) -> Script:
         new = written.get(i)
         if not isinstance(step, Send):
             steps.append(step)
+        # Announcements and closing events hold the whole text, so they are written anew as well.
         elif i not in old:
             steps += _sending(step, dialect.write_other(pieces[i], after, fewer))
         elif new is None:
@@ -173,7 +175,7 @@ def _stream(script: Script, dialect: Dialect, rewrite: Rewrite) -> Script:
 
 
 def _new_chunks(reply: Reply, chunks: Sequence[Chunk]) -> list[NewChunk]:
-    """The chunks of a choice that remain, each with what it says now."""
+    """Return the chunks of a choice that remain, each with its new content."""
     own = [chunk for chunk in chunks if chunk.position == reply.position]
     return [
         NewChunk(chunk.step, reply, piece, tokens, place == 0)
@@ -188,7 +190,7 @@ def _sending(step: Send, events: Sequence[JsonEvent]) -> list[Step]:
 
 
 def _shorten_work(steps: list[Step], fewer: int) -> None:
-    """Take from the work that stands last, just before a chunk."""
+    """Take tokens from the work that comes last, just before a chunk that is shorter now or gone."""
     last = steps[-1] if steps else None
     if fewer and isinstance(last, Tokens):
         steps[-1:] = [Tokens(last.n - fewer)] if last.n > fewer else []

@@ -1,4 +1,4 @@
-"""How a status error is put together: head, body, end, and what it says about coming back."""
+"""Build the script of a status error: head, body, end, and its retry headers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def answer(
     ctx: FaultContext,
     wait: float | None = None,
 ) -> Script:
-    """A whole answer, and what `params` say about coming back; the error itself says `wait` seconds."""
+    """Return a whole answer with the retry headers of `params`; without any, it says `wait` seconds."""
     added = (*retry_headers(params, ctx, wait), *params.headers.items())
     head = Head(status, replaced(headers, added))
     return Script((head, Send(body, role="terminal"), End()) if body else (head, End()))

@@ -143,7 +143,7 @@ def duplicate_events(script: Script, params: DuplicateParams, ctx: FaultContext)
 
 
 def swapped_events(script: Script, params: EventParams, ctx: FaultContext) -> Script:
-    """Two neighbouring events change places: of content, or the last one of content and what follows it."""
+    """Swap two neighbouring events: of content, or the last one of content and what follows it."""
 
     def swap(steps: Steps, at: int, _: Any) -> Steps:
         other = _neighbour(steps, at)

@@ -1,4 +1,4 @@
-"""Rewriting the JSON inside a script: a body in one piece, or the events of a stream.
+"""Edit the JSON inside a script: a body in one piece, or the events of a stream.
 
     Send ──read_json_events──► [JsonEvent, …] ──change──► [JsonEvent, …] ──► Send
 
@@ -39,13 +39,13 @@ class JsonEvent:
 
 
 def make_json_event(name: str | None, data: dict[str, Any]) -> JsonEvent:
-    """An event of this data, with its bytes."""
+    """Return an event with this data, and its bytes."""
     raw = sse.write_event(orjson.dumps(data), None if name is None else name.encode())
     return JsonEvent(name, data, raw)
 
 
 def read_json_events(data: bytes) -> list[JsonEvent]:
-    """The events in a piece of a stream; a torn one at the end has no data."""
+    """Read the events in a piece of a stream; a torn one at the end has no data."""
     return [_read(frame) for frame in sse.split_events(data)]
 
 
@@ -59,7 +59,7 @@ def _read(frame: bytes) -> JsonEvent:
 
 
 def read_json(data: bytes | str) -> Any:
-    """The value, or None for what is no JSON."""
+    """Return the JSON value, or None for what is no JSON."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -67,13 +67,13 @@ def read_json(data: bytes | str) -> Any:
 
 
 def whole_body(script: Script) -> int | None:
-    """Where the body is, if the script sends it in one piece; else None."""
+    """Return the index of the body if the script sends it in one piece; else None."""
     places = [i for i, step in enumerate(script.steps) if sent(step)]
     return places[0] if len(places) == 1 else None
 
 
 def edit_json(script: Script, ctx: FaultContext, change: Change) -> Script:
-    """The script with `change` made to its body, or to the data of every event of its stream."""
+    """Return the script with `change` applied to its body, or to the data of every event of its stream."""
 
     def edited(step: Step) -> tuple[Step, ...]:
         if not isinstance(step, Send) or not sent(step):
@@ -92,6 +92,7 @@ def _changed(data: bytes, change: Change) -> bytes:
     before = read_json(data)
     if before is None:
         return data
+    # Read a second time, because `change` may edit in place and `before` must not follow.
     after = change(read_json(data))
     return data if after == before else orjson.dumps(after)
 
@@ -99,12 +100,13 @@ def _changed(data: bytes, change: Change) -> bytes:
 def _changed_event(event: JsonEvent, change: Change) -> bytes:
     if event.data is None:
         return event.raw
+    # `change` may edit in place; a copy tells whether it did, and an event that stays keeps its own spelling.
     after = change(orjson.loads(orjson.dumps(event.data)))
     return event.raw if after == event.data else make_json_event(event.name, after).raw
 
 
 def renumbered(script: Script) -> Script:
-    """The same stream with its sequence numbers one after the other again, from the first one that it has."""
+    """Number the events of the stream consecutively again, from the first sequence number that it has."""
     number: int | None = None
 
     def renumber(data: Any) -> Any:

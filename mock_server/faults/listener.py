@@ -1,4 +1,4 @@
-"""What becomes of a region's port before there is a request: nothing listens, or nobody accepts.
+"""Faults of a region's listening socket: connections are refused, or never accepted.
 
 These are conditions of a region, not of a request. A rule with one of them is narrowed by its region and by
 time (its phase, `burst`) alone, and it has no script: the transports act on it.

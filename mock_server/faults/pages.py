@@ -39,7 +39,7 @@ def cloudflare_page(status: int, ray: str) -> bytes:
 
 
 def portal_page() -> bytes:
-    """A page that somebody on the way answers with, and calls it a success."""
+    """Return the sign-in page of a network on the way, which comes with status 200."""
     return (
         b'<!DOCTYPE html>\n<html lang="en">\n<head><title>Service notice</title></head>\n<body>\n'
         b"<h1>We will be right back</h1>\n<p>This service is being maintained. Please try again later.</p>\n"

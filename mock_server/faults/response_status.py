@@ -134,7 +134,7 @@ def _closes(event: Document) -> bool:
 
 
 def _lost(rest: Steps) -> Counter[int]:
-    """By output index: how many characters the events would have said that do not come any more."""
+    """Count the characters, by output index, of the events that are cut off."""
     lost: Counter[int] = Counter()
     for event in _events(rest):
         if str(event.get("type", "")).endswith(".delta"):
@@ -143,7 +143,7 @@ def _lost(rest: Steps) -> Counter[int]:
 
 
 def _unseen(rest: Steps) -> set[int]:
-    """The output indices of items that have not begun."""
+    """Return the output indices of items whose first event is cut off."""
     return {
         event.get("output_index", 0)
         for event in _events(rest)
@@ -152,7 +152,7 @@ def _unseen(rest: Steps) -> set[int]:
 
 
 def _response(before: Steps, rest: Steps, *, last: bool = False) -> Document:
-    """The response as the first (or the last) event that has it tells it."""
+    """Return the response in the first (or the last) event that holds one."""
     known = [
         event["response"] for event in _events((*before, *rest)) if isinstance(event.get("response"), dict)
     ]
@@ -160,7 +160,7 @@ def _response(before: Steps, rest: Steps, *, last: bool = False) -> Document:
 
 
 def _billed(usage: Document | None, rest: Steps) -> Document | None:
-    """The usage without the tokens that do not come any more."""
+    """Return the usage without the tokens that are cut off."""
     if usage is None:
         return None
     lost = sum(step.tokens for step in rest if isinstance(step, Send))
@@ -169,7 +169,7 @@ def _billed(usage: Document | None, rest: Steps) -> Document | None:
 
 
 def _ended(before: Steps, closing: list[Document], number: int) -> Script:
-    """The steps, then the documents as numbered events; after the last one a client may leave."""
+    """Return the steps, then the documents as numbered events; the last one is the terminal one."""
     last = len(closing) - 1
     sends = []
     for i, document in enumerate(closing):

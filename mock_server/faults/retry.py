@@ -1,4 +1,4 @@
-"""What an error says about coming back: retry-after, retry-after-ms, x-should-retry, in every spelling."""
+"""The retry headers of an error: retry-after, retry-after-ms, x-should-retry, in every spelling."""
 
 from __future__ import annotations
 

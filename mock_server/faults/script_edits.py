@@ -1,4 +1,4 @@
-"""Cutting scripts open: where a fault acts, and what remains of the steps around that place.
+"""Cut scripts where a fault acts, and find the steps around that place.
 
 Every function here takes and gives steps; none of them knows a fault.
 """
@@ -15,17 +15,17 @@ Steps: TypeAlias = tuple[Step, ...]
 
 
 def sent(step: Step) -> bool:
-    """Is it a piece of the body that belongs to the answer (no heartbeat)?"""
+    """Tell whether a step is a piece of the body that belongs to the answer (no heartbeat)."""
     return isinstance(step, Send) and step.role != "comment"
 
 
 def is_event_stream(script: Script) -> bool:
-    """Does the body consist of server-sent events (and is no document, page or medium in pieces)?"""
+    """Tell whether the body consists of server-sent events (and is no document, page or medium in pieces)."""
     return sse.is_event_stream(body_of(script))
 
 
 def by_event(script: Script) -> Script:
-    """The same script with a send for every event. What a send counted for goes with its last event."""
+    """Split the script into one send for every event. The tokens and role of a send stay with its last event."""
 
     def split(step: Step) -> Steps:
         if not isinstance(step, Send) or step.role == "comment":
@@ -39,7 +39,7 @@ def by_event(script: Script) -> Script:
 
 
 def promised(script: Script) -> Script:
-    """The same script whose head promises the length that its body has now, whatever is cut from it later."""
+    """Fix the Content-Length to the length that the body has now, whatever is cut from it later."""
     total = sum(len(step.data) for step in script.steps if isinstance(step, Send))
 
     def promise(step: Step) -> Steps:
@@ -73,6 +73,7 @@ def after_bytes(script: Script, n: int) -> tuple[Steps, Steps]:
     pieces of a cut send count for (tokens, being the end of the answer) stays with the second one.
     """
     total = sum(len(step.data) for step in script.steps if isinstance(step, Send))
+    # Not `total`: a client that has every byte may take the answer for complete.
     left = min(n, total - 1)
     if left < 0:
         at = len(script.steps) - 1 if script.steps else 0
@@ -89,7 +90,7 @@ def after_bytes(script: Script, n: int) -> tuple[Steps, Steps]:
 
 
 def body_of(script: Script) -> bytes:
-    """Everything the script sends of its body."""
+    """Return all the bytes of the body that the script sends."""
     return b"".join(step.data for step in script.steps if isinstance(step, Send))
 
 

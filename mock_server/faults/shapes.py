@@ -92,7 +92,7 @@ def wrong_shape(script: Script, params: ShapeParams, ctx: FaultContext) -> Scrip
 
 
 def _readings(path: list[str], ctx: FaultContext) -> Iterator[list[str]]:
-    """What a path may mean in an event of a stream."""
+    """Return the paths that a path may mean in an event of a stream."""
     yield path
     if ctx.stream and ctx.api == "chat":
         yield ["delta" if step == "message" else step for step in path]
@@ -112,7 +112,7 @@ def _spoil_content(data: dict[str, Any], action: Action, ctx: FaultContext) -> N
 
 
 def _spoil(data: Any, path: Sequence[str], action: Action, absent: tuple[None, ...] = ()) -> bool:
-    """Change what stands at the path; False if nothing stands there. What is among `absent` does not count."""
+    """Change the value at the path in place; False if there is none, or it is among `absent`."""
     step, *rest = path
     keys = _keys(data, step)
     if rest:

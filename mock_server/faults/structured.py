@@ -27,7 +27,7 @@ def non_json_content(script: Script, params: NoParams, ctx: FaultContext) -> Scr
 
 
 def schema_violation(script: Script, params: NoParams, ctx: FaultContext) -> Script:
-    """The content (or a call's arguments) is JSON whose values have other types, with a key that nobody asked for."""
+    """The content (or a call's arguments) is JSON with values of other types and a key outside its schema."""
 
     def violate(reply: Reply) -> Reply:
         if reply.kind == "refusal":

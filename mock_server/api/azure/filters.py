@@ -1,4 +1,4 @@
-"""What Azure's content filter adds to chat and legacy completions: a verdict on the prompt, one on every choice.
+"""Add Azure's content filter results to chat and legacy completions: one for the prompt, one for every choice.
 
 In a stream the verdict on the prompt comes first, in a chunk of its own without choices, ids or a model.
 """
@@ -19,7 +19,7 @@ _SPEAKING: Final = ("content", "text")
 
 
 def blame(*, prompt: bool = False) -> dict[str, Any]:
-    """The verdict on something that was filtered out."""
+    """Return the filter result of content that was filtered out."""
     verdict = _verdict("jailbreak" if prompt else "")
     verdict["violence"] = {"filtered": True, "severity": "medium"}
     return verdict
@@ -32,7 +32,7 @@ def _verdict(*detected: str) -> dict[str, Any]:
 
 
 def filtered(script: Script) -> Script:
-    """A healthy answer of chat or legacy completions with the filter's verdicts, its keys in order."""
+    """Return a healthy answer with the filter's results added and its keys sorted, as Azure sends them."""
     steps: list[Step] = []
     for step in script.steps:
         if isinstance(step, Send):
@@ -45,12 +45,16 @@ def filtered(script: Script) -> Script:
 
 
 def blamed(step: Send) -> Send:
-    """The same bytes; but a choice that ended for the content filter's sake says which category it was."""
+    """Add the category that was hit to each choice with finish_reason `content_filter`."""
     if _FILTERED not in step.data:
         return step
     try:
         return replace(step, data=_each(step.data, _blame_choices))
-    except (ValueError, KeyError, TypeError):  # another fault has been here
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # another fault has changed the event; it has no choices to annotate
         return step
 
 
@@ -68,7 +72,7 @@ def _annotated(data: bytes) -> bytes:
 
 
 def _each(data: bytes, change: Any) -> bytes:
-    """The JSON objects of some bytes, whole or as events, each after `change`."""
+    """Apply `change` to the JSON object of a body, or to that of every event."""
     if not data.startswith(b"data: "):
         return _dump(change(orjson.loads(data), False))
     frames = [_changed(frame, change) for frame in sse.split_events(data)]

@@ -1,4 +1,4 @@
-"""Azure OpenAI: its paths as the API's own, and the API's answers as Azure would send them.
+"""Azure OpenAI: translate its paths into the API's own, and the API's answers into Azure's form.
 
     /openai/deployments/NAME/chat/completions?api-version=V ──translate──► /v1/chat/completions, of deployment NAME
     the engine's Script, faults included ──dress──► the same with Azure's headers and error forms
@@ -34,7 +34,7 @@ _ALWAYS: Final = (
 def translate(
     route: str, query: Mapping[str, str], client_request_id: str | None = None
 ) -> tuple[str, AzureCall]:
-    """A path below `/openai/` as the path below `/v1/` that it stands for, and what only Azure's form says.
+    """Translate a path below `/openai/` into one below `/v1/`, and return what only Azure's form holds.
 
     `/openai/deployments/NAME/chat/completions` is `/v1/chat/completions` of deployment NAME. The `api-version` may
     be left out below `/openai/v1/` only.
@@ -50,7 +50,7 @@ def translate(
 
 
 def dress(script: Script, request: Request) -> Script:
-    """The answer to `request` in Azure's form. Pages of gateways before the API stay as they are."""
+    """Return the answer to `request` in Azure's form. Pages of gateways before the API stay as they are."""
     heads = [step for step in script.steps if isinstance(step, Head)]
     if not heads or request.azure is None:
         return script
@@ -70,7 +70,7 @@ def dress(script: Script, request: Request) -> Script:
 def _error(
     head: Head, given: Mapping[str, str], request: Request, steps: tuple[Step, ...]
 ) -> tuple[int, tuple[Step, ...]]:
-    """Status and steps of an error that comes in one piece; any other is left as it is."""
+    """Return an error that comes in one piece in Azure's form; any other script as it is."""
     sends = [step for step in steps if isinstance(step, Send)]
     if len(sends) != 1 or head.content_length is not None:
         return head.status, steps

@@ -1,0 +1,1 @@
+"""Batches: their endpoints, their input files, and running their lines."""

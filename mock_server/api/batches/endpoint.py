@@ -1,4 +1,4 @@
-"""/v1/batches: create, retrieve, cancel, list. How a batch goes is in `batch_course`; the truth is its id."""
+"""/v1/batches: create, retrieve, cancel, list. The stages of a batch are in `stages.py`; the truth is its id."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SETTLED: Final = ("completed", "failed", "expired")
 
 
 def check_batch(body: dict[str, Any]) -> ApiError | int:
-    """What is wrong with the body of a new batch; else 0. The input file is looked at later, by the batch."""
+    """Check the body of a new batch; 0 if it is right. Its input file is read later, by the batch itself."""
     problem = unknown_field(body, FIELDS)
     for name in ("input_file_id", "endpoint", "completion_window"):
         if problem is None:
@@ -85,7 +85,7 @@ def _create(request: Request, world: World) -> Answer:
 
 
 def _input_file(request: Request, world: World, now: float) -> InputFile:
-    """The lines of the input file. A file that is not there fails the batch, not the request that makes it."""
+    """Read the input file. A missing file fails the batch, not the request that creates it."""
     ident = request.body["input_file_id"]
     file = find_file(world.store, request.key_hash, ident, now)
     if file is None:
@@ -98,7 +98,7 @@ def _input_file(request: Request, world: World, now: float) -> InputFile:
 
 
 def _found(request: Request, world: World) -> StoredBatch | ApiError:
-    """The batch that the path names."""
+    """Return the batch that the path names."""
     batch = world.store.batches.get(request.key_hash, request.ids[0])
     if isinstance(batch, StoredBatch) and batch.timeline.created <= unix_now(world):
         return batch

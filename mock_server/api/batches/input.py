@@ -42,7 +42,7 @@ class InputProblem:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """What a batch has to do: its lines as bytes of JSON, the model that they ask for, and what is wrong."""
+    """The input file of a batch: its lines as JSON, the one model that they name, and the errors found."""
 
     lines: tuple[bytes, ...] = ()
     problems: tuple[InputProblem, ...] = ()
@@ -70,7 +70,7 @@ def read_input_file(data: bytes, endpoint: str, models: Collection[str] | None) 
 
 
 class _Reader:
-    """Checks line after line, and remembers what must be the same, or never the same, in all of them."""
+    """Checks line after line: ids must differ, the model must be the same in all of them."""
 
     def __init__(self, endpoint: str, models: Collection[str] | None) -> None:
         self.model: str | None = None
@@ -80,7 +80,7 @@ class _Reader:
         self._inputs = 0
 
     def problem(self, at: int, line: bytes) -> InputProblem | None:
-        """The first thing that is wrong with a line."""
+        """Return the first error of a line, or None."""
         try:
             given = read_json(line)
         except ValueError:

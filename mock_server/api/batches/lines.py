@@ -1,4 +1,4 @@
-"""One line of a batch: the request that it is, the answer that it gets, and the line that this becomes.
+"""Run one line of a batch: from its request to its line in the output or the error file.
 
     line ──► Request ──world.line──► Script, faults and all ──► a line of the output or the error file
 
@@ -32,7 +32,7 @@ _HARMLESS: Final = frozenset({"Head", "FirstToken", "Tokens", "Send", "Wait", "T
 
 
 class LineResult(NamedTuple):
-    """What has become of a line: whether it goes to the output file, its text there, and what it used."""
+    """The result of a line: whether it goes to the output file, its text there, and the tokens it used."""
 
     good: bool
     data: bytes
@@ -51,12 +51,12 @@ def run_line(line: bytes, batch: str, creation: Request, world: World) -> LineRe
 
 
 def unfinished(line: bytes, batch: str) -> LineResult:
-    """A line that the end of the completion window has cut off."""
+    """Return the result of a line that was not run before the completion window ended."""
     return _without_answer(line, batch, EXPIRED)
 
 
 def left_out(line: bytes, batch: str) -> LineResult:
-    """A line for whose answer there is no room: the output of a batch has a largest size."""
+    """Return the result of a line for which the output file has no room left."""
     return _without_answer(line, batch, FULL)
 
 
@@ -88,7 +88,7 @@ def _answer(given: dict[str, Any], call: str, creation: Request, world: World) -
 
 
 def _played(script: Script) -> tuple[int | None, dict[str, str], bytes]:
-    """What a client gets of a script, if it waits for as long as it takes; status None if it gets no whole answer."""
+    """Return status, headers and body of a script without its waits; status None if the answer is not complete."""
     steps = script.steps
     head = next((step for step in steps if isinstance(step, Head)), None)
     whole = head is not None and bool(steps) and isinstance(steps[-1], End) and all(map(_harmless, steps))
@@ -102,12 +102,12 @@ def _played(script: Script) -> tuple[int | None, dict[str, str], bytes]:
 
 
 def _harmless(step: Step) -> bool:
-    """Not bytes outside the framing, nor a wait without end."""
+    """Tell whether a step leaves the answer complete: no bytes outside the framing, no wait without end."""
     return type(step).__name__ in _HARMLESS and getattr(step, "seconds", 0.0) != float("inf")
 
 
 def _usage(body: dict[str, Any]) -> Usage:
-    """The tokens that an answer says it used, in either API's words."""
+    """Read the tokens that an answer used, from chat's names or those of Responses."""
     usage = body.get("usage")
     if not isinstance(usage, dict):
         return (0, 0, 0, 0)
@@ -124,6 +124,6 @@ def _usage(body: dict[str, Any]) -> Usage:
 
 
 def _whole(values: dict[str, Any], *names: str) -> int:
-    """The first of these fields that is a whole number; 0 if none is."""
+    """Return the first of these fields that is a whole number; 0 if none is."""
     found = (values.get(name) for name in names)
     return next((value for value in found if isinstance(value, int)), 0)

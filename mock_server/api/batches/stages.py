@@ -1,4 +1,4 @@
-"""The life of a batch as a function of time: no timers, the state is worked out when somebody asks.
+"""The stages of a batch as a function of time: there are no timers, each request computes the stage.
 
 validating ─┬─► in_progress ─┬─► finalizing ─► completed
             │                └─► expired        (24 h after it was made)
@@ -24,7 +24,7 @@ _SLACK: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class BatchStage:
-    """Where a batch is: how many of its lines are done, and the `*_at` times that have come, as whole Unix seconds."""
+    """The stage of a batch: how many lines are done, and the `*_at` times that have come, as whole Unix seconds."""
 
     status: Status
     done: int
@@ -32,15 +32,15 @@ class BatchStage:
 
     @property
     def over(self) -> bool:
-        """Will nothing change any more?"""
+        """Whether the batch is over: nothing about it changes any more."""
         return self.status in ("failed", "completed", "expired", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
 class BatchTimeline:
-    """What decides a batch's life. Times are Unix seconds, durations seconds; `lines` go one after another.
+    """What decides when a batch reaches each stage. Times are Unix seconds, durations seconds; lines go in turn.
 
-    `valid` False fails it when it has been validated; `cancelled` is when somebody asked for that.
+    `valid` False fails it when it has been validated; `cancelled` is when a client cancelled it.
     """
 
     created: float
@@ -53,11 +53,11 @@ class BatchTimeline:
 
     @property
     def expires(self) -> float:
-        """When the completion window ends."""
+        """The end of the completion window."""
         return self.created + WINDOW_S
 
     def at(self, now: float) -> BatchStage:
-        """The batch at `now`."""
+        """Return the stage at `now`."""
         cancelled = self.cancelled
         if cancelled is None or now < cancelled:
             return self._undisturbed(now)
@@ -70,7 +70,7 @@ class BatchTimeline:
         )
 
     def _undisturbed(self, now: float) -> BatchStage:
-        """The batch at `now` if nobody cancels it."""
+        """Return the stage at `now` of a batch that is not cancelled."""
         started = self.created + self.validating
         if now < started:
             return BatchStage("validating", 0, {})
@@ -89,7 +89,7 @@ class BatchTimeline:
         return BatchStage("completed", self.lines, {**times, "completed_at": int(worked + self.finalizing)})
 
     def _done(self, seconds: float) -> int:
-        """Lines done after so long at work."""
+        """Return how many lines are done after so many seconds in progress."""
         if self.line <= 0:
             return self.lines
         return max(0, min(self.lines, int(seconds / self.line + _SLACK)))

@@ -1,7 +1,7 @@
-"""Batches as they are kept, and bringing them up to date: lines that are due are answered, files that are due are made.
+"""Stored batches, and bringing them up to date: run the lines that are due, make the files that are due.
 
-Nothing runs by itself. Whoever asks for batches or files of a key first does what time has made due, and what comes out
-depends on the seed, the lines and the plan, not on who asked when.
+Nothing runs by itself: a request for batches or files of a key first does what is due by now. The result depends on
+the seed, the lines and the plan, not on which request came when.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class StoredBatch:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
+        """The bytes that it takes in the store."""
         if self.filed or not self.timeline.valid:
             return 1_024 + 64 * len(self.results)
         return sum(map(len, self.input_file.lines)) + LINE_BYTES * len(self.input_file.lines)
@@ -54,7 +54,7 @@ class StoredBatch:
 
 
 def put(store: Store, batch: StoredBatch) -> None:
-    """Keep a batch, or what has become of it."""
+    """Store a batch, or replace it by its newer version."""
     store.batches.put(batch.creation.key_hash, batch.ident, batch, batch.size)
 
 
@@ -69,7 +69,7 @@ def bring_up_to_date(key: str, world: World) -> None:
 
 
 def settle(batch: StoredBatch, world: World) -> tuple[StoredBatch, BatchStage]:
-    """Do what is due of one batch, and say where it is."""
+    """Run the lines of a batch that are due, and return it with its stage."""
     now = unix_now(world)
     stage = batch.timeline.at(now)
     if not batch.filed:
@@ -87,7 +87,7 @@ def settle(batch: StoredBatch, world: World) -> tuple[StoredBatch, BatchStage]:
 
 
 def _file(batch: StoredBatch, stage: BatchStage, store: Store) -> StoredBatch:
-    """Make the output file and the error file, each if it has lines, and forget what is in them."""
+    """Make the output and the error file, each if it has lines; the batch drops their contents."""
     results = batch.results[: stage.done]
     if stage.status == "expired":
         results += [unfinished(line, batch.ident) for line in batch.input_file.lines[stage.done :]]
@@ -99,6 +99,7 @@ def _file(batch: StoredBatch, stage: BatchStage, store: Store) -> StoredBatch:
             name = f"{batch.ident}_{kind}.jsonl"
             file = StoredFile(ident, name, "batch_output", data, made, expires)
             keep(store, batch.creation.key_hash, file)
+    # The counts and the usage stay; the text is in the files now, and so are the lines.
     bare = [result._replace(data=b"") for result in results]
     batch = replace(batch, filed=True, results=bare, input_file=replace(batch.input_file, lines=()))
     put(store, batch)
@@ -106,7 +107,7 @@ def _file(batch: StoredBatch, stage: BatchStage, store: Store) -> StoredBatch:
 
 
 def shown_batch(batch: StoredBatch, stage: BatchStage) -> dict[str, Any]:
-    """A batch that is up to date, as the API shows it."""
+    """Return a batch that is up to date as the API shows it."""
     body, timeline, problems = batch.creation.body, batch.timeline, batch.input_file.problems
     results = batch.results if stage.status == "expired" else batch.results[: stage.done]
     good = sum([result.good for result in results])

@@ -1,0 +1,1 @@
+"""Chat completions: checks, the wire format, and stored completions."""

@@ -1,4 +1,4 @@
-"""Whether the body of a chat completion request is one that the API accepts, and how long its prompt is."""
+"""Check the body of a chat completion request, and count its prompt."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ FIELDS: Final[dict[str, Check]] = {
 
 
 def check_chat(body: dict[str, Any]) -> ApiError | int:
-    """The prompt's tokens (4 characters each, per text), or what is wrong with the body."""
+    """Return the prompt's tokens (4 characters each, per text), or the first error of the body."""
     if body.get("model") is None:
         return ApiError(400, "you must provide a model parameter")
     problem = check_fields(body, FIELDS, closed=True)
@@ -110,7 +110,7 @@ def check_chat(body: dict[str, Any]) -> ApiError | int:
 
 
 def _together(body: dict[str, Any]) -> ApiError | None:
-    """Fields that exclude or need one another."""
+    """Check fields that exclude or need one another."""
     problem = stream_options(body) or options_together(body)
     if problem is not None:
         return problem
@@ -189,7 +189,7 @@ def _parts(at: int, message: dict[str, Any], content: Any) -> ApiError | int:
 
 
 def _tool_result(at: int, message: dict[str, Any], expected: list[str]) -> ApiError | None:
-    """Takes the call that a tool message answers off the list of `expected` ones."""
+    """Remove the call that a tool message answers from those `expected`."""
     ident = message.get("tool_call_id")
     param = f"messages.[{at}].tool_call_id"
     if ident is None:

@@ -1,4 +1,4 @@
-"""Citations of an answer that searched the web: a link in the text, and what `annotations` say about it."""
+"""Citations of an answer that searched the web: a link in the text, and its `annotations`."""
 
 from __future__ import annotations
 

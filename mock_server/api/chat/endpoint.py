@@ -18,7 +18,7 @@ VERBOSITY: Final = {"low": 0.5, "high": 2.0}
 
 
 def answer_chat(request: Request, world: World) -> Answer:
-    """The healthy answer to a chat completion request; with `store: true` it is kept."""
+    """Return the healthy answer to a chat completion request; with `store: true` it is stored."""
     body = request.body
     tokens = world.tokens
     if body.get("verbosity") is not None:

@@ -1,6 +1,6 @@
-"""Chat completions that were kept because their request said `store: true`: list, get, update, delete, messages.
+"""Chat completions stored by `store: true`, and their endpoints: list, get, update, delete, messages.
 
-One is there once its answer is complete, and belongs to the key that asked for it.
+One can be seen once its answer is complete, with the key that created it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _REPEATED: Final[dict[str, Any]] = {
     "tool_choice": None,
     "response_format": None,
 }
-"""Fields of the request that a kept completion repeats, with what they are when the request has none."""
+"""Fields of the request that a stored completion repeats, with their defaults."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredChat:
-    """A completion as it is kept: its JSON without the metadata, what was asked, and how far its work is."""
+    """A stored completion: its JSON without the metadata, the messages of its request, and the handle of its work."""
 
     model: str
     body: bytes
@@ -46,16 +46,16 @@ class StoredChat:
     handle: WorkHandle
 
     def is_visible(self, now: float) -> bool:
-        """Whether the answer is complete."""
+        """Tell whether requests can see it: its answer is complete."""
         return self.handle.stage(now) == "done"
 
     def json(self) -> dict[str, Any]:
-        """The object as the API shows it."""
+        """Return the object as the API shows it."""
         return {**orjson.loads(self.body), "metadata": self.metadata}
 
     @property
     def size(self) -> int:
-        """Bytes, about."""
+        """About how many bytes it takes in the store."""
         pairs = sum([len(name) + len(value) for name, value in self.metadata.items()])
         return len(self.body) + len(self.messages) + pairs
 
@@ -63,7 +63,7 @@ class StoredChat:
 def store_effect(
     request: Request, generated: list[GeneratedChoice], stamp: RequestStamp, created: int, world: World
 ) -> Callable[[WorkHandle], None]:
-    """The effect of `store: true`: the completion is kept."""
+    """Return the effect of `store: true`, which stores the completion."""
 
     def put(handle: WorkHandle) -> None:
         body = request.body
@@ -93,7 +93,7 @@ def _found(request: Request, world: World) -> StoredChat | ApiError:
 def _answer(
     world: World, found: Any, ids: list[str], effect: Callable[[WorkHandle], None] | None = None
 ) -> Answer:
-    """An answer that is one JSON object about the objects with these ids, or an error."""
+    """Return the answer with one JSON object about the objects with these ids, or with an error."""
     if isinstance(found, ApiError):
         return Answer(found.script(world.stamp), digest([]), 1, None)
     send = Send(orjson.dumps(found), 1, "terminal")
@@ -103,7 +103,7 @@ def _answer(
 
 
 def answer_list(request: Request, world: World) -> Answer:
-    """Completions of the key, oldest first unless `order=desc`, by `model` and `metadata[name]=value`."""
+    """List the completions of the key, oldest first unless `order=desc`, by `model` and `metadata[name]=value`."""
     wanted_page = paging(request.query, order="asc")
     if isinstance(wanted_page, ApiError):
         return _answer(world, wanted_page, [])
@@ -133,13 +133,13 @@ def answer_list(request: Request, world: World) -> Answer:
 
 
 def answer_get(request: Request, world: World) -> Answer:
-    """One completion."""
+    """Retrieve one completion."""
     found = _found(request, world)
     return _answer(world, found if isinstance(found, ApiError) else found.json(), [*request.ids])
 
 
 def answer_update(request: Request, world: World) -> Answer:
-    """The completion with other metadata."""
+    """Replace the metadata of a completion."""
     found = _found(request, world)
     if isinstance(found, ApiError):
         return _answer(world, found, [])
@@ -152,7 +152,7 @@ def answer_update(request: Request, world: World) -> Answer:
 
 
 def answer_delete(request: Request, world: World) -> Answer:
-    """That a completion is gone."""
+    """Delete a completion."""
     found = _found(request, world)
     if isinstance(found, ApiError):
         return _answer(world, found, [])
@@ -167,7 +167,7 @@ def answer_delete(request: Request, world: World) -> Answer:
 
 
 def answer_messages(request: Request, world: World) -> Answer:
-    """What was asked: the messages of the request, numbered."""
+    """List the messages of the completion's request."""
     found, wanted_page = _found(request, world), paging(request.query, order="asc")
     if isinstance(found, ApiError) or isinstance(wanted_page, ApiError):
         return _answer(world, found if isinstance(found, ApiError) else wanted_page, [])
@@ -206,7 +206,7 @@ def _message(ident: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_update(body: dict[str, Any]) -> ApiError | int:
-    """Metadata, and nothing else."""
+    """Check the body of an update, which holds metadata and nothing else."""
     problem = check_fields(body, {"metadata": metadata}, closed=True)
     if problem is None and "metadata" not in body:
         problem = missing_parameter("metadata")

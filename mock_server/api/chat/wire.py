@@ -42,7 +42,7 @@ def chat_script(
     created: int,
     tokens_per_chunk: int,
 ) -> Script:
-    """The healthy answer to a chat completion request; `tokens` is what all of `said` is billed as."""
+    """The healthy answer to a chat completion request; `tokens` is what all choices are billed as."""
     if request.stream:
         return _streamed(request, generated, tokens, stamp, created, tokens_per_chunk)
     head = Head(200, answer_headers(stamp, JSON))
@@ -69,7 +69,7 @@ def completion(request: Request, generated: list[GeneratedChoice], tokens: int, 
 
 
 def _extras(body: dict[str, Any], generated: list[GeneratedChoice], created: int) -> ChunkExtras | None:
-    """What the answer has besides words; None if it has nothing else."""
+    """Return what the answer has besides text; None for the usual answer, which has nothing else."""
     if RICH.isdisjoint(body) and generated[0].tool is None:
         return None
     return ChunkExtras.of(body, generated, created)
@@ -157,6 +157,7 @@ def _streamed(
 
 def timed_steps(track: list[Timed]) -> list[Step]:
     """Content as steps. The first chunk comes with the first token, each other one after its own work."""
+    # Steps are frozen, so chunks of equal length share one: an object less for each chunk.
     work: dict[int, Tokens] = {}
     tokens, data = track[0]
     steps: list[Step] = [] if tokens <= 1 else [Tokens(tokens - 1)]
@@ -191,6 +192,7 @@ def _track(
     end = f',"logprobs":null,"finish_reason":null}}{tail}'
     before, after = f'{start}{{"content":"', f'"}}{end}'
     prefix = f'{start}{{"role":"assistant","content":"","refusal":null}}{end}{_padded(padding, 0)}}}\n\n'
+    # Nearly all pieces have the same length: the end of a chunk is made once for each length, not for each chunk.
     closes: dict[int, str] = {}
     track: list[Timed] = []
     for tokens, piece in generated.pieces(tokens_per_chunk, first=first or tokens_per_chunk):

@@ -1,4 +1,4 @@
-"""What chat completions can hold besides words: tool calls, log probabilities, sound, citations, moderation.
+"""Chat completions with more than text: tool calls, log probabilities, sound, citations, moderation.
 
 Said ──rich_choice──► an entry of `choices`            (an answer in one piece)
      ──rich_track───► [(tokens, [entries]), …]         (a stream: what is sent together, after how much work)

@@ -1,4 +1,4 @@
-"""Whether the body of a legacy completion request is acceptable, and how long its prompts are."""
+"""Check the body of a legacy completion request, and count its prompts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def prompts_of(body: dict[str, Any]) -> list[Prompt]:
 
 
 def check_completions(body: dict[str, Any]) -> ApiError | int:
-    """The prompts' tokens, or what is wrong with the body."""
+    """Return the prompts' tokens, or the first error of the body."""
     if body.get("model") is None:
         return ApiError(400, "you must provide a model parameter")
     problem = check_fields(body, FIELDS, closed=True) or stream_options(body)

@@ -104,7 +104,7 @@ def update_conversation(request: Request, world: World) -> Answer:
 
 
 def delete_conversation(request: Request, world: World) -> Answer:
-    """Forget a conversation. Responses that were part of it stay."""
+    """Delete a conversation. Responses that were part of it stay."""
     found = _found(request, world)
     if isinstance(found, ApiError):
         return answered(found, world)

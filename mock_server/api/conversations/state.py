@@ -1,4 +1,4 @@
-"""Conversations: items in order, to which responses add what was asked and answered when they are over."""
+"""Stored conversations: items in order, to which each response adds its input and output when it is over."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Turn(Protocol):
         """`ended` or `cancelled` when it is over."""
 
     def inputs(self) -> list[dict[str, Any]]:
-        """What was asked."""
+        """Return the items of its input."""
 
     def outputs(self) -> list[dict[str, Any]]:
-        """What was answered."""
+        """Return the items of its output."""
 
 
 @dataclass(frozen=True, slots=True)

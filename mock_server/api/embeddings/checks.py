@@ -1,4 +1,4 @@
-"""Whether the body of an embeddings request is acceptable, and how long its input is."""
+"""Check the body of an embeddings request, and count its input."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIELDS: Final[dict[str, Check]] = {
 
 
 def check_embeddings(body: dict[str, Any]) -> ApiError | int:
-    """The input's tokens, or what is wrong with the body."""
+    """Return the input's tokens, or the first error of the body."""
     if body.get("model") is None:
         return ApiError(400, "you must provide a model parameter")
     problem = check_fields(body, FIELDS, closed=True)

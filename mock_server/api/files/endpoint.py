@@ -46,7 +46,7 @@ _LINES: Final = {"batch": "Batch", "fine-tune": "Fine-Tuning"}
 
 
 def check_upload(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
-    """What is wrong with the form of a new file; else 0."""
+    """Check the form of a new file; 0 if it is right."""
     problem = unknown_field({**fields, **parts}, FIELDS)
     if problem is not None:
         return problem
@@ -111,7 +111,7 @@ def _list(request: Request, world: World) -> Answer:
 
 
 def _found(request: Request, world: World) -> StoredFile | ApiError:
-    """The file that the path names."""
+    """Return the file that the path names."""
     bring_up_to_date(request.key_hash, world)
     file = find_file(world.store, request.key_hash, request.ids[0], unix_now(world))
     return no_such("File", request.ids[0]) if file is None else file

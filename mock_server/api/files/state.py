@@ -1,4 +1,4 @@
-"""Files as they are kept, and what of them is there at a given time."""
+"""Stored files, and which of them can be seen at a given time."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ class StoredFile:
         }
 
     def is_visible(self, now: float) -> bool:
-        """Is it there at `now`, neither in the future (the clock can be set back) nor expired?"""
+        """Tell whether requests at `now` can see it: not in the future (the clock can be set back), not expired."""
         return self.created <= now and (self.expires_at is None or now < self.expires_at)
 
 
 def keep(store: Store, key: str, file: StoredFile) -> None:
-    """Put a file on its shelf."""
+    """Store a file."""
     store.files.put(key, file.ident, file, len(file.data) + _OBJECT_BYTES)
 
 
 def find_file(store: Store, key: str, ident: str, now: float) -> StoredFile | None:
-    """The file of that id, if it is there at `now`."""
+    """Return the file of that id, or None if it cannot be seen at `now`."""
     file = store.files.get(key, ident)
     return file if isinstance(file, StoredFile) and file.is_visible(now) else None
 

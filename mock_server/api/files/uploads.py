@@ -90,7 +90,7 @@ class StoredUpload:
 
 
 def check_create(body: dict[str, Any]) -> ApiError | int:
-    """What is wrong with the body of a new upload; else 0."""
+    """Check the body of a new upload; 0 if it is right."""
     problem = unknown_field(body, FIELDS)
     for name in ("bytes", "filename", "mime_type", "purpose"):
         if problem is None and body.get(name) is None:
@@ -107,7 +107,7 @@ def check_create(body: dict[str, Any]) -> ApiError | int:
 
 
 def check_part(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]) -> ApiError | int:
-    """What is wrong with the form of a part; else 0."""
+    """Check the form of a part; 0 if it is right."""
     problem = unknown_field({**fields, **parts}, ("data",))
     if problem is None and "data" not in parts:
         problem = missing_parameter("data")
@@ -118,7 +118,7 @@ def check_part(fields: dict[str, Any], parts: Mapping[str, tuple[FormPart, ...]]
 
 
 def check_complete(body: dict[str, Any]) -> ApiError | int:
-    """What is wrong with the body that completes an upload; else 0."""
+    """Check the body that completes an upload; 0 if it is right."""
     problem = unknown_field(body, COMPLETE_FIELDS)
     ids = body.get("part_ids")
     if problem is None and ids is None:

@@ -41,7 +41,7 @@ class Making:
         self._chars = MOST_CHARS
 
     def spend(self, *, values: int = 0, chars: int = 0) -> None:
-        """So much is made. Raises SchemaError where the whole value becomes too large."""
+        """Count what has been made. Raises SchemaError where the whole value becomes too large."""
         self._values -= values
         self._chars -= chars
         if self._values < 0 or self._chars < 0:

@@ -1,4 +1,4 @@
-"""What a request for a transcript asks for: the fields of its form read, checked and filled in."""
+"""Read, check and complete the fields of a request for a transcript."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ _TRANSLATED: Final = ("json", "text", "srt", "verbose_json", "vtt")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioRequest:
-    """What is wanted, with nothing left open. `by_token` is a GPT model, which is billed by tokens, not by seconds."""
+    """A request for a transcript, with all defaults filled in.
+
+    `by_token` is a GPT model, which is billed by tokens, not by seconds.
+    """
 
     task: str
     model: str
@@ -76,7 +79,7 @@ class AudioRequest:
 def read_audio_request(
     task: str, given: Mapping[str, Any], parts: Mapping[str, tuple[FormPart, ...]]
 ) -> AudioRequest | ApiError:
-    """The order in the fields of a form; or what is wrong with it. `task` is `transcribe` or `translate`."""
+    """Read the request from a form's fields, or return their first error. `task` is `transcribe` or `translate`."""
     fields = dict(given)
     try:
         fields["temperature"] = float(fields.get("temperature") or 0)
@@ -114,7 +117,7 @@ def read_audio_request(
 
 
 def streams(body: Mapping[str, Any], query: Mapping[str, str]) -> bool:
-    """Is a stream asked for? `whisper-1` does not stream: there, as with OpenAI, the field is ignored."""
+    """Tell whether a stream is requested. `whisper-1` does not stream: as with OpenAI, it ignores the field."""
     model = body.get("model")
     return str(body.get("stream")).lower() == "true" and isinstance(model, str) and "transcribe" in model
 

@@ -78,7 +78,10 @@ _NEW_ALONE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRequest:
-    """What is wanted, with nothing left open. `old` is a DALL·E model: an answer without usage, and URLs by default."""
+    """A request for pictures, with all defaults filled in.
+
+    `old` is a DALL·E model: an answer without usage, and URLs by default.
+    """
 
     model: str
     prompt: str
@@ -99,7 +102,7 @@ class ImageRequest:
 
     @property
     def old(self) -> bool:
-        """Is it one of the models before the GPT ones?"""
+        """Whether it is one of the models before the GPT ones."""
         return self.model.startswith("dall-e")
 
     @property
@@ -109,7 +112,7 @@ class ImageRequest:
 
 
 def read_image_request(action: str, given: Mapping[str, Any]) -> ImageRequest | ApiError:
-    """The order in a body or in the fields of a form (where numbers are digits); or what is wrong with it."""
+    """Read the request from a body or a form's fields (where numbers are digits), or return their first error."""
     body = dict(given)
     for name in _NUMBERS:
         text = body.get(name)

@@ -1,0 +1,1 @@
+"""The Responses API: checks, output, events, and stored responses."""

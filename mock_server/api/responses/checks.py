@@ -1,4 +1,4 @@
-"""Whether the body of a Responses request is acceptable, and how long its input is."""
+"""Check the body of a Responses request, and count its input."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _SHAPING: Final = frozenset(("tools", "tool_choice", "text", "stream_options", "
 
 
 def check_responses(body: dict[str, Any]) -> ApiError | int:
-    """The input's tokens (4 characters each, per text), or what is wrong with the body."""
+    """Return the input's tokens (4 characters each, per text), or the first error of the body."""
     if body.get("model") is None and body.get("prompt") is None:
         return missing_parameter("model")
     problem = unknown_field(body, FIELDS) or check_fields(body, FIELDS)
@@ -88,7 +88,7 @@ def check_compact(body: dict[str, Any]) -> ApiError | int:
 
 
 def _together(body: dict[str, Any]) -> ApiError | None:
-    """Fields that exclude or need one another."""
+    """Check fields that exclude or need one another."""
     if body.get("conversation") is not None and body.get("previous_response_id") is not None:
         message = (
             "Mutually exclusive parameters: ''. Ensure you are only providing one of: 'pre..._id' or "
@@ -129,7 +129,7 @@ def _input_tokens(body: dict[str, Any]) -> ApiError | int:
 
 
 def items_tokens(name: str, items: list[Any]) -> ApiError | int:
-    """The tokens of a list of items, or what is wrong with one of them."""
+    """Return the tokens of a list of items, or the error of the first that is wrong."""
     tokens = 0
     for at, item in enumerate(items):
         counted = _item_tokens(f"{name}[{at}]", item)

@@ -48,7 +48,7 @@ class _Events:
 
 
 class _Writer:
-    """Writes the items of one response as beats."""
+    """Writes the items of one response as beats: the events that one token sets free."""
 
     def __init__(self, source: ResponseSource, view: View, events: _Events) -> None:
         self.generation: Generation = source.generation

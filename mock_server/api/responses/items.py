@@ -15,7 +15,7 @@ NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class View(NamedTuple):
-    """What a request wants to see: `include`, how many alternatives to each token, and whether deltas are padded."""
+    """What a request wants to see of a response: `include`, alternatives to each token, padding of deltas."""
 
     include: frozenset[str] = NOTHING
     top: int = 0
@@ -31,7 +31,7 @@ PLAIN: Final = View()
 
 
 def view_of(request: Request, more: frozenset[str] = NOTHING) -> View:
-    """The form that a request asks for; `more` is included besides."""
+    """Return the view that a request asks for, with `more` included as well."""
     body = request.body
     if "include" not in body and "stream_options" not in body and not more:
         return PLAIN
@@ -66,7 +66,7 @@ def part(text: str, logprobs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def logprobs_of(generation: Generation, text: str, view: View, at: int = 0) -> list[dict[str, Any]]:
-    """The log probabilities of a text whose first token is number `at`; none where nobody asked for them."""
+    """The log probabilities of a text whose first token is number `at`; none where the view has none."""
     return token_logprobs(generation.base, text, at, view.top) if view.logprobs else []
 
 

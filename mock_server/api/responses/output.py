@@ -1,4 +1,4 @@
-"""What a response says, before it is written: reasoning, calls and words, in the order of its output.
+"""Generate a response, before any wire format: reasoning, calls and text, in the order of its output.
 
     request ──speak()──► Speech(Thought?, Hosted …, Said) ──responses / responses_events──► Script
 
@@ -47,7 +47,10 @@ Output: TypeAlias = GeneratedChoice | Reasoning | HostedCall | Compaction
 
 
 class Generation(NamedTuple):
-    """One answer. `base` is 46 hex digits to make ids from, `tokens` all of its work, `reasoning` the reasoning's."""
+    """The generated output of a response.
+
+    `base` is 46 hex digits to make ids from, `tokens` all of its work, `reasoning` the reasoning's part of it.
+    """
 
     base: str
     outputs: tuple[Output, ...]
@@ -68,7 +71,7 @@ class Generation(NamedTuple):
 
 
 def generate(request: Request, world: World, prompt_tokens: int) -> Generation:
-    """What the answer to a request that passed its checks says; `prompt_tokens` is its whole context."""
+    """Generate the answer to a request that passed its checks; `prompt_tokens` is its whole context."""
     tokens = max(world.tokens, 1)
     if _SHAPING.isdisjoint(request.body):
         generated = _generate_text(request, world, tokens, request.max_tokens)
@@ -78,7 +81,7 @@ def generate(request: Request, world: World, prompt_tokens: int) -> Generation:
 
 
 def response_base(world: World) -> str:
-    """What the ids of a response and its items are made of.
+    """Return 46 hex digits, from which the ids of a response and its items are made.
 
     A retry makes a response of its own: without an `Idempotency-Key` the API does nothing twice as one.
     """

@@ -1,7 +1,7 @@
-"""The stream of a response once more, from any event on: the same bytes, each when it is due.
+"""Stream a stored response again, from any event on: the same bytes, each when it is due.
 
-Events that are due are sent at once. The others come when their tokens do, as far as can be said now: the speed may
-still change. While the response waits for its slot nobody knows, so its stream ends and can be taken up later.
+Events that are due are sent at once. The others come when their tokens are due at the present speed, which may still
+change. While the response waits for its slot no due time is known: its stream ends and can be resumed later.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WAITING_EVENTS = 2
 
 
 def resumed_script(stored: StoredResponse, now: float, stamp: RequestStamp, after: int, view: View) -> Script:
-    """The events with numbers above `after` (-1: all), from `now` on, in the `form` of the original or another."""
+    """Return the events with numbers above `after` (-1: all), from `now` on, in the original's `view` or another."""
     state = stored.state(now)
     whole = streamed_script(stored.source, stamp, view)
     steps: list[Step] = [whole.steps[0]]
@@ -40,11 +40,13 @@ def resumed_script(stored: StoredResponse, now: float, stamp: RequestStamp, afte
                 steps.append(Wait(due - at))
                 at = due
         frames = split_events(send.data)
+        # The first send also holds events that come with the start of the work.
         if state == "queued":
             frames = frames[:WAITING_EVENTS]
         left = [frame for at_number, frame in enumerate(frames, number) if at_number > after]
         number += len(frames)
         if left:
+            # Tokens are counted where the content is: a send of which the client has a part counted them before.
             tokens = send.tokens if len(left) == len(frames) else 0
             steps.append(Send(b"".join(left), tokens, send.role))
         if state == "queued":
@@ -55,7 +57,7 @@ def resumed_script(stored: StoredResponse, now: float, stamp: RequestStamp, afte
 
 
 def _sends(script: Script) -> Iterator[tuple[int, Send]]:
-    """What a script sends, and how many tokens of work come before each."""
+    """Yield each send of a script with the tokens of work that come before it."""
     work = 0
     for step in script.steps:
         if isinstance(step, FirstToken):
@@ -67,7 +69,7 @@ def _sends(script: Script) -> Iterator[tuple[int, Send]]:
 
 
 def _cancelled(stored: StoredResponse, number: int) -> bytes:
-    """The last event of a response that was cancelled."""
+    """Return the last event of a response that was cancelled."""
     response = response_object(stored.source, "cancelled")
     event = {"type": "response.failed", "sequence_number": number, "response": response}
     return write_event(orjson.dumps(event), b"response.failed")

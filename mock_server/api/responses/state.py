@@ -1,8 +1,8 @@
-"""Responses that are kept: what is needed to say everything about them again, and how far they are.
+"""Stored responses: what they are made of, and the handle of their work.
 
-    create ──effect──► Kept(turn, life) on the shelf ──► get, stream again, cancel, input items, previous_response_id
+    create ──effect──► StoredResponse(source, handle) ──► get, stream again, cancel, input items, previous_response_id
 
-Not the bytes of an answer are kept but what they are made of: the request and what was said, which are there anyway.
+The source is stored, not the bytes: the request and the generated output are in memory anyway.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SHORT: Final = frozenset(
 
 
 class _NotAccepted:
-    """The life of a response whose request is not accepted yet."""
+    """The handle of a response whose request has not been accepted yet."""
 
     def stage(self, now: float) -> Literal["queued"]:
         """See `WorkHandle.stage`."""
@@ -68,7 +68,7 @@ _NOT_ACCEPTED: Final = _NotAccepted()
 
 @dataclass(slots=True, eq=False)
 class StoredResponse:
-    """One response and its life, which begins when its request is accepted. `unix_t0` is the Unix time of t0."""
+    """One response; its handle is given when its request is accepted. `unix_t0` is the Unix time of t0."""
 
     source: ResponseSource
     unix_t0: float
@@ -76,7 +76,7 @@ class StoredResponse:
     handle: WorkHandle = _NOT_ACCEPTED
 
     def begin(self, handle: WorkHandle) -> None:
-        """The response is kept, unless it is not to be, and will be part of its conversation."""
+        """Store the response unless its request says `store: false`, and note it in its conversation."""
         self.handle = handle
         request, store = self.source.request, self.store
         body, size = request.body, size_of(self.source)
@@ -93,20 +93,21 @@ class StoredResponse:
             found = self.store.conversations.get(request.key_hash, ident)
         if found is not None:
             found.pending.append(self)
+            # Pending responses are held in memory as well, so they count against the cap of the shelf.
             weight = found.size + size * len(found.pending)
             self.store.conversations.put(request.key_hash, found.ident, found, weight)
 
     @property
     def background(self) -> bool:
-        """Whether it is made without a client that waits for it."""
+        """Whether its request said `background: true`."""
         return self.source.request.body.get("background") is True
 
     def state(self, now: float) -> State:
-        """How far it is."""
+        """Return the state of its work."""
         return _STATES[self.handle.stage(now)]
 
     def is_visible(self, now: float) -> bool:
-        """Whether the API admits that it exists: a response that a client waits for does when it is over."""
+        """Tell whether requests can see it: at once in the background, else when it is over."""
         return self.background or self.state(now) in ("ended", "cancelled")
 
     def shown(self, now: float, include: frozenset[str] = NOTHING) -> dict[str, Any]:
@@ -138,7 +139,7 @@ class StoredResponse:
 
 
 def size_of(source: ResponseSource) -> int:
-    """About how many bytes a kept response takes."""
+    """Return about how many bytes a stored response takes."""
     body, size = source.request.body, USUAL_BYTES
     for output in source.generation.outputs:
         size += 2 * len(output.content) if isinstance(output, GeneratedChoice) else USUAL_BYTES
@@ -149,13 +150,13 @@ def size_of(source: ResponseSource) -> int:
 
 
 def find_response(store: Store, key_hash: str, ident: str, now: float) -> StoredResponse | None:
-    """The response of an id, if there is one to be seen."""
+    """Return the response of an id, or None if it cannot be seen at `now`."""
     stored: StoredResponse | None = store.responses.get(key_hash, ident)
     return stored if stored is not None and stored.is_visible(now) else None
 
 
 def found_item(store: Store, key_hash: str, ident: str) -> dict[str, Any] | None:
-    """The output item of an id in the key's kept responses, or the item of one of its conversations."""
+    """The output item of an id in the key's stored responses, or the item of one of its conversations."""
     _, _, digits = ident.partition("_")
     stored: StoredResponse | None = store.responses.get(key_hash, f"resp_{digits[:46]}00")
     if stored is not None:
@@ -178,7 +179,7 @@ def conversation_of(request: Request, world: World) -> Conversation | None:
 
 
 def context_tokens(request: Request, world: World) -> int:
-    """The tokens of what a request goes on from: its previous response and all before, or its conversation."""
+    """Count the context that a request continues: its previous response and all before, or its conversation."""
     body = request.body
     previous = body.get("previous_response_id")
     if previous is not None:
@@ -197,7 +198,7 @@ def context_tokens(request: Request, world: World) -> int:
 
 
 def refuse_response(request: Request, world: World) -> ApiError | None:
-    """The error of a request that goes on from something that is not there."""
+    """Return the error of a request that continues something that does not exist, or None."""
     body = request.body
     previous = body.get("previous_response_id")
     if previous is not None and find_response(world.store, request.key_hash, previous, world.now) is None:

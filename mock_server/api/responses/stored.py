@@ -1,4 +1,4 @@
-"""What is done with a response that is there already: see it, stream it again, cancel it, delete it, list its input."""
+"""The endpoints of stored responses: retrieve, stream again, cancel, delete, list the input."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def _found(request: Request, world: World) -> StoredResponse | ApiError:
 
 
 def included(query: Mapping[str, str]) -> frozenset[str] | ApiError:
-    """What a query wants to see besides the usual: `include[]=…&include[]=…`."""
+    """Read what a query wants included: `include[]=…&include[]=…`."""
     given = query.get("include[]", query.get("include", ""))
     names = [name for name in given.split(",") if name]
     return includes("include", names) or frozenset(names)
 
 
 def wants_stream(body: Mapping[str, Any], query: Mapping[str, str]) -> bool:
-    """Whether a response is to be streamed once more."""
+    """Tell whether a stored response is to be streamed again."""
     return query.get("stream") == "true"
 
 
 def get_response(request: Request, world: World) -> Answer:
-    """A response as it is now, or its events."""
+    """Retrieve a response as it is now, or stream its events again."""
     stored, include = _found(request, world), included(request.query)
     for given in (stored, include):
         if isinstance(given, ApiError):
@@ -88,7 +88,7 @@ def cancel_response(request: Request, world: World) -> Answer:
 
 
 def delete_response(request: Request, world: World) -> Answer:
-    """Forget a response that is over."""
+    """Delete a response that is over."""
     stored = _found(request, world)
     if isinstance(stored, ApiError):
         return answered(stored, world)
@@ -108,7 +108,7 @@ def _refused(message: str, world: World) -> Answer:
 
 
 def list_input(request: Request, world: World) -> Answer:
-    """The items that went into a response, and those that it went on from, latest first."""
+    """List the items of a response's input and of all that it continues, latest first."""
     stored, include = _found(request, world), included(request.query)
     for given in (stored, include):
         if isinstance(given, ApiError):
@@ -118,7 +118,7 @@ def list_input(request: Request, world: World) -> Answer:
 
 
 def history(stored: StoredResponse, world: World) -> list[dict[str, Any]]:
-    """All the items that a response was made from, oldest first, as far as they are still kept."""
+    """Return all items that a response was made from, oldest first, as far as they are still stored."""
     store, items = world.store, stored.inputs()
     request = stored.source.request
     conversation = conversation_of(request, world)

@@ -1,4 +1,4 @@
-"""Whether the tools of a Responses request are acceptable: the provider's own, and the choice among them."""
+"""Check the tools of a Responses request: the provider's own, and the choice among them."""
 
 from __future__ import annotations
 

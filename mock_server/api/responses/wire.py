@@ -51,7 +51,7 @@ PROMPTED: Final = "gpt-4.1"
 
 
 class ResponseSource(NamedTuple):
-    """All that a response is made of, at any time and in any form.
+    """What a response is made of, at any time and in any view.
 
     `created` is Unix seconds, `prompt_tokens` the whole context: what the request holds and what it goes on from.
     """
@@ -146,7 +146,7 @@ def whole_script(source: ResponseSource, stamp: RequestStamp) -> Script:
 
 
 def queued_script(source: ResponseSource, stamp: RequestStamp) -> Script:
-    """What is answered at once to a request whose response is made in the background."""
+    """Return the immediate answer to a request whose response is made in the background."""
     body = orjson.dumps(response_object(source, "queued", view=PLAIN))
     return Script((Head(200, answer_headers(stamp, JSON)), Send(body, 0, "terminal"), End()))
 
@@ -198,7 +198,7 @@ def usage(source: ResponseSource) -> dict[str, Any]:
 
 
 def _moderation(source: ResponseSource) -> dict[str, Any]:
-    """What the moderation of the request's own input and of the output found, which is nothing."""
+    """Return the moderation results of input and output, in which nothing is flagged."""
     body = source.request.body
     model = body["moderation"].get("model") or "omni-moderation-latest"
     generated = source.generation.base.encode()

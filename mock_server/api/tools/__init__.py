@@ -1,0 +1,1 @@
+"""Tools and structured output: what chat completions and responses share."""

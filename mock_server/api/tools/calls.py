@@ -1,4 +1,4 @@
-"""Which tool an answer calls, and with what arguments.
+"""Choose the tool that an answer calls, and generate its arguments.
 
 A tool is called when the request forces one (`tool_choice` names it, or is `required`), or when it merely
 offers some and the plan says `tool_calls: offered`. An answer to a tool's result is text again unless a tool

@@ -1,4 +1,4 @@
-"""Whether the tools, the choice among them and the answer's format in a request are acceptable."""
+"""Check the tools, the choice among them and the answer's format in a request."""
 
 from __future__ import annotations
 

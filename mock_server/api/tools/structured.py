@@ -1,4 +1,4 @@
-"""Answers that are JSON because the request asked for JSON."""
+"""Generate the JSON text that a request for structured output gets."""
 
 from __future__ import annotations
 
