@@ -194,6 +194,13 @@ PRIVATE_OF_AIOHTTP = {
 }
 """What is used of aiohttp without being documented: (file, name). A new release may change each of these."""
 
+PARSER_OF_AIOHTTP = {
+    "message_consumed": {"mock_server/transports/http1/connection.py"},
+    "max_msg_queue_size": {"mock_server/transports/http1/intake.py"},
+    "Too many headers received": {"mock_server/transports/http1/intake.py"},
+}
+"""A method, an argument and an error's text of aiohttp's parser, which carry no underscore: where each is used."""
+
 TOP_LEVEL = {
     "pyproject.toml",
     "README.md",
@@ -287,6 +294,12 @@ def test_the_engine_reads_no_clock_and_does_no_io(place: str) -> None:
 def test_what_is_private_of_aiohttp_is_listed() -> None:
     """Each use of what aiohttp does not document is known by file and name, so that a new release can be checked."""
     assert private_uses(SOURCES, "aiohttp", {"aiohttp", "aiohttp.web"}) == PRIVATE_OF_AIOHTTP
+
+
+@pytest.mark.parametrize("word", PARSER_OF_AIOHTTP)
+def test_the_undocumented_parser_of_aiohttp_is_used_in_one_file_each(word: str) -> None:
+    """Each undocumented word of the parser's interface is in the listed file and in no other."""
+    assert {source.path for source in SOURCES if word in source.text} == PARSER_OF_AIOHTTP[word]
 
 
 @pytest.mark.xfail(reason="the last of them are being given theirs")
