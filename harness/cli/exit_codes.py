@@ -1,0 +1,10 @@
+"""What the exit code of a command says, besides 0 for 'fine'."""
+
+EXPECTATION_FAILED = 1
+"""An expectation of the scenario failed, and `--check` was given."""
+
+INPUT_WRONG = 2
+"""A scenario, a profile or an option is wrong, or the command needs what is not installed."""
+
+NOT_VALID = 3
+"""The measurement is not valid or not whole; wins over `EXPECTATION_FAILED`."""

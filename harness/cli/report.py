@@ -1,0 +1,52 @@
+"""`windtunnel report`: make the report of a run directory anew."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, INPUT_WRONG, NOT_VALID
+from windtunnel.harness.cli.lab import require_lab
+
+
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="A run directory.")],
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 1 if an expectation of the scenario fails.")
+    ] = False,
+) -> None:
+    """Rebuild metrics, charts and page from the records of RUN_DIR."""
+    require_lab("report")
+    raise typer.Exit(make_report(run_dir, check=check, whole=True))
+
+
+def make_report(folder: Path, *, check: bool, whole: bool) -> int:
+    """Write the report, print its summary and last the run directory's path, and return the exit code."""
+    from windtunnel.reports.build import write_report
+    from windtunnel.reports.errors import ReportsError
+    from windtunnel.reports.gate.expectations import input_errors
+
+    console = Console(stderr=True)
+    try:
+        with console.status("Writing the report …") as status:
+            result = write_report(
+                folder, told=lambda done, of: status.update(f"Writing the report: {done} of {of} cells …")
+            )
+    except ReportsError as error:
+        print(f"windtunnel: {error}", file=sys.stderr)
+        return INPUT_WRONG if whole else NOT_VALID
+    print((folder / "summary.md").read_text())
+    wrong = input_errors(result.metrics["expectations"])
+    for message in wrong:
+        print(f"windtunnel: {message}", file=sys.stderr)
+    print(folder)
+    if not result.valid or result.partial or not whole:
+        return NOT_VALID
+    if wrong:
+        return INPUT_WRONG
+    failed = [expectation for expectation in result.metrics["expectations"] if not expectation["passed"]]
+    return EXPECTATION_FAILED if check and failed else 0

@@ -1,0 +1,69 @@
+"""`windtunnel run`: play a scenario against clients, and report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from windtunnel.harness.cli.lab import require_lab
+from windtunnel.harness.cli.report import make_report
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(help="A scenario of the gallery by name, or a YAML file.")],
+    clients: Annotated[
+        str | None, typer.Option(help="Client profiles (names or files), with commas between.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run directory: absent or empty. Default: a new one in runs/.")
+    ] = None,
+    repeat: Annotated[
+        int, typer.Option(help="Play every client this often, each time with another seed.")
+    ] = 1,
+    jobs: Annotated[
+        int | None, typer.Option(help="Cells side by side. Default: two per core, one on the virtual clock.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="In place of the scenario's seed.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Load processes per cell, at most one per instance.")
+    ] = None,
+    time_scale: Annotated[
+        str | None,
+        typer.Option(
+            help="How long a second of the incident takes, such as 1/60. Default: the scenario's own."
+        ),
+    ] = None,
+    clock: Annotated[
+        Literal["real", "virtual"] | None,
+        typer.Option(help="virtual: time jumps, bit for bit reproducible. Default: the scenario's own."),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="Play every client with so many seeds, counting up from --seed: one report over all. "
+            "Needs the virtual clock."
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 1 if an expectation of the scenario fails.")
+    ] = False,
+) -> None:
+    """Play SCENARIO against each client, cells side by side, and write the report."""
+    require_lab("run")
+    from windtunnel.harness.inputs.time_scale import asked_time_scale
+    from windtunnel.harness.run.progress import reporter
+    from windtunnel.harness.run.run import RunOptions
+    from windtunnel.harness.run.run import run as run_scenario
+
+    names = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
+    options = RunOptions(
+        scenario, names, out, repeat, jobs, seed, processes, asked_time_scale(time_scale, "run"), clock, seeds
+    )
+    records = run_scenario(options, reporter(Console(stderr=True)))
+    for failure in records.failures:
+        print(f"not whole: {failure}", file=sys.stderr)
+    raise typer.Exit(make_report(records.folder, check=check, whole=not records.failures))

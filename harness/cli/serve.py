@@ -1,0 +1,65 @@
+"""`windtunnel serve`: run the mock alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from windtunnel.harness.cli.exit_codes import INPUT_WRONG
+
+
+def serve(
+    scenario: Annotated[
+        str | None, typer.Option(help="Faults, provider and phases of this scenario. Default: healthy.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="0 picks a free one.")] = 0,
+    admin_port: Annotated[
+        int, typer.Option(help="The admin API alone; no fault closes it. 0 picks a free one.")
+    ] = 0,
+    host: Annotated[str, typer.Option(help="Anything but loopback needs --admin-token.")] = "127.0.0.1",
+    journal: Annotated[
+        Path | None, typer.Option(help="Write a record per request into this directory.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Server processes; above 1 only without shared state.")] = 1,
+    admin_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="WINDTUNNEL_CONTROL_TOKEN", help="Bearer token that the admin API then asks for."
+        ),
+    ] = None,
+    time_scale: Annotated[
+        str | None, typer.Option(help="How long a second of the scenario takes, such as 1/60.")
+    ] = None,
+    epoch: Annotated[
+        Literal["real", "fixed"],
+        typer.Option(help="The time that answers state; fixed: equal runs have equal bytes."),
+    ] = "real",
+) -> None:
+    """Run the mock alone; prints one JSON line with its base_url once it is ready."""
+    from windtunnel.harness.inputs.gallery import load_scenario
+    from windtunnel.harness.inputs.time_scale import asked_time_scale
+    from windtunnel.mock_server.errors import WindtunnelServerError
+    from windtunnel.mock_server.server.options import ServeOptions, default_plan
+    from windtunnel.mock_server.server.serve import run as serve_mock
+
+    scale = asked_time_scale(time_scale, "serve")
+    plan = load_scenario(scenario, time_scale=scale).plan() if scenario else default_plan(workers)
+    options = ServeOptions(
+        plan=plan,
+        host=host,
+        port=port,
+        admin_port=admin_port,
+        journal=journal,
+        workers=workers,
+        control_token=admin_token,
+        epoch=epoch,
+    )
+    try:
+        code = serve_mock(options)
+    except WindtunnelServerError as error:
+        print(f"windtunnel serve: {error}", file=sys.stderr)
+        code = INPUT_WRONG
+    raise typer.Exit(code)
