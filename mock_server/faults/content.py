@@ -10,7 +10,7 @@ from windtunnel.mock_server.api.text import CHARS_PER_TOKEN
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
 from windtunnel.mock_server.faults.content_in_chat import ChatDialect, CompletionsDialect
 from windtunnel.mock_server.faults.content_in_responses import ResponsesDialect
-from windtunnel.mock_server.faults.content_replacement import Dialect, Reply, Rewrite, replace_content
+from windtunnel.mock_server.faults.content_replacement import ChoiceReply, Dialect, Rewrite, replace_content
 from windtunnel.mock_server.faults.json_edits import renumbered
 from windtunnel.mock_server.script import Script
 
@@ -53,14 +53,14 @@ def rewrite(script: Script, ctx: FaultContext, change: Rewrite) -> Script:
 def refusal(script: Script, params: RefusalParams, ctx: FaultContext) -> Script:
     """Every choice is a refusal; a tool call is not made."""
 
-    def refuse(reply: Reply) -> Reply:
+    def refuse(reply: ChoiceReply) -> ChoiceReply:
         return replace(reply.as_text(params.message), kind="refusal", finish="stop")
 
     return rewrite(script, ctx, refuse)
 
 
 def _cut(script: Script, params: CutParams, ctx: FaultContext, finish: str, least: int) -> Script:
-    def shorten(reply: Reply) -> Reply:
+    def shorten(reply: ChoiceReply) -> ChoiceReply:
         tokens = max(least, int(reply.tokens * params.keep))
         return replace(reply, text=reply.text[: tokens * CHARS_PER_TOKEN], finish=finish)
 

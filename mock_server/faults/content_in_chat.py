@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from windtunnel.mock_server.faults.content_replacement import Chunk, Kind, Reply
+from windtunnel.mock_server.faults.content_replacement import ChoiceReply, Chunk, Kind
 from windtunnel.mock_server.faults.json_edits import JsonEvent, make_json_event, part, parts
 
 _FIELDS: dict[Kind, str] = {"function": "arguments", "custom": "input", "legacy": "arguments"}
@@ -35,27 +35,29 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _read(position: int, words: dict[str, Any], finish: str) -> Reply:
+def _read(position: int, words: dict[str, Any], finish: str) -> ChoiceReply:
     """What a message, or a delta that has been put together, says. Of speech that is its transcript."""
     if words.get("refusal"):
-        return Reply(position, "refusal", _text(words["refusal"]), finish)
+        return ChoiceReply(position, "refusal", _text(words["refusal"]), finish)
     legacy = part(words, "function_call")
     if legacy:
-        return Reply(position, "legacy", _text(legacy.get("arguments")), finish, _text(legacy.get("name")))
+        return ChoiceReply(
+            position, "legacy", _text(legacy.get("arguments")), finish, _text(legacy.get("name"))
+        )
     calls = [_call_reply(position, call, finish) for call in parts(words, "tool_calls")]
     if calls:
         return replace(calls[0], more=sum(call.tokens for call in calls[1:]))
     text = words.get("content") or part(words, "audio").get("transcript")
-    return Reply(position, "text", _text(text), finish)
+    return ChoiceReply(position, "text", _text(text), finish)
 
 
-def _call_reply(position: int, call: dict[str, Any], finish: str) -> Reply:
+def _call_reply(position: int, call: dict[str, Any], finish: str) -> ChoiceReply:
     kind: Kind = "custom" if "custom" in call else "function"
     inner = part(call, kind)
-    return Reply(position, kind, _text(inner.get(_FIELDS[kind])), finish, _text(inner.get("name")))
+    return ChoiceReply(position, kind, _text(inner.get(_FIELDS[kind])), finish, _text(inner.get("name")))
 
 
-def _call_fields(reply: Reply, ident: str, text: str, *, index: int | None = None) -> dict[str, Any]:
+def _call_fields(reply: ChoiceReply, ident: str, text: str, *, index: int | None = None) -> dict[str, Any]:
     """A call of the tool, as the keys of a message or delta; with `index`, as streams number calls."""
     inner = {"name": reply.name or "", _FIELDS[reply.kind]: text}
     if reply.kind == "legacy":
@@ -73,20 +75,20 @@ def _call_id(words: dict[str, Any], answer_id: object) -> str:
 class ChatDialect:
     """Chat completions."""
 
-    def read_body(self, body: dict[str, Any]) -> list[Reply]:
+    def read_body(self, body: dict[str, Any]) -> list[ChoiceReply]:
         return [
             _read(_index(choice, i), part(choice, "message"), _text(choice.get("finish_reason")))
             for i, choice in enumerate(parts(body, "choices"))
         ]
 
-    def write_body(self, body: dict[str, Any], replies: dict[int, Reply], fewer: int) -> dict[str, Any]:
+    def write_body(self, body: dict[str, Any], replies: dict[int, ChoiceReply], fewer: int) -> dict[str, Any]:
         choices = [
             self._choice(choice, replies[_index(choice, i)], body)
             for i, choice in enumerate(parts(body, "choices"))
         ]
         return _usage({**body, "choices": choices}, fewer)
 
-    def _choice(self, choice: dict[str, Any], reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
+    def _choice(self, choice: dict[str, Any], reply: ChoiceReply, body: dict[str, Any]) -> dict[str, Any]:
         before = part(choice, "message")
         words_now = {
             "content": reply.text if reply.kind == "text" else None,
@@ -101,7 +103,7 @@ class ChatDialect:
         message = {**fields, **words_now, **call}
         return {**choice, "message": message, "logprobs": None, "finish_reason": reply.finish}
 
-    def read_stream(self, events: Sequence[JsonEvent]) -> list[Reply]:
+    def read_stream(self, events: Sequence[JsonEvent]) -> list[ChoiceReply]:
         words: dict[int, dict[str, Any]] = {}
         finish: dict[int, str] = {}
         for event in events:
@@ -126,7 +128,7 @@ class ChatDialect:
         )
 
     def write_chunk(
-        self, events: Sequence[JsonEvent], reply: Reply, piece: str, *, first: bool
+        self, events: Sequence[JsonEvent], reply: ChoiceReply, piece: str, *, first: bool
     ) -> list[JsonEvent]:
         own = [event for event in events if parts(event.data, "choices")]
         model = own[0].data or {}
@@ -143,13 +145,13 @@ class ChatDialect:
             made.append(make_json_event(own[0].name, {**model, "choices": [choice]}))
         return made
 
-    def _opening_delta(self, reply: Reply, ident: str) -> dict[str, Any]:
+    def _opening_delta(self, reply: ChoiceReply, ident: str) -> dict[str, Any]:
         delta: dict[str, Any] = {"role": "assistant", "content": "" if reply.kind == "text" else None}
         if reply.kind in _FIELDS:
             delta |= _call_fields(reply, ident, "", index=0)
         return delta | {"refusal": "" if reply.kind == "refusal" else None}
 
-    def _continuation(self, reply: Reply, piece: str) -> dict[str, Any]:
+    def _continuation(self, reply: ChoiceReply, piece: str) -> dict[str, Any]:
         if reply.kind == "text":
             return {"content": piece}
         if reply.kind == "refusal":
@@ -160,11 +162,11 @@ class ChatDialect:
         return {"tool_calls": [{"index": 0, reply.kind: inner}]}
 
     def write_other(
-        self, events: Sequence[JsonEvent], replies: dict[int, Reply], fewer: int
+        self, events: Sequence[JsonEvent], replies: dict[int, ChoiceReply], fewer: int
     ) -> list[JsonEvent]:
         return [self._other(event, replies, fewer) for event in events]
 
-    def _other(self, event: JsonEvent, replies: dict[int, Reply], fewer: int) -> JsonEvent:
+    def _other(self, event: JsonEvent, replies: dict[int, ChoiceReply], fewer: int) -> JsonEvent:
         if event.data is None:
             return event
         data = _usage(event.data, fewer)
@@ -176,19 +178,21 @@ class ChatDialect:
 class CompletionsDialect(ChatDialect):
     """Legacy completions: a choice is its `text`, streamed and not, and cannot be anything else."""
 
-    def read_body(self, body: dict[str, Any]) -> list[Reply]:
+    def read_body(self, body: dict[str, Any]) -> list[ChoiceReply]:
         return [
-            Reply(_index(choice, i), "text", _text(choice.get("text")), _text(choice.get("finish_reason")))
+            ChoiceReply(
+                _index(choice, i), "text", _text(choice.get("text")), _text(choice.get("finish_reason"))
+            )
             for i, choice in enumerate(parts(body, "choices"))
         ]
 
     def _chars(self, choice: dict[str, Any]) -> int:
         return len(_text(choice.get("text")))
 
-    def _choice(self, choice: dict[str, Any], reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
+    def _choice(self, choice: dict[str, Any], reply: ChoiceReply, body: dict[str, Any]) -> dict[str, Any]:
         return {**choice, "text": reply.text, "logprobs": None, "finish_reason": reply.finish}
 
-    def read_stream(self, events: Sequence[JsonEvent]) -> list[Reply]:
+    def read_stream(self, events: Sequence[JsonEvent]) -> list[ChoiceReply]:
         texts: dict[int, str] = {}
         finish: dict[int, str] = {}
         for event in events:
@@ -196,10 +200,10 @@ class CompletionsDialect(ChatDialect):
                 position = _index(choice)
                 texts[position] = texts.get(position, "") + _text(choice.get("text"))
                 finish[position] = _text(choice.get("finish_reason")) or finish.get(position, "")
-        return [Reply(position, "text", text, finish[position]) for position, text in texts.items()]
+        return [ChoiceReply(position, "text", text, finish[position]) for position, text in texts.items()]
 
     def write_chunk(
-        self, events: Sequence[JsonEvent], reply: Reply, piece: str, *, first: bool
+        self, events: Sequence[JsonEvent], reply: ChoiceReply, piece: str, *, first: bool
     ) -> list[JsonEvent]:
         own = [event for event in events if parts(event.data, "choices")]
         model = own[0].data or {}
@@ -217,7 +221,7 @@ def _ends(event: JsonEvent) -> bool:
     return any(choice.get("finish_reason") for choice in parts(event.data, "choices"))
 
 
-def _last(choice: dict[str, Any], replies: dict[int, Reply]) -> dict[str, Any]:
+def _last(choice: dict[str, Any], replies: dict[int, ChoiceReply]) -> dict[str, Any]:
     """A choice that comes after the content: why the reply ended, and nothing that went with the healthy words."""
     reply = replies.get(_index(choice))
     if reply is None:

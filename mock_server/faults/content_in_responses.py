@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from windtunnel.mock_server.faults.content_replacement import Chunk, Kind, Reply
+from windtunnel.mock_server.faults.content_replacement import ChoiceReply, Chunk, Kind
 from windtunnel.mock_server.faults.json_edits import JsonEvent, make_json_event, part, parts
 
 _KINDS: dict[str, Kind] = {"function_call": "function", "custom_tool_call": "custom", "message": "text"}
@@ -40,24 +40,24 @@ _LAST = frozenset(("response.completed", "response.incomplete"))
 _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-def _part(reply: Reply, text: str) -> dict[str, Any]:
+def _part(reply: ChoiceReply, text: str) -> dict[str, Any]:
     if reply.kind == "refusal":
         return {"type": "refusal", "refusal": text}
     return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
 
 
-def _read(item: dict[str, Any], response: dict[str, Any]) -> Reply:
+def _read(item: dict[str, Any], response: dict[str, Any]) -> ChoiceReply:
     """Read the reply in an output item."""
     kind = _KINDS[item["type"]]
     reason = part(response, "incomplete_details").get("reason")
     finish = next((word for word, found in _REASONS.items() if found == reason), "stop")
     if kind != "text":
         text = item.get(_EVENTS[kind][1])
-        return Reply(0, kind, str(text or ""), finish, str(item.get("name") or ""))
+        return ChoiceReply(0, kind, str(text or ""), finish, str(item.get("name") or ""))
     content = part(item.get("content"), 0)
     if content.get("type") == "refusal":
-        return Reply(0, "refusal", str(content.get("refusal") or ""), finish)
-    return Reply(0, "text", str(content.get("text") or ""), finish)
+        return ChoiceReply(0, "refusal", str(content.get("refusal") or ""), finish)
+    return ChoiceReply(0, "text", str(content.get("text") or ""), finish)
 
 
 class ResponsesDialect:
@@ -67,7 +67,7 @@ class ResponsesDialect:
         self._places: list[int] = []
         self._old: dict[str, Any] = {}
 
-    def read_body(self, body: dict[str, Any]) -> list[Reply]:
+    def read_body(self, body: dict[str, Any]) -> list[ChoiceReply]:
         output = parts(body, "output")
         self._places = [place for place, item in enumerate(output) if item.get("type") in _KINDS]
         if not self._places:
@@ -76,7 +76,7 @@ class ResponsesDialect:
         self._old = first
         return [replace(_read(first, body), more=sum(_read(item, body).tokens for item in others))]
 
-    def write_body(self, body: dict[str, Any], replies: dict[int, Reply], fewer: int) -> dict[str, Any]:
+    def write_body(self, body: dict[str, Any], replies: dict[int, ChoiceReply], fewer: int) -> dict[str, Any]:
         first, *others = self._places
         output = [
             self._item(replies[0], done=True) if place == first else item
@@ -97,7 +97,7 @@ class ResponsesDialect:
             written["usage"] = {**usage, **less}
         return written
 
-    def read_stream(self, events: Sequence[JsonEvent]) -> list[Reply]:
+    def read_stream(self, events: Sequence[JsonEvent]) -> list[ChoiceReply]:
         last = next((event.data for event in events if event.type in _LAST), None)
         return self.read_body(part(last, "response"))
 
@@ -106,7 +106,7 @@ class ResponsesDialect:
         return Chunk(0, sum(len(str(data.get("delta", ""))) for data in deltas)) if deltas else None
 
     def write_chunk(
-        self, events: Sequence[JsonEvent], reply: Reply, piece: str, *, first: bool
+        self, events: Sequence[JsonEvent], reply: ChoiceReply, piece: str, *, first: bool
     ) -> list[JsonEvent]:
         made = [event for event in events if not self._belongs_to_reply(event)]
         if first:
@@ -117,7 +117,7 @@ class ResponsesDialect:
         return [*made, _event(f"{_EVENTS[reply.kind][0]}.delta", delta)]
 
     def write_other(
-        self, events: Sequence[JsonEvent], replies: dict[int, Reply], fewer: int
+        self, events: Sequence[JsonEvent], replies: dict[int, ChoiceReply], fewer: int
     ) -> list[JsonEvent]:
         made: list[JsonEvent] = []
         for event in events:
@@ -129,7 +129,7 @@ class ResponsesDialect:
                 made.append(event)
         return made
 
-    def _closing(self, reply: Reply) -> list[JsonEvent]:
+    def _closing(self, reply: ChoiceReply) -> list[JsonEvent]:
         name, key = _EVENTS[reply.kind]
         logprobs: dict[str, Any] = {"logprobs": []} if reply.kind == "text" else {}
         return [
@@ -143,25 +143,25 @@ class ResponsesDialect:
         known = event.type in _DELTAS or event.type in _AROUND
         return known and event.data is not None and event.data.get("output_index", 0) in self._places
 
-    def _ident(self, reply: Reply) -> str:
+    def _ident(self, reply: ChoiceReply) -> str:
         return f"{_PREFIXES[reply.kind]}_{str(self._old.get('id', '')).partition('_')[2]}"
 
-    def _where(self, reply: Reply) -> dict[str, Any]:
+    def _where(self, reply: ChoiceReply) -> dict[str, Any]:
         """The keys that say which content of which item an event belongs to."""
         where = {"item_id": self._ident(reply), "output_index": self._places[0]}
         return {**where, "content_index": 0} if reply.kind in ("text", "refusal") else where
 
-    def _item_event(self, when: str, reply: Reply, *, done: bool) -> JsonEvent:
+    def _item_event(self, when: str, reply: ChoiceReply, *, done: bool) -> JsonEvent:
         item = {"output_index": self._places[0], "item": self._item(reply, done=done)}
         return _event(f"response.output_item.{when}", item)
 
-    def _part_event(self, when: str, reply: Reply, text: str) -> list[JsonEvent]:
+    def _part_event(self, when: str, reply: ChoiceReply, text: str) -> list[JsonEvent]:
         """The event around the only part of a message; none for a call, which has no parts."""
         if reply.kind not in ("text", "refusal"):
             return []
         return [_event(f"response.content_part.{when}", {**self._where(reply), "part": _part(reply, text)})]
 
-    def _item(self, reply: Reply, *, done: bool) -> dict[str, Any]:
+    def _item(self, reply: ChoiceReply, *, done: bool) -> dict[str, Any]:
         """The output item as it is added, or as it is when it is done."""
         ident = self._ident(reply)
         status = ("incomplete" if reply.finish in _REASONS else "completed") if done else "in_progress"

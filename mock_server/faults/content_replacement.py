@@ -1,6 +1,6 @@
 """Replace the content of a healthy answer, and keep its usage, ids and chunks consistent.
 
-    script ──read──► Reply of each choice ──rewrite──► Reply ──write──► script
+    script ──read──► ChoiceReply of each choice ──rewrite──► ChoiceReply ──write──► script
 
 The new words come in the chunks of the old ones, at their times. Where they are fewer, the chunks and the work that are
 left over go, and the usage says so; where they are more, the last chunk takes them, at no further token. A dialect
@@ -28,7 +28,7 @@ _CALLED = ("tool_calls", "function_call")
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ChoiceReply:
     """What one choice of an answer says.
 
     `text` is the content, the refusal, or the arguments of the call of tool `name`. `finish` is the reason in chat's
@@ -43,12 +43,12 @@ class Reply:
     name: str | None = None
     more: int = 0
 
-    def as_text(self, text: str) -> Reply:
+    def as_text(self, text: str) -> ChoiceReply:
         """The same in words."""
         finish = "stop" if self.finish in _CALLED else self.finish
         return replace(self, kind="text", text=text, finish=finish, name=None)
 
-    def as_call(self, name: str, arguments: str) -> Reply:
+    def as_call(self, name: str, arguments: str) -> ChoiceReply:
         """The same as a call, in the form that it has or as a call of a function."""
         kind: Kind = self.kind if self.kind in CALL_KINDS else "function"
         finish = "tool_calls" if self.finish == "stop" else self.finish
@@ -60,7 +60,7 @@ class Reply:
         return max(1, _tokens(len(self.text)))
 
 
-Rewrite: TypeAlias = Callable[[Reply], Reply]
+Rewrite: TypeAlias = Callable[[ChoiceReply], ChoiceReply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class NewChunk:
     """A content chunk as it is written: a piece of the reply, so many tokens, and whether it is the choice's first."""
 
     step: int
-    reply: Reply
+    reply: ChoiceReply
     piece: str
     tokens: int
     first: bool
@@ -89,25 +89,25 @@ class NewChunk:
 class Dialect(Protocol):
     """Read and write the replies in the answers of one API."""
 
-    def read_body(self, body: dict[str, Any]) -> list[Reply]:
+    def read_body(self, body: dict[str, Any]) -> list[ChoiceReply]:
         """Read the replies of an answer in one piece; none if it has another form."""
 
-    def write_body(self, body: dict[str, Any], replies: dict[int, Reply], fewer: int) -> dict[str, Any]:
+    def write_body(self, body: dict[str, Any], replies: dict[int, ChoiceReply], fewer: int) -> dict[str, Any]:
         """Return the answer in one piece with these replies, and `fewer` tokens in its usage."""
 
-    def read_stream(self, events: Sequence[JsonEvent]) -> list[Reply]:
+    def read_stream(self, events: Sequence[JsonEvent]) -> list[ChoiceReply]:
         """Read the replies of a stream; none if it has another form."""
 
     def chunk(self, events: Sequence[JsonEvent]) -> Chunk | None:
         """Read the size of a chunk; None for one that is of no choice."""
 
     def write_chunk(
-        self, events: Sequence[JsonEvent], reply: Reply, piece: str, *, first: bool
+        self, events: Sequence[JsonEvent], reply: ChoiceReply, piece: str, *, first: bool
     ) -> list[JsonEvent]:
         """Return the events of a chunk with this piece of the text."""
 
     def write_other(
-        self, events: Sequence[JsonEvent], replies: dict[int, Reply], fewer: int
+        self, events: Sequence[JsonEvent], replies: dict[int, ChoiceReply], fewer: int
     ) -> list[JsonEvent]:
         """Return the events of a send that carries no content, as they are after the change."""
 
@@ -174,7 +174,7 @@ def _stream(script: Script, dialect: Dialect, rewrite: Rewrite) -> Script:
     return Script(tuple(steps))
 
 
-def _new_chunks(reply: Reply, chunks: Sequence[Chunk]) -> list[NewChunk]:
+def _new_chunks(reply: ChoiceReply, chunks: Sequence[Chunk]) -> list[NewChunk]:
     """Return the chunks of a choice that remain, each with its new content."""
     own = [chunk for chunk in chunks if chunk.position == reply.position]
     return [

@@ -9,7 +9,7 @@ import orjson
 
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, NoParams
 from windtunnel.mock_server.faults.content import TEXT_APIS, rewrite
-from windtunnel.mock_server.faults.content_replacement import Reply
+from windtunnel.mock_server.faults.content_replacement import ChoiceReply
 from windtunnel.mock_server.faults.json_edits import read_json
 from windtunnel.mock_server.faults.shapes import retyped
 from windtunnel.mock_server.script import Script
@@ -18,7 +18,7 @@ from windtunnel.mock_server.script import Script
 def non_json_content(script: Script, params: NoParams, ctx: FaultContext) -> Script:
     """The content stands in a fence with a polite sentence before it; a call's arguments come as words too."""
 
-    def chat_about(reply: Reply) -> Reply:
+    def chat_about(reply: ChoiceReply) -> ChoiceReply:
         if reply.kind == "refusal":
             return reply
         return reply.as_text(f"Sure, here is the JSON you asked for:\n\n```json\n{reply.text}\n```")
@@ -29,7 +29,7 @@ def non_json_content(script: Script, params: NoParams, ctx: FaultContext) -> Scr
 def schema_violation(script: Script, params: NoParams, ctx: FaultContext) -> Script:
     """The content (or a call's arguments) is JSON with values of other types and a key outside its schema."""
 
-    def violate(reply: Reply) -> Reply:
+    def violate(reply: ChoiceReply) -> ChoiceReply:
         if reply.kind == "refusal":
             return reply
         return replace(reply, text=orjson.dumps(_violation(reply.text)).decode())

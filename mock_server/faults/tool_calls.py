@@ -7,7 +7,7 @@ from pydantic import Field
 
 from windtunnel.mock_server.faults.base import FaultContext, FaultKind, Params
 from windtunnel.mock_server.faults.content import CALL_APIS, rewrite
-from windtunnel.mock_server.faults.content_replacement import CALL_KINDS, Reply
+from windtunnel.mock_server.faults.content_replacement import CALL_KINDS, ChoiceReply
 from windtunnel.mock_server.faults.json_edits import read_json
 from windtunnel.mock_server.script import Script
 
@@ -33,7 +33,7 @@ class UnknownToolParams(Params):
 def bad_tool_arguments(script: Script, params: BadArgumentsParams, ctx: FaultContext) -> Script:
     """Every call's arguments lack their end, so that they are no JSON."""
 
-    def spoil(reply: Reply) -> Reply:
+    def spoil(reply: ChoiceReply) -> ChoiceReply:
         if reply.kind == "refusal":
             return reply
         call = reply if reply.kind in CALL_KINDS else reply.as_call(params.name, _arguments(reply))
@@ -42,7 +42,7 @@ def bad_tool_arguments(script: Script, params: BadArgumentsParams, ctx: FaultCon
     return rewrite(script, ctx, spoil)
 
 
-def _arguments(reply: Reply) -> str:
+def _arguments(reply: ChoiceReply) -> str:
     """Arguments for a call that was made of words."""
     return orjson.dumps({"text": reply.text}).decode()
 
@@ -55,7 +55,7 @@ def _broken(arguments: str) -> str:
 def unknown_tool(script: Script, params: UnknownToolParams, ctx: FaultContext) -> Script:
     """Every call goes to a tool of another name, its arguments as they were; words become such a call."""
 
-    def rename(reply: Reply) -> Reply:
+    def rename(reply: ChoiceReply) -> ChoiceReply:
         if reply.kind == "refusal":
             return reply
         return reply.as_call(params.name, reply.text if reply.kind in CALL_KINDS else _arguments(reply))
