@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.mock_server.scripts import body_of, headers_of
 from windtunnel.mock_server.api.endpoint import Answer, World
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.plan.plan import Plan
@@ -33,7 +34,7 @@ def plan(**parts: Any) -> Plan:
     return Plan.model_validate({"provider": provider, **parts})
 
 
-def engine(**parts: Any) -> Engine:
+def engine_with(**parts: Any) -> Engine:
     """An engine with `plan(**parts)` and answers of a known length."""
     return Engine(plan(**parts), answer=fixed_answer)
 
@@ -52,22 +53,22 @@ def request(call_id: str | None = "c0", **parts: Any) -> Request:
     return Request(call_id=call_id, **(given | parts))
 
 
-def arrive(world: Engine, now: float, call_id: str | None = "c0", **parts: Any) -> Ticket:
+def arrive(engine: Engine, now: float, call_id: str | None = "c0", **parts: Any) -> Ticket:
     """Identify and admit one request; started at once if it was granted a slot."""
-    ticket = world.identify(request(call_id, **parts), now)
-    world.admit(ticket, now)
+    ticket = engine.identify(request(call_id, **parts), now)
+    engine.admit(ticket, now)
     if ticket.state == "granted":
-        world.start(ticket, now)
+        engine.start(ticket, now)
     return ticket
 
 
 def headers(ticket: Ticket) -> dict[str, str]:
     """The headers of the ticket's answer."""
     assert ticket.script is not None
-    return next(dict(step.headers) for step in ticket.script.steps if isinstance(step, Head))
+    return headers_of(ticket.script)
 
 
 def body(ticket: Ticket) -> bytes:
     """The bytes of the ticket's answer."""
     assert ticket.script is not None
-    return b"".join(step.data for step in ticket.script.steps if isinstance(step, Send))
+    return body_of(ticket.script)

@@ -11,6 +11,7 @@ import openai
 import orjson
 import pytest
 
+from tests.mock_server.scripts import body_of
 from windtunnel.mock_server.api.endpoint import Answer, World
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.api.routes import healthy_answer
@@ -71,7 +72,7 @@ class Wire:
     @staticmethod
     def bytes(script: Script) -> bytes:
         """All the bytes of the body."""
-        return b"".join(step.data for step in script.steps if isinstance(step, Send))
+        return body_of(script)
 
     @staticmethod
     def json(script: Script) -> Any:

@@ -10,6 +10,7 @@ import orjson
 import pydantic
 from openai.types.responses import Response, ResponseStreamEvent
 
+from tests.mock_server.scripts import body_of
 from windtunnel.mock_server.api.endpoint import Answer, World
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.api.routes import healthy_answer
@@ -39,9 +40,9 @@ def valid_response(data: bytes) -> Response:
     return found
 
 
-def body_of(script: Script) -> Any:
+def json_of(script: Script) -> Any:
     """A body in one piece."""
-    return orjson.loads(sent_by(script))
+    return orjson.loads(body_of(script))
 
 
 def events_of(script: Script) -> list[dict[str, Any]]:
@@ -107,7 +108,7 @@ class Api:
     ) -> Answer:
         """The answer, after its effect with a `life` (done, unless given)."""
         request = self.parsed(method, path, body, key)
-        assert request.problem is None, body_of(request.problem)
+        assert request.problem is None, json_of(request.problem)
         self.calls += 1
         world = World(
             seed=7, call_key=f"c{self.calls}", store=self.store, tokens=24, now=now, unix_t0=1_700_000_000
@@ -124,19 +125,14 @@ class Api:
         )
         if body.get("stream"):
             return events_of(made.script)
-        return body_of(made.early or made.script)
+        return json_of(made.early or made.script)
 
     def get(self, path: str, *, now: float = 20.0, key: str = "sk-one") -> Any:
         """What is at a path."""
-        return body_of(self.do("GET", path, now=now, key=key).script)
+        return json_of(self.do("GET", path, now=now, key=key).script)
 
 
 def refusal(api: Api, method: str, path: str, **settings: Any) -> tuple[int | None, str]:
     """Status and message of an error."""
     made = api.do(method, path, **settings)
-    return made.script.status, body_of(made.script)["error"]["message"]
-
-
-def sent_by(script: Script) -> bytes:
-    """All the bytes of the body."""
-    return b"".join([step.data for step in script.steps if isinstance(step, Send)])
+    return made.script.status, json_of(made.script)["error"]["message"]

@@ -19,16 +19,16 @@ from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
 _M = TypeVar("_M", bound=pydantic.BaseModel)
 
 
-def tunnel(*rules: dict[str, Any], **provider: Any) -> InProcess:
+def in_process(*rules: dict[str, Any], **provider: Any) -> InProcess:
     """An engine with short answers."""
     answers = {"first_token": "100ms", "tokens": 12, "tokens_per_second": 100.0}
     return InProcess(Plan.model_validate({"provider": {"answer": answers, **provider}, "rules": list(rules)}))
 
 
 @contextmanager
-def sdk(world: InProcess, key: str = "sk-test") -> Iterator[openai.OpenAI]:
+def sdk(mock: InProcess, key: str = "sk-test") -> Iterator[openai.OpenAI]:
     """The SDK's client, without retries."""
-    http = httpx2.Client(transport=httpx2.MockTransport(world.handle))
+    http = httpx2.Client(transport=httpx2.MockTransport(mock.handle))
     with openai.OpenAI(
         api_key=key, base_url="http://mock.test/v1", http_client=http, max_retries=0
     ) as client:
@@ -36,9 +36,9 @@ def sdk(world: InProcess, key: str = "sk-test") -> Iterator[openai.OpenAI]:
 
 
 @asynccontextmanager
-async def async_sdk(world: InProcess) -> Any:
+async def async_sdk(mock: InProcess) -> Any:
     """The SDK's async client, without retries."""
-    http = httpx2.AsyncClient(transport=httpx2.MockTransport(world.handle))
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(mock.handle))
     async with openai.AsyncOpenAI(
         api_key="sk-test", base_url="http://mock.test/v1", http_client=http, max_retries=0
     ) as client:

@@ -29,7 +29,7 @@ from openai.types.audio import (
 from openai.types.audio.transcription_create_params import TranscriptionCreateParamsBase
 
 from tests.mock_server.api.conftest import Wire
-from tests.mock_server.api.sdk_clients import async_sdk, form, post, refusal, sdk, strict, tunnel
+from tests.mock_server.api.sdk_clients import async_sdk, form, in_process, post, refusal, sdk, strict
 from windtunnel.mock_server.api.media import audio_requests, speech
 from windtunnel.mock_server.api.media.sounds import FORMATS, RATE, sound
 from windtunnel.mock_server.api.truth import digest
@@ -153,7 +153,7 @@ def test_speech_in_every_format(kind: Any) -> None:
     data = Wire.bytes(found.script)
     assert seconds_of(kind, data) >= 12 / 15
     assert found.truth_digest == digest([(0, sha256(data).hexdigest(), None, (), None)])
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         said = client.audio.speech.create(
             model="tts-1", input="Hello there.", voice={"id": "voice_1"}, response_format=kind, speed=2
         )
@@ -171,7 +171,7 @@ async def test_speech_streams() -> None:
     assert seconds_of("mp3", b"".join(pieces)) > 0.1
     assert events[-1]["type"] == "speech.audio.done"
     assert events[-1]["usage"]["total_tokens"] == sum(list(events[-1]["usage"].values())[:2])
-    async with async_sdk(tunnel()) as client:
+    async with async_sdk(in_process()) as client:
         asked = client.audio.speech.with_streaming_response.create(
             model="tts-1", input="Hi!", voice="alloy", stream_format="audio"
         )
@@ -347,7 +347,7 @@ def test_wrong_transcriptions_are_refused(
 
 def test_the_sdk_transcribes() -> None:
     """The client gets every kind of transcript and translation, streamed too."""
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         make = client.audio.transcriptions.create
         assert make(file=WAV, model="whisper-1").text
         verbose = make(
@@ -375,7 +375,7 @@ def test_the_sdk_transcribes() -> None:
 
 async def test_async_clients_transcribe() -> None:
     """The async client transcribes, streams and translates."""
-    async with async_sdk(tunnel()) as client:
+    async with async_sdk(in_process()) as client:
         make = client.audio.transcriptions.create
         assert (await make(file=WAV, model="gpt-transcribe")).languages[0].code == "en"
         stream = await make(file=WAV, model="gpt-4o-mini-transcribe", stream=True, include=["logprobs"])

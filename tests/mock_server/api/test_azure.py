@@ -13,7 +13,7 @@ import pydantic
 import pytest
 
 from tests.mock_server.api.conftest import Wire
-from tests.mock_server.api.sdk_clients import tunnel
+from tests.mock_server.api.sdk_clients import in_process
 from windtunnel.mock_server.api.azure.errors import ACCESS_DENIED, DEPLOYMENT_NOT_FOUND, FILTERED
 from windtunnel.mock_server.api.azure.paths import dress, seconds_of, translate
 from windtunnel.mock_server.api.endpoint import Answer
@@ -32,10 +32,10 @@ SAFE = {"filtered": False, "severity": "safe"}
 
 
 @contextmanager
-def azure(world: InProcess, **settings: Any) -> Iterator[openai.AzureOpenAI]:
+def azure(mock: InProcess, **settings: Any) -> Iterator[openai.AzureOpenAI]:
     """The SDK's Azure client, without retries."""
     usual: dict[str, Any] = {"api_version": VERSION, "azure_endpoint": "http://mock.test", "api_key": "key"}
-    http = httpx2.Client(transport=httpx2.MockTransport(world.handle))
+    http = httpx2.Client(transport=httpx2.MockTransport(mock.handle))
     with openai.AzureOpenAI(**{**usual, **settings}, http_client=http, max_retries=0) as client:
         yield client
 
@@ -74,8 +74,8 @@ def test_paths_are_translated(route: str, query: dict[str, str], path: str, foun
 
 def test_an_answer_has_azures_headers() -> None:
     """Ids are GUIDs, the region has its long name, limits have no resets, nothing is OpenAI's own."""
-    world = tunnel(limits={"rpm": 60, "tpm": 100_000})
-    with azure(world) as client:
+    mock = in_process(limits={"rpm": 60, "tpm": 100_000})
+    with azure(mock) as client:
         raw = client.chat.completions.with_raw_response.create(
             model="gpt-4o-prod", messages=USER, extra_headers={"x-ms-client-request-id": "mine"}
         )
@@ -99,7 +99,7 @@ def extra(part: pydantic.BaseModel) -> dict[str, Any]:
 
 def test_an_answer_has_the_filters_verdicts() -> None:
     """The prompt and every choice were looked at; keys come in Azure's order."""
-    with azure(tunnel()) as client:
+    with azure(in_process()) as client:
         raw = client.chat.completions.with_raw_response.create(model="gpt", messages=USER, n=2)
     said = raw.parse()
     (prompt,) = extra(said)["prompt_filter_results"]
@@ -116,7 +116,7 @@ def test_an_answer_has_the_filters_verdicts() -> None:
 
 def test_a_stream_begins_with_the_verdict_on_the_prompt() -> None:
     """First a chunk without choices or a model, then content with verdicts, none on the role and the end."""
-    with azure(tunnel()) as client:
+    with azure(in_process()) as client:
         stream = client.chat.completions.create(model="gpt", messages=USER, stream=True)
         first, role, *content, end = list(stream)
     assert (first.choices, first.id, first.model, first.object, first.created) == ([], "", "", "", 0)
@@ -129,21 +129,21 @@ def test_a_stream_begins_with_the_verdict_on_the_prompt() -> None:
 
 def test_the_truth_survives_the_dressing() -> None:
     """What an Azure client reads is the truth, whole, streamed and through the SDK's helper."""
-    world = tunnel()
+    mock = in_process()
     same = {"model": "gpt", "messages": USER, "extra_headers": {"x-windtunnel-call": "c5"}}
-    with azure(world) as client:
+    with azure(mock) as client:
         text = client.chat.completions.create(**same).choices[0].message.content
         with client.chat.completions.stream(**same) as stream:
             for _ in stream:
                 pass
             assert stream.get_final_completion().choices[0].message.content == text
-    assert len({ticket.truth_digest for ticket in world.tickets}) == 1
+    assert len({ticket.truth_digest for ticket in mock.tickets}) == 1
 
 
 async def test_the_async_client_works_on_every_path() -> None:
     """Chat, legacy completions, embeddings and models by the async Azure client, and `/openai/v1/` by the plain one."""
-    world = tunnel()
-    http = httpx2.AsyncClient(transport=httpx2.MockTransport(world.handle))
+    mock = in_process()
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(mock.handle))
     settings: dict[str, Any] = {"http_client": http, "max_retries": 0}
     async with openai.AsyncAzureOpenAI(
         api_version=VERSION, azure_endpoint="http://mock.test", azure_ad_token="token", **settings
@@ -166,9 +166,9 @@ def test_a_key_is_needed() -> None:
     request = parse(
         "POST", f"/openai/deployments/g/embeddings?api-version={VERSION}", {}, b"", region="local"
     )
-    world = tunnel()
-    ticket = world.engine.identify(request, 0.0)
-    world.engine.admit(ticket, 0.0)
+    mock = in_process()
+    ticket = mock.engine.identify(request, 0.0)
+    mock.engine.admit(ticket, 0.0)
     assert ticket.status == 401
     assert ticket.script is not None
     assert Wire.json(ticket.script) == {"error": {"code": "401", "message": ACCESS_DENIED}}
@@ -179,9 +179,9 @@ def test_a_key_is_needed() -> None:
 )
 def test_wrong_paths_and_a_missing_version_are_not_found(path: str) -> None:
     """A path that does not exist, another method and a missing `api-version` are all `Resource not found`."""
-    world = tunnel()
+    mock = in_process()
     sent = httpx2.Request("POST", f"http://mock.test/openai/{path}", headers={"api-key": "key"}, json={})
-    response = world.handle(sent)
+    response = mock.handle(sent)
     response.read()
     assert response.status_code == 404
     assert response.json() == {"error": {"code": "404", "message": "Resource not found"}}
@@ -190,7 +190,7 @@ def test_wrong_paths_and_a_missing_version_are_not_found(path: str) -> None:
 def test_a_deployment_that_is_not_there() -> None:
     """A model that the provider does not serve is a deployment that does not exist."""
     with (
-        azure(tunnel(models=["gpt"])) as client,
+        azure(in_process(models=["gpt"])) as client,
         pytest.raises(openai.NotFoundError, match="deployment for this resource does not exist") as caught,
     ):
         client.chat.completions.create(model="other", messages=USER)
@@ -200,7 +200,7 @@ def test_a_deployment_that_is_not_there() -> None:
 
 def test_a_limit_speaks_azure() -> None:
     """A 429 has the code `"429"`, the operation, the version and the wait in whole seconds; resets are seconds."""
-    with azure(tunnel(limits={"rpm": 1})) as client:
+    with azure(in_process(limits={"rpm": 1})) as client:
         client.embeddings.create(model="m", input="x")
         with pytest.raises(openai.RateLimitError) as caught:
             client.embeddings.create(model="m", input="x")

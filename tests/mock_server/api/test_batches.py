@@ -10,7 +10,7 @@ import pytest
 from openai.types import Batch, BatchCreateParams, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
-from tests.mock_server.api.sdk_clients import async_sdk, post, refusal, sdk, strict, tunnel
+from tests.mock_server.api.sdk_clients import async_sdk, in_process, post, refusal, sdk, strict
 from tests.mock_server.api.test_batch_stages import file, line
 from windtunnel.mock_server.api.batches import endpoint as batches
 from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
@@ -31,11 +31,11 @@ def begin(client: openai.OpenAI, data: bytes, endpoint: Any = CHAT, **more: Any)
     return client.batches.create(input_file_id=given.id, endpoint=endpoint, completion_window="24h", **more)
 
 
-def poll(world: InProcess, client: openai.OpenAI, ident: str) -> list[Batch]:
+def poll(mock: InProcess, client: openai.OpenAI, ident: str) -> list[Batch]:
     """Retrieve a batch every second of virtual time until it is over."""
     seen = [client.batches.retrieve(ident)]
     while seen[-1].status not in ("completed", "failed", "expired", "cancelled"):
-        world.advance(world.now + 1.0)
+        mock.advance(mock.now + 1.0)
         seen.append(client.batches.retrieve(ident))
     return seen
 
@@ -55,10 +55,10 @@ def test_fields_and_endpoints_are_the_sdks() -> None:
 
 def test_polled_to_the_end() -> None:
     """Polling sees every stage, counts that grow, and an output file with one answer for each line."""
-    world = tunnel(batches=PACE)
-    with sdk(world) as client:
+    mock = in_process(batches=PACE)
+    with sdk(mock) as client:
         made = begin(client, lines(8), metadata={"run": "7"})
-        seen = [strict(Batch, batch) for batch in poll(world, client, made.id)]
+        seen = [strict(Batch, batch) for batch in poll(mock, client, made.id)]
         assert list(dict.fromkeys(batch.status for batch in seen)) == [
             "validating",
             "in_progress",
@@ -85,8 +85,8 @@ def test_polled_to_the_end() -> None:
 
 async def test_async_clients_poll_too() -> None:
     """The async client makes a batch, polls it to the end, and finds it in the list."""
-    world = tunnel(batches=PACE)
-    async with async_sdk(world) as client:
+    mock = in_process(batches=PACE)
+    async with async_sdk(mock) as client:
         given = await client.files.create(
             file=("in.jsonl", lines(3, url="/v1/embeddings", body={"model": "e", "input": "x"})),
             purpose="batch",
@@ -95,7 +95,7 @@ async def test_async_clients_poll_too() -> None:
             input_file_id=given.id, endpoint="/v1/embeddings", completion_window="24h"
         )
         while batch.status != "completed":
-            world.advance(world.now + 2.0)
+            mock.advance(mock.now + 2.0)
             batch = await client.batches.retrieve(batch.id)
         assert [one.id async for one in client.batches.list()] == [batch.id]
         rows = (await client.files.content(batch.output_file_id)).content.splitlines()
@@ -108,11 +108,11 @@ def test_faults_hit_single_lines() -> None:
     """A rule with a rate sends its share of the lines to the error file, the same ones whoever asks when."""
     hit = []
     for step in (1.0, 100.0):
-        world = tunnel({"fault": "server_error", "rate": 0.3, "match": {"api": "chat"}}, batches=PACE)
-        with sdk(world) as client:
+        mock = in_process({"fault": "server_error", "rate": 0.3, "match": {"api": "chat"}}, batches=PACE)
+        with sdk(mock) as client:
             made = begin(client, lines(40))
-            world.advance(world.now + step)
-            done = poll(world, client, made.id)[-1]
+            mock.advance(mock.now + step)
+            done = poll(mock, client, made.id)[-1]
             failed = read(client, done.error_file_id)
             good = read(client, done.output_file_id)
             assert 4 <= len(failed) <= 20
@@ -127,9 +127,9 @@ def test_faults_hit_single_lines() -> None:
 @pytest.mark.parametrize("fault", ["reset", "hang", "malformed_json", "short_body", "truncated_json"])
 def test_what_breaks_a_connection_breaks_a_line(fault: str) -> None:
     """A line whose answer nobody could have read is an internal error in the error file; the batch goes on."""
-    world = tunnel({"fault": fault, "match": {"api": "chat"}}, batches=PACE)
-    with sdk(world) as client:
-        done = poll(world, client, begin(client, lines(2)).id)[-1]
+    mock = in_process({"fault": fault, "match": {"api": "chat"}}, batches=PACE)
+    with sdk(mock) as client:
+        done = poll(mock, client, begin(client, lines(2)).id)[-1]
         rows = read(client, done.error_file_id)
         assert {row["response"]["body"]["error"]["type"] for row in rows.values()} == {"server_error"}
         assert (done.status, done.output_file_id) == ("completed", None)
@@ -137,10 +137,10 @@ def test_what_breaks_a_connection_breaks_a_line(fault: str) -> None:
 
 def test_refused_lines_keep_their_error() -> None:
     """A line that the endpoint refuses is in the error file with the status and body of the refusal."""
-    world = tunnel(batches=PACE)
-    with sdk(world) as client:
+    mock = in_process(batches=PACE)
+    with sdk(mock) as client:
         data = file(line(body={**BODY, "temperature": 9}), line(custom_id="b", body=BODY))
-        done = poll(world, client, begin(client, data).id)[-1]
+        done = poll(mock, client, begin(client, data).id)[-1]
         row = read(client, done.error_file_id)["a"]
         assert row["response"]["status_code"] == 400
         assert row["response"]["body"]["error"]["param"] == "temperature"
@@ -153,11 +153,11 @@ def test_refused_lines_keep_their_error() -> None:
 )
 def test_wrong_files_fail_the_batch(data: bytes, code: str) -> None:
     """A wrong input file fails the batch after validation, with its errors, and it cannot be cancelled then."""
-    world = tunnel(batches=PACE)
-    with sdk(world) as client:
+    mock = in_process(batches=PACE)
+    with sdk(mock) as client:
         made = begin(client, data)
         assert (made.status, made.errors) == ("validating", None)
-        failed = strict(Batch, poll(world, client, made.id)[-1])
+        failed = strict(Batch, poll(mock, client, made.id)[-1])
         assert failed.status == "failed"
         assert failed.errors is not None
         assert failed.errors.data is not None
@@ -168,38 +168,38 @@ def test_wrong_files_fail_the_batch(data: bytes, code: str) -> None:
 
 def test_a_file_that_is_not_there_fails_the_batch() -> None:
     """An unknown input file, or one for another purpose, is found out by the batch."""
-    world = tunnel(batches=PACE)
-    with sdk(world) as client:
+    mock = in_process(batches=PACE)
+    with sdk(mock) as client:
         other = client.files.create(file=b"x", purpose="vision").id
         for ident, words in (("file-x", "Cannot find file"), (other, "purpose")):
             made = client.batches.create(
                 input_file_id=ident, endpoint="/v1/chat/completions", completion_window="24h"
             )
-            failed = poll(world, client, made.id)[-1]
+            failed = poll(mock, client, made.id)[-1]
             assert failed.errors is not None
             assert words in str(failed.errors.data)
 
 
 def test_cancelled_batches_keep_what_is_done() -> None:
     """A cancelled batch goes through cancelling, and its output file holds the lines that were done."""
-    world = tunnel(batches=PACE)
-    with sdk(world) as client:
+    mock = in_process(batches=PACE)
+    with sdk(mock) as client:
         made = begin(client, lines(8))
-        world.advance(world.now + 4.1)
+        mock.advance(mock.now + 4.1)
         asked = strict(Batch, client.batches.cancel(made.id))
         assert asked.status == "cancelling"
         assert client.batches.cancel(made.id).cancelling_at == asked.cancelling_at
-        over = strict(Batch, poll(world, client, made.id)[-1])
+        over = strict(Batch, poll(mock, client, made.id)[-1])
         assert over.status == "cancelled"
         assert list(read(client, over.output_file_id)) == ["r0", "r1", "r2", "r3"]
 
 
 def test_slow_batches_expire() -> None:
     """At the end of the window a batch expires: done lines are in the output file, the others in the error file."""
-    world = tunnel(batches={**PACE, "line": "10h"})
-    with sdk(world) as client:
+    mock = in_process(batches={**PACE, "line": "10h"})
+    with sdk(mock) as client:
         made = begin(client, lines(3))
-        world.engine.store.skew_s = 25 * 3600
+        mock.engine.store.skew_s = 25 * 3600
         over = strict(Batch, client.batches.retrieve(made.id))
         assert (over.status, over.expired_at) == ("expired", over.expires_at)
         assert list(read(client, over.output_file_id)) == ["r0", "r1"]
@@ -211,11 +211,11 @@ def test_slow_batches_expire() -> None:
 
 def test_output_files_are_there_without_polling() -> None:
     """Files of a batch are listed after its end though nobody polled, expire as was asked, and stay deleted."""
-    world = tunnel(batches=PACE)
-    with sdk(world) as client:
+    mock = in_process(batches=PACE)
+    with sdk(mock) as client:
         keep: Any = {"anchor": "created_at", "seconds": 3600}
         made = begin(client, lines(2), output_expires_after=keep)
-        world.engine.store.skew_s = 600.0
+        mock.engine.store.skew_s = 600.0
         found = list(client.files.list(purpose="batch_output"))
         assert [file.filename for file in found] == [f"{made.id}_output.jsonl"]
         assert found[0].expires_at == found[0].created_at + 3600
@@ -226,12 +226,12 @@ def test_output_files_are_there_without_polling() -> None:
 
 def test_the_clock_can_go_back() -> None:
     """Where the adjustable clock is set back, a batch is where it was, and its output is not there yet."""
-    world = tunnel(batches=PACE)
-    with sdk(world) as client:
+    mock = in_process(batches=PACE)
+    with sdk(mock) as client:
         made = begin(client, lines(4))
-        world.engine.store.skew_s = 600.0
+        mock.engine.store.skew_s = 600.0
         done = client.batches.retrieve(made.id)
-        world.engine.store.skew_s = 3.1
+        mock.engine.store.skew_s = 3.1
         early = client.batches.retrieve(made.id)
         assert (done.status, early.status) == ("completed", "in_progress")
         assert early.request_counts is not None
@@ -242,7 +242,7 @@ def test_the_clock_can_go_back() -> None:
 
 def test_lists_have_pages() -> None:
     """Pages of batches follow each other by themselves, newest first."""
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         made = [begin(client, lines(1)).id for _ in range(5)]
         assert [batch.id for batch in client.batches.list(limit=2)] == made[::-1]
         with pytest.raises(openai.BadRequestError):
@@ -308,8 +308,8 @@ def test_wrong_bodies_are_refused(body: dict[str, Any], param: str) -> None:
 )
 def test_other_endpoints_in_batches(endpoint: str, body: dict[str, Any], status: int) -> None:
     """Batches of pictures and moderations are answered; what this API does not have is a 404 in every line."""
-    world = tunnel(batches=PACE)
-    with sdk(world) as client:
-        done = poll(world, client, begin(client, file(line(url=endpoint, body=body)), endpoint).id)[-1]
+    mock = in_process(batches=PACE)
+    with sdk(mock) as client:
+        done = poll(mock, client, begin(client, file(line(url=endpoint, body=body)), endpoint).id)[-1]
         row = read(client, done.output_file_id or done.error_file_id)["a"]
         assert row["response"]["status_code"] == status

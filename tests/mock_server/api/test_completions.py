@@ -9,7 +9,7 @@ import pytest
 from openai.types import Completion
 
 from tests.mock_server.api.conftest import Wire
-from tests.mock_server.api.sdk_clients import async_sdk, post, refusal, sdk, strict, tunnel
+from tests.mock_server.api.sdk_clients import async_sdk, in_process, post, refusal, sdk, strict
 from windtunnel.mock_server.api.text import TOKENS
 from windtunnel.mock_server.api.truth import digest
 
@@ -162,17 +162,17 @@ def test_bad_bodies_are_refused(body: dict[str, Any], param: str | None, code: s
 
 async def test_the_sdk_gets_completions() -> None:
     """Sync and async, whole and streamed, the SDK reads the same text."""
-    world = tunnel()
+    mock = in_process()
     asked: dict[str, Any] = {
         "model": "gpt-3.5-turbo-instruct",
         "prompt": "Once",
         "extra_headers": {"x-windtunnel-call": "c1"},
     }
-    with sdk(world) as client:
+    with sdk(mock) as client:
         text = client.completions.create(**asked).choices[0].text
         with client.completions.create(**asked, stream=True) as stream:
             assert "".join(part.choices[0].text for part in stream) == text
-    async with async_sdk(world) as other:
+    async with async_sdk(mock) as other:
         assert (await other.completions.create(**asked)).choices[0].text == text
         parts = [part.choices[0].text async for part in await other.completions.create(**asked, stream=True)]
         assert "".join(parts) == text

@@ -10,7 +10,7 @@ from openai.types.conversations import Conversation, ConversationDeletedResource
 from openai.types.conversations.conversation_item_list import ConversationItemList
 from pydantic import BaseModel, TypeAdapter
 
-from tests.mock_server.api.responses_bodies import Api, ManualHandle, body_of, no_extras
+from tests.mock_server.api.responses_bodies import Api, ManualHandle, json_of, no_extras
 from tests.mock_server.api.test_responses import SHAPES
 from tests.mock_server.api.test_stored_responses import ITEMS
 from windtunnel.mock_server.api.conversations import state as conversations
@@ -32,7 +32,7 @@ def valid(model: type[BaseModel], value: Any) -> Any:
 
 def begin(api: Api, **body: Any) -> str:
     """The path of a new conversation."""
-    return f"/v1/conversations/{body_of(api.do('POST', '/v1/conversations', body).script)['id']}"
+    return f"/v1/conversations/{json_of(api.do('POST', '/v1/conversations', body).script)['id']}"
 
 
 def items_of(api: Api, path: str) -> list[dict[str, Any]]:
@@ -45,14 +45,14 @@ def items_of(api: Api, path: str) -> list[dict[str, Any]]:
 def test_a_conversation_lives() -> None:
     """It is made (with nothing at all, if need be), seen, changed and deleted, and then it does not exist."""
     api = Api()
-    made = valid(Conversation, body_of(api.do("POST", "/v1/conversations").script))
+    made = valid(Conversation, json_of(api.do("POST", "/v1/conversations").script))
     assert (made.metadata, made.created_at) == ({}, 1_700_000_020)
     path = f"/v1/conversations/{made.id}"
     assert api.get(path) == made.to_dict()
     for metadata in ({"a": "b"}, None):
-        changed = valid(Conversation, body_of(api.do("POST", path, {"metadata": metadata}).script))
+        changed = valid(Conversation, json_of(api.do("POST", path, {"metadata": metadata}).script))
         assert changed.metadata == api.get(path)["metadata"] == (metadata or {})
-    deleted = valid(ConversationDeletedResource, body_of(api.do("DELETE", path).script))
+    deleted = valid(ConversationDeletedResource, json_of(api.do("DELETE", path).script))
     assert (deleted.id, deleted.deleted) == (made.id, True)
     for method, rest, body in (
         ("GET", "", None),
@@ -65,7 +65,7 @@ def test_a_conversation_lives() -> None:
     ):
         gone = api.do(method, path + rest, body).script
         assert gone.status == 404
-        assert body_of(gone)["error"]["message"] == f"Conversation with id '{made.id}' not found."
+        assert json_of(gone)["error"]["message"] == f"Conversation with id '{made.id}' not found."
 
 
 def test_other_keys_have_other_conversations() -> None:
@@ -78,18 +78,18 @@ def test_items_are_added_seen_and_taken_away() -> None:
     """Items come back in full, in order, each under its id, until they are deleted."""
     api = Api()
     path = begin(api, items=[USER], metadata={"a": "b"})
-    added = body_of(api.do("POST", f"{path}/items", {"items": ITEMS}).script)
+    added = json_of(api.do("POST", f"{path}/items", {"items": ITEMS}).script)
     valid(ConversationItemList, added)
     found = items_of(api, path)
     assert found[1:] == added["data"]
     assert len(found) == len(ITEMS) - 1
     one = found[1]
     assert api.get(f"{path}/items/{one['id']}") == one
-    assert valid(Conversation, body_of(api.do("DELETE", f"{path}/items/{one['id']}").script)).metadata
+    assert valid(Conversation, json_of(api.do("DELETE", f"{path}/items/{one['id']}").script)).metadata
     assert items_of(api, path) == [item for item in found if item is not one]
     for method in ("GET", "DELETE"):
         gone = api.do(method, f"{path}/items/{one['id']}").script
-        assert (gone.status, body_of(gone)["error"]["message"]) == (
+        assert (gone.status, json_of(gone)["error"]["message"]) == (
             404,
             f"Item with id '{one['id']}' not found.",
         )
@@ -168,7 +168,7 @@ def test_bad_bodies_are_refused(rest: str, body: dict[str, Any], param: str) -> 
     request = Api().parsed("POST", f"/v1/conversations{rest}", body, "sk-one")
     assert request.problem is not None
     assert request.problem.status == 400
-    assert body_of(request.problem)["error"]["param"] == param
+    assert json_of(request.problem)["error"]["param"] == param
 
 
 def test_a_long_conversation_forgets_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,4 +184,4 @@ def test_a_long_conversation_forgets_its_beginning(monkeypatch: pytest.MonkeyPat
     kept = len(items_of(api, path))
     assert 0 < kept < 7
     counted = api.do("POST", "/v1/responses/input_tokens", {"conversation": path.rsplit("/", 1)[1]})
-    assert body_of(counted.script)["input_tokens"] == 2 * kept
+    assert json_of(counted.script)["input_tokens"] == 2 * kept

@@ -11,7 +11,7 @@ import openai
 import pytest
 from openai.types import CreateEmbeddingResponse, Model, ModelDeleted
 
-from tests.mock_server.api.sdk_clients import refusal, sdk, strict, tunnel
+from tests.mock_server.api.sdk_clients import in_process, refusal, sdk, strict
 from windtunnel.mock_server.api.embeddings.wire import vector, vector_text
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.api.truth import digest
@@ -77,8 +77,8 @@ def test_models_are_listed_and_found(wire: Any) -> None:
 
 def test_fine_tuned_models_can_be_deleted() -> None:
     """A fine-tuned model is gone once it was deleted; any other may not be; one that is not there is a 404."""
-    world = tunnel(models=["gpt-4.1", "ft:gpt-4.1:mine/one"])
-    with sdk(world) as client:
+    mock = in_process(models=["gpt-4.1", "ft:gpt-4.1:mine/one"])
+    with sdk(mock) as client:
         with pytest.raises(openai.PermissionDeniedError, match="insufficient permissions"):
             client.models.delete("gpt-4.1")
         gone = strict(ModelDeleted, client.models.delete("ft:gpt-4.1:mine/one"))

@@ -18,7 +18,7 @@ from openai.types import (
 )
 from openai.types.uploads import UploadPart
 
-from tests.mock_server.api.sdk_clients import async_sdk, form, post, refusal, sdk, strict, tunnel
+from tests.mock_server.api.sdk_clients import async_sdk, form, in_process, post, refusal, sdk, strict
 from windtunnel.mock_server.api.files import endpoint as files
 from windtunnel.mock_server.api.files import state, uploads
 from windtunnel.mock_server.api.files.state import PURPOSES
@@ -36,7 +36,7 @@ def test_fields_are_the_sdks() -> None:
 
 def test_a_file_goes_up_and_comes_down() -> None:
     """What was uploaded is retrieved, downloaded and deleted, each in the SDK's strict shape."""
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         raw = client.files.with_raw_response.create(file=("träume.jsonl", LINE), purpose="batch")
         made = strict(FileObject, raw.content)
         assert (made.bytes, made.filename, made.status) == (len(LINE), "träume.jsonl", "processed")
@@ -54,7 +54,7 @@ def test_a_file_goes_up_and_comes_down() -> None:
 
 async def test_async_clients_upload_too() -> None:
     """The async client uploads, waits, lists and downloads."""
-    async with async_sdk(tunnel()) as client:
+    async with async_sdk(in_process()) as client:
         made = await client.files.create(file=b"x", purpose="vision")
         await client.files.wait_for_processing(made.id)
         assert [file.id async for file in client.files.list()] == [made.id]
@@ -71,7 +71,7 @@ def test_a_form_is_the_same_whatever_its_boundary() -> None:
 
 def test_lists_have_pages() -> None:
     """Pages follow each other by themselves, newest first or oldest first, and a purpose filters them."""
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         made = [client.files.create(file=(f"{at}.png", b"x"), purpose="vision").id for at in range(5)]
         other = client.files.create(file=("o.txt", b"x"), purpose="user_data").id
         assert [file.id for file in client.files.list(limit=2, purpose="vision")] == made[::-1]
@@ -85,10 +85,10 @@ def test_lists_have_pages() -> None:
 
 def test_keys_do_not_see_each_other() -> None:
     """A file of another key does not exist."""
-    world = tunnel()
-    with sdk(world) as client:
+    mock = in_process()
+    with sdk(mock) as client:
         made = client.files.create(file=b"x", purpose="vision")
-    with sdk(world, key="sk-other") as other:
+    with sdk(mock, key="sk-other") as other:
         assert other.files.list().data == []
         with pytest.raises(openai.NotFoundError):
             other.files.delete(made.id)
@@ -97,7 +97,7 @@ def test_keys_do_not_see_each_other() -> None:
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_every_purpose_is_taken(purpose: Any) -> None:
     """Every purpose of the SDK is taken; those that OpenAI keeps to itself cannot be downloaded."""
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         made = client.files.create(file=("a.jsonl", LINE), purpose=purpose)
         assert made.purpose == purpose
         if purpose in ("assistants", "user_data"):
@@ -149,7 +149,7 @@ def test_what_is_too_large_is_a_413(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MOST_FILE_BYTES", 10)
     monkeypatch.setattr(uploads, "MOST_FILE_BYTES", 10)
     monkeypatch.setattr(uploads, "MOST_PART_BYTES", 8)
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         calls: list[Any] = [lambda: client.files.create(file=b"x" * 11, purpose="vision")]
         calls.append(lambda: client.uploads.create(bytes=11, filename="a", mime_type="x/y", purpose="vision"))
         upload = client.uploads.create(bytes=10, filename="a", mime_type="x/y", purpose="vision")
@@ -164,15 +164,15 @@ def test_what_is_too_large_is_a_413(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_files_expire() -> None:
     """A file with `expires_after` is gone when its time has come on the adjustable clock, and not before."""
-    world = tunnel()
-    with sdk(world) as client:
+    mock = in_process()
+    with sdk(mock) as client:
         made = client.files.create(
             file=b"x", purpose="vision", expires_after={"anchor": "created_at", "seconds": HOUR}
         )
         assert made.expires_at == made.created_at + HOUR
-        world.engine.store.skew_s = HOUR - 1
+        mock.engine.store.skew_s = HOUR - 1
         assert client.files.retrieve(made.id).id == made.id
-        world.engine.store.skew_s = HOUR
+        mock.engine.store.skew_s = HOUR
         assert client.files.list().data == []
         with pytest.raises(openai.NotFoundError):
             client.files.retrieve(made.id)
@@ -180,7 +180,7 @@ def test_files_expire() -> None:
 
 def test_a_retry_makes_a_second_file() -> None:
     """Two attempts of one call make two files: nothing but an idempotency key makes them one."""
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         same = {"x-windtunnel-call": "c7"}
         made = {client.files.create(file=b"x", purpose="vision", extra_headers=same).id for _ in range(2)}
         assert {file.id for file in client.files.list()} == made
@@ -195,7 +195,7 @@ def test_chunked_uploads(given: str, tmp_path: Path) -> None:
     path.write_bytes(data)
     digest = md5(data, usedforsecurity=False).hexdigest()
     same: Any = {"mime_type": "application/x", "purpose": "vision", "part_size": 500, "md5": digest}
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         if given == "path":
             done = client.uploads.upload_file_chunked(file=path, **same)
         else:
@@ -208,7 +208,7 @@ def test_chunked_uploads(given: str, tmp_path: Path) -> None:
 
 async def test_async_uploads_in_an_order_of_choice() -> None:
     """Parts are put together in the order in which they are named, not in that of their arrival."""
-    async with async_sdk(tunnel()) as client:
+    async with async_sdk(in_process()) as client:
         upload = await client.uploads.create(
             bytes=6, filename="a.txt", mime_type="text/plain", purpose="vision"
         )
@@ -223,7 +223,7 @@ async def test_async_uploads_in_an_order_of_choice() -> None:
 
 def test_uploads_are_checked_when_they_are_completed() -> None:
     """Unknown parts, parts named twice, a wrong size and a wrong md5 leave the upload pending."""
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         upload = client.uploads.create(bytes=3, filename="a", mime_type="x/y", purpose="vision")
         one = client.uploads.parts.create(upload.id, data=b"abc").id
         two = client.uploads.parts.create(upload.id, data=b"defg").id
@@ -243,15 +243,15 @@ def test_uploads_are_checked_when_they_are_completed() -> None:
 
 def test_uploads_end() -> None:
     """A cancelled upload takes no parts, nor does one whose hour is over; an unknown one is a 404."""
-    world = tunnel()
-    with sdk(world) as client:
+    mock = in_process()
+    with sdk(mock) as client:
         upload = client.uploads.create(bytes=3, filename="a", mime_type="x/y", purpose="vision")
         assert strict(Upload, client.uploads.cancel(upload.id)).status == "cancelled"
         with pytest.raises(openai.BadRequestError, match="is cancelled"):
             client.uploads.parts.create(upload.id, data=b"abc")
         late = client.uploads.create(bytes=3, filename="a", mime_type="x/y", purpose="vision")
         assert late.expires_at == late.created_at + HOUR
-        world.engine.store.skew_s = HOUR
+        mock.engine.store.skew_s = HOUR
         calls: list[Any] = [lambda: client.uploads.cancel(late.id)]
         calls.append(lambda: client.uploads.complete(late.id, part_ids=["p"]))
         for call in calls:
@@ -289,6 +289,6 @@ def test_wrong_uploads_are_refused(body: dict[str, Any], param: str) -> None:
 
 def test_the_shelf_is_bounded() -> None:
     """What the store holds of files is capped in bytes, and a file of the largest size fits."""
-    world = tunnel()
-    assert world.engine.store.files.most_bytes > state.MOST_FILE_BYTES
-    assert world.engine.store.uploads.most_bytes > uploads.MOST_PART_BYTES
+    mock = in_process()
+    assert mock.engine.store.files.most_bytes > state.MOST_FILE_BYTES
+    assert mock.engine.store.uploads.most_bytes > uploads.MOST_PART_BYTES

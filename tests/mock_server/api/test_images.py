@@ -22,7 +22,7 @@ from openai.types.image_generate_params import ImageGenerateParamsBase
 from PIL import Image
 
 from tests.mock_server.api.conftest import Wire
-from tests.mock_server.api.sdk_clients import async_sdk, form, post, refusal, sdk, strict, tunnel
+from tests.mock_server.api.sdk_clients import async_sdk, form, in_process, post, refusal, sdk, strict
 from windtunnel.mock_server.api.media import images
 from windtunnel.mock_server.api.media.image_requests import FIELDS
 from windtunnel.mock_server.api.media.pictures import Rgba, picture
@@ -218,7 +218,7 @@ def test_wrong_forms_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_sdk_gets_pictures() -> None:
     """The client generates, edits with several pictures and a mask, varies, and streams an edit."""
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         made = client.images.generate(model="gpt-image-1", prompt="A.", size="1024x1536")
         assert opened((made.data or [])[0].b64_json).size == (1024, 1536)
         edited = client.images.edit(
@@ -242,7 +242,7 @@ def test_the_sdk_gets_pictures() -> None:
 
 async def test_async_clients_get_pictures() -> None:
     """The async client generates, edits, varies and streams."""
-    async with async_sdk(tunnel()) as client:
+    async with async_sdk(in_process()) as client:
         made = await client.images.generate(model="dall-e-3", prompt="A.")
         assert made.data[0].url.startswith("data:image/png")
         assert (await client.images.edit(image=PNG, prompt="B.")).data
@@ -256,7 +256,7 @@ def test_an_edit_can_be_json() -> None:
     """An edit as JSON names its pictures by address, as the lines of a batch do."""
     request = post("/v1/images/edits", prompt="A.", images=[{"image_url": "data:image/png;base64,"}])
     assert request.problem is not None  # without a content type it is taken for a form
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         body = {"prompt": "A.", "images": [{"file_id": "file-1"}]}
         said = client.post("/images/edits", body=body, cast_to=ImagesResponse)
         assert strict(ImagesResponse, said).data

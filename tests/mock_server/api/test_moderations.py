@@ -8,7 +8,7 @@ import pytest
 from openai.types import Moderation, ModerationCreateParams, ModerationCreateResponse
 
 from tests.mock_server.api.conftest import Wire
-from tests.mock_server.api.sdk_clients import async_sdk, post, refusal, sdk, strict, tunnel
+from tests.mock_server.api.sdk_clients import async_sdk, in_process, post, refusal, sdk, strict
 from windtunnel.mock_server.api.moderations import FIELDS, WORDS, moderated_input
 from windtunnel.mock_server.api.truth import digest
 
@@ -111,19 +111,19 @@ def test_wrong_bodies_are_refused(body: dict[str, Any], param: str) -> None:
 
 async def test_the_sdk_gets_results() -> None:
     """Sync and async clients read flags and scores, and no model has to be named."""
-    world = tunnel()
-    with sdk(world) as client:
+    mock = in_process()
+    with sdk(mock) as client:
         said = client.moderations.create(input=["fine", "gore"])
         assert [result.flagged for result in said.results] == [False, True]
         assert said.results[1].categories.violence_graphic
-    async with async_sdk(world) as client:
+    async with async_sdk(mock) as client:
         again = await client.moderations.create(input="gore", model="text-moderation-latest")
         assert again.results[0].category_scores.violence_graphic > 0.8
 
 
 def test_a_list_of_models_does_not_forbid_naming_none() -> None:
     """A provider that serves certain models alone still answers requests that name no model."""
-    world = tunnel(models=["gpt-4.1"])
-    with sdk(world) as client:
+    mock = in_process(models=["gpt-4.1"])
+    with sdk(mock) as client:
         assert client.moderations.create(input="fine").model == "omni-moderation-latest"
         assert client.files.list().data == []

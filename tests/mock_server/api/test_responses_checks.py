@@ -14,7 +14,7 @@ from openai.types.responses import (
 from openai.types.responses.response_output_item import ResponseOutputItem
 from openai.types.responses.tool import Tool
 
-from tests.mock_server.api.responses_bodies import Api, body_of
+from tests.mock_server.api.responses_bodies import Api, json_of
 from windtunnel.mock_server.api.endpoint import World
 from windtunnel.mock_server.api.responses.checks import (
     ITEMS,
@@ -175,7 +175,7 @@ def test_what_is_not_there_cannot_be_gone_on_from(
         assert request.problem is None
         if path.endswith("tokens"):
             made = api.do("POST", path, {**ASK, **body})
-            error = body_of(made.script)["error"]
+            error = json_of(made.script)["error"]
             assert made.script.status == status
         else:
             error = refused(request, api, status)
@@ -191,4 +191,4 @@ def refused(request: Any, api: Api, status: int) -> Any:
     found = refuse(request, world)
     assert found is not None
     assert found.status == status
-    return body_of(found.script(world.stamp))["error"]
+    return json_of(found.script(world.stamp))["error"]

@@ -8,7 +8,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.mock_server.api.sdk_clients import async_sdk, sdk, tunnel
+from tests.mock_server.api.sdk_clients import async_sdk, in_process, sdk
 from windtunnel.mock_server.api.truth import digest
 
 ASK: dict[str, Any] = {"model": "gpt-4.1", "input": "Speak."}
@@ -31,17 +31,17 @@ def truth_of(response: Any) -> str:
 
 def test_a_response_through_its_life() -> None:
     """Create, retrieve, list its input, count, go on, delete: all of it works and agrees."""
-    world = tunnel()
-    with sdk(world) as client:
+    mock = in_process()
+    with sdk(mock) as client:
         first = client.responses.create(**ASK)
-        assert truth_of(first) == world.tickets[0].truth_digest
+        assert truth_of(first) == mock.tickets[0].truth_digest
         assert client.responses.retrieve(first.id) == first
         second = client.responses.create(**ASK, previous_response_id=first.id)
         assert second.usage is not None
         assert (
             second.usage.input_tokens
-            == world.tickets[-1].prompt_tokens
-            == world.tickets[-1].prompt_tokens_billed
+            == mock.tickets[-1].prompt_tokens
+            == mock.tickets[-1].prompt_tokens_billed
         )
         items = list(client.responses.input_items.list(second.id, limit=1, order="asc"))
         assert len(items) == 3
@@ -55,12 +55,12 @@ def test_a_response_through_its_life() -> None:
         with pytest.raises(openai.BadRequestError) as caught:
             client.responses.create(**ASK, previous_response_id=first.id)
         assert caught.value.code == "previous_response_not_found"
-    assert world.tickets[-1].state == "refused"
+    assert mock.tickets[-1].state == "refused"
 
 
 async def test_a_response_through_its_life_async() -> None:
     """The async client does the same."""
-    async with async_sdk(tunnel()) as client:
+    async with async_sdk(in_process()) as client:
         first = await client.responses.create(**ASK)
         assert await client.responses.retrieve(first.id) == first
         second = await client.responses.create(**ASK, previous_response_id=first.id)
@@ -75,16 +75,16 @@ async def test_a_response_through_its_life_async() -> None:
 
 def test_background_is_polled() -> None:
     """A background response is answered at once, holds a slot, and is completed when its work is done."""
-    world = tunnel(answer=SLOW, capacity={"slots": 1, "queue": 9})
-    with sdk(world) as client:
+    mock = in_process(answer=SLOW, capacity={"slots": 1, "queue": 9})
+    with sdk(mock) as client:
         first = client.responses.create(**ASK, background=True)
         second = client.responses.create(**ASK, background=True)
-        assert (first.status, second.status, world.now) == ("queued", "queued", 0.0)
+        assert (first.status, second.status, mock.now) == ("queued", "queued", 0.0)
         seen = []
         for _ in range(6):
             states = [client.responses.retrieve(one.id).status for one in (first, second)]
             seen.append(tuple(states))
-            world.advance(world.now + 1.5)
+            mock.advance(mock.now + 1.5)
         working, waiting, done = "in_progress", "queued", "completed"
         assert seen[0] == (working, waiting)
         assert (done, working) in seen
@@ -92,13 +92,13 @@ def test_background_is_polled() -> None:
         found = client.responses.retrieve(first.id)
         assert found.completed_at is not None
         assert found.completed_at - found.created_at == 3
-        assert truth_of(found) == world.tickets[0].truth_digest
+        assert truth_of(found) == mock.tickets[0].truth_digest
 
 
 def test_a_cancel_frees_the_slot() -> None:
     """A cancelled response stops, and what waited for its slot starts."""
-    world = tunnel(answer=SLOW, capacity={"slots": 1, "queue": 9})
-    with sdk(world) as client:
+    mock = in_process(answer=SLOW, capacity={"slots": 1, "queue": 9})
+    with sdk(mock) as client:
         first = client.responses.create(**ASK, background=True)
         second = client.responses.create(**ASK, background=True)
         assert client.responses.cancel(first.id).status == "cancelled"
@@ -109,25 +109,25 @@ def test_a_cancel_frees_the_slot() -> None:
 
 def test_a_stream_is_left_and_resumed() -> None:
     """Who leaves a background stream finds the rest of it later: at once what is due, then the others in time."""
-    world = tunnel(answer=SLOW)
-    with sdk(world) as client:
+    mock = in_process(answer=SLOW)
+    with sdk(mock) as client:
         events: list[Any] = []
         with client.responses.create(**ASK, background=True, stream=True) as stream:
             for event in stream:
                 events.append(event)
                 if event.type == "response.output_text.delta":
                     break
-        left_at = world.now
+        left_at = mock.now
         ident, number = events[0].response.id, events[-1].sequence_number
         with client.responses.retrieve(ident, stream=True, starting_after=number) as rest:
             events += list(rest)
-        assert world.now > left_at
+        assert mock.now > left_at
         assert [event.sequence_number for event in events] == list(range(len(events)))
         text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
         over = events[-1].response
         assert (text, over.status) == (over.output_text, "completed")
         assert client.responses.retrieve(ident) == over
-        assert not world.tickets[0].abandoned
+        assert not mock.tickets[0].abandoned
         with client.responses.stream(response_id=ident, starting_after=number) as again:
             assert [event.sequence_number for event in again] == [
                 event.sequence_number for event in events[number + 1 :]
@@ -137,7 +137,7 @@ def test_a_stream_is_left_and_resumed() -> None:
 
 async def test_a_stream_is_resumed_async() -> None:
     """The async client resumes as well."""
-    async with async_sdk(tunnel()) as client:
+    async with async_sdk(in_process()) as client:
         async with await client.responses.create(**ASK, background=True, stream=True) as stream:
             events = [event async for event in stream]
         ident = events[0].response.id
@@ -149,20 +149,20 @@ async def test_a_stream_is_resumed_async() -> None:
 
 def test_the_helpers_work() -> None:
     """`.stream()`, `.parse()`, raw and streaming responses give what the server meant."""
-    world = tunnel()
+    mock = in_process()
     tool: Any = {"type": "function", **openai.pydantic_function_tool(Weather)["function"]}
-    with sdk(world) as client:
+    with sdk(mock) as client:
         with client.responses.stream(**ASK, reasoning={"effort": "low", "summary": "auto"}) as stream:
             kinds = {event.type for event in stream}
             final = stream.get_final_response()
         assert "response.reasoning_summary_text.delta" in kinds
-        assert truth_of(final) == world.tickets[-1].truth_digest
+        assert truth_of(final) == mock.tickets[-1].truth_digest
         with client.responses.stream(
             **ASK, tools=[tool], tool_choice="required", parallel_tool_calls=True
         ) as stream:
             final = stream.get_final_response()
         assert [item.type for item in final.output] == ["function_call", "function_call"]
-        assert truth_of(final) == world.tickets[-1].truth_digest
+        assert truth_of(final) == mock.tickets[-1].truth_digest
         parsed = client.responses.parse(**ASK, text_format=Weather)
         assert isinstance(parsed.output_parsed, Weather)
         raw = client.responses.with_raw_response.create(**ASK)
@@ -174,7 +174,7 @@ def test_the_helpers_work() -> None:
 
 async def test_the_helpers_work_async() -> None:
     """The same for the async client."""
-    async with async_sdk(tunnel()) as client:
+    async with async_sdk(in_process()) as client:
         async with client.responses.stream(**ASK) as stream:
             final = await stream.get_final_response()
         assert final.output_text
@@ -196,7 +196,7 @@ async def test_the_helpers_work_async() -> None:
 )
 def test_the_stream_helper_follows_the_providers_tools(tool: Any) -> None:
     """Calls of the provider's own tools accumulate to the response that ends the stream."""
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         with client.responses.stream(**ASK, tools=[tool], tool_choice="required") as stream:
             done: list[Any] = [event.item for event in stream if event.type == "response.output_item.done"]
             final = stream.get_final_response()
@@ -207,7 +207,7 @@ def test_the_stream_helper_follows_the_providers_tools(tool: Any) -> None:
 
 def test_conversations_work() -> None:
     """Make one, talk in it, read it page by page, change it, take an item out, delete it."""
-    with sdk(tunnel()) as client:
+    with sdk(in_process()) as client:
         made = client.conversations.create(items=[{"role": "user", "content": "Hi"}], metadata={"a": "b"})
         assert client.conversations.retrieve(made.id) == made
         assert client.conversations.update(made.id, metadata={"c": "d"}).metadata == {"c": "d"}
@@ -229,7 +229,7 @@ def test_conversations_work() -> None:
 
 async def test_conversations_work_async() -> None:
     """The async client does the same."""
-    async with async_sdk(tunnel()) as client:
+    async with async_sdk(in_process()) as client:
         made = await client.conversations.create()
         await client.responses.create(**ASK, conversation={"id": made.id})
         items = [item async for item in client.conversations.items.list(made.id, limit=1)]

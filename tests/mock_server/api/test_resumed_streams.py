@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.mock_server.api.responses_bodies import Api, ManualHandle, events_of, refusal, sent_by
+from tests.mock_server.api.responses_bodies import Api, ManualHandle, events_of, refusal
 from tests.mock_server.api.test_responses import SHAPES
+from tests.mock_server.scripts import body_of
 from windtunnel.mock_server.script import Script, Send, Wait
 
 
@@ -23,7 +24,7 @@ def test_a_stream_is_resumed_anywhere(shape: str) -> None:
     body = {"model": "gpt-4.1", "input": "Speak.", "background": True, "stream": True, **SHAPES[shape]}
     original = api.do("POST", "/v1/responses", body).script
     events = events_of(original)
-    blocks = sent_by(original).split(b"\n\n")[:-1]
+    blocks = body_of(original).split(b"\n\n")[:-1]
     ident = events[0]["response"]["id"]
     assert [event["type"] for event in events[:3]] == [
         "response.created",
@@ -32,7 +33,7 @@ def test_a_stream_is_resumed_anywhere(shape: str) -> None:
     ]
     for after in (None, 0, 1, 2, len(events) // 2, len(events) - 2, len(events) - 1, 10**6):
         script = streamed(api, ident, after)
-        assert sent_by(script).split(b"\n\n")[:-1] == blocks[0 if after is None else after + 1 :]
+        assert body_of(script).split(b"\n\n")[:-1] == blocks[0 if after is None else after + 1 :]
         assert not any(isinstance(step, Wait) for step in script.steps)
 
 

@@ -8,7 +8,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.mock_server.api.sdk_clients import async_sdk, tunnel
+from tests.mock_server.api.sdk_clients import async_sdk, in_process
 from windtunnel.mock_server.api.embeddings.wire import vector_text
 from windtunnel.mock_server.api.endpoint import Answer
 from windtunnel.mock_server.api.truth import digest
@@ -201,8 +201,8 @@ def test_parallel_calls_and_sound_accumulate(client: openai.OpenAI, answers: lis
 
 async def test_the_async_client_does_all_of_it() -> None:
     """Raw responses, streams, `.parse()` and the streaming helper work with the async client."""
-    world = tunnel()
-    async with async_sdk(world) as client:
+    mock = in_process()
+    async with async_sdk(mock) as client:
         create = client.chat.completions.with_raw_response.create
         raw = await create(model="gpt-4.1", messages=USER)
         assert raw.headers["openai-version"] == "2020-10-01"

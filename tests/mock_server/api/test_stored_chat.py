@@ -9,7 +9,7 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionDeleted
 
 from tests.mock_server.api.conftest import Wire
-from tests.mock_server.api.sdk_clients import async_sdk, no_extras, post, refusal, sdk, strict, tunnel
+from tests.mock_server.api.sdk_clients import async_sdk, in_process, no_extras, post, refusal, sdk, strict
 from windtunnel.mock_server.api.paging import paging
 
 USER: Any = [
@@ -34,10 +34,10 @@ def keep(client: openai.OpenAI, **more: Any) -> Any:
 
 def test_a_kept_completion_is_what_was_answered() -> None:
     """What `store: true` keeps has the answer's choices and usage, the metadata, and repeats what was asked."""
-    world = tunnel()
-    with sdk(world) as client:
+    mock = in_process()
+    with sdk(mock) as client:
         made = keep(client, metadata={"run": "7"}, temperature=0.5, user="ann", n=2)
-        world.advance(world.now + 1)
+        mock.advance(mock.now + 1)
         found = client.chat.completions.retrieve(made.id)
     assert (found.choices, found.usage, found.created) == (made.choices, made.usage, made.created)
     assert found.metadata == {"run": "7"}
@@ -50,11 +50,11 @@ def test_a_kept_completion_is_what_was_answered() -> None:
 
 def test_only_what_is_to_be_kept_is_kept() -> None:
     """Without `store` nothing is kept, and nobody sees another key's completions."""
-    world = tunnel()
-    with sdk(world) as client, sdk(world, "sk-other") as other:
+    mock = in_process()
+    with sdk(mock) as client, sdk(mock, "sk-other") as other:
         lost = client.chat.completions.create(model="gpt-4.1", messages=USER)
         made = keep(other)
-        world.advance(world.now + 1)
+        mock.advance(mock.now + 1)
         assert client.chat.completions.list().data == []
         for ident in (lost.id, made.id):
             with pytest.raises(openai.NotFoundError, match=f"Chat completion with id '{ident}' not found."):
@@ -63,24 +63,24 @@ def test_only_what_is_to_be_kept_is_kept() -> None:
 
 def test_a_completion_is_there_once_it_is_complete() -> None:
     """While its answer is still being generated a kept completion is not to be seen; streamed ones are kept too."""
-    world = tunnel()
-    with sdk(world) as client:
+    mock = in_process()
+    with sdk(mock) as client:
         stream = client.chat.completions.create(model="gpt-4.1", messages=USER, store=True, stream=True)
         chunk = next(iter(stream))
         with pytest.raises(openai.NotFoundError):
             client.chat.completions.retrieve(chunk.id)
         text = "".join(chunk.choices[0].delta.content or "" for chunk in [chunk, *stream])
-        world.advance(world.now + 1)
+        mock.advance(mock.now + 1)
         assert client.chat.completions.retrieve(chunk.id).choices[0].message.content == text
 
 
 def test_lists_are_walked_page_by_page() -> None:
     """The SDK's pagination gives every completion once, in either order, by model and by metadata."""
-    world = tunnel()
-    with sdk(world) as client:
+    mock = in_process()
+    with sdk(mock) as client:
         made = [keep(client, metadata={"run": str(at % 2)}).id for at in range(5)]
         client.chat.completions.create(model="gpt-4o", messages=USER, store=True)
-        world.advance(world.now + 1)
+        mock.advance(mock.now + 1)
         listed = client.chat.completions.list
         assert [one.id for one in listed(limit=2, model="gpt-4.1")] == made
         assert [one.id for one in listed(limit=2, model="gpt-4.1", order="desc")] == made[::-1]
@@ -94,10 +94,10 @@ def test_lists_are_walked_page_by_page() -> None:
 
 def test_metadata_changes_and_completions_go() -> None:
     """An update changes the metadata alone, a deleted completion is not found any more."""
-    world = tunnel()
-    with sdk(world) as client:
+    mock = in_process()
+    with sdk(mock) as client:
         made = keep(client)
-        world.advance(world.now + 1)
+        mock.advance(mock.now + 1)
         assert client.chat.completions.update(made.id, metadata={"a": "b"}).metadata == {"a": "b"}
         found = client.chat.completions.retrieve(made.id)
         assert (found.metadata, found.choices) == ({"a": "b"}, made.choices)
@@ -115,10 +115,10 @@ def test_metadata_changes_and_completions_go() -> None:
 
 def test_messages_are_those_of_the_request() -> None:
     """The messages that were sent are listed with ids; content in parts is `content_parts`."""
-    world = tunnel()
-    with sdk(world) as client:
+    mock = in_process()
+    with sdk(mock) as client:
         made = keep(client)
-        world.advance(world.now + 1)
+        mock.advance(mock.now + 1)
         first, second = client.chat.completions.messages.list(made.id, limit=1)
         assert [first.id, second.id] == [f"{made.id}-0", f"{made.id}-1"]
         assert (first.role, first.content, first.content_parts) == ("system", "Be brief.", None)
@@ -132,10 +132,10 @@ def test_messages_are_those_of_the_request() -> None:
 
 async def test_the_async_client_does_the_same() -> None:
     """Create, list, update, messages and delete work with the async client."""
-    world = tunnel()
-    async with async_sdk(world) as client:
+    mock = in_process()
+    async with async_sdk(mock) as client:
         made = await client.chat.completions.create(model="gpt-4.1", messages=USER, store=True)
-        world.advance(world.now + 1)
+        mock.advance(mock.now + 1)
         assert [one.id async for one in client.chat.completions.list(limit=1)] == [made.id]
         assert (await client.chat.completions.update(made.id, metadata={"a": "b"})).metadata == {"a": "b"}
         messages = [message.role async for message in client.chat.completions.messages.list(made.id)]

@@ -12,13 +12,13 @@ from openai.types.responses.response_item_list import ResponseItemList
 from tests.mock_server.api.responses_bodies import (
     Api,
     ManualHandle,
-    body_of,
+    json_of,
     no_extras,
     refusal,
-    sent_by,
     valid_response,
 )
 from tests.mock_server.api.test_responses import SHAPES
+from tests.mock_server.scripts import body_of
 from windtunnel.mock_server.api.endpoint import World
 from windtunnel.mock_server.api.responses.endpoint import answer_response
 from windtunnel.mock_server.api.responses.state import StoredResponse, size_of
@@ -52,8 +52,8 @@ def test_a_kept_response_is_the_one_that_was_sent(shape: str) -> None:
     api = Api()
     sent = api.create(**{**SHAPES[shape], "store": True})
     found = api.do("GET", f"/v1/responses/{sent['id']}")
-    assert body_of(found.script) == sent
-    valid_response(orjson.dumps(body_of(found.script)))
+    assert json_of(found.script) == sent
+    valid_response(orjson.dumps(json_of(found.script)))
 
 
 def test_other_keys_and_unstored_responses_see_nothing() -> None:
@@ -92,7 +92,7 @@ def test_only_background_responses_can_be_cancelled() -> None:
     api, handle = Api(), ManualHandle("running", generated=9)
     path = f"/v1/responses/{api.create(handle=handle, background=True)['id']}"
     for _ in range(2):
-        found = body_of(api.do("POST", f"{path}/cancel").script)
+        found = json_of(api.do("POST", f"{path}/cancel").script)
         assert (found["status"], found["output"], handle.now_at) == ("cancelled", [], "cancelled")
     assert api.get(path)["status"] == "cancelled"
     done = api.create(background=True)["id"]
@@ -113,7 +113,7 @@ def test_a_response_is_deleted_when_it_is_over() -> None:
     path = f"/v1/responses/{ident}"
     assert refusal(api, "DELETE", path) == (400, "Cannot delete an in-flight response.")
     handle.now_at = "done"
-    found = body_of(api.do("DELETE", path).script)
+    found = json_of(api.do("DELETE", path).script)
     assert found == {"id": ident, "object": "response.deleted", "deleted": True}
     assert refusal(api, "GET", path)[0] == 404
 
@@ -134,7 +134,7 @@ def test_input_items_are_given_back_in_full() -> None:
     """Every kind of input item comes back as the SDK's type has it, in order, with an id."""
     api = Api()
     ident = api.create(input=ITEMS)["id"]
-    data = sent_by(api.do("GET", f"/v1/responses/{ident}/input_items?order=asc").script)
+    data = body_of(api.do("GET", f"/v1/responses/{ident}/input_items?order=asc").script)
     page = ResponseItemList.model_validate_json(data, strict=True)
     no_extras(page)
     given = [one.get("type", "message") for one in ITEMS]
@@ -195,7 +195,7 @@ def test_input_is_counted_with_its_context() -> None:
     api = Api()
     first = api.create()
     body = {"input": "12345678", "previous_response_id": first["id"]}
-    counted = body_of(api.do("POST", "/v1/responses/input_tokens", body).script)
+    counted = json_of(api.do("POST", "/v1/responses/input_tokens", body).script)
     assert counted == {"object": "response.input_tokens", "input_tokens": first["usage"]["total_tokens"] + 2}
 
 
@@ -205,7 +205,7 @@ def test_a_conversation_is_compacted() -> None:
     first = api.create(input="1234" * 176)
     body = {"model": "gpt-4.1", "previous_response_id": first["id"]}
     made = api.do("POST", "/v1/responses/compact", body)
-    compacted = CompactedResponse.model_validate_json(sent_by(made.script), strict=True)
+    compacted = CompactedResponse.model_validate_json(body_of(made.script), strict=True)
     no_extras(compacted)
     assert (compacted.usage.input_tokens, compacted.usage.output_tokens, made.tokens) == (200, 20, 20)
     item = compacted.output[0]

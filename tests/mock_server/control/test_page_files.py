@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.mock_server.control.control_server import Server, ask, content
-from tests.mock_server.engines import arrive, engine
+from tests.mock_server.engines import arrive, engine_with
 from windtunnel.mock_server.control.control import Control
 from windtunnel.mock_server.control.history import MAX_SAMPLES, History
 from windtunnel.mock_server.control.live_routes import LONGEST
@@ -159,12 +159,12 @@ def test_how_often_a_rule_has_acted() -> None:
         {"fault": "overloaded", "match": {"model": "bad*"}},
         {"fault": "stall", "id": "slow", "with": {"seconds": "1s"}},
     ]
-    world = engine(rules=rules)
+    engine = engine_with(rules=rules)
     for i, model in enumerate(["bad-1", "bad-2", "good"]):
-        arrive(world, 0.0, f"c{i}", model=model)
-    arrive(world, 0.0, "asked", model="good", fault_header="server_error")
-    seen = world.snapshot(0.0)
+        arrive(engine, 0.0, f"c{i}", model=model)
+    arrive(engine, 0.0, "asked", model="good", fault_header="server_error")
+    seen = engine.snapshot(0.0)
     assert {rule["id"]: rule["acted"] for rule in seen["rules"]} == {"rules[0]": 2, "slow": 1}
     assert seen["acted_as_asked"] == 1
-    world.set_plan(Plan.model_validate({"rules": rules}), 1.0)
-    assert [rule["acted"] for rule in world.snapshot(1.0)["rules"]] == [0, 0]
+    engine.set_plan(Plan.model_validate({"rules": rules}), 1.0)
+    assert [rule["acted"] for rule in engine.snapshot(1.0)["rules"]] == [0, 0]

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.mock_server.engines import arrive, engine, request
+from tests.mock_server.engines import arrive, engine_with, request
 from windtunnel.mock_server.engine import Engine, Ticket
 
 
 class Watch:
     """Plays traffic through an engine as the shell does, and checks what must always hold."""
 
-    def __init__(self, world: Engine) -> None:
-        self.world = world
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self.timers: list[tuple[float, int, Ticket]] = []
         self.order: list[Ticket] = []
         self.tickets: list[Ticket] = []
@@ -27,22 +27,22 @@ class Watch:
     def until(self, end: float) -> None:
         """Let everything happen that is due before `end`."""
         while True:
-            change = self.world.next_change(-1e9)
+            change = self.engine.next_change(-1e9)
             next_free = self.timers[0][0] if self.timers else end
             if change is not None and change <= min(next_free, end):
-                self.started(self.world.advance(change), change)
+                self.started(self.engine.advance(change), change)
                 continue
             if not self.timers or next_free > end:
                 return
             at, number, ticket = heapq.heappop(self.timers)
-            free = self.world.slot_free_at(ticket)
+            free = self.engine.slot_free_at(ticket)
             if ticket.state != "running":
                 continue
             if free > at:
                 heapq.heappush(self.timers, (free, number, ticket))
                 continue
             self.running -= 1
-            self.started(self.world.finished(ticket, at), at)
+            self.started(self.engine.finished(ticket, at), at)
 
     def started(self, tickets: Iterable[Ticket], now: float) -> None:
         for ticket in tickets:
@@ -53,14 +53,14 @@ class Watch:
     def start(self, ticket: Ticket, now: float) -> None:
         self.running += 1
         self.order.append(ticket)
-        self.world.start(ticket, now)
-        heapq.heappush(self.timers, (self.world.slot_free_at(ticket), len(self.order), ticket))
+        self.engine.start(ticket, now)
+        heapq.heappush(self.timers, (self.engine.slot_free_at(ticket), len(self.order), ticket))
 
     def arrive(self, now: float, **parts: Any) -> Ticket:
         self.until(now)
-        ticket = self.world.identify(request(f"c{len(self.tickets)}", **parts), now)
+        ticket = self.engine.identify(request(f"c{len(self.tickets)}", **parts), now)
         before = self.running
-        self.world.admit(ticket, now)
+        self.engine.admit(ticket, now)
         self.tickets.append(ticket)
         if ticket.state == "granted":
             assert before < self.slots
@@ -71,17 +71,17 @@ class Watch:
     def leave(self, ticket: Ticket, now: float) -> None:
         self.until(now)
         was = ticket.state
-        freed = self.world.left(ticket, now)
+        freed = self.engine.left(ticket, now)
         self.running -= was == "running" and ticket.state == "ended"
         self.started(freed, now)
 
     @property
     def slots(self) -> int:
-        return int(self.world.snapshot(-1e9)["regions"]["local"]["slots"])
+        return int(self.engine.snapshot(-1e9)["regions"]["local"]["slots"])
 
     def check(self, now: float) -> None:
         """Work conservation, and the engine's own count."""
-        local = self.world.snapshot(-1e9)["regions"]["local"]
+        local = self.engine.snapshot(-1e9)["regions"]["local"]
         assert local["in_flight"] == self.running
         assert not (local["queue_depth"] and self.running < local["slots"]), "a slot idles while one waits"
         for ticket in self.tickets:
@@ -111,11 +111,11 @@ def test_slots_queue_and_bills_hold_under_any_traffic(
     """Over phases that change slots and speed, with clients that leave at any time: no more new work than slots, no
     idle slot while one waits, service in order of arrival, and never more billed than planned."""
     capacity = {"slots": slots, "queue": queue, "abandoned": abandoned}
-    world = engine(
+    engine = engine_with(
         provider={"capacity": capacity, "answer": {"slowdown": slowdown}, "limits": {"rpm": 60}},
         phases=PHASES,
     )
-    watch, now = Watch(world), 0.0
+    watch, now = Watch(engine), 0.0
     leaving: list[tuple[float, int]] = []
     for pause, leaves, patience in events:
         now += pause
@@ -140,130 +140,130 @@ def test_slots_queue_and_bills_hold_under_any_traffic(
 
 def test_an_abandoned_request_keeps_its_place_and_takes_its_slot() -> None:
     """keep_working: left while queued, it is served in full later and billed, before those who came after it."""
-    world = engine(provider={"capacity": {"slots": 1}})
-    first, second, third = (arrive(world, 0.0, f"c{i}") for i in range(3))
-    assert world.left(second, 0.5) == []
+    engine = engine_with(provider={"capacity": {"slots": 1}})
+    first, second, third = (arrive(engine, 0.0, f"c{i}") for i in range(3))
+    assert engine.left(second, 0.5) == []
     assert (second.state, second.abandoned, second.abandoned_at_s) == ("queued", True, 0.5)
-    assert world.finished(first, 1.0) == [second]
-    world.start(second, 1.0)
-    assert world.finished(second, 2.0375) == [third]
+    assert engine.finished(first, 1.0) == [second]
+    engine.start(second, 1.0)
+    assert engine.finished(second, 2.0375) == [third]
     assert (second.prompt_tokens_billed, second.tokens_billed) == (50, 60)
 
 
 def test_an_answer_abandoned_in_the_middle_is_worked_off_and_billed() -> None:
     """keep_working: the slot stays taken for the full service."""
-    world = engine(provider={"capacity": {"slots": 1}})
-    first, second = arrive(world, 0.0, "c0"), arrive(world, 0.0, "c1")
-    assert world.left(first, 0.5) == []
-    assert world.slot_free_at(first) == pytest.approx(0.3 + 59 / 80)
-    assert world.finished(first, 1.0375) == [second]
+    engine = engine_with(provider={"capacity": {"slots": 1}})
+    first, second = arrive(engine, 0.0, "c0"), arrive(engine, 0.0, "c1")
+    assert engine.left(first, 0.5) == []
+    assert engine.slot_free_at(first) == pytest.approx(0.3 + 59 / 80)
+    assert engine.finished(first, 1.0375) == [second]
     assert first.tokens_billed == 60
 
 
 def test_stop_frees_the_place_in_the_queue_and_bills_nothing() -> None:
     """stop: left while queued, it is gone: no slot, no bill, and its tokens are given back."""
-    world = engine(
+    engine = engine_with(
         provider={"capacity": {"slots": 1, "queue": 1, "abandoned": "stop"}, "limits": {"tpm": 1000}}
     )
-    first, second = arrive(world, 0.0, "c0"), arrive(world, 0.0, "c1")
-    assert arrive(world, 0.0, "c2").status == 503
-    assert world.left(second, 0.1) == []
+    first, second = arrive(engine, 0.0, "c0"), arrive(engine, 0.0, "c1")
+    assert arrive(engine, 0.0, "c2").status == 503
+    assert engine.left(second, 0.1) == []
     assert (second.state, second.prompt_tokens_billed, second.tokens_billed) == ("gone", 0, 0)
-    third = arrive(world, 0.1, "c3")
+    third = arrive(engine, 0.1, "c3")
     assert third.state == "queued"
-    assert world.finished(first, 1.0) == [third]
-    limits = world.snapshot(1.0)["regions"]["local"]["limits"][0]
+    assert engine.finished(first, 1.0) == [third]
+    limits = engine.snapshot(1.0)["regions"]["local"]["limits"][0]
     assert limits["remaining_tokens"] == 1000 - 110 - 110 + int(1.0 * 1000 / 60)
 
 
 def test_stop_frees_the_slot_and_bills_what_was_generated() -> None:
     """stop: 0.3 s to the first token and 0.5 s at 80 a second are 41 tokens; the next one starts at once."""
-    world = engine(provider={"capacity": {"slots": 1, "abandoned": "stop"}})
-    first, second = arrive(world, 0.0, "c0"), arrive(world, 0.0, "c1")
-    assert world.left(first, 0.8) == [second]
+    engine = engine_with(provider={"capacity": {"slots": 1, "abandoned": "stop"}})
+    first, second = arrive(engine, 0.0, "c0"), arrive(engine, 0.0, "c1")
+    assert engine.left(first, 0.8) == [second]
     assert (first.state, first.prompt_tokens_billed, first.tokens_billed) == ("ended", 50, 41)
-    assert world.finished(first, 1.0375) == []
+    assert engine.finished(first, 1.0375) == []
 
 
 @pytest.mark.parametrize(("at", "tokens"), [(0.0, 0), (0.29, 0), (0.3, 1), (0.3126, 2), (5.0, 60)])
 def test_output_tokens_are_billed_as_they_are_generated(at: float, tokens: int) -> None:
     """Nothing before the first token, one with it, then one every 12.5 ms, and never more than planned."""
-    world = engine(provider={"capacity": {"abandoned": "stop"}})
-    ticket = arrive(world, 0.0)
-    world.left(ticket, at)
+    engine = engine_with(provider={"capacity": {"abandoned": "stop"}})
+    ticket = arrive(engine, 0.0)
+    engine.left(ticket, at)
     assert ticket.tokens_billed == tokens
 
 
 def test_a_running_answer_can_be_billed_before_it_ends() -> None:
     """`settle` brings the bill up to date where records are cut, and does not end anything."""
-    world = engine()
-    ticket = arrive(world, 0.0)
-    world.settle(ticket, 0.8)
+    engine = engine_with()
+    ticket = arrive(engine, 0.0)
+    engine.settle(ticket, 0.8)
     assert (ticket.state, ticket.tokens_billed) == ("running", 41)
 
 
 def test_a_client_that_leaves_after_the_answer_is_complete_abandons_nothing() -> None:
     """A ticket whose answer is done is not abandoned, however soon the connection goes."""
-    world = engine(provider={"capacity": {"abandoned": "stop"}})
-    ticket = arrive(world, 0.0)
+    engine = engine_with(provider={"capacity": {"abandoned": "stop"}})
+    ticket = arrive(engine, 0.0)
     ticket.done = True
-    assert world.left(ticket, 1.03) == []
+    assert engine.left(ticket, 1.03) == []
     assert not ticket.abandoned
-    world.finished(ticket, 1.0375)
+    engine.finished(ticket, 1.0375)
     assert ticket.tokens_billed == 60
 
 
 def test_a_client_that_leaves_on_the_way_in() -> None:
     """Before admission: with stop the request never arrives, with keep_working it does and is worked off."""
     for abandoned, state in (("stop", "gone"), ("keep_working", "granted")):
-        world = engine(provider={"capacity": {"abandoned": abandoned}})
-        ticket = world.identify(request(), 0.0)
-        world.left(ticket, 0.01)
-        world.admit(ticket, 0.05)
+        engine = engine_with(provider={"capacity": {"abandoned": abandoned}})
+        ticket = engine.identify(request(), 0.0)
+        engine.left(ticket, 0.01)
+        engine.admit(ticket, 0.05)
         assert (ticket.abandoned, ticket.state) == (True, state)
 
 
 def test_finishing_twice_frees_one_slot() -> None:
     """A second `finished` for the same ticket does nothing."""
-    world = engine(provider={"capacity": {"slots": 1}})
-    first, second, third = (arrive(world, 0.0, f"c{i}") for i in range(3))
-    assert world.finished(first, 1.0) == [second]
-    assert world.finished(first, 1.0) == []
+    engine = engine_with(provider={"capacity": {"slots": 1}})
+    first, second, third = (arrive(engine, 0.0, f"c{i}") for i in range(3))
+    assert engine.finished(first, 1.0) == [second]
+    assert engine.finished(first, 1.0) == []
     assert third.state == "queued"
 
 
 def test_depth_and_busy_slots_are_recorded_at_admission() -> None:
     """The third request at a single slot saw one busy slot and one in the queue."""
-    world = engine(provider={"capacity": {"slots": 1}})
-    tickets = [arrive(world, 0.0, f"c{i}") for i in range(3)]
+    engine = engine_with(provider={"capacity": {"slots": 1}})
+    tickets = [arrive(engine, 0.0, f"c{i}") for i in range(3)]
     assert [(ticket.in_flight, ticket.queue_depth) for ticket in tickets] == [(0, 0), (1, 0), (1, 1)]
 
 
 def test_regions_have_slots_of_their_own() -> None:
     """A region that is full leaves the other one free, and each has its own settings."""
     regions = {"us": {"capacity": {"slots": 1, "queue": 0}}, "eu": {"answer": {"tokens_per_second": 40}}}
-    world = engine(provider={"regions": regions})
-    assert arrive(world, 0.0, "c0", region="us").state == "running"
-    assert arrive(world, 0.0, "c1", region="us").status == 503
-    european = arrive(world, 0.0, "c2", region="eu")
-    assert world.slot_free_at(european) == pytest.approx(0.3 + 59 / 40)
+    engine = engine_with(provider={"regions": regions})
+    assert arrive(engine, 0.0, "c0", region="us").state == "running"
+    assert arrive(engine, 0.0, "c1", region="us").status == 503
+    european = arrive(engine, 0.0, "c2", region="eu")
+    assert engine.slot_free_at(european) == pytest.approx(0.3 + 59 / 40)
 
 
 def test_slowdown_is_by_the_share_of_busy_slots() -> None:
     """With `slowdown: 1` and all of two slots busy the rate is half of 80: base ÷ (1 + 1 × 2 ÷ 2)."""
-    world = engine(provider={"capacity": {"slots": 2}, "answer": {"slowdown": 1.0}})
-    first = arrive(world, 0.0, "c0")
-    alone = world.speed_version
-    assert world.due(first, 40) == pytest.approx(0.3 + 40 / (80 / 1.5))
-    second = arrive(world, 0.3, "c1")
-    assert world.speed_version != alone
-    assert world.due(first, 40) == pytest.approx(0.3 + 40 / 40)
-    assert world.due(second, 40) == pytest.approx(0.6 + 40 / 40)
-    world.finished(first, 0.8)  # 20 tokens at 40 a second, the other 20 at 53.3 a second
-    assert world.due(first, 40) == pytest.approx(0.8 + 20 / (80 / 1.5))
+    engine = engine_with(provider={"capacity": {"slots": 2}, "answer": {"slowdown": 1.0}})
+    first = arrive(engine, 0.0, "c0")
+    alone = engine.speed_version
+    assert engine.due(first, 40) == pytest.approx(0.3 + 40 / (80 / 1.5))
+    second = arrive(engine, 0.3, "c1")
+    assert engine.speed_version != alone
+    assert engine.due(first, 40) == pytest.approx(0.3 + 40 / 40)
+    assert engine.due(second, 40) == pytest.approx(0.6 + 40 / 40)
+    engine.finished(first, 0.8)  # 20 tokens at 40 a second, the other 20 at 53.3 a second
+    assert engine.due(first, 40) == pytest.approx(0.8 + 20 / (80 / 1.5))
 
 
 def test_prompt_tokens_take_time_to_read() -> None:
     """The first token waits for prompt ÷ prefill speed on top of its draw."""
-    world = engine(provider={"answer": {"prefill_tokens_per_second": 1000}})
-    assert world.due(arrive(world, 0.0, prompt_tokens=500), 0) == pytest.approx(0.8)
+    engine = engine_with(provider={"answer": {"prefill_tokens_per_second": 1000}})
+    assert engine.due(arrive(engine, 0.0, prompt_tokens=500), 0) == pytest.approx(0.8)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.mock_server.engines import arrive, engine
+from tests.mock_server.engines import arrive, engine_with
 from windtunnel.mock_server.engine import Engine, Ticket
 
 PROVIDER = {
@@ -24,19 +24,19 @@ RULES = [
 CALLS = [f"c{i}" for i in range(12)] * 3
 
 
-def fate(world: Engine, ticket: Ticket) -> tuple[Any, ...]:
+def fate(engine: Engine, ticket: Ticket) -> tuple[Any, ...]:
     """Everything that chance decided about an attempt."""
     if ticket.started_s is None:
         return (ticket.status, ticket.faults, ticket.rtt_s)
-    first = round(world.due(ticket, 0) - ticket.started_s, 9)
+    first = round(engine.due(ticket, 0) - ticket.started_s, 9)
     return (ticket.status, ticket.faults, ticket.rtt_s, first, ticket.tokens_planned, ticket.truth_digest)
 
 
 def fates(order: list[str], seed: int = 7) -> dict[tuple[str, int], tuple[Any, ...]]:
     """Attempts of calls arriving in `order`, 10 ms apart."""
-    world = engine(provider=PROVIDER, rules=RULES, seed=seed)
-    tickets = [arrive(world, i * 0.01, call) for i, call in enumerate(order)]
-    return {(ticket.call_id, ticket.attempt): fate(world, ticket) for ticket in tickets}
+    engine = engine_with(provider=PROVIDER, rules=RULES, seed=seed)
+    tickets = [arrive(engine, i * 0.01, call) for i, call in enumerate(order)]
+    return {(ticket.call_id, ticket.attempt): fate(engine, ticket) for ticket in tickets}
 
 
 @settings(deadline=None)
@@ -61,17 +61,17 @@ def test_other_calls_in_between_move_nothing() -> None:
 
 def test_every_attempt_of_a_call_means_the_same_answer() -> None:
     """Token count and truth are drawn per call; the time to the first token per attempt."""
-    world = engine(provider=PROVIDER, seed=7)
-    tickets = [arrive(world, float(i), "c3") for i in range(5)]
+    engine = engine_with(provider=PROVIDER, seed=7)
+    tickets = [arrive(engine, float(i), "c3") for i in range(5)]
     assert len({(ticket.tokens_planned, ticket.truth_digest) for ticket in tickets}) == 1
-    assert len({world.due(ticket, 0) - ticket.arrived_s for ticket in tickets}) == 5
+    assert len({engine.due(ticket, 0) - ticket.arrived_s for ticket in tickets}) == 5
 
 
 def test_draws_have_the_distributions_of_the_plan() -> None:
     """Median and p99 of 4,000 first tokens, lengths and round trips are those asked for."""
-    world = engine(provider=PROVIDER, seed=1)
-    tickets = [arrive(world, i * 1e-4, f"c{i}") for i in range(4000)]
-    firsts = sorted(world.due(ticket, 0) - ticket.arrived_s for ticket in tickets)
+    engine = engine_with(provider=PROVIDER, seed=1)
+    tickets = [arrive(engine, i * 1e-4, f"c{i}") for i in range(4000)]
+    firsts = sorted(engine.due(ticket, 0) - ticket.arrived_s for ticket in tickets)
     lengths = sorted(ticket.tokens_planned for ticket in tickets)
     trips = sorted(ticket.rtt_s for ticket in tickets)
     assert firsts[2000] == pytest.approx(0.25, rel=0.05)
@@ -84,14 +84,14 @@ def test_draws_have_the_distributions_of_the_plan() -> None:
 
 def test_constants_are_exact() -> None:
     """A bare duration or count is drawn from nothing."""
-    world = engine(provider={"regions": {"local": {"rtt": "20ms"}}})
-    ticket = arrive(world, 0.0)
-    assert (ticket.rtt_s, world.due(ticket, 0), ticket.tokens_planned) == (0.02, 0.3, 60)
-    assert arrive(engine(), 0.0).rtt_s == 0.0
+    engine = engine_with(provider={"regions": {"local": {"rtt": "20ms"}}})
+    ticket = arrive(engine, 0.0)
+    assert (ticket.rtt_s, engine.due(ticket, 0), ticket.tokens_planned) == (0.02, 0.3, 60)
+    assert arrive(engine_with(), 0.0).rtt_s == 0.0
 
 
-def statuses(world: Engine, calls: list[str]) -> list[int | None]:
-    return [arrive(world, i * 0.1, call).status for i, call in enumerate(calls)]
+def statuses(engine: Engine, calls: list[str]) -> list[int | None]:
+    return [arrive(engine, i * 0.1, call).status for i, call in enumerate(calls)]
 
 
 COUNTED: list[tuple[dict[str, Any], str, list[str], list[int]]] = [
@@ -113,15 +113,15 @@ def test_counting_rules_count_per_call_or_per_rule(
     """`first` and `sequence` go by the call's attempts, `every` by the call's place in the schedule; per rule, all
     go by the order of arrival."""
     fault = {} if "sequence" in trigger else {"fault": "server_error"}
-    assert statuses(engine(rules=[{**fault, **trigger, "per": per}]), calls) == expected
+    assert statuses(engine_with(rules=[{**fault, **trigger, "per": per}]), calls) == expected
 
 
 @settings(deadline=None)
 @given(st.permutations(["c0", "c0", "c1", "c1", "c2", "c2", "c5", "c5"]))
 def test_counting_per_call_does_not_depend_on_the_order(calls: list[str]) -> None:
     """Which attempts of which calls are hit is the same for every order of arrival."""
-    world = engine(rules=[{"fault": "server_error", "first": 1}, {"fault": "overloaded", "every": 3}])
-    tickets = [arrive(world, i * 0.1, call) for i, call in enumerate(calls)]
+    engine = engine_with(rules=[{"fault": "server_error", "first": 1}, {"fault": "overloaded", "every": 3}])
+    tickets = [arrive(engine, i * 0.1, call) for i, call in enumerate(calls)]
     hit = {(ticket.call_id, ticket.attempt): ticket.faults for ticket in tickets if ticket.faults}
     firsts = {(f"c{i}", 0): ("server_error",) for i in (0, 1, 2, 5)}
     assert hit == {**firsts, ("c2", 1): ("overloaded",), ("c5", 1): ("overloaded",)}

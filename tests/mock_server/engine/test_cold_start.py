@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.mock_server.engines import arrive, engine
+from tests.mock_server.engines import arrive, engine_with
 from windtunnel.mock_server.engine import Engine
 
 COLD = {"after": "60s", "first_token": "5s"}
@@ -14,43 +14,43 @@ WHOLE = 0.3 + 59 / 80
 
 
 def cold(**parts: Any) -> Engine:
-    return engine(provider={"answer": {"cold_start": COLD}, **parts})
+    return engine_with(provider={"answer": {"cold_start": COLD}, **parts})
 
 
-def first_token(world: Engine, now: float, call_id: str, **parts: Any) -> float:
+def first_token(engine: Engine, now: float, call_id: str, **parts: Any) -> float:
     """Seconds to the first token of an answer that begins at `now`."""
-    return world.due(arrive(world, now, call_id, **parts), 0) - now
+    return engine.due(arrive(engine, now, call_id, **parts), 0) - now
 
 
 def test_the_first_answer_is_slow_and_later_ones_are_not() -> None:
     """A region begins cold; its first answer's first token comes that much later, and then it is warm."""
-    world = cold()
-    first = arrive(world, 0.0, "c0")
-    assert world.due(first, 0) == pytest.approx(5.3)
-    world.finished(first, 5.0 + WHOLE)
-    assert first_token(world, 10.0, "c1") == pytest.approx(0.3)
+    engine = cold()
+    first = arrive(engine, 0.0, "c0")
+    assert engine.due(first, 0) == pytest.approx(5.3)
+    engine.finished(first, 5.0 + WHOLE)
+    assert first_token(engine, 10.0, "c1") == pytest.approx(0.3)
 
 
 def test_what_begins_during_a_cold_start_waits_for_it_too() -> None:
     """Nobody overtakes the loading of the model."""
-    world = cold()
-    arrive(world, 0.0, "c0")
-    assert first_token(world, 2.0, "c1") == pytest.approx(3.3)
-    assert first_token(world, 6.0, "c2") == pytest.approx(0.3)
+    engine = cold()
+    arrive(engine, 0.0, "c0")
+    assert first_token(engine, 2.0, "c1") == pytest.approx(3.3)
+    assert first_token(engine, 6.0, "c2") == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(("idle", "slow"), [(59.0, False), (61.0, True)])
 def test_idleness_is_counted_from_the_end_of_the_last_work(idle: float, slow: bool) -> None:
     """A region is cold after `after` without any work, not without any arrival."""
-    world = cold()
-    arrive(world, 0.0, "c0")
-    last = arrive(world, 100.0, "c1")
+    engine = cold()
+    arrive(engine, 0.0, "c0")
+    last = arrive(engine, 100.0, "c1")
     end = 100.0 + WHOLE
-    world.finished(last, end)
-    busy = arrive(world, end, "c2")
-    world.finished(busy, end + WHOLE)
+    engine.finished(last, end)
+    busy = arrive(engine, end, "c2")
+    engine.finished(busy, end + WHOLE)
     # c0 has never ended: the region was never idle.
-    assert first_token(world, end + WHOLE + 100, "c3") == pytest.approx(0.3)
+    assert first_token(engine, end + WHOLE + 100, "c3") == pytest.approx(0.3)
     other = cold()
     done = arrive(other, 0.0, "c0")
     other.finished(done, 6.0)
@@ -59,28 +59,28 @@ def test_idleness_is_counted_from_the_end_of_the_last_work(idle: float, slow: bo
 
 def test_the_slot_is_held_during_a_cold_start() -> None:
     """A cold start is work: it keeps the slot."""
-    world = cold()
-    assert world.slot_free_at(arrive(world, 0.0, "c0")) == pytest.approx(5.0 + WHOLE)
+    engine = cold()
+    assert engine.slot_free_at(arrive(engine, 0.0, "c0")) == pytest.approx(5.0 + WHOLE)
 
 
 def test_regions_are_cold_by_themselves() -> None:
     """Traffic in one region warms no other, and a region may have cold starts of its own."""
     warm = {"answer": {"cold_start": None}}
-    world = cold(regions={"local": {}, "eu": {}, "us": warm})
-    assert first_token(world, 0.0, "c0") == pytest.approx(5.3)
-    assert first_token(world, 9.0, "c1", region="eu") == pytest.approx(5.3)
-    assert first_token(world, 9.0, "c2", region="us") == pytest.approx(0.3)
+    engine = cold(regions={"local": {}, "eu": {}, "us": warm})
+    assert first_token(engine, 0.0, "c0") == pytest.approx(5.3)
+    assert first_token(engine, 9.0, "c1", region="eu") == pytest.approx(5.3)
+    assert first_token(engine, 9.0, "c2", region="us") == pytest.approx(0.3)
 
 
 def test_a_phase_may_bring_cold_starts_to_a_busy_region() -> None:
     """A region that works when cold starts come into force is warm."""
-    world = engine(
+    engine = engine_with(
         provider={"capacity": {"slots": 2}},
         phases=[
             {"name": "a", "for": "1s"},
             {"name": "b", "for": "9s", "provider": {"answer": {"cold_start": COLD}}},
         ],
     )
-    arrive(world, 0.0, "c0")
-    world.advance(1.0)
-    assert first_token(world, 1.01, "c1") == pytest.approx(0.3)
+    arrive(engine, 0.0, "c0")
+    engine.advance(1.0)
+    assert first_token(engine, 1.01, "c1") == pytest.approx(0.3)

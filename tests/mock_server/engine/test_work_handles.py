@@ -53,38 +53,38 @@ def cancel(call_id: str) -> dict[str, Any]:
 
 def test_an_effect_is_executed_once_when_its_request_is_accepted() -> None:
     """Granted or queued, at once and never again; refused, never."""
-    world = Objects(provider={"capacity": {"slots": 1, "queue": 1}})
-    tickets = [world.arrive(0.0, f"c{n}") for n in range(3)]
+    objects = Objects(provider={"capacity": {"slots": 1, "queue": 1}})
+    tickets = [objects.arrive(0.0, f"c{n}") for n in range(3)]
     assert [ticket.state for ticket in tickets] == ["running", "queued", "refused"]
-    assert world.effects == ["c0", "c1"]
-    for ticket in world.engine.finished(tickets[0], WHOLE):
-        world.engine.start(ticket, WHOLE)
-    assert world.effects == ["c0", "c1"]
+    assert objects.effects == ["c0", "c1"]
+    for ticket in objects.engine.finished(tickets[0], WHOLE):
+        objects.engine.start(ticket, WHOLE)
+    assert objects.effects == ["c0", "c1"]
     assert [ticket.executed for ticket in tickets] == [True, True, False]
 
 
 def test_a_charged_edge_fault_lies_about_what_was_done() -> None:
     """With `charge: true` the client gets an error and the effect has happened; without it, it has not."""
-    world = Objects(rules=[{"fault": "server_error", "charge": True, "match": {"attempt": 0}}])
-    failed = world.arrive(0.0, "c0")
-    assert (failed.status, failed.executed, world.effects) == (500, True, ["c0"])
+    objects = Objects(rules=[{"fault": "server_error", "charge": True, "match": {"attempt": 0}}])
+    failed = objects.arrive(0.0, "c0")
+    assert (failed.status, failed.executed, objects.effects) == (500, True, ["c0"])
     plain = Objects(rules=[{"fault": "server_error"}])
     assert (plain.arrive(0.0, "c0").executed, plain.effects) == (False, [])
 
 
 def test_a_life_goes_from_the_queue_to_its_end() -> None:
     """Stage, tokens and due times follow the work, and outlast the ticket."""
-    world = Objects(provider={"capacity": {"slots": 1}})
-    first, second = world.arrive(0.0, "c0"), world.arrive(0.0, "c1")
-    handle = world.lives["c1"]
+    objects = Objects(provider={"capacity": {"slots": 1}})
+    first, second = objects.arrive(0.0, "c0"), objects.arrive(0.0, "c1")
+    handle = objects.lives["c1"]
     assert (handle.stage(0.5), handle.tokens(0.5), handle.due(0)) == ("queued", 0, math.inf)
-    (granted,) = world.engine.finished(first, WHOLE)
-    world.engine.start(granted, WHOLE)
+    (granted,) = objects.engine.finished(first, WHOLE)
+    objects.engine.start(granted, WHOLE)
     assert handle.stage(WHOLE + 0.1) == "running"
     assert handle.due(0) == pytest.approx(WHOLE + 0.3)
     assert handle.tokens(WHOLE + 0.3 + 10 / 80) == 11
     assert handle.stage(2 * WHOLE) == "done"
-    world.engine.finished(second, 2 * WHOLE)
+    objects.engine.finished(second, 2 * WHOLE)
     assert (handle.stage(9.0), handle.tokens(9.0), handle.cancel(9.0)) == ("done", 60, False)
     assert handle.due(59) == pytest.approx(2 * WHOLE)
     assert handle.due(60) == math.inf
@@ -92,8 +92,8 @@ def test_a_life_goes_from_the_queue_to_its_end() -> None:
 
 def test_background_work_answers_at_once_and_works_on() -> None:
     """The client has its answer before there is a slot; quota, slot and bill are those of any other request."""
-    world = Objects(provider={"capacity": {"slots": 1}, "limits": {"rpm": 60}})
-    first, second = world.arrive(0.0, "c0", **BACKGROUND), world.arrive(0.0, "c1", **BACKGROUND)
+    objects = Objects(provider={"capacity": {"slots": 1}, "limits": {"rpm": 60}})
+    first, second = objects.arrive(0.0, "c0", **BACKGROUND), objects.arrive(0.0, "c1", **BACKGROUND)
     assert (first.state, second.state) == ("running", "queued")
     assert [ticket.status for ticket in (first, second)] == [200, 200]
     assert second.early is not None
@@ -101,9 +101,9 @@ def test_background_work_answers_at_once_and_works_on() -> None:
     head = second.early.steps[0]
     assert isinstance(head, Head)
     assert dict(head.headers)["x-ratelimit-remaining-requests"] == "58"
-    (granted,) = world.engine.finished(first, WHOLE)
-    world.engine.start(granted, WHOLE)
-    world.engine.finished(second, 2 * WHOLE)
+    (granted,) = objects.engine.finished(first, WHOLE)
+    objects.engine.start(granted, WHOLE)
+    objects.engine.finished(second, 2 * WHOLE)
     assert [ticket.tokens_billed for ticket in (first, second)] == [60, 60]
     assert [ticket.prompt_tokens_billed for ticket in (first, second)] == [50, 50]
 
@@ -111,64 +111,64 @@ def test_background_work_answers_at_once_and_works_on() -> None:
 def test_answer_faults_act_on_the_early_answer_and_not_on_the_work() -> None:
     """A stall of background work is a stall of the answer that the client waits for."""
     stall = {"fault": "stall", "with": {"after_chunks": 1, "seconds": "60s"}}
-    world = Objects(rules=[stall])
-    ticket = world.arrive(0.0, "c0", **BACKGROUND)
+    objects = Objects(rules=[stall])
+    ticket = objects.arrive(0.0, "c0", **BACKGROUND)
     assert ticket.faults == ("stall",)
     assert ticket.early is not None
     assert len(ticket.early.steps) > 3
-    assert world.engine.slot_free_at(ticket) == pytest.approx(WHOLE)
+    assert objects.engine.slot_free_at(ticket) == pytest.approx(WHOLE)
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_background_work_is_not_abandoned(stream: bool) -> None:
     """Whatever the region does with abandoned requests, background work goes on, streamed or not."""
-    world = Objects(provider=STOP)
-    ticket = world.arrive(0.0, "c0", body={"background": True}, stream=stream)
-    assert world.engine.left(ticket, 0.1) == []
+    objects = Objects(provider=STOP)
+    ticket = objects.arrive(0.0, "c0", body={"background": True}, stream=stream)
+    assert objects.engine.left(ticket, 0.1) == []
     assert (ticket.state, ticket.abandoned) == ("running", False)
-    assert world.lives["c0"].stage(0.5) == "running"
-    plain = world.arrive(2.0, "c1")
-    world.engine.left(plain, 2.1)
+    assert objects.lives["c0"].stage(0.5) == "running"
+    plain = objects.arrive(2.0, "c1")
+    objects.engine.left(plain, 2.1)
     assert (plain.state, plain.abandoned) == ("gone", True)
-    assert world.lives["c1"].stage(2.1) == "cancelled"
+    assert objects.lives["c1"].stage(2.1) == "cancelled"
 
 
 def test_a_cancel_frees_the_slot_and_lets_the_next_one_in() -> None:
     """Another request ends work before its time: billed so far, and who waits longest may start."""
-    world = Objects(provider={"capacity": {"slots": 1}})
-    first, second = world.arrive(0.0, "c0", **BACKGROUND), world.arrive(0.0, "c1")
-    world.arrive(0.3 + 10 / 80, "c2", **cancel("c0"))
-    assert world.cancelled == [True]
+    objects = Objects(provider={"capacity": {"slots": 1}})
+    first, second = objects.arrive(0.0, "c0", **BACKGROUND), objects.arrive(0.0, "c1")
+    objects.arrive(0.3 + 10 / 80, "c2", **cancel("c0"))
+    assert objects.cancelled == [True]
     assert (first.state, first.tokens_billed) == ("ended", 11)
-    assert world.engine.side_effects.take_cancelled() == [first]
-    assert world.engine.advance(0.5) == [second]
+    assert objects.engine.side_effects.take_cancelled() == [first]
+    assert objects.engine.advance(0.5) == [second]
     assert second.state == "granted"
-    assert (world.lives["c0"].stage(1.0), world.lives["c0"].tokens(1.0)) == ("cancelled", 11)
-    assert (world.lives["c0"].due(5) < 1.0, world.lives["c0"].due(50)) == (True, math.inf)
+    assert (objects.lives["c0"].stage(1.0), objects.lives["c0"].tokens(1.0)) == ("cancelled", 11)
+    assert (objects.lives["c0"].due(5) < 1.0, objects.lives["c0"].due(50)) == (True, math.inf)
 
 
 def test_a_cancel_in_the_queue_gives_back_place_and_quota() -> None:
     """What never had a slot bills nothing and never starts."""
-    world = Objects(provider={"capacity": {"slots": 1}, "limits": {"tpm": 1000}})
-    first = world.arrive(0.0, "c0")
-    queued = world.arrive(0.0, "c1", **BACKGROUND)
-    world.arrive(0.0, "c2", **cancel("c1"))
+    objects = Objects(provider={"capacity": {"slots": 1}, "limits": {"tpm": 1000}})
+    first = objects.arrive(0.0, "c0")
+    queued = objects.arrive(0.0, "c1", **BACKGROUND)
+    objects.arrive(0.0, "c2", **cancel("c1"))
     assert (queued.state, queued.tokens_billed, queued.prompt_tokens_billed) == ("gone", 0, 0)
-    limits = world.engine.snapshot(0.0)["regions"]["local"]["limits"]
+    limits = objects.engine.snapshot(0.0)["regions"]["local"]["limits"]
     assert limits[0]["remaining_tokens"] == 1000 - 110
-    assert world.engine.finished(first, WHOLE) == []
+    assert objects.engine.finished(first, WHOLE) == []
 
 
 def test_a_reset_forgets_every_object() -> None:
     """After a reset nothing that is done to an old object has an effect."""
-    world = Objects(provider={"capacity": {"slots": 1}})
-    world.arrive(0.0, "c0", **BACKGROUND)
-    store = world.engine.store
-    world.engine.reset()
-    assert world.engine.store is not store
-    world.lives["c0"].cancel(0.1)
-    assert world.engine.snapshot(0.1)["in_flight"] == 0
-    assert world.engine.advance(0.1) == []
+    objects = Objects(provider={"capacity": {"slots": 1}})
+    objects.arrive(0.0, "c0", **BACKGROUND)
+    store = objects.engine.store
+    objects.engine.reset()
+    assert objects.engine.store is not store
+    objects.lives["c0"].cancel(0.1)
+    assert objects.engine.snapshot(0.1)["in_flight"] == 0
+    assert objects.engine.advance(0.1) == []
 
 
 class Lines:
@@ -198,15 +198,15 @@ def test_lines_get_whole_answers_with_their_own_faults() -> None:
     provider = {"limits": {"rpm": 60}, "capacity": {"slots": 0, "queue": 0}}
     found = []
     for _ in range(2):
-        world = Lines(rules=rules, provider=provider)
-        ticket = arrive(world.engine, 0.0, "c0", api="batches", model="", stream=False)
+        objects = Lines(rules=rules, provider=provider)
+        ticket = arrive(objects.engine, 0.0, "c0", api="batches", model="", stream=False)
         assert ticket.status == 200
-        found.append([script.status for script in world.scripts])
+        found.append([script.status for script in objects.scripts])
         empty = sum(
-            not any(isinstance(step, Send) and step.data for step in one.steps) for one in world.scripts
+            not any(isinstance(step, Send) and step.data for step in one.steps) for one in objects.scripts
         )
         assert 0 < empty < 30
-        limits = world.engine.snapshot(0.0)["regions"]["local"]["limits"]
+        limits = objects.engine.snapshot(0.0)["regions"]["local"]["limits"]
         assert [left["remaining_requests"] for left in limits] in ([], [60])
     assert found[0] == found[1]
     assert set(found[0]) == {200, 500}
@@ -214,6 +214,6 @@ def test_lines_get_whole_answers_with_their_own_faults() -> None:
 
 def test_lines_meet_the_checks_of_any_request() -> None:
     """A line for a model that is not served is a 404 among the others."""
-    world = Lines(provider={"models": ["gpt-5"]})
-    arrive(world.engine, 0.0, "c0", api="batches", model="", stream=False)
-    assert {script.status for script in world.scripts} == {404}
+    objects = Lines(provider={"models": ["gpt-5"]})
+    arrive(objects.engine, 0.0, "c0", api="batches", model="", stream=False)
+    assert {script.status for script in objects.scripts} == {404}

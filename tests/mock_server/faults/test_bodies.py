@@ -7,14 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.mock_server.scripts import body_of
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
 
 Play = Callable[..., Script]
-
-
-def body_of(script: Script) -> bytes:
-    """Everything that a script sends of its body."""
-    return b"".join(step.data for step in script.steps if isinstance(step, Send))
 
 
 def events(script: Script) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from pydantic import ValidationError
 
+from tests.mock_server.scripts import body_of, sends
 from windtunnel.mock_server.faults import FAULTS
 from windtunnel.mock_server.faults.chunking import MOST_PIECES
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens, Wait
@@ -14,16 +15,6 @@ from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, T
 Play = Callable[..., Script]
 
 EURO = 'data: {"delta": "5 €"}\n\n'.encode()
-
-
-def sends(script: Script) -> list[Send]:
-    """The pieces of the body."""
-    return [step for step in script.steps if isinstance(step, Send)]
-
-
-def body_of(script: Script) -> bytes:
-    """Everything that a script sends of its body."""
-    return b"".join(step.data for step in sends(script))
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 16, 1000])

@@ -9,16 +9,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.mock_server.scripts import body_of
 from windtunnel.mock_server.faults import FAULTS
 from windtunnel.mock_server.script import FOREVER, Abort, Close, Head, Script, Send, Wait
 
 Play = Callable[..., Script]
 EMPTY = Script(())
-
-
-def body_of(script: Script) -> bytes:
-    """Everything that a script sends of its body."""
-    return b"".join(step.data for step in script.steps if isinstance(step, Send))
 
 
 def test_hang_is_silence_until_the_client_leaves(play: Play) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tests.mock_server.scripts import sends
 from windtunnel.mock_server.faults import FAULTS, FaultContext
 from windtunnel.mock_server.faults.drip import MOST_PIECES, SHORTEST_PAUSE
 from windtunnel.mock_server.script import Close, End, Head, Script, Send, Torn, Trickle, Wait
@@ -23,11 +24,6 @@ def dripped(script: Script, **params: Any) -> Script:
     """The script, trickling."""
     kind = FAULTS["drip"]
     return kind.apply(script, kind.params.model_validate(params), FaultContext(api="chat", stream=True))
-
-
-def sends(script: Script) -> list[Send]:
-    """The pieces of the body."""
-    return [step for step in script.steps if isinstance(step, Send)]
 
 
 def waits(script: Script) -> list[float]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.mock_server.scripts import body_of, contents, sends
 from windtunnel.mock_server.faults import FAULTS
 from windtunnel.mock_server.script import (
     FOREVER,
@@ -28,21 +29,6 @@ Play = Callable[..., Script]
 TEXT = "one two three"
 ITEM = {"id": "msg_1", "type": "message", "status": "in_progress", "role": "assistant", "content": []}
 PLACE = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-
-
-def sends(script: Script) -> list[Send]:
-    """The pieces of the body."""
-    return [step for step in script.steps if isinstance(step, Send)]
-
-
-def body_of(script: Script) -> bytes:
-    """Everything that a script sends of its body."""
-    return b"".join(step.data for step in sends(script))
-
-
-def contents(script: Script) -> int:
-    """How many chunks carry content."""
-    return sum(step.role == "content" for step in sends(script))
 
 
 def events_of(script: Script) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.mock_server.scripts import body_of, tokens_of
 from windtunnel.mock_server.faults import FAULTS
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 
@@ -17,13 +18,7 @@ Play = Callable[..., Script]
 
 def events_of(script: Script) -> list[bytes]:
     """The events of a stream, each with what ends it."""
-    body = b"".join(step.data for step in script.steps if isinstance(step, Send))
-    return [event + b"\n\n" for event in body.split(b"\n\n")[:-1]]
-
-
-def tokens_of(script: Script) -> int:
-    """The tokens that a script's sends count for."""
-    return sum(step.tokens for step in script.steps if isinstance(step, Send))
+    return [event + b"\n\n" for event in body_of(script).split(b"\n\n")[:-1]]
 
 
 def difference(script: Script, healthy: Script) -> list[tuple[bytes, bytes]]:

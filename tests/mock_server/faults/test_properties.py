@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.mock_server.scripts import body_without_comments, tokens_of
 from windtunnel.mock_server.faults import FAULTS, FaultContext, FaultKind, Params
 from windtunnel.mock_server.rules import FaultUse, layered
 from windtunnel.mock_server.script import (
@@ -123,16 +124,6 @@ def uses(draw: st.DrawFn, names: list[str] = ANSWER_FAULTS) -> tuple[FaultKind, 
     return kind.settled(params), params
 
 
-def body_of(script: Script) -> bytes:
-    """Everything that a script sends of its body, without heartbeats."""
-    return b"".join(step.data for step in script.steps if isinstance(step, Send) and step.role != "comment")
-
-
-def tokens_of(script: Script) -> int:
-    """The tokens that a script's sends count for."""
-    return sum(step.tokens for step in script.steps if isinstance(step, Send))
-
-
 def waits(script: Script) -> float:
     """The time on the wire that a script adds."""
     return sum(step.seconds for step in script.steps if isinstance(step, Wait))
@@ -212,9 +203,9 @@ def test_pace_and_pieces_change_no_byte(answer: Answer, chosen: list[tuple[Fault
     """An answer that is late, silent, buffered and cut into pieces is, once it is there, the healthy one."""
     script = played(answer, chosen)
     if script.steps[-1] == Wait(FOREVER):
-        assert body_of(answer[0]).startswith(body_of(script))
+        assert body_without_comments(answer[0]).startswith(body_without_comments(script))
         return
-    assert body_of(script) == body_of(answer[0])
+    assert body_without_comments(script) == body_without_comments(answer[0])
     assert tokens_of(script) == tokens_of(answer[0])
     assert [type(step) for step in script.steps if isinstance(step, FirstToken | Tokens)] == [
         type(step) for step in answer[0].steps if isinstance(step, FirstToken | Tokens)
@@ -240,12 +231,12 @@ def test_delays_add_time_and_no_content(answer: Answer, use: tuple[FaultKind, Pa
     late = kind.apply(script, params, ctx)
     seconds = params.model_dump()["seconds"]
     assert late.status == script.status
-    assert body_of(script).startswith(body_of(late))
+    assert body_without_comments(script).startswith(body_without_comments(late))
     if seconds == "forever":
         assert math.isinf(waits(late))
         return
     assert math.isclose(waits(late), {"0s": 0, "100ms": 0.1, "250ms": 0.25, "2s": 2, "3s": 3}[seconds])
-    assert body_of(late) == body_of(script)
+    assert body_without_comments(late) == body_without_comments(script)
     work = [step for step in late.steps if isinstance(step, FirstToken | Tokens)]
     assert work == [step for step in script.steps if isinstance(step, FirstToken | Tokens)]
 
@@ -255,9 +246,9 @@ def test_what_ends_early_is_a_proper_prefix(answer: Answer, use: tuple[FaultKind
     """An answer that ends early says nothing that the healthy one did not, and never all of it."""
     (script, ctx), (kind, params) = answer, use
     if kind.acts_on(ctx.api, ctx.stream):
-        cut = body_of(kind.apply(script, params, ctx))
-        assert body_of(script).startswith(cut)
-        assert len(cut) < len(body_of(script))
+        cut = body_without_comments(kind.apply(script, params, ctx))
+        assert body_without_comments(script).startswith(cut)
+        assert len(cut) < len(body_without_comments(script))
 
 
 @given(TEXTS.map(_chat))
@@ -274,7 +265,7 @@ def test_broken_answers_are_never_the_healthy_ones(answer: Answer, use: tuple[Fa
     """A body fault always shows: no answer is short enough to escape it."""
     (script, ctx), (kind, params) = answer, use
     if kind.acts_on(ctx.api, ctx.stream):
-        assert body_of(kind.apply(script, params, ctx)) != body_of(script)
+        assert body_without_comments(kind.apply(script, params, ctx)) != body_without_comments(script)
 
 
 @pytest.mark.parametrize("name", [name for name, kind in FAULTS.items() if kind.stage == "edge"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.mock_server.scripts import body_of, headers_of
 from windtunnel.mock_server.faults import FAULTS
 from windtunnel.mock_server.script import End, Head, Script, Send
 
@@ -49,25 +50,6 @@ LONG = (
 BUSY = "Our servers are currently overloaded. Please try again later."
 
 Play = Callable[..., Script]
-
-
-def head_of(script: Script) -> Head:
-    """The head of an answer."""
-    head = script.steps[0]
-    assert isinstance(head, Head)
-    return head
-
-
-def headers_of(script: Script) -> dict[str, str]:
-    """The headers of an answer; none of them twice."""
-    headers = dict(head_of(script).headers)
-    assert len(headers) == len(head_of(script).headers)
-    return headers
-
-
-def body_of(script: Script) -> bytes:
-    """The body of an answer."""
-    return b"".join(step.data for step in script.steps if isinstance(step, Send))
 
 
 @pytest.mark.parametrize(

@@ -8,25 +8,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.mock_server.scripts import body_without_comments, contents, sends
 from windtunnel.mock_server.faults import FAULTS
 from windtunnel.mock_server.script import FOREVER, Close, End, FirstToken, Head, Script, Send, Tokens, Wait
 
 Play = Callable[..., Script]
-
-
-def sends(script: Script) -> list[Send]:
-    """The pieces of the body, heartbeats included."""
-    return [step for step in script.steps if isinstance(step, Send)]
-
-
-def body_of(script: Script) -> bytes:
-    """Everything that a script sends of its body, without heartbeats."""
-    return b"".join(step.data for step in sends(script) if step.role != "comment")
-
-
-def contents(script: Script) -> int:
-    """How many chunks carry content."""
-    return sum(step.role == "content" for step in sends(script))
 
 
 def test_slow_first_token_sends_headers_at_once_and_content_late(
@@ -38,7 +24,7 @@ def test_slow_first_token_sends_headers_at_once_and_content_late(
         assert isinstance(late.steps[0], Head)
         place = late.steps.index(Wait(3.0))
         assert late.steps[place - 1] == FirstToken()
-        assert body_of(late) == body_of(script)
+        assert body_without_comments(late) == body_without_comments(script)
         assert contents(Script(late.steps[:place])) == 0
 
 
@@ -50,7 +36,7 @@ def test_a_stall_is_silence_after_so_many_chunks(
     stalled = play("stall", chat, after_chunks=after, seconds="5s")
     place = stalled.steps.index(Wait(5.0))
     assert contents(Script(stalled.steps[:place])) == before_it
-    assert body_of(stalled) == body_of(chat)
+    assert body_without_comments(stalled) == body_without_comments(chat)
     assert stalled.steps[-1] == End()
 
 
@@ -60,7 +46,7 @@ def test_a_stall_forever_is_the_last_thing_that_happens(play: Play, chat: Script
     stalled = play("stall", whole, stream=False)
     head = stalled.steps[0]
     assert isinstance(head, Head)
-    assert head.content_length == len(body_of(whole))
+    assert head.content_length == len(body_without_comments(whole))
     assert stalled.steps[-1] == Wait(FOREVER)
 
 
@@ -68,8 +54,8 @@ def test_an_answer_in_one_piece_stalls_half_way_through_its_body(play: Play, who
     """Half of the bytes, the silence, the other half; the whole counts for what it counted before."""
     stalled = play("stall", whole, stream=False, seconds="5s")
     first, second = sends(stalled)
-    assert len(first.data) == len(body_of(whole)) // 2
-    assert first.data + second.data == body_of(whole)
+    assert len(first.data) == len(body_without_comments(whole)) // 2
+    assert first.data + second.data == body_without_comments(whole)
     assert (first.tokens, first.role, second.tokens, second.role) == (0, "body", 9, "terminal")
 
 
@@ -80,7 +66,7 @@ def test_heartbeats_keep_coming_while_a_stream_is_stalled(play: Play, chat: Scri
     waits = [step.seconds for step in stalled.steps if isinstance(step, Wait)]
     assert [beat.data for beat in beats] == [b": ping\n\n"] * 3
     assert waits == pytest.approx([0.3, 0.3, 0.3, 0.1])
-    assert body_of(stalled) == body_of(chat)
+    assert body_without_comments(stalled) == body_without_comments(chat)
 
 
 def test_endless_heartbeats_end_in_silence(play: Play, chat: Script) -> None:
@@ -120,7 +106,7 @@ def test_a_buffered_stream_arrives_in_one_go_when_it_would_have_ended(
     assert all(kind in (FirstToken, Tokens, Wait) for kind in kinds[1:first_send])
     assert set(kinds[first_send:-1]) == {Send}
     assert contents(buffered) == chunks
-    assert body_of(buffered) == body_of(given)
+    assert body_without_comments(buffered) == body_without_comments(given)
     assert buffered.steps[-1] == (Close() if closed else End())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.mock_server.scripts import head_of
 from windtunnel.mock_server.faults import FAULTS
 from windtunnel.mock_server.script import (
     Close,
@@ -30,14 +31,9 @@ Play = Callable[..., Script]
 EMPTY = Script((Head(200), End()))
 
 
-def body_of(script: Script) -> bytes:
-    """Everything that a script sends of its body."""
+def bytes_of(script: Script) -> bytes:
+    """Everything that a script sends of its body, torn pieces included."""
     return b"".join(step.data for step in script.steps if isinstance(step, Send | Torn))
-
-
-def head_of(script: Script) -> Head:
-    """The script's head."""
-    return next(step for step in script.steps if isinstance(step, Head))
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -51,8 +47,8 @@ def test_slow_headers_wait_and_change_nothing(play: Play, chat: Script, whole: S
 def test_short_body_promises_more_than_it_sends(play: Play, whole: Script, missing: int) -> None:
     """The body is whole, its length is not, and no byte of it lets a client believe that it has everything."""
     script = play("short_body", whole, stream=False, missing=missing)
-    assert body_of(script) == body_of(whole)
-    assert head_of(script).content_length == len(body_of(whole)) + missing
+    assert bytes_of(script) == bytes_of(whole)
+    assert head_of(script).content_length == len(bytes_of(whole)) + missing
     assert head_of(script).framing == "length"
     assert script.steps[-1] == Close()
     assert not any(isinstance(step, Send) and step.role == "terminal" for step in script.steps)
@@ -65,10 +61,10 @@ def test_incomplete_chunked_ends_inside_a_chunk(
 ) -> None:
     """That many bytes come, never the last one; the last chunk promises more than there is, then FIN."""
     healthy = chat if stream else whole
-    total = len(body_of(healthy))
+    total = len(bytes_of(healthy))
     script = play("incomplete_chunked", healthy, stream=stream, after_bytes=n)
     assert head_of(script).framing == "chunked"
-    assert body_of(script) == body_of(healthy)[: min(total // 2 if n is None else n, total - 1)]
+    assert bytes_of(script) == bytes_of(healthy)[: min(total // 2 if n is None else n, total - 1)]
     torn, last = script.steps[-2:]
     assert isinstance(torn, Torn)
     assert torn.size > len(torn.data)
@@ -122,7 +118,7 @@ def test_bad_gzip_is_no_gzip(play: Play, chat: Script, whole: Script, stream: bo
     assert ("content-encoding", "gzip") in head_of(script).headers
     assert script.steps[1:] == healthy.steps[1:]
     with pytest.raises(gzip.BadGzipFile):
-        gzip.decompress(body_of(script))
+        gzip.decompress(bytes_of(script))
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -131,9 +127,9 @@ def test_truncated_gzip_begins_well(play: Play, chat: Script, whole: Script, str
     healthy = chat if stream else whole
     script = play("bad_gzip", healthy, stream=stream, how="truncated")
     unpack = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    unpacked = unpack.decompress(body_of(script))
-    assert body_of(healthy).startswith(unpacked)
-    assert len(unpacked) < len(body_of(healthy))
+    unpacked = unpack.decompress(bytes_of(script))
+    assert bytes_of(healthy).startswith(unpacked)
+    assert len(unpacked) < len(bytes_of(healthy))
     assert not unpack.eof
     assert script.steps[-1] == End()
     assert head_of(script).content_length is None

@@ -139,14 +139,14 @@ class Calls:
         return {"data": fields, "files": files or {"other": ("a", b"x")}}
 
 
-def world() -> InProcess:
+def in_process() -> InProcess:
     """A provider that answers in a few tokens."""
     return InProcess(Plan.model_validate({"provider": {"answer": {"tokens": 12}}}))
 
 
-def ask(tunnel: InProcess, request: httpx2.Request) -> tuple[int, bytes]:
+def ask(mock: InProcess, request: httpx2.Request) -> tuple[int, bytes]:
     """Status and body of the answer. A stream that never goes on (of a response that waits for nobody) ends there."""
-    answer = tunnel.handle(request)
+    answer = mock.handle(request)
     body = bytearray()
     try:
         for piece in answer.iter_bytes():

@@ -9,7 +9,7 @@ import httpx2
 import orjson
 import pytest
 
-from tests.mock_server.hardening.calls import PATIENCE, ask, world
+from tests.mock_server.hardening.calls import PATIENCE, ask, in_process
 from windtunnel.mock_server import rules
 from windtunnel.mock_server.api.batches import state as batch_store
 from windtunnel.mock_server.api.parse import MOST_HEADER_CHARS, parse
@@ -78,7 +78,7 @@ def test_shelves(name: str) -> None:
 
 def test_stored_objects_weigh_what_they_hold() -> None:
     """What is stored is counted with everything that the client has sent of it."""
-    tunnel = world()
+    mock = in_process()
     large = "x" * 1_000_000
 
     def weighed(path: str, shelf: Shelf[Any], **how: Any) -> dict[str, Any]:
@@ -90,13 +90,13 @@ def test_stored_objects_weigh_what_they_hold() -> None:
             extensions={"timeout": PATIENCE},
             **how,
         )
-        status, body = ask(tunnel, sent)
+        status, body = ask(mock, sent)
         assert status == 200, body
         assert shelf._bytes - before >= len(large)
         found: dict[str, Any] = orjson.loads(body)
         return found
 
-    kept = tunnel.engine.store
+    kept = mock.engine.store
     message = {"role": "user", "content": large}
     weighed("/chat/completions", kept.completions, json={"model": "m", "store": True, "messages": [message]})
     weighed("/responses", kept.responses, json={"model": "m", "input": large})
@@ -113,15 +113,15 @@ def test_stored_objects_weigh_what_they_hold() -> None:
 
 def test_idempotency_keys() -> None:
     """So many keys are remembered, with so many bytes of answers; of a request itself nothing."""
-    tunnel = world()
-    kept = tunnel.engine._idempotency
+    mock = in_process()
+    kept = mock.engine._idempotency
     for n in range(idempotency.MAX_KEYS + 100):
-        ticket = tunnel.engine.identify(request(idempotency_key=f"key {n}"), 0.0)
-        tunnel.engine.admit(ticket, 0.0)
+        ticket = mock.engine.identify(request(idempotency_key=f"key {n}"), 0.0)
+        mock.engine.admit(ticket, 0.0)
         if ticket.state == "queued":
             break
-        tunnel.engine.start(ticket, 0.0)
-        tunnel.engine.finished(ticket, 0.0)
+        mock.engine.start(ticket, 0.0)
+        mock.engine.finished(ticket, 0.0)
     assert len(kept) == idempotency.MAX_KEYS
     assert kept._bytes <= idempotency.MAX_BYTES
     assert all(entry.answer.effect is None and entry.ticket is None for entry in kept._entries.values())
@@ -191,12 +191,12 @@ def test_what_requests_say_of_themselves() -> None:
 
 def batch(lines: list[dict[str, Any]], url: str) -> dict[str, Any]:
     """A batch of these bodies, when it is over."""
-    tunnel = world()
+    mock = in_process()
 
     def sent(method: str, path: str, **how: Any) -> dict[str, Any]:
         headers = {"authorization": "Bearer k"}
         status, body = ask(
-            tunnel,
+            mock,
             httpx2.Request(
                 method, f"http://mock/v1{path}", headers=headers, extensions={"timeout": PATIENCE}, **how
             ),
@@ -212,7 +212,7 @@ def batch(lines: list[dict[str, Any]], url: str) -> dict[str, Any]:
     file = sent("POST", "/files", files={"file": ("a.jsonl", data)}, data={"purpose": "batch"})
     order = {"input_file_id": file["id"], "endpoint": url, "completion_window": "24h"}
     made = sent("POST", "/batches", json=order)
-    tunnel.engine.store.skew_s += 90_000.0
+    mock.engine.store.skew_s += 90_000.0
     return sent("GET", f"/batches/{made['id']}")
 
 

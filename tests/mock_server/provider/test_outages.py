@@ -9,31 +9,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.mock_server.engines import arrive, engine, plan
+from tests.mock_server.engines import arrive, engine_with, plan
 from windtunnel.mock_server.plan.plan import Plan
 
 REGIONS: dict[str, Any] = {"regions": {"east": {}, "west": {}}}
 
 
-def closed(world: Any, region: str, now: float) -> str | None:
+def closed(engine: Any, region: str, now: float) -> str | None:
     """The name of the fault that closes a region's port, if one does."""
-    use = world.listening(region, now)
+    use = engine.listening(region, now)
     return None if use is None else use.kind.name
 
 
 def test_a_rule_closes_its_region_alone() -> None:
     """The other regions stay open; without a match all are closed; of two rules the first stands."""
-    world = engine(provider=REGIONS, rules=[{"fault": "refuse", "match": {"region": "west"}}])
-    assert [closed(world, region, 0.0) for region in ("east", "west")] == [None, "refuse"]
+    engine = engine_with(provider=REGIONS, rules=[{"fault": "refuse", "match": {"region": "west"}}])
+    assert [closed(engine, region, 0.0) for region in ("east", "west")] == [None, "refuse"]
     both = [{"fault": "refuse", "match": {"region": "west"}}, {"fault": "blackhole"}]
-    world = engine(provider=REGIONS, rules=both)
-    assert [closed(world, region, 0.0) for region in ("east", "west")] == ["blackhole", "refuse"]
+    engine = engine_with(provider=REGIONS, rules=both)
+    assert [closed(engine, region, 0.0) for region in ("east", "west")] == ["blackhole", "refuse"]
 
 
 def test_a_request_that_comes_all_the_same_is_served() -> None:
     """On a connection that exists the answer is the healthy one, and the fault is none of the request's."""
-    world = engine(rules=[{"fault": "refuse"}])
-    ticket = arrive(world, 0.0)
+    engine = engine_with(rules=[{"fault": "refuse"}])
+    ticket = arrive(engine, 0.0)
     assert (ticket.state, ticket.faults) == ("running", ())
 
 
@@ -51,8 +51,8 @@ def test_a_request_that_comes_all_the_same_is_served() -> None:
 )
 def test_a_burst_opens_and_closes(now: float, name: str | None) -> None:
     """Closed in the first part of every period, open in the rest."""
-    world = engine(rules=[{"fault": "refuse", "burst": {"every": "10s", "for": "2s"}}])
-    assert closed(world, "local", now) == name
+    engine = engine_with(rules=[{"fault": "refuse", "burst": {"every": "10s", "for": "2s"}}])
+    assert closed(engine, "local", now) == name
 
 
 def test_the_bursts_of_a_phase_begin_with_it() -> None:
@@ -62,8 +62,8 @@ def test_the_bursts_of_a_phase_begin_with_it() -> None:
         {"name": "well", "for": "10s"},
         {"name": "dark", "for": "10s", "rules": [{"fault": "blackhole", "burst": burst}]},
     ]
-    world = engine(phases=phases, rules=[{"fault": "refuse", "burst": {"every": "30s", "for": "1s"}}])
-    seen = [closed(world, "local", now) for now in (0.5, 1.0, 9.0, 10.0, 10.99, 11.0, 14.0, 30.5)]
+    engine = engine_with(phases=phases, rules=[{"fault": "refuse", "burst": {"every": "30s", "for": "1s"}}])
+    seen = [closed(engine, "local", now) for now in (0.5, 1.0, 9.0, 10.0, 10.99, 11.0, 14.0, 30.5)]
     assert seen == ["refuse", None, None, "blackhole", "blackhole", None, "blackhole", "refuse"]
 
 
@@ -75,50 +75,50 @@ def test_every_edge_is_announced() -> None:
         {"name": "dark", "for": "6s", "rules": [{"fault": "refuse", "burst": burst}]},
         {"name": "after", "for": "5s"},
     ]
-    world = engine(phases=phases)
+    engine = engine_with(phases=phases)
     now, edges = 0.0, []
-    while (at := world.next_change(now)) is not None:
+    while (at := engine.next_change(now)) is not None:
         edges.append(at)
-        world.advance(at)
+        engine.advance(at)
         now = at
     assert edges == [2.0, 3.0, 6.0, 7.0, 8.0]
-    assert engine(rules=[{"fault": "refuse"}]).next_change(0.0) is None
+    assert engine_with(rules=[{"fault": "refuse"}]).next_change(0.0) is None
     whole = {"fault": "refuse", "burst": {"every": "2s", "for": "2s"}}
-    assert engine(rules=[whole]).next_change(0.0) is None
+    assert engine_with(rules=[whole]).next_change(0.0) is None
 
 
 @given(st.floats(0.001, 1000), st.floats(0.001, 0.999), st.floats(-1000, 1_000_000), st.integers(0, 50))
 def test_an_edge_is_always_ahead(every: float, share: float, start: float, steps: int) -> None:
     """Whatever the fractions, the next edge lies ahead of now and the state behind it is the other one."""
     burst = {"every": f"{every:.6f}s", "for": f"{every * share + 0.000001:.6f}s"}
-    world = engine(rules=[{"fault": "refuse", "burst": burst}])
+    engine = engine_with(rules=[{"fault": "refuse", "burst": burst}])
     now = start
     for _ in range(steps):
-        at = world.next_change(now)
+        at = engine.next_change(now)
         if at is None:
             return
         assert at > now
-        assert closed(world, "local", now) != closed(world, "local", at)
+        assert closed(engine, "local", now) != closed(engine, "local", at)
         now = at
 
 
 def test_another_plan_and_a_reset_count_at_once() -> None:
     """`set_plan` closes and opens ports, and a reset begins the phases anew."""
-    world = engine()
-    assert closed(world, "local", 1.0) is None
-    world.set_plan(plan(rules=[{"fault": "blackhole"}]), 2.0)
-    assert closed(world, "local", 2.0) == "blackhole"
+    engine = engine_with()
+    assert closed(engine, "local", 1.0) is None
+    engine.set_plan(plan(rules=[{"fault": "blackhole"}]), 2.0)
+    assert closed(engine, "local", 2.0) == "blackhole"
     phases = [{"name": "dark", "for": "2s", "rules": [{"fault": "refuse"}]}, {"name": "after", "for": "2s"}]
-    world.set_plan(plan(phases=phases), 3.0)
-    assert closed(world, "local", 3.0) is None
-    world.reset()
-    assert closed(world, "local", 0.0) == "refuse"
+    engine.set_plan(plan(phases=phases), 3.0)
+    assert closed(engine, "local", 3.0) is None
+    engine.reset()
+    assert closed(engine, "local", 0.0) == "refuse"
 
 
 def test_a_plan_without_them_has_no_edges() -> None:
     """Rules of requests, bursts among them, set no timer."""
     burst = {"every": "4s", "for": "1s"}
-    world = engine(rules=[{"fault": "overloaded", "burst": burst}])
-    assert world.next_change(0.0) is None
-    assert math.isinf(world._outages.next_change(0.0, 0))
+    engine = engine_with(rules=[{"fault": "overloaded", "burst": burst}])
+    assert engine.next_change(0.0) is None
+    assert math.isinf(engine._outages.next_change(0.0, 0))
     assert Plan().rules == []

@@ -27,50 +27,50 @@ def _tunnel(*rules: dict[str, Any], **provider: Any) -> InProcess:
     return InProcess(Plan.model_validate({"provider": {"answer": ANSWER, **provider}, "rules": list(rules)}))
 
 
-def _client(library: ModuleType, tunnel: InProcess, timeout: float | None = 30.0) -> Any:
-    return library.Client(transport=library.MockTransport(tunnel.handle), timeout=timeout, headers=HEADERS)
+def _client(library: ModuleType, mock: InProcess, timeout: float | None = 30.0) -> Any:
+    return library.Client(transport=library.MockTransport(mock.handle), timeout=timeout, headers=HEADERS)
 
 
 def _scripted(monkeypatch: pytest.MonkeyPatch, *steps: Step) -> InProcess:
-    tunnel = _tunnel()
-    healthy = tunnel.engine.start
+    mock = _tunnel()
+    healthy = mock.engine.start
 
     def start(ticket: Any, now: float) -> Script:
         healthy(ticket, now)
         return Script(steps)
 
-    monkeypatch.setattr(tunnel.engine, "start", start)
-    return tunnel
+    monkeypatch.setattr(mock.engine, "start", start)
+    return mock
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_healthy_answer(library: ModuleType) -> None:
     """A request gets its answer, at once in real time and when it is due in virtual time."""
-    tunnel = _tunnel()
-    with _client(library, tunnel) as client:
+    mock = _tunnel()
+    with _client(library, mock) as client:
         answer = client.post(URL, json=BODY)
     assert answer.status_code == 200
     assert answer.json()["usage"]["completion_tokens"] == 21
-    assert tunnel.now == pytest.approx(4.0)
-    assert tunnel.tickets[0].tokens_billed == 21
+    assert mock.now == pytest.approx(4.0)
+    assert mock.tickets[0].tokens_billed == 21
 
 
 def test_under_respx() -> None:
-    """A respx route answers with the tunnel as its side effect."""
-    tunnel = _tunnel({"fault": "overloaded", "match": {"attempt": 0}})
+    """A respx route answers with the mock as its side effect."""
+    mock = _tunnel({"fault": "overloaded", "match": {"attempt": 0}})
     with respx.mock, httpx.Client(headers={**HEADERS, "x-windtunnel-call": "c0"}) as client:
-        route = respx.post(URL).mock(side_effect=tunnel.handle)
+        route = respx.post(URL).mock(side_effect=mock.handle)
         assert [client.post(URL, json=BODY).status_code for _ in range(2)] == [503, 200]
         assert route.call_count == 2
-    assert [ticket.attempt for ticket in tunnel.tickets] == [0, 1]
+    assert [ticket.attempt for ticket in mock.tickets] == [0, 1]
 
 
 async def test_async_clients_under_respx() -> None:
     """Async clients read streams as well, event by event."""
-    tunnel = _tunnel()
+    mock = _tunnel()
     async with httpx.AsyncClient(headers=HEADERS) as client:
         with respx.mock:
-            respx.post(URL).mock(side_effect=tunnel.handle)
+            respx.post(URL).mock(side_effect=mock.handle)
             async with client.stream("POST", URL, json={**BODY, "stream": True}, timeout=30) as answer:
                 lines = [line async for line in answer.aiter_lines() if line]
     assert lines[-1] == "data: [DONE]"
@@ -80,36 +80,36 @@ async def test_async_clients_under_respx() -> None:
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_the_read_timeout_is_kept(library: ModuleType) -> None:
     """A read timeout that the answer exceeds is raised, at its virtual time, and the provider sees the client go."""
-    tunnel = _tunnel()
-    with _client(library, tunnel, 1.5) as client, pytest.raises(library.ReadTimeout) as caught:
+    mock = _tunnel()
+    with _client(library, mock, 1.5) as client, pytest.raises(library.ReadTimeout) as caught:
         client.post(URL, json=BODY)
     assert caught.value.request.method == "POST"
-    assert tunnel.now == pytest.approx(1.5)
-    assert tunnel.tickets[0].abandoned_at_s == pytest.approx(1.5)
+    assert mock.now == pytest.approx(1.5)
+    assert mock.tickets[0].abandoned_at_s == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_the_read_timeout_is_per_read(library: ModuleType) -> None:
     """A stream whose pieces each come in time is read to its end, however long it takes together."""
-    tunnel = _tunnel()
-    with _client(library, tunnel, 2.5) as client:
+    mock = _tunnel()
+    with _client(library, mock, 2.5) as client:
         assert client.post(URL, json={**BODY, "stream": True}).text.endswith("data: [DONE]\n\n")
-    assert tunnel.now == pytest.approx(4.0)
+    assert mock.now == pytest.approx(4.0)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_stall_in_mid_stream(library: ModuleType) -> None:
     """What goes wrong in mid-stream is raised while the body is read, after what came before it."""
-    tunnel = _tunnel({"fault": "stall", "with": {"after_chunks": 3, "seconds": "60s"}})
+    mock = _tunnel({"fault": "stall", "with": {"after_chunks": 3, "seconds": "60s"}})
     got = []
     with (
-        _client(library, tunnel, 5.0) as client,
+        _client(library, mock, 5.0) as client,
         client.stream("POST", URL, json={**BODY, "stream": True}) as answer,
         pytest.raises(library.ReadTimeout),
     ):
         got += [line for line in answer.iter_lines() if line]
     assert answer.status_code == 200
-    assert tunnel.tickets[0].abandoned is True
+    assert mock.tickets[0].abandoned is True
 
 
 HEAD = Head(200, (("content-type", "text/plain"),), framing="chunked")
@@ -133,8 +133,8 @@ def test_every_bad_ending(
     library: ModuleType, monkeypatch: pytest.MonkeyPatch, steps: tuple[Step, ...], error: str, message: str
 ) -> None:
     """A connection that ends badly raises the exception, with the words, that real sockets lead to."""
-    tunnel = _scripted(monkeypatch, *steps)
-    with _client(library, tunnel) as client, pytest.raises(getattr(library, error), match=message):
+    mock = _scripted(monkeypatch, *steps)
+    with _client(library, mock) as client, pytest.raises(getattr(library, error), match=message):
         client.post(URL, json=BODY)
 
 
@@ -142,42 +142,42 @@ def test_every_bad_ending(
 def test_a_body_that_ends_with_the_connection(library: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body without framing is complete when the connection ends."""
     for end in (End(), Close()):
-        tunnel = _scripted(monkeypatch, Head(200, framing="none"), Send(b"all"), end)
-        with _client(library, tunnel) as client:
+        mock = _scripted(monkeypatch, Head(200, framing="none"), Send(b"all"), end)
+        with _client(library, mock) as client:
             assert client.post(URL, json=BODY).content == b"all"
 
 
 def test_hanging_without_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that never comes, to a client without a timeout, is an error instead of a test that hangs."""
-    tunnel = _scripted(monkeypatch, HEAD, Wait(FOREVER))
-    with _client(httpx, tunnel, None) as client, pytest.raises(HangsForeverError):
+    mock = _scripted(monkeypatch, HEAD, Wait(FOREVER))
+    with _client(httpx, mock, None) as client, pytest.raises(HangsForeverError):
         client.post(URL, json=BODY)
-    assert tunnel.tickets[0].abandoned is True
+    assert mock.tickets[0].abandoned is True
 
 
 def test_connecting_takes_a_round_trip() -> None:
     """A region's round trip counts against the connect timeout, once per host, and on the way there and back."""
-    tunnel = _tunnel(regions={"far": {"rtt": "1s"}})
+    mock = _tunnel(regions={"far": {"rtt": "1s"}})
     impatient = httpx.Timeout(30.0, connect=0.5)
-    with httpx.Client(transport=httpx.MockTransport(tunnel.handle), headers=HEADERS) as client:
+    with httpx.Client(transport=httpx.MockTransport(mock.handle), headers=HEADERS) as client:
         with pytest.raises(httpx.ConnectTimeout):
             client.post(URL, json=BODY, timeout=impatient)
-        assert tunnel.now == pytest.approx(0.5)
+        assert mock.now == pytest.approx(0.5)
         client.post(URL, json=BODY, timeout=30.0)
-        assert tunnel.now == pytest.approx(0.5 + 1.0 + 1.0 + 4.0)
+        assert mock.now == pytest.approx(0.5 + 1.0 + 1.0 + 4.0)
         client.post(URL, json=BODY, timeout=30.0)
-        assert tunnel.now == pytest.approx(6.5 + 1.0 + 4.0)
+        assert mock.now == pytest.approx(6.5 + 1.0 + 4.0)
 
 
 def test_abandoned_work_holds_its_slot() -> None:
     """The closed loop holds without sockets: a slot whose client gave up is busy until its work is done."""
-    tunnel = _tunnel(capacity={"slots": 1})
-    with _client(httpx, tunnel) as client:
+    mock = _tunnel(capacity={"slots": 1})
+    with _client(httpx, mock) as client:
         with pytest.raises(httpx.ReadTimeout):
             client.post(URL, json=BODY, timeout=1.0)
         client.post(URL, json=BODY)
-    assert tunnel.tickets[1].started_s == pytest.approx(4.0)
-    assert tunnel.now == pytest.approx(8.0)
+    assert mock.tickets[1].started_s == pytest.approx(4.0)
+    assert mock.now == pytest.approx(8.0)
 
 
 def test_phases_pass_in_virtual_time() -> None:
@@ -189,26 +189,26 @@ def test_phases_pass_in_virtual_time() -> None:
             {"name": "light", "for": "1h"},
         ],
     }
-    tunnel = InProcess(Plan.model_validate(plan))
-    with _client(httpx, tunnel, None) as client:
+    mock = InProcess(Plan.model_validate(plan))
+    with _client(httpx, mock, None) as client:
         assert client.post(URL, json=BODY).status_code == 200
-    assert tunnel.now == pytest.approx(3604.0)
+    assert mock.now == pytest.approx(3604.0)
 
 
 def test_errors_of_the_api() -> None:
     """A request without a key gets the API's own error."""
-    tunnel = _tunnel()
-    with httpx.Client(transport=httpx.MockTransport(tunnel.handle)) as client:
+    mock = _tunnel()
+    with httpx.Client(transport=httpx.MockTransport(mock.handle)) as client:
         assert client.get("https://api.openai.com/v1/models").status_code == 401
         assert client.get("https://api.openai.com/v1/models", headers=HEADERS).status_code == 200
 
 
 def test_closing_a_stream_early_is_leaving() -> None:
     """A client that closes a response before its end has left; one that has all of it has not."""
-    tunnel = _tunnel()
-    with _client(httpx, tunnel) as client:
+    mock = _tunnel()
+    with _client(httpx, mock) as client:
         with client.stream("POST", URL, json={**BODY, "stream": True}) as answer:
             next(answer.iter_lines())
         with client.stream("POST", URL, json={**BODY, "stream": True}) as answer:
             answer.read()
-    assert [ticket.abandoned for ticket in tunnel.tickets] == [True, False]
+    assert [ticket.abandoned for ticket in mock.tickets] == [True, False]

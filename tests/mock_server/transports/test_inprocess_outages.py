@@ -18,14 +18,14 @@ HEADERS = {"authorization": "Bearer sk-test"}
 ANSWER = {"first_token": "2s", "tokens": 21, "tokens_per_second": 10.0, "tokens_per_chunk": 1}
 
 
-def tunnel_of(*rules: dict[str, Any], **parts: Any) -> InProcess:
-    """A tunnel whose answers take four seconds."""
+def in_process(*rules: dict[str, Any], **parts: Any) -> InProcess:
+    """A mock whose answers take four seconds."""
     return InProcess(Plan.model_validate({"provider": {"answer": ANSWER}, "rules": list(rules), **parts}))
 
 
-def client_of(library: ModuleType, tunnel: InProcess, timeout: float | None = 5.0) -> Any:
-    """A client that talks to the tunnel."""
-    return library.Client(transport=library.MockTransport(tunnel.handle), timeout=timeout, headers=HEADERS)
+def client_of(library: ModuleType, mock: InProcess, timeout: float | None = 5.0) -> Any:
+    """A client that talks to the mock."""
+    return library.Client(transport=library.MockTransport(mock.handle), timeout=timeout, headers=HEADERS)
 
 
 @pytest.fixture(params=[httpx, httpx2])
@@ -37,19 +37,19 @@ def library(request: pytest.FixtureRequest) -> ModuleType:
 
 def test_refused(library: ModuleType) -> None:
     """Connecting fails at once, and the provider has seen no request."""
-    tunnel = tunnel_of({"fault": "refuse"})
-    with client_of(library, tunnel) as client, pytest.raises(library.ConnectError):
+    mock = in_process({"fault": "refuse"})
+    with client_of(library, mock) as client, pytest.raises(library.ConnectError):
         client.post(URL, json=BODY)
-    assert (tunnel.now, tunnel.tickets) == (0.0, [])
+    assert (mock.now, mock.tickets) == (0.0, [])
 
 
 @pytest.mark.parametrize(("timeout", "after"), [(5.0, 5.0), (0.5, 0.5), (None, 127.0)])
 def test_blackholed(library: ModuleType, timeout: float | None, after: float) -> None:
     """Connecting takes the client's own timeout, or without one what the kernel has patience for."""
-    tunnel = tunnel_of({"fault": "blackhole"})
-    with client_of(library, tunnel, timeout) as client, pytest.raises(library.ConnectTimeout):
+    mock = in_process({"fault": "blackhole"})
+    with client_of(library, mock, timeout) as client, pytest.raises(library.ConnectTimeout):
         client.post(URL, json=BODY)
-    assert tunnel.now == pytest.approx(after)
+    assert mock.now == pytest.approx(after)
 
 
 def test_a_blackhole_that_ends_lets_the_next_syn_in(library: ModuleType) -> None:
@@ -58,10 +58,10 @@ def test_a_blackhole_that_ends_lets_the_next_syn_in(library: ModuleType) -> None
         {"name": "dark", "for": "2s", "rules": [{"fault": "blackhole"}]},
         {"name": "after", "for": "1h"},
     ]
-    tunnel = tunnel_of(phases=phases)
-    with client_of(library, tunnel) as client:
+    mock = in_process(phases=phases)
+    with client_of(library, mock) as client:
         assert client.post(URL, json=BODY).status_code == 200
-    assert tunnel.now == pytest.approx(3.0 + 4.0)
+    assert mock.now == pytest.approx(3.0 + 4.0)
 
 
 def test_a_connection_that_exists_is_kept_or_reset(library: ModuleType) -> None:
@@ -69,14 +69,14 @@ def test_a_connection_that_exists_is_kept_or_reset(library: ModuleType) -> None:
     for established, error in (("keep", None), ("reset", library.ReadError)):
         rule = {"fault": "refuse", "with": {"established": established}}
         phases = [{"name": "well", "for": "3s"}, {"name": "dark", "for": "1h", "rules": [rule]}]
-        tunnel = tunnel_of(phases=phases)
-        with client_of(library, tunnel) as client:
+        mock = in_process(phases=phases)
+        with client_of(library, mock) as client:
             if error is None:
                 assert [client.post(URL, json=BODY).status_code for _ in range(2)] == [200, 200]
                 continue
             with pytest.raises(error):
                 client.post(URL, json=BODY)
-            assert tunnel.now == pytest.approx(3.0)
+            assert mock.now == pytest.approx(3.0)
             with pytest.raises(library.ConnectError):
                 client.post(URL, json=BODY)
 
@@ -96,7 +96,7 @@ def test_a_connection_that_exists_is_kept_or_reset(library: ModuleType) -> None:
 def test_broken_answers(library: ModuleType, rule: dict[str, Any], error: str, message: str) -> None:
     """Each raises what the library raises over a real connection."""
     with (
-        client_of(library, tunnel_of(rule)) as client,
+        client_of(library, in_process(rule)) as client,
         pytest.raises(getattr(library, error), match=message),
     ):
         client.post(URL, json=BODY)
@@ -104,8 +104,8 @@ def test_broken_answers(library: ModuleType, rule: dict[str, Any], error: str, m
 
 def test_a_drip_takes_its_time(library: ModuleType) -> None:
     """No pause is long enough for a read timeout, and the answer is whole after bytes ÷ rate."""
-    tunnel = tunnel_of({"fault": "drip", "with": {"bytes_per_second": 10}})
-    with client_of(library, tunnel) as client:
+    mock = in_process({"fault": "drip", "with": {"bytes_per_second": 10}})
+    with client_of(library, mock) as client:
         answer = client.post(URL, json=BODY)
     assert answer.json()["object"] == "chat.completion"
-    assert tunnel.now == pytest.approx(4.0 + (len(answer.content) - 1) / 10)
+    assert mock.now == pytest.approx(4.0 + (len(answer.content) - 1) / 10)
