@@ -7,8 +7,8 @@ import math
 import pytest
 
 from tests.model.clients import NAIVE_LOOP, OPENAI_4S, OPENAI_DEFAULT, POLICIES, RETRY_BUDGET, Policy
+from tests.model.incident import PHASES, Played, play
 from tests.model.providers import Brownout, EngineProvider
-from tests.model.storm import PHASES, Played, play
 
 SEEDS = range(20)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.runs.windtunnel import COMMAND, NOT_VALID, Played, ask, begin, finish, start
+from tests.runs.command import COMMAND, NOT_VALID, Played, ask, begin, finish, start
 
 pytestmark = pytest.mark.timeout(200)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.runs.command import NOT_VALID, begin, finish
 from tests.runs.test_failures import all_gone, descendants, wait_until
-from tests.runs.windtunnel import NOT_VALID, begin, finish
 
 pytestmark = pytest.mark.timeout(200)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.runs.windtunnel import NOT_VALID, Played, begin, finish
+from tests.runs.command import NOT_VALID, Played, begin, finish
 
 pytestmark = pytest.mark.timeout(300)
 

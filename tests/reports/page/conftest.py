@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.reports.page.queue_simulation import CLIENTS, Phase
 from tests.reports.page.rundir import write_run
-from tests.reports.page.storm import CLIENTS, Phase
 from windtunnel.reports.build import write_report
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.reports.page.storm import CLIENTS, STORM, Client, Phase, Row, Storm
+from tests.reports.page.queue_simulation import CLIENTS, STORM, Client, Phase, Row, Storm
 from windtunnel.harness.contract.records import ATTEMPTS_SCHEMA, CALLS_SCHEMA, LAG_SCHEMA, SERVED_SCHEMA
 
 ABOUT = {

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.reports.page.queue_simulation import CLIENTS, STORM
 from tests.reports.page.rundir import write_run
-from tests.reports.page.storm import CLIENTS, STORM
 from windtunnel.reports.build import write_report
 from windtunnel.reports.errors import RunDirectoryError
 
