@@ -21,22 +21,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from windtunnel.harness.contract.records import SCHEDULE_SCHEMA
 from windtunnel.harness.inputs.load import Load
 from windtunnel.mock_server.chance import uniform
 
 if TYPE_CHECKING:
     from windtunnel.harness.plan import CellPlan
-
-SCHEDULE_SCHEMA = pa.schema(
-    [
-        ("call_id", pa.string()),
-        ("index", pa.int64()),
-        ("intended_s", pa.float64()),
-        ("instance", pa.int32()),
-        ("section", pa.string()),  # warmup, phases or tail
-        ("phase", pa.string()),  # null outside the phases
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,25 @@ __all__ = [
     "CALLS_SCHEMA",
     "CONNECTIONS_SCHEMA",
     "LAG_SCHEMA",
+    "SCHEDULE_SCHEMA",
     "SERVED_SCHEMA",
     "AttemptRow",
     "CallRow",
     "attempt_tuple",
     "call_tuple",
 ]
+
+SCHEDULE_SCHEMA = pa.schema(
+    [
+        ("call_id", pa.string()),
+        ("index", pa.int64()),
+        ("intended_s", pa.float64()),
+        ("instance", pa.int32()),
+        ("section", pa.string()),  # warmup, phases or tail
+        ("phase", pa.string()),  # null outside the phases
+    ]
+)
+"""When each call of a cell is due, written before the cell is played."""
 
 CALLS_SCHEMA = pa.schema(
     [

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Any, Final
 
+from windtunnel.harness.contract.units import quantity
 from windtunnel.reports.read.run_dir import Cell
-from windtunnel.reports.units import quantity
 
 _NORMAL: Final = NormalDist()
 _Z99: Final = _NORMAL.inv_cdf(0.99)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from windtunnel.harness.contract.units import quantity
 from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result, ratio
-from windtunnel.reports.units import quantity
 
 
 def _useful(cohort: Cohort) -> tuple[float, float]:

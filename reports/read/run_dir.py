@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -27,19 +27,11 @@ from windtunnel.harness.contract.records import (
     CALLS_SCHEMA,
     CONNECTIONS_SCHEMA,
     LAG_SCHEMA,
+    SCHEDULE_SCHEMA,
     SERVED_SCHEMA,
 )
+from windtunnel.harness.contract.units import seconds_or_none
 from windtunnel.reports.errors import RunDirectoryError
-from windtunnel.reports.units import seconds_or_none
-
-SCHEDULE_SCHEMA: Final = pa.schema(
-    [
-        ("call_id", pa.string()),
-        ("intended_s", pa.float64()),
-        ("instance", pa.int32()),
-        ("phase", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)

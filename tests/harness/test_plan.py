@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from windtunnel.harness.arrivals import SCHEDULE_SCHEMA, write_schedule
+from windtunnel.harness.arrivals import write_schedule
+from windtunnel.harness.contract.records import SCHEDULE_SCHEMA
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.inputs.scenario import Scenario

@@ -16,11 +16,12 @@ from windtunnel.harness.contract.records import (
     CALLS_SCHEMA,
     CONNECTIONS_SCHEMA,
     LAG_SCHEMA,
+    SCHEDULE_SCHEMA,
     SERVED_SCHEMA,
 )
 from windtunnel.reports.metrics import Value, cohort_of, measure
 from windtunnel.reports.read.outcomes import Judged, judge
-from windtunnel.reports.read.run_dir import SCHEDULE_SCHEMA, Cell, Phase, exploded_gaps, frame_of
+from windtunnel.reports.read.run_dir import Cell, Phase, exploded_gaps, frame_of
 
 Row = dict[str, Any]
 HEALTHY = (("healthy", 0.0, 10.0),)
