@@ -1,4 +1,4 @@
-"""What a process that plays a cell does without, and what it imports before it is forked for each cell."""
+"""Import the SDK's late modules before a process is forked for each cell; keep pandas out of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from importlib import import_module
 from importlib.abc import MetaPathFinder
 
 import pyarrow as pa
+
+from windtunnel.harness.clients.http_library import sdk_http
 
 LOADED_LATE = (
     "openai.lib._chat_completion_resources",
@@ -19,12 +21,24 @@ LOADED_LATE = (
     "openai.resources.embeddings",
     "openai.resources.responses.responses",
 )
-"""What the SDK imports only at the first call of a client."""
+"""Modules that the SDK imports only at the first call of a client. openai 2 lacks three of them."""
+
+LOADED_LATE_BY_HTTPX = (
+    "httpcore",
+    "httpcore._backends.anyio",
+    "httpcore._backends.sync",
+    "anyio._backends._asyncio",
+)
+"""Modules that httpx imports with its first transport and its first connection; httpx2 has its own by then."""
 
 
 def import_ahead() -> None:
-    """Import it now, so that forks share it. A version of the SDK that lacks one of them imports its own later."""
-    for name in LOADED_LATE:
+    """Import these modules now, so that forks share them; one that the installed SDK lacks is left out.
+
+    An import in the middle of a cell would also take its time from the first call of each fork.
+    """
+    below = LOADED_LATE_BY_HTTPX if sdk_http.__name__ == "httpx" else ()
+    for name in (*LOADED_LATE, *below):
         try:
             import_module(name)
         except ImportError:
@@ -32,7 +46,7 @@ def import_ahead() -> None:
 
 
 class _NoPandas(MetaPathFinder):
-    """Finds nothing, and pandas least of all."""
+    """A finder that finds no module and refuses pandas."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name == "pandas":
@@ -40,7 +54,7 @@ class _NoPandas(MetaPathFinder):
 
 
 def leave_pandas_out() -> None:
-    """Let Arrow believe that there is no pandas, unless somebody has imported it.
+    """Let Arrow believe that there is no pandas, unless it has been imported already.
 
     Arrow imports it to look whether a list is one of its series: half a second and 40 MB, for nothing.
     """

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.harness.clients.fault_server import FaultServer, Handler
+from windtunnel.harness.clients.drivers.openai_aiohttp import DriverMissingError, aiohttp_transport
 
 ROOT = Path(__file__).parents[3]
 BODY = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "Hello"}]}
@@ -37,6 +38,15 @@ class Played:
 
 
 Play = Callable[..., Played]
+
+
+def skip_if_missing(driver: str) -> None:
+    """Skip a test of a driver that the installed SDK cannot have, with its own message as the reason."""
+    if driver == "openai-aiohttp":
+        try:
+            aiohttp_transport()
+        except DriverMissingError as error:
+            pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +100,7 @@ def play(player: subprocess.Popen[str]) -> Play:
         cancel_after_s: float | None = None,
         **parts: Any,
     ) -> Played:
+        skip_if_missing(driver)
         content = {**(BODY if body is None else body), **({"stream": True} if stream else {})}
         specs = [{"call_id": f"c{n}", "api": api, "stream": stream, "body": content} for n in range(calls)]
         job = {"profile": profile_of(driver, **parts), "specs": specs, "warm_up": warm_up}

@@ -9,6 +9,7 @@ import pytest
 
 from tests.harness.clients.conftest import Play
 from tests.harness.clients.fault_server import Exchange, completion, delta, stream_of
+from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.clients.outcome import failure_of
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.profile import load_profile_file
@@ -48,7 +49,10 @@ def test_every_way_of_answering_has_the_same_digest(play: Play, target: str, str
     played = play("python", healthy, stream=stream, target=f"targets:{target}")
     assert (played.call["outcome"], played.call["digest"]) == ("ok", WHOLE)
     (attempt,) = played.attempts
-    assert (attempt["status"], attempt["served_id"], attempt["body_complete"]) == (200, "s0", True)
+    assert (attempt["status"], attempt["served_id"]) == (200, "s0")
+    # openai 2 closes a stream at `[DONE]`; openai 3 and the others read what little comes after it.
+    closes_early = stream and target != "by_session" and sdk_http.__name__ == "httpx"
+    assert attempt["body_complete"] is not closes_early
     assert attempt["connection_id"] is not None
 
 
