@@ -1,4 +1,8 @@
-"""What all drivers without an SDK share: where the APIs are, and how hand-written clients read server-sent events."""
+"""The plain reader of server-sent events that applications write by hand, and the paths of the APIs.
+
+It stays apart from `windtunnel.mock_server.sse` on purpose: drivers without an SDK are the clients under test, and they
+must fail as an application's few lines fail, not read what only a complete reader can.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ DONE: Final = "[DONE]"
 
 
 def event_of(line: str) -> Any:
-    """The JSON of a `data:` line, `DONE` where the line says so, None for any other line.
+    """Return the JSON of a `data:` line, `DONE` where the line says so, None for any other line.
 
     That is all that most hand-written clients know of server-sent events. Raises ValueError for what is no JSON.
     """

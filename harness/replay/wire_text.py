@@ -1,10 +1,12 @@
-"""Bytes on the wire in a few words: a request's first line, an answer's status, what the events of a stream say."""
+"""Describe bytes on the wire in a few words: a request's first line, an answer's status, a stream's events."""
 
 from __future__ import annotations
 
 import json
 import re
 from typing import Any
+
+from windtunnel.mock_server.sse import read_fields
 
 MOST_SHOWN = 60
 """Characters of anything that is quoted."""
@@ -18,7 +20,7 @@ _MESSAGE = re.compile(rb'"message": *"((?:[^"\\]|\\.)*)"')
 
 
 def request_text(data: bytes) -> str:
-    """What a client sent."""
+    """Describe what a client sent."""
     first = data.split(b"\r\n", 1)[0]
     if b" HTTP/1." not in first:
         return f"more of the request, {quoted(data)}"
@@ -28,7 +30,7 @@ def request_text(data: bytes) -> str:
 
 
 def answer_text(data: bytes) -> str:
-    """What a server sent: status, events, the last chunk; or how the bytes begin."""
+    """Describe what a server sent: status, events, the last chunk; or how the bytes begin."""
     said = []
     body = data
     if data.startswith(b"HTTP/1."):
@@ -46,7 +48,7 @@ def answer_text(data: bytes) -> str:
 
 
 def is_more(text: str) -> bool:
-    """Whether an answer's text tells of nothing but more of the same: content, comments, pieces of events."""
+    """Tell whether an answer's text has no more than content, comments and pieces of events."""
     return not any(word in text for word in ENDS)
 
 
@@ -60,14 +62,14 @@ def _events(body: bytes) -> list[str]:
     """What the events of a stream say; contents that follow each other are one."""
     said: list[str] = []
     content = ""
-    for line in body.splitlines():
-        if line.startswith(b"data:"):
-            word, text = _event(line[5:].strip())
+    for name, value in read_fields(body):
+        if name == b"data":
+            word, text = _event(value.strip())
             content += text
             if word:
                 said += [*_content(content), word]
                 content = ""
-        elif line.startswith(b": "):
+        elif not name:  # a comment
             said += [*_content(content), "comment"]
             content = ""
     return said + _content(content)
