@@ -174,7 +174,7 @@ def _replayed(
 
 
 def write_schedule(plan: CellPlan, path: Path) -> None:
-    """Write a cell's schedule as Parquet (`SCHEDULE_SCHEMA`): what was intended, whatever became of it."""
+    """Write a cell's schedule as Parquet (`SCHEDULE_SCHEMA`): every intended call, however it ended."""
     arrivals = plan.schedule()
     sections = {"w": "warmup", "c": "phases", "t": "tail"}
     columns = {

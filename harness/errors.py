@@ -1,4 +1,4 @@
-"""What can go wrong in the harness, as one tree.
+"""The exceptions of the harness, as one tree.
 
 ```
 HarnessError                 anything below; `exit_code` says how the command ends
@@ -52,10 +52,10 @@ class InputError(HarnessError):
         place = self.where if self.line is None else f"{self.where}:{self.line}"
         found = f"found {self.found}" if self.found else ""
         expected = f"expected {self.expected}" if self.expected else ""
-        said = ", ".join(part for part in (found, expected) if part)
+        text = ", ".join(part for part in (found, expected) if part)
         if self.hint:
-            said = f"{said} ({self.hint})" if said else self.hint
-        return ": ".join(part for part in (place, self.path, said) if part)
+            text = f"{text} ({self.hint})" if text else self.hint
+        return ": ".join(part for part in (place, self.path, text) if part)
 
 
 class CollectedInputError(InputError):
@@ -79,7 +79,7 @@ class CollectedInputError(InputError):
 
 
 class MeasurementError(HarnessError):
-    """A run that cannot be believed: a part of it died, drowned, or was broken off."""
+    """A measurement that is not valid: a part of the run died, was overloaded, or was broken off."""
 
     exit_code = 3
 

@@ -50,7 +50,7 @@ class Application(User):
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser) -> None:
-    """What this file adds to Locust's own options."""
+    """Add the options of this file to Locust's own."""
     group = parser.add_argument_group("windtunnel")
     group.add_argument("--scenario", help="a scenario of the gallery, or a YAML file")
     group.add_argument("--client", help="a client profile, or a YAML file (default: the scenario's first)")
@@ -59,7 +59,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 class Session:
-    """What this Locust process is there for, kept on its environment."""
+    """The part of this Locust process in playing a cell; it stands on Locust's environment."""
 
     def __init__(self, environment: Environment, folder: Path, by_hand: ByHand | None) -> None:
         self.environment = environment
@@ -68,7 +68,7 @@ class Session:
         self.waiting_for = 0
 
     def play(self) -> None:
-        """Play this process's share and say that it is done."""
+        """Play this process's share and report that it is done."""
         environment = self.environment
         options: Any = environment.parsed_options
         runner = environment.runner
@@ -90,7 +90,7 @@ class Session:
             self.over()
 
     def over(self) -> None:
-        """Every process has played its share."""
+        """End the test: every process has played its share."""
         if self.environment.runner is None:
             return
         self.environment.process_exit_code = 0  # calls that fail are what a scenario is there for
@@ -155,14 +155,21 @@ def on_init(environment: Environment, **_: Any) -> None:
             print(f"windtunnel: {error}", file=sys.stderr)
             sys.exit(error.exit_code)
         environment.events.quitting.add_listener(lambda **_: by_hand.close())
-    environment.windtunnel = Session(environment, session_folder(environment), by_hand)  # type: ignore[attr-defined]
+    session = Session(environment, session_folder(environment), by_hand)
+    environment.windtunnel = session  # type: ignore[attr-defined]  # Locust keeps a file's state so
     if isinstance(environment.runner, MasterRunner):
         environment.runner.register_message(DONE, on_done)
 
 
+def session_of(environment: Environment) -> Session:
+    """Return the session that `on_init` made."""
+    session: Session = environment.windtunnel  # type: ignore[attr-defined]  # set by `on_init`
+    return session
+
+
 def on_done(environment: Environment, msg: Any, **_: Any) -> None:
-    """A worker has played its share; after the last one the test is over."""
-    session: Session = environment.windtunnel  # type: ignore[attr-defined]
+    """Note that a worker has played its share; after the last one the test is over."""
+    session = session_of(environment)
     session.waiting_for -= 1
     if session.waiting_for == 0:
         session.over()
@@ -170,12 +177,12 @@ def on_done(environment: Environment, msg: Any, **_: Any) -> None:
 
 @events.test_start.add_listener
 def on_test_start(environment: Environment, **_: Any) -> None:
-    """The test starts: play, on workers and alone; a master only leads."""
+    """Play, on workers and in a process alone; a master only leads."""
     options: Any = environment.parsed_options
     # Locust shows INFO of every library: a line per request is load of our own, and every request has a row.
     for library in ("openai", "httpx", "httpcore", "httpx2", "httpcore2"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    session: Session = environment.windtunnel  # type: ignore[attr-defined]
+    session = session_of(environment)
     session.waiting_for = max(1, options.processes or 1)
     if session.by_hand is not None:
         folder = session.by_hand.play_folder()
@@ -185,7 +192,7 @@ def on_test_start(environment: Environment, **_: Any) -> None:
 
 
 def fail(greenlet: gevent.Greenlet) -> None:
-    """End the process: what is not recorded must not look like a run."""
+    """End the process at once: a load that failed must not look like a run that was played to its end."""
     traceback.print_exception(greenlet.exception)
     print(f"windtunnel: the load failed: {greenlet.exception}", file=sys.stderr, flush=True)
     os._exit(FAILED)

@@ -32,7 +32,7 @@ PARTS = ("server", "tokens", "harness", "rules", "virtual", "peers", "memory", "
 
 
 def measure_all(
-    *, long: bool, say: Callable[[str], None], only: Collection[str] = (), peers: Path | None = None
+    *, long: bool, on_progress: Callable[[str], None], only: Collection[str] = (), peers: Path | None = None
 ) -> tuple[list[Finding], dict[str, Any]]:
     """Every finding, and what machine it was found on.
 
@@ -43,7 +43,7 @@ def measure_all(
     chosen = parts(long=long, only=only, peers=peers)
     raise_open_file_limit()
     with TemporaryDirectory(prefix="windtunnel-calibrate-") as folder:
-        findings = asyncio.run(_measure(Path(folder), chosen, peers, say, long=long))
+        findings = asyncio.run(_measure(Path(folder), chosen, peers, on_progress, long=long))
     return findings, {
         "cores": os.cpu_count(),
         "system": platform.system(),
@@ -62,34 +62,39 @@ def parts(*, long: bool, only: Collection[str], peers: Path | None) -> tuple[str
         raise InputError("--only", found="peers without a folder", expected="--peers DIR beside it")
     if only:
         return tuple(name for name in PARTS if name in only)
-    asked = {"peers": peers is not None, "memory": long, "fidelity": False}
-    left_out = {name for name, wanted in asked.items() if not wanted}
+    wanted_by_option = {"peers": peers is not None, "memory": long, "fidelity": False}
+    left_out = {name for name, wanted in wanted_by_option.items() if not wanted}
     return tuple(name for name in PARTS if name not in left_out)
 
 
 async def _measure(
-    folder: Path, chosen: Collection[str], peers: Path | None, say: Callable[[str], None], *, long: bool
+    folder: Path,
+    chosen: Collection[str],
+    peers: Path | None,
+    on_progress: Callable[[str], None],
+    *,
+    long: bool,
 ) -> list[Finding]:
     findings: list[Finding] = []
     if "server" in chosen:
-        findings += await server_cost.measure(folder, say)
+        findings += await server_cost.measure(folder, on_progress)
     if "tokens" in chosen:
-        findings += await token_timing.measure(folder, say)
+        findings += await token_timing.measure(folder, on_progress)
     if "harness" in chosen:
-        findings += await harness_cost.measure(folder, say)
+        findings += await harness_cost.measure(folder, on_progress)
     if "rules" in chosen:
-        findings += await rule_cost.measure(folder, say)
+        findings += await rule_cost.measure(folder, on_progress)
     if "virtual" in chosen:
-        findings += await virtual_speed.measure(folder, say)
-        findings += await virtual_speed.measure_soak(folder, say) if long else []
+        findings += await virtual_speed.measure(folder, on_progress)
+        findings += await virtual_speed.measure_soak(folder, on_progress) if long else []
     if "peers" in chosen and peers is not None:
         found = find_peers(peers)
-        findings += await peer_rates.measure(found, folder, say)
-        findings += await streams_held.measure(found, folder, say)
+        findings += await peer_rates.measure(found, folder, on_progress)
+        findings += await streams_held.measure(found, folder, on_progress)
     if "memory" in chosen:
-        findings.append(await memory.measure_mock(folder, say))
-        findings.append(await harness_cost.measure_memory(folder, say))
+        findings.append(await memory.measure_mock(folder, on_progress))
+        findings.append(await harness_cost.measure_memory(folder, on_progress))
     if "fidelity" in chosen:
-        findings += await fidelity.measure(folder, say)
-        findings += await verdicts.measure(folder, say) if long else []
+        findings += await fidelity.measure(folder, on_progress)
+        findings += await verdicts.measure(folder, on_progress) if long else []
     return findings

@@ -78,7 +78,7 @@ class Play:
     unsound: frozenset[str]
 
 
-async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
+async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Finding]:
     """Both scenarios; about four minutes. The real runs need a machine with nothing else to do."""
     (folder / "narrow-pool.yaml").write_text(NARROW)
     calm = scenario_file(folder, "calm", CALM, CALM_CLIENTS)
@@ -92,7 +92,7 @@ async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
         (crowded, 2, "real"),
     ):
         name = f"{scenario.stem}-{clock}-{number}"
-        say(f"fidelity: {name}")
+        on_progress(f"fidelity: {name}")
         metrics = await played(str(scenario), "--clock", clock, folder=folder, out=folder / name)
         plays[scenario.stem, f"{clock}-{number}"] = play_of(folder / name, metrics)
     findings: list[Finding] = []

@@ -38,13 +38,13 @@ PROVIDER: dict[str, Any] = {
 LOAD: dict[str, Any] = {"api": "chat", "stream": False, "arrivals": "constant", "deadline": "10s"}
 
 
-async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
+async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Finding]:
     """CPU per call for both SDK clients, and the punctuality of the harness at half of what one core could do."""
     findings = []
     for driver in AIMS:
         pairs, tables = [], []
         for number in range(ROUNDS):
-            say(f"harness: CPU per call with the driver {driver}, round {number + 1} of {ROUNDS}")
+            on_progress(f"harness: CPU per call with the driver {driver}, round {number + 1} of {ROUNDS}")
             place = folder / f"{driver}-{number}"
             place.mkdir()
             bare = await bare_cost(driver, place)
@@ -146,7 +146,7 @@ def punctuality(driver: str, folders: list[Path]) -> list[Finding]:
     ]
 
 
-async def measure_memory(folder: Path, say: Callable[[str], None]) -> Finding:
+async def measure_memory(folder: Path, on_progress: Callable[[str], None]) -> Finding:
     """Growth of the load process's resident memory over a quarter of an hour of calls."""
     place = folder / "memory-harness"
     place.mkdir()
@@ -162,7 +162,7 @@ async def measure_memory(folder: Path, say: Callable[[str], None]) -> Finding:
             await asyncio.wait({watching}, timeout=MEMORY_SECONDS / 30)
             if not watching.done() and cell.progress.phase == "healthy":
                 sizes.append(process.memory_info().rss / 2**20)
-                say(f"memory: the load process, {cell.progress.ended:,} calls, {sizes[-1]:.0f} MiB")
+                on_progress(f"memory: the load process, {cell.progress.ended:,} calls, {sizes[-1]:.0f} MiB")
         await watching
     finally:
         await cell.close()

@@ -16,14 +16,14 @@ STEP = 25_000
 STEPS = 8
 
 
-async def measure_mock(folder: Path, say: Callable[[str], None]) -> Finding:
+async def measure_mock(folder: Path, on_progress: Callable[[str], None]) -> Finding:
     """Growth of the mock's resident memory under distinct call ids, everything on."""
     async with mock(EVERYTHING_ON, folder, "memory") as server:
-        say(f"memory: {SETTLE_CALLS:,} calls to settle the mock")
+        on_progress(f"memory: {SETTLE_CALLS:,} calls to settle the mock")
         await drive(server.port, SETTLE_CALLS, prefix="settle")
         sizes = [server.rss_mb()]
         for step in range(STEPS):
-            say(f"memory: the mock, {(step + 1) * STEP:,} of {STEPS * STEP:,} calls")
+            on_progress(f"memory: the mock, {(step + 1) * STEP:,} of {STEPS * STEP:,} calls")
             await drive(server.port, STEP, prefix=f"m{step}-")
             sizes.append(server.rss_mb())
     return growth_finding("mock", sizes, STEP)

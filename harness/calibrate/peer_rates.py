@@ -31,21 +31,23 @@ PLAN: dict[str, Any] = {
 }
 
 
-async def measure(peers: Sequence[Peer], folder: Path, say: Callable[[str], None]) -> list[Finding]:
+async def measure(peers: Sequence[Peer], folder: Path, on_progress: Callable[[str], None]) -> list[Finding]:
     """A row per peer: our rate beside its own."""
     there = [peer for peer in peers if peer.version]
     if not wrk.installed():
         return [unmeasured(peer, wrk.INSTALL) for peer in peers]
     rates: dict[str, list[float]] = {}
     if there:
-        rates = await in_turns(there, folder, say)
+        rates = await in_turns(there, folder, on_progress)
     return [
         finding(peer, rates[OURS], rates[peer.name]) if peer.version else unmeasured(peer, peer.missing)
         for peer in peers
     ]
 
 
-async def in_turns(peers: Sequence[Peer], folder: Path, say: Callable[[str], None]) -> dict[str, list[float]]:
+async def in_turns(
+    peers: Sequence[Peer], folder: Path, on_progress: Callable[[str], None]
+) -> dict[str, list[float]]:
     """Requests/s in every round, by name.
 
     The peers answer the text of our own answer; that they do is checked before and after.
@@ -65,14 +67,14 @@ async def in_turns(peers: Sequence[Peer], folder: Path, say: Callable[[str], Non
         for number in range(ROUNDS + 1):
             for name, server in servers.items():
                 if not number:
-                    say(f"peers: requests/s, warming {name} up")
+                    on_progress(f"peers: requests/s, warming {name} up")
                     if name != OURS:
                         await check_answer(name, server, text)
                 seconds = SECONDS if number else WARM_UP_S
                 measured = await wrk.requests_per_second(server.port, seconds, folder, place.clients)
                 if number:
                     rates[name].append(measured)
-                    say(f"peers: requests/s, round {number} of {ROUNDS}: {name} {measured:,.0f}")
+                    on_progress(f"peers: requests/s, round {number} of {ROUNDS}: {name} {measured:,.0f}")
         for peer in peers:
             await check_answer(peer.name, servers[peer.name], text)
     return rates
@@ -88,11 +90,11 @@ def finding(peer: Peer, ours: Sequence[float], theirs: Sequence[float]) -> Findi
     pairs = list(zip(ours, theirs, strict=True))
     ratios = sorted(mine / other for mine, other in pairs)
     mine, other = min(pairs, key=lambda pair: abs(pair[0] / pair[1] - median(ratios)))
-    said = [
+    notes = [
         f"non-streamed chat completions of the same text, wrk with {wrk.CONNECTIONS} connections on other cores",
         "records in memory, as both keep them by themselves",
         f"median of {len(pairs)} rounds in turns, ratios from {ratios[0]:.2f} to {ratios[-1]:.2f}",
         cores().note,
     ]
-    note = "; ".join(part for part in said if part)
+    note = "; ".join(part for part in notes if part)
     return Finding(f"{NAME}, beside {peer.title}", UNIT, mine, other, peer.aim, note, "at least")

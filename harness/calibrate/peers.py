@@ -193,10 +193,10 @@ async def check_answer(name: str, server: MeasuredServer, text: str) -> None:
         body = await answer.read()
     try:
         completion = ChatCompletion.model_validate_json(body)
-        said = completion.choices[0].message.content
+        content = completion.choices[0].message.content
     except (ValueError, IndexError) as error:
         raise MeasurementError(f"calibrate: {name} answered {body[:200]!r}: no chat completion") from error
-    if answer.status != 200 or completion.object != "chat.completion" or said != text:
+    if answer.status != 200 or completion.object != "chat.completion" or content != text:
         raise MeasurementError(
             f"calibrate: {name} answered {answer.status} {body[:200]!r}, not what it was told"
         )

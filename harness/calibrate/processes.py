@@ -51,7 +51,7 @@ async def server(
     It stays on `cores`, if there are any.
     """
     command = [*_pinning(cores), *python("-m", *arguments)]
-    child = await Child.spawn(name, command, log=folder / f"{name}.log", cwd=folder, speaks=True)
+    child = await Child.spawn(name, command, log=folder / f"{name}.log", cwd=folder, capture_stdout=True)
     async with _announced(child) as running:
         yield running
 
@@ -100,7 +100,7 @@ async def measured(
     """Run `python -m module arguments`, on `cores` if there are any, and return the JSON line that it prints."""
     name = module.rsplit(".", 1)[-1]
     command = [*_pinning(cores), *python("-m", module, *arguments)]
-    child = await Child.spawn(name, command, log=folder / f"{name}.log", cwd=folder, speaks=True)
+    child = await Child.spawn(name, command, log=folder / f"{name}.log", cwd=folder, capture_stdout=True)
     try:
         line = await child.first_line(timeout_s)
         await asyncio.wait_for(child.process.wait(), 10)

@@ -92,7 +92,7 @@ def sleepers(count: int = RULES) -> list[dict[str, Any]]:
 
 async def measure(
     folder: Path,
-    say: Callable[[str], None],
+    on_progress: Callable[[str], None],
     *,
     rounds: int = ROUNDS,
     requests: int = REQUESTS_PER_ROUND,
@@ -107,8 +107,10 @@ async def measure(
         ]
         table = []
         for number in range(rounds + 1):
-            said = "warming up" if not number else f"round {number} of {rounds}"
-            say(f"rules: {RULES} that do not match, {RULES} that do not fire, and none, in turns, {said}")
+            turn = "warming up" if not number else f"round {number} of {rounds}"
+            on_progress(
+                f"rules: {RULES} that do not match, {RULES} that do not fire, and none, in turns, {turn}"
+            )
             rates = [await rate(each, requests, f"r{number}-") for each in turned(servers, number)]
             if number:
                 table.append(turned(rates, -number))

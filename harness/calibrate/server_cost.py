@@ -37,17 +37,17 @@ EVERYTHING_ON: dict[str, Any] = {
 }
 
 
-async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
+async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Finding]:
     """CPU per request and requests/s of mock and bare handler, in turns; medians over the rounds."""
     async with mock(EVERYTHING_ON, folder) as full:
         answer = folder / "answer.json"
         answer.write_text(json.dumps(await sample(full.port)))
         async with server("bare", ["windtunnel.harness.calibrate.bare_server", str(answer)], folder) as bare:
-            say("server: CPU per request, the mock and a bare handler in turns")
+            on_progress("server: CPU per request, the mock and a bare handler in turns")
             costs = await in_turns(full, bare)
             findings = [cost_finding(costs)]
             if wrk.installed():
-                say("server: requests/s by wrk")
+                on_progress("server: requests/s by wrk")
                 findings.append(await rates(full, bare, folder))
     return findings
 

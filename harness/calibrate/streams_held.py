@@ -72,7 +72,7 @@ class StreamsHeld:
         return f"p99 {self.p99_s * 1e3:.1f} ms, median gap {self.median_s * 1e3:.1f} ms{broken}"
 
 
-async def measure(peers: Sequence[Peer], folder: Path, say: Callable[[str], None]) -> list[Finding]:
+async def measure(peers: Sequence[Peer], folder: Path, on_progress: Callable[[str], None]) -> list[Finding]:
     """A row per peer: the streams that ours holds beside its own; and what the readers add themselves."""
     there = [peer for peer in peers if peer.version]
     rows = [unmeasured(peer) for peer in peers if not peer.version]
@@ -92,14 +92,14 @@ async def measure(peers: Sequence[Peer], folder: Path, say: Callable[[str], None
                 continue
             seen = await probe(serves[name], number, folder, place, times)
             search.saw(number, held=seen.held)
-            say(f"peers: {name}, {number} streams: {'held' if seen.held else 'not held'}, {seen}")
+            on_progress(f"peers: {name}, {number} streams: {'held' if seen.held else 'not held'}, {seen}")
             if seen.held and number == search.held:
                 last[name] = seen
     most = max(search.failed or search.held for search in searches.values())
     owns = []
     for _ in range(FAILURES):
         owns.append(await probe(partial(bare, place), most, folder, place, times))
-        say(f"peers: what readers and machine add, {most} streams of a bare server: {owns[-1]}")
+        on_progress(f"peers: what readers and machine add, {most} streams of a bare server: {owns[-1]}")
     own = min(owns, key=lambda held: held.p99_s)
     rows = [finding(peer, searches, last, own) if peer.version else unmeasured(peer) for peer in peers]
     return [*rows, reader_finding(most, own)]
@@ -189,7 +189,7 @@ def finding(
     There is no verdict where readers and machine alone (`own`) use up more than half of the limit.
     """
     believed = own.p99_s <= OWN_AIM_S
-    said = [
+    notes = [
         "" if believed else "no verdict, since the machine was too busy: see the last row",
         f"of {1 / SPACING_S:.0f} chunks/s with 99 % of the gaps between chunks within {LIMIT_S * 1e3:.0f} ms of "
         f"{SPACING_S * 1e3:.0f} ms, {CHARACTERS_PER_CHUNK} characters a chunk",
@@ -198,15 +198,15 @@ def finding(
         search = searches[name]
         smallest = f"not held: {search.failed}" if search.failed else "the most that was tried"
         early = ", search cut short" if search.bounded and search.failed else ""
-        said.append(f"{name} held {search.held} ({last.get(name, 'nothing')}; {smallest}{early})")
-    said.append(cores().note)
+        notes.append(f"{name} held {search.held} ({last.get(name, 'nothing')}; {smallest}{early})")
+    notes.append(cores().note)
     return Finding(
         f"{NAME}, beside {peer.title}",
         UNIT,
         float(searches[OURS].held),
         float(searches[peer.name].held),
         peer.aim if believed else None,
-        "; ".join(part for part in said if part),
+        "; ".join(part for part in notes if part),
         "at least",
     )
 

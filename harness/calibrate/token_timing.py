@@ -35,9 +35,11 @@ PLAN: dict[str, Any] = {
 }
 
 
-async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
+async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Finding]:
     """Timing errors against the moments at which the provider's model had each token ready."""
-    say(f"tokens: {STREAMS} streams of {TOKENS_PER_SECOND} tokens/s for {TOKENS / TOKENS_PER_SECOND:.0f} s")
+    on_progress(
+        f"tokens: {STREAMS} streams of {TOKENS_PER_SECOND} tokens/s for {TOKENS / TOKENS_PER_SECOND:.0f} s"
+    )
     async with mock(PLAN, folder, "streams") as server:
         t0 = time.monotonic()
         async with aiohttp.ClientSession() as session:

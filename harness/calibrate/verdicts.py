@@ -15,13 +15,13 @@ SCENARIOS = ("retry_storm", "rate_limit_wave", "stalled_streams")
 OVERALL = ("recovered", "metastable")
 
 
-async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
+async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Finding]:
     """Every scenario with every client on both clocks; about ten minutes, on a machine with nothing else to do."""
     findings = []
     for scenario in SCENARIOS:
         found = {}
         for clock in ("virtual", "real"):
-            say(f"fidelity: the verdicts of {scenario}, {clock} clock")
+            on_progress(f"fidelity: the verdicts of {scenario}, {clock} clock")
             found[clock] = await played(
                 scenario,
                 "--clients",
@@ -49,10 +49,10 @@ def finding(scenario: str, virtual: Mapping[str, Any], real: Mapping[str, Any]) 
     parts = [f"{len(sound)} clients"]
     parts += [f"{client}: {', '.join(differences[client])}" for client in differ]
     if unsound:
-        told = (
+        busy = (
             f"{client} ({'another' if differences[client] else 'the same'})" for client in sorted(unsound)
         )
-        parts.append(f"not judged, as the machine was too busy: {', '.join(told)}")
+        parts.append(f"not judged, as the machine was too busy: {', '.join(busy)}")
     share = 100 * (len(sound) - len(differ)) / len(sound) if sound else None
     return Finding(
         f"same verdicts on both clocks, {scenario}",
@@ -66,14 +66,14 @@ def finding(scenario: str, virtual: Mapping[str, Any], real: Mapping[str, Any]) 
 
 
 def verdicts_of(metrics: Mapping[str, Any], client: str) -> dict[str, Any]:
-    """What a report says of a client: each expectation of it, whether it recovered, whether overload goes on."""
+    """Return a client's verdicts in a report: its expectations, whether it recovered, whether overload goes on."""
     overall = metrics["clients"][client]["overall"]
-    said = {name: overall[name]["value"] for name in OVERALL if name in overall}
+    verdicts = {name: overall[name]["value"] for name in OVERALL if name in overall}
     for one in metrics["expectations"]:
         if one["client"] == client:
             phase = f"@{one['phase']}" if one["phase"] else ""
-            said[f"{one['metric']}{phase} {one['limit']}"] = one["passed"]
-    return said
+            verdicts[f"{one['metric']}{phase} {one['limit']}"] = one["passed"]
+    return verdicts
 
 
 def _apart(virtual: Mapping[str, Any], real: Mapping[str, Any]) -> list[str]:

@@ -49,13 +49,13 @@ ANSWER: Mapping[str, Any] = {
 }
 
 
-async def measure(folder: Path, say: Callable[[str], None]) -> list[Finding]:
+async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Finding]:
     """Calls/s of a core for every load, with the time that passes meanwhile, and the whole of `retry_storm`."""
     findings = []
     for load in TIMED_LOADS:
-        say(f"virtual: {load.calls} {load.name}")
+        on_progress(f"virtual: {load.calls} {load.name}")
         findings += await speed(load, folder)
-    say("virtual: retry_storm with its four clients")
+    on_progress("virtual: retry_storm with its four clients")
     return [*findings, await storm(folder)]
 
 
@@ -132,10 +132,10 @@ async def storm(folder: Path) -> Finding:
     return Finding("virtual clock, retry_storm with its four clients", "s", took, None, aim, note)
 
 
-async def measure_soak(folder: Path, say: Callable[[str], None]) -> list[Finding]:
+async def measure_soak(folder: Path, on_progress: Callable[[str], None]) -> list[Finding]:
     """The gallery's day: how long it takes, and how much memory."""
     plan = resolve(load_scenario("soak_24h"), [load_profile(CLIENT)], clock="virtual").cells[0]
-    say(f"virtual: {plan.length_s / 3600:g} h of {plan.scenario}")
+    on_progress(f"virtual: {plan.length_s / 3600:g} h of {plan.scenario}")
     place = make_cell(plan, folder / "virtual-soak")
     cost = await measured(
         "windtunnel.harness.calibrate.virtual_cell", str(place), folder=place, timeout_s=SOAK_TIMEOUT_S

@@ -47,7 +47,7 @@ def calibrate(
     progress = Console(stderr=True)
     findings, machine = measure_all(
         long=long,
-        say=lambda message: progress.print(message, style="dim", highlight=False),
+        on_progress=lambda message: progress.print(message, style="dim", highlight=False),
         only=[
             *([name.strip() for name in only.split(",")] if only else []),
             *(["fidelity"] if fidelity else []),

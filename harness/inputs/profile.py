@@ -261,13 +261,15 @@ class Profile(InputPart):
     @model_validator(mode="after")
     def _parts_agree(self) -> Profile:
         self._driver_can()
-        said = self.sdk.get("timeout")
-        if said is None or self.driver not in SDK_DRIVERS:
+        sdk_timeout = self.sdk.get("timeout")
+        if sdk_timeout is None or self.driver not in SDK_DRIVERS:
             return self
         for name in SOCKET_TIMEOUTS:
-            if getattr(self.timeouts, name) != said:
+            if getattr(self.timeouts, name) != sdk_timeout:
                 found = format_seconds(getattr(self.timeouts, name))
-                raise complaint(f"timeouts.{name}", found, f"{format_seconds(said)}, as sdk.timeout says")
+                raise complaint(
+                    f"timeouts.{name}", found, f"{format_seconds(sdk_timeout)}, as sdk.timeout says"
+                )
         return self
 
     def _driver_can(self) -> None:

@@ -34,7 +34,7 @@ FILLED_IN: dict[str, tuple[str, ...]] = {
     "Expectation": ("metric", "phase", "op", "limit"),
     "Profile": ("target_folders",),
 }
-"""Keys that are filled in when a file is read, and that nobody writes."""
+"""Keys that are filled in when a file is read; no file has them."""
 
 
 def build_schemas() -> dict[str, dict[str, Any]]:

@@ -101,12 +101,12 @@ def check_target(source: YamlSource, target: str, folders: Sequence[str]) -> Non
     except subprocess.TimeoutExpired:
         found = f"a module that is not imported after {IMPORT_TIMEOUT_S:.0f} s"
         raise source.error((KEY,), found=found, expected="one that does nothing but define") from None
-    said = [line for line in done.stdout.splitlines() if line.startswith(ANSWER)]
-    if not said:
+    answers = [line for line in done.stdout.splitlines() if line.startswith(ANSWER)]
+    if not answers:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         found = f"a module that ends its process ({last})"
         raise source.error((KEY,), found=found, expected="one that does nothing but define")
-    answer = json.loads(said[-1].removeprefix(ANSWER))
+    answer = json.loads(answers[-1].removeprefix(ANSWER))
     if answer:
         raise source.error((KEY,), **answer)
 

@@ -112,9 +112,9 @@ def fail(errors: Sequence[InputError]) -> None:
 
 
 def _complaint(problem: MarkedYAMLError) -> str:
-    """What the parser says, and where that began which it could not finish."""
-    begun = "" if problem.context_mark is None else f" begun on line {problem.context_mark.line + 1}:"
-    context = f"{problem.context}{begun} " if problem.context else ""
+    """Return the parser's message, with the line on which the unfinished part begins."""
+    line = "" if problem.context_mark is None else f" begun on line {problem.context_mark.line + 1}:"
+    context = f"{problem.context}{line} " if problem.context else ""
     return f"{context}{problem.problem or 'it cannot be read'}"
 
 

@@ -132,7 +132,7 @@ class Cell:
             await asyncio.sleep(POLL_S)
 
     async def begin(self, t0: float) -> None:
-        """Tell mock and load the one moment (monotonic seconds) at which the first phase begins."""
+        """Announce to mock and load the one moment (monotonic seconds) at which the first phase begins."""
         async with (
             aiohttp.ClientSession() as session,
             session.post(f"{self._admin}/reset", json={"t0": t0}) as answer,
@@ -175,7 +175,7 @@ class Cell:
         return "before the start" if self.t0 is None else f"at {time.monotonic() - self.t0:+.1f} s"
 
     def fail(self, state: State, reason: str) -> None:
-        """Mark the cell as not finished; what it recorded stays."""
+        """Mark the cell as not finished; its records stay."""
         self.state, self.reason = state, reason
 
     async def close(self) -> None:

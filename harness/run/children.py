@@ -37,10 +37,10 @@ class Child:
         *,
         log: Path,
         cwd: Path,
-        speaks: bool = False,
+        capture_stdout: bool = False,
         env: Mapping[str, str] | None = None,
     ) -> Child:
-        """Start `command`. What it prints goes to `log`, but for the stdout of one that `speaks` to us.
+        """Start `command`. What it prints goes to `log`, but for its stdout if `capture_stdout`.
 
         Raises `InputError` if the executable does not exist.
         """
@@ -49,7 +49,7 @@ class Child:
                 process = await asyncio.create_subprocess_exec(
                     *command,
                     stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE if speaks else stream,
+                    stdout=asyncio.subprocess.PIPE if capture_stdout else stream,
                     stderr=stream,
                     cwd=cwd,
                     env=environment(env or {}),
@@ -179,4 +179,4 @@ async def start_mock(
     `prefix` is a command that runs its arguments. Wait for the child's `announcement` next.
     """
     command = [*prefix, *mock_command(plan_file, *options, journal=journal)]
-    return await Child.spawn(name, command, log=folder / f"{name}.log", cwd=folder, speaks=True)
+    return await Child.spawn(name, command, log=folder / f"{name}.log", cwd=folder, capture_stdout=True)

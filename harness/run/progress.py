@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a live bar per cell on a terminal, plain lines elsewhere (stderr).
+"""The progress of a run on stderr: a live bar per cell on a terminal, plain lines elsewhere.
 
 Many cells have one bar, or one line, together.
 """
@@ -48,8 +48,8 @@ def amplification(cell: Cell) -> str:
     return f"{cell.progress.attempts / done:.2f}" if done else "-"
 
 
-class Whole:
-    """How far many cells are together, and how long the rest will take if it goes on like that."""
+class RunProgress:
+    """How far many cells are together, and how long the rest will take at the same speed."""
 
     def __init__(self) -> None:
         self._since: float | None = None
@@ -84,7 +84,7 @@ class LiveReporter:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._whole = Whole()
+        self._whole = RunProgress()
         self._live = Live(console=console, refresh_per_second=4, transient=False)
 
     def __enter__(self) -> Self:
@@ -135,7 +135,7 @@ class PlainReporter:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._whole = Whole()
+        self._whole = RunProgress()
         self._last = 0.0
 
     def __enter__(self) -> Self:

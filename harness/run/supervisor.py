@@ -1,4 +1,4 @@
-"""Plays the cells of a run, in waves of `jobs` cells that share one start, and ends everything in the end.
+"""The supervisor plays the cells of a run, in waves of `jobs` cells that share one start, and ends every child.
 
 Cells of a wave start together and only once all of them are ready, so that no cell's imports and first
 connections disturb another one's measurement.
@@ -25,7 +25,7 @@ LEAD_S = 1.0
 
 
 class Supervisor:
-    """Plays a plan into `folder`. `interrupted` tells whether somebody asked to stop."""
+    """Plays a plan into `folder`. `interrupted` tells whether the user asked to stop."""
 
     kind: type[Cell] = Cell
 
@@ -71,7 +71,7 @@ class Supervisor:
             self._reporter.show(wave)
 
     async def _each(self, cells: Sequence[Cell], act: Callable[[Cell], Awaitable[None]]) -> None:
-        """Do `act` with every cell at once, until all are done or somebody asks to stop."""
+        """Do `act` with every cell at once, until all are done or the user asks to stop."""
         work = [asyncio.create_task(self._guarded(cell, act)) for cell in cells]
         stopping = asyncio.create_task(self._stop.wait())
         pending: set[asyncio.Task[None]] = set(work)

@@ -37,7 +37,7 @@ class Shard:
                 python("-m", "windtunnel.harness.virtual.shard"),
                 log=self._log,
                 cwd=self._log.parent,
-                speaks=True,
+                capture_stdout=True,
                 env={"PYTHONHASHSEED": "0"},
             )
         assert child.process.stdin is not None

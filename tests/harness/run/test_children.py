@@ -51,7 +51,8 @@ async def all_ended(child: Child) -> None:
 async def test_a_child_that_speaks_is_heard_and_its_complaints_are_logged(spawn: Spawn) -> None:
     """The first line of stdout comes to the parent; stderr is in the log and not in that line."""
     child = await spawn(
-        "import sys; print('warning', file=sys.stderr); print(' ready '); sys.stdin.read()", speaks=True
+        "import sys; print('warning', file=sys.stderr); print(' ready '); sys.stdin.read()",
+        capture_stdout=True,
     )
     assert await child.first_line(PATIENCE_S) == "ready"
     assert child.running
@@ -60,7 +61,7 @@ async def test_a_child_that_speaks_is_heard_and_its_complaints_are_logged(spawn:
 
 async def test_a_child_that_ends_early_is_not_waited_for(spawn: Spawn) -> None:
     """A child that ends before it says anything gives an empty line at once, and its log tells why it ended."""
-    child = await spawn("raise SystemExit('no port was free')", speaks=True)
+    child = await spawn("raise SystemExit('no port was free')", capture_stdout=True)
     assert await child.first_line(PATIENCE_S) == ""
     assert await child.wait(PATIENCE_S) == 1
     assert not child.running
@@ -69,7 +70,7 @@ async def test_a_child_that_ends_early_is_not_waited_for(spawn: Spawn) -> None:
 
 async def test_a_child_that_says_nothing_is_given_up(spawn: Spawn) -> None:
     """A child that runs and is silent gives an empty line when the time is over, and goes on running."""
-    child = await spawn("import sys; sys.stdin.read()", speaks=True)
+    child = await spawn("import sys; sys.stdin.read()", capture_stdout=True)
     assert await child.first_line(0.01) == ""
     assert child.running
     assert await child.wait(0.01) is None
@@ -94,7 +95,7 @@ async def test_the_end_is_asked_for_before_it_is_forced(spawn: Spawn) -> None:
         print("ready")
         signal.pause()
         """,
-        speaks=True,
+        capture_stdout=True,
     )
     assert await child.first_line(PATIENCE_S) == "ready"
     assert await child.end(grace_s=PATIENCE_S) == 7
@@ -111,7 +112,7 @@ async def test_a_child_that_ignores_sigterm_is_killed(spawn: Spawn) -> None:
         while True:
             signal.pause()
         """,
-        speaks=True,
+        capture_stdout=True,
     )
     assert await child.first_line(PATIENCE_S) == "ready"
     assert await child.end(grace_s=0.1) in (None, -signal.SIGKILL)
@@ -130,7 +131,7 @@ async def test_grandchildren_end_with_the_child(spawn: Spawn, leader: str) -> No
         if {leader == "goes on"}:
             sys.stdin.read()
         """,
-        speaks=True,
+        capture_stdout=True,
     )
     assert await child.first_line(PATIENCE_S) == "ready"
     if leader == "has ended":
@@ -149,7 +150,7 @@ async def test_an_ended_child_may_be_ended_again(spawn: Spawn) -> None:
 
 async def test_a_ctrl_c_in_the_terminal_does_not_reach_a_child(spawn: Spawn) -> None:
     """A child leads a session and a process group of its own."""
-    child = await spawn("import os; print(os.getsid(0), os.getpgid(0)); input()", speaks=True)
+    child = await spawn("import os; print(os.getsid(0), os.getpgid(0)); input()", capture_stdout=True)
     pid = child.process.pid
     assert await child.first_line(PATIENCE_S) == f"{pid} {pid}"
     assert os.getsid(0) != pid
@@ -164,7 +165,7 @@ async def test_a_childs_environment_is_scrubbed(
     monkeypatch.setenv("LANGUAGE_OF_TESTS", "kept")
     child = await spawn(
         "import json, os; print(json.dumps(dict(os.environ)))",
-        speaks=True,
+        capture_stdout=True,
         env={"GEVENT_RESOLVER": "thread", "ONE_MORE": "1"},
     )
     found = json.loads(await child.first_line(PATIENCE_S))
@@ -205,7 +206,7 @@ import asyncio, pathlib, signal
 from windtunnel.harness.run.children import Child, python
 folder = pathlib.Path({str(tmp_path)!r})
 async def main():
-    child = await Child.spawn("c", python("-c", {child!r}), log=folder / "c.log", cwd=folder, speaks=True)
+    child = await Child.spawn("c", python("-c", {child!r}), log=folder / "c.log", cwd=folder, capture_stdout=True)
     print(await child.first_line({PATIENCE_S}), flush=True)
     signal.pause()
 asyncio.run(main())

@@ -8,7 +8,7 @@ from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import resolve
 from windtunnel.harness.run.cell import Cell
-from windtunnel.harness.run.progress import Whole
+from windtunnel.harness.run.progress import RunProgress
 from windtunnel.harness.run.run import MOST_NAMED, failures_of
 
 STORM = load_scenario("retry_storm")
@@ -55,7 +55,7 @@ def cells(*states: str) -> list[Cell]:
 
 def test_one_line_for_all_cells() -> None:
     """Cells that ended count whole, running ones in part; what is left follows from the time it took so far."""
-    whole = Whole()
+    whole = RunProgress()
     some = cells("finished", "failed", "running", "preparing")
     assert whole.share(some) == pytest.approx(0.625)
     assert whole.counts(some) == "2 of 4 cells, 1 failed"
