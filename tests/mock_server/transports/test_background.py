@@ -13,7 +13,8 @@ from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
 
 EARLY = Script((Head(200), FirstToken(), Send(b"early", 1, "terminal"), End()))
 SLOW = {"first_token": "50ms", "tokens": 8, "tokens_per_second": 1_000_000.0}
-ENDLESS = {"first_token": "1ms", "tokens": 1_000_000, "tokens_per_second": 1000.0}
+ENDLESS = {"first_token": "1ms", "tokens": 50_000, "tokens_per_second": 1000.0}
+"""Longer than any test waits; its text is made beforehand, so it is no longer than that."""
 
 
 def in_background(server: Serving) -> Serving:
