@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from windtunnel.harness.contract.files import write_whole
+from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.charts import Charts, draw
 from windtunnel.reports.charts.from_cells import stage_of
 from windtunnel.reports.charts.outcomes import table
 from windtunnel.reports.figures.metrics_json import metrics_of
 from windtunnel.reports.figures.seeds import median_repeat
-from windtunnel.reports.metrics.table import METRICS
 from windtunnel.reports.page.content import brief
 from windtunnel.reports.page.html import page
 from windtunnel.reports.page.markdown import summary

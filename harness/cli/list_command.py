@@ -47,6 +47,6 @@ def _entries(kind: Listable) -> list[dict[str, Any]]:
 
         return describe(FAULTS.values())
     require_lab("list metrics")
-    from windtunnel.reports.metrics import describe as describe_metrics
+    from windtunnel.harness.contract.metrics import describe as describe_metrics
 
     return describe_metrics()

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from windtunnel.harness.contract.expectation import Expectation
-from windtunnel.harness.contract.metric_names import (
-    METRIC_NAMES,
-    OF_PHASE,
-    OF_PRICES,
-    OF_RECOVERY,
-    OF_STREAMS,
-    OF_TRUTH,
-)
+from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.harness.errors import InputError, listing, nearest
 from windtunnel.harness.inputs.validation import show
 from windtunnel.harness.inputs.yaml_source import Loc, YamlSource, read_yaml
@@ -80,14 +73,15 @@ def _unmeasurable(
     expectation: Expectation, loc: Loc, phases: list[str], clients: list[str]
 ) -> Iterator[_Complaint]:
     metric, phase = expectation.metric, expectation.phase
-    if metric not in METRIC_NAMES:
+    row = METRICS.get(metric)
+    if row is None:
         expected = "a metric of `windtunnel list metrics`"
-        yield _Complaint(loc, f"the unknown metric '{metric}'", expected, nearest(metric, METRIC_NAMES))
-    elif phase is not None and metric not in OF_PHASE:
+        yield _Complaint(loc, f"the unknown metric '{metric}'", expected, nearest(metric, sorted(METRICS)))
+    elif phase is not None and row.scope != "phase":
         expected = f"'{metric}' alone: it is a figure of the whole run"
         yield _Complaint(loc, f"'{metric}' of a single phase", expected)
-    elif (metric in OF_TRUTH) != isinstance(expectation.limit, bool):
-        kind = "true or false" if metric in OF_TRUTH else "a number"
+    elif (row.kind == "truth") != isinstance(expectation.limit, bool):
+        kind = "true or false" if row.kind == "truth" else "a number"
         yield _Complaint(loc, show(expectation.expect), f"{kind} as the limit of '{metric}'")
     if phase is not None and phases and phase not in phases:
         yield _Complaint(
@@ -105,9 +99,9 @@ def absence_errors(source: YamlSource, scenario: Scenario) -> list[InputError]:
     faulty = [phase.is_faulty for phase in scenario.phases]
     framed = any(faulty) and not faulty[0] and not faulty[-1]
     needs = (
-        (OF_RECOVERY, framed, "a faulty phase, one before the first and one after the last"),
-        (OF_STREAMS, True in scenario.load.forms, "load.stream: true"),
-        (OF_PRICES, scenario.prices is not None, "prices"),
+        ("faults", framed, "a faulty phase, one before the first and one after the last"),
+        ("stream", True in scenario.load.forms, "load.stream: true"),
+        ("prices", scenario.prices is not None, "prices"),
     )
     return [
         source.error(
@@ -116,8 +110,8 @@ def absence_errors(source: YamlSource, scenario: Scenario) -> list[InputError]:
             expected=f"a metric that applies (this one needs {what})",
         )
         for index, expectation in enumerate(scenario.expect)
-        for metrics, there, what in needs
-        if expectation.metric in metrics and not there
+        for need, there, what in needs
+        if METRICS[expectation.metric].needs == need and not there
     ]
 
 

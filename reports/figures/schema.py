@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.figures.metrics_json import SCHEMA_VERSION
 from windtunnel.reports.figures.seeds import POINTS
-from windtunnel.reports.metrics.table import METRICS
 
 _VALUE: Final = {"type": ["number", "boolean", "null"]}
 _NUMBER: Final = {"type": ["number", "null"]}

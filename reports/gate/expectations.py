@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.errors import ExpectationError
 from windtunnel.reports.metrics.cohort import Value
-from windtunnel.reports.metrics.table import METRICS
 
 OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "<=": operator.le,

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, Literal
 
+from windtunnel.harness.contract.metrics import METRICS, Kind
 from windtunnel.reports.charts.view import Span
-from windtunnel.reports.page.labels import LABELS, Kind, Label, Value, figure, label, limit, say
+from windtunnel.reports.page.labels import Label, Value, figure, label, limit, say
 from windtunnel.reports.page.seeds import SeedsText
 from windtunnel.reports.page.verdict import Verdict, verdicts
 from windtunnel.reports.read.run_dir import Run
@@ -251,7 +252,7 @@ def _details(
 
 
 def _rank(name: str) -> tuple[int, str]:
-    order = tuple(LABELS)
+    order = tuple(METRICS)
     return (order.index(name) if name in order else len(order), name)
 
 

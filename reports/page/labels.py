@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Kind = Literal["share", "ratio", "seconds", "count", "truth", "usd"]
+from windtunnel.harness.contract.metrics import METRICS, Kind
+
 _UNITS: dict[Kind, str] = {
     "share": "%",
     "ratio": "×",
@@ -37,59 +38,11 @@ class Label:
         return f"{self.text} ({self.unit})" if self.unit else self.text
 
 
-_POINTS = {"p50": "median", "p90": "90th percentile", "p95": "95th percentile", "p99": "99th percentile",
-           "p999": "99.9th percentile", "max": "longest"}  # fmt: skip
-_TIMES = {
-    "wait": "Wait of users, answered or not",
-    "latency": "Latency of answered calls",
-    "service": "Service time alone (not what users wait)",
-    "ttft": "Wait for the first content",
-    "inter_token": "Pause between contents",
-    "hang": "Hanging in a stall before giving up",
-    "stop_lag": "From stopping to the server noticing",
-}
-
-LABELS: dict[str, Label] = {
-    "offered": Label("Calls offered", "count", "calls"),
-    "goodput": Label("Good calls", "share"),
-    "recovered": Label("Recovered", "truth"),
-    "recovered_fraction": Label("Repeats that recovered", "share"),
-    "time_to_recover_s": Label("Time to recover after the fault", "seconds"),
-    "recovery_window_s": Label("Window over which recovery was judged", "seconds"),
-    "recovery_observed_s": Label("Observed after the fault", "seconds"),
-    "metastable": Label("Overload sustains itself (metastable)", "truth"),
-    "draining": Label("Still draining at the end", "truth"),
-    "amplification": Label("Attempts per call", "ratio"),
-    "client_amplification": Label("Attempts per call, as the client counts", "ratio"),
-    "peak_amplification": Label("Attempts per call, worst 5 s", "ratio"),
-    "load_factor": Label("Attempts arriving per call due", "ratio"),
-    "retry_yield": Label("Retries that led to a good call", "share"),
-    "wasted_work": Label("Provider's work wasted", "share"),
-    "retry_after_violations": Label("Retry-After promises broken", "share"),
-    "retry_synchrony": Label("Retries coming in crowds (1 is chance)", "ratio"),
-    "silent_corruption": Label("Broken answers taken for success", "share"),
-    "deadline_overruns": Label("Calls over the client's own deadline", "count", "calls"),
-    "error_budget_burn": Label("Error budget burnt", "ratio"),
-    "connection_churn": Label("New connections per attempt", "ratio"),
-    "connections_peak": Label("Connections open at most", "count", "connections"),
-    "connections_leaked": Label("Connections left open", "count", "connections"),
-    "tokens_after_stop": Label("Tokens billed after stopping", "count", "tokens"),
-    "duplicate_effects": Label("Side effects executed twice", "count", "calls"),
-    "cost_usd": Label("Cost", "usd"),
-    "cost_useful_usd": Label("Cost of the good calls", "usd"),
-    **{
-        f"{family}_{point}_s": Label(f"{text}: {said}", "seconds")
-        for family, text in _TIMES.items()
-        for point, said in _POINTS.items()
-    },
-}
-
-
 def label(name: str) -> Label:
     """The label of a metric; one that is not in the table is described by its name."""
-    known = LABELS.get(name)
+    known = METRICS.get(name)
     if known is not None:
-        return known
+        return Label(known.label, known.kind, known.unit)
     return Label(
         name.removesuffix("_s").replace("_", " ").capitalize(), "seconds" if name.endswith("_s") else "count"
     )

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from windtunnel.harness.contract.metrics import Kind
 from windtunnel.reports.charts.spread import Picture
 from windtunnel.reports.figures.seeds import samples_of
-from windtunnel.reports.page.labels import Kind, label, limit, say
+from windtunnel.reports.page.labels import label, limit, say
 from windtunnel.reports.read.run_dir import Run
 
 SHOWN = (

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from windtunnel.harness.contract.metric_names import METRIC_NAMES
+from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import (
     client_names,
@@ -80,7 +80,7 @@ def test_scenarios_fit_two_cores(name: str) -> None:
     assert scenario.load.rate <= 14
     assert 40 <= scenario.length_s <= 62 or scenario.length_s == 86_400
     assert scenario.expect
-    assert {expectation.metric for expectation in scenario.expect} <= set(METRIC_NAMES)
+    assert {expectation.metric for expectation in scenario.expect} <= set(METRICS)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import jsonschema
 import pytest
 
 from tests.reports.tables import STORM, attempt, cell_plan, even_calls, quiet_lags, write_run
+from windtunnel.harness.contract.metrics import METRICS, describe
 from windtunnel.reports.errors import ExpectationError
 from windtunnel.reports.figures.metrics_json import build_metrics
 from windtunnel.reports.figures.schema import metrics_schema
-from windtunnel.reports.metrics import METRICS, describe
 from windtunnel.reports.read.outcomes import judge
 from windtunnel.reports.read.run_dir import load_run
 

@@ -11,13 +11,13 @@ import jsonschema
 import pytest
 
 from tests.reports.tables import STORM, attempt, cell_plan, even_calls, quiet_lags, write_run
+from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.build import write_report
 from windtunnel.reports.charts.spread import Picture, spread
 from windtunnel.reports.charts.svg import settings
 from windtunnel.reports.figures.schema import metrics_schema
 from windtunnel.reports.figures.seeds import held_over_seeds, median_repeat, over_seeds
 from windtunnel.reports.gate.expectations import parse
-from windtunnel.reports.metrics import METRICS
 
 FIRST = 100
 

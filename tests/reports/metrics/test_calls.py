@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reports.tables import Row, call, make_cell, measured, served
-from windtunnel.reports.metrics import METRICS
+from windtunnel.harness.contract.metrics import METRICS
 
 PRICES = {"input_per_million": 2.0, "output_per_million": 8.0}
 

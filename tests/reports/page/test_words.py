@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.charts.view import Span
-from windtunnel.reports.metrics.table import METRICS
-from windtunnel.reports.page.labels import LABELS, Kind, duration, figure, label, limit, say
+from windtunnel.reports.page.labels import Kind, duration, figure, label, limit, say
 from windtunnel.reports.page.verdict import verdict
 
 PHASES = (Span("healthy", 0, 8, False), Span("brownout", 8, 20, True), Span("after", 20, 50, False))
@@ -24,14 +24,9 @@ def metrics(after: float = 0.9, **overall: Any) -> dict[str, Any]:
     return {"clients": {"x": {"overall": measured, "phases": phases}}}
 
 
-def test_every_metric_has_a_label() -> None:
-    """No metric of the table is without a label for people."""
-    assert set(METRICS) <= set(LABELS)
-
-
 def test_labels_are_distinct() -> None:
     """Two metrics never go by the same label."""
-    assert len({one.text for one in LABELS.values()}) == len(LABELS)
+    assert len({metric.label for metric in METRICS.values()}) == len(METRICS)
 
 
 def test_units_agree_with_the_table() -> None:

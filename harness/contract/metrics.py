@@ -1,0 +1,351 @@
+"""The metrics: a row for each, which says all about it but how it is computed.
+
+    row here ──► harness: what a scenario may expect     ──► list metrics, the manual
+             └─► reports: a function of the same name in reports/metrics/table.py, and its words on the page
+
+A test holds rows and functions together, so a metric is one row and one function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal["share", "ratio", "seconds", "count", "truth", "usd"]
+Better = Literal["higher", "lower"]
+Scope = Literal["phase", "overall", "repeats"]
+Needs = Literal["", "faults", "stream", "prices"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure of metrics.json.
+
+    `label` is its name on the page and `kind` how its values are written there. `unit` is empty for a ratio;
+    `better` is None where neither way is. `scope`: `phase` is a figure of the run and of each phase, `overall`
+    of the run alone, `repeats` of all repeats of a client together. `needs` is what a scenario must have, or
+    the metric is absent: a faulty phase between healthy ones, streamed answers, or prices.
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    definition: str
+    unit: str = ""
+    better: Better | None = None
+    scope: Scope = "phase"
+    needs: Needs = ""
+
+
+_ALL: Final = ("p50", "p90", "p95", "p99", "p999", "max")
+_POINTS: Final = {
+    "p50": ("50th percentile", "median"),
+    "p90": ("90th percentile", "90th percentile"),
+    "p95": ("95th percentile", "95th percentile"),
+    "p99": ("99th percentile", "99th percentile"),
+    "p999": ("99.9th percentile", "99.9th percentile"),
+    "max": ("Maximum", "longest"),
+}
+"""By point of a distribution: its name in a definition, and on the page."""
+
+
+def _percentiles(
+    family: str, points: tuple[str, ...], label: str, quantity: str, *, needs: Needs = ""
+) -> Iterator[Metric]:
+    for point in points:
+        defined, shown = _POINTS[point]
+        yield Metric(
+            f"{family}_{point}_s",
+            f"{label}: {shown}",
+            "seconds",
+            f"{defined} of {quantity}.",
+            unit="s",
+            better="lower",
+            needs=needs,
+        )
+
+
+ROWS: Final = (
+    Metric(
+        "offered",
+        "Calls offered",
+        "count",
+        "Calls intended.",
+        unit="calls",
+    ),
+    Metric(
+        "goodput",
+        "Good calls",
+        "share",
+        "Calls that are ok and ended within the load's deadline (else its objective_wait) of their "
+        "intended time ÷ calls offered, also those that were never started.",
+        better="higher",
+    ),
+    Metric(
+        "amplification",
+        "Attempts per call",
+        "ratio",
+        "Attempts that reached the server ÷ calls with at least one of them.",
+        better="lower",
+    ),
+    Metric(
+        "client_amplification",
+        "Attempts per call, as the client counts",
+        "ratio",
+        "Attempts that the client made ÷ calls with at least one of them; it also counts those that "
+        "never arrived.",
+        better="lower",
+    ),
+    Metric(
+        "load_factor",
+        "Attempts arriving per call due",
+        "ratio",
+        "Attempts arriving in the phase ÷ calls intended in it.",
+        better="lower",
+    ),
+    Metric(
+        "peak_amplification",
+        "Attempts per call, worst 5 s",
+        "ratio",
+        "Maximum over windows of 5 s, 1 s apart, of 1 + arrivals that are retries ÷ calls intended in "
+        "the window.",
+        better="lower",
+        scope="overall",
+    ),
+    Metric(
+        "retry_yield",
+        "Retries that led to a good call",
+        "share",
+        "Calls that were good after a retry ÷ retries.",
+        better="higher",
+    ),
+    Metric(
+        "wasted_work",
+        "Provider's work wasted",
+        "share",
+        "1 - tokens billed for the answers delivered to good calls ÷ all tokens billed, prompts included.",
+        better="lower",
+    ),
+    Metric(
+        "time_to_recover_s",
+        "Time to recover after the fault",
+        "seconds",
+        "From the end of the last faulty phase until goodput stays at 0.95 of what it was before the "
+        "first one, for 10 s; over repeats the median, where never counts as infinite.",
+        better="lower",
+        unit="s",
+        scope="overall",
+        needs="faults",
+    ),
+    Metric(
+        "recovered",
+        "Recovered",
+        "truth",
+        "Whether that happened before the run ended; over repeats, whether it did in all of them.",
+        better="higher",
+        scope="overall",
+        needs="faults",
+    ),
+    Metric(
+        "recovered_fraction",
+        "Repeats that recovered",
+        "share",
+        "Share of the repeats that recovered.",
+        better="higher",
+        scope="repeats",
+        needs="faults",
+    ),
+    Metric(
+        "recovery_window_s",
+        "Window over which recovery was judged",
+        "seconds",
+        "The widest window over which goodput was taken for this: 5 s, or wider until it held 20 calls.",
+        unit="s",
+        scope="overall",
+        needs="faults",
+    ),
+    Metric(
+        "recovery_observed_s",
+        "Observed after the fault",
+        "seconds",
+        "How long was observed after the last faulty phase: where time_to_recover_s is censored.",
+        unit="s",
+        scope="overall",
+        needs="faults",
+    ),
+    Metric(
+        "metastable",
+        "Overload sustains itself (metastable)",
+        "truth",
+        "Whether the overload sustains itself: unrecovered at the end, at least two fault lengths "
+        "observed, the provider's parameters restored, intended load at most 0.9 of its capacity, and in "
+        "the last third load_factor ≥ 1.2 or wasted_work ≥ 0.3 with the queue not falling; null if "
+        "observed for less.",
+        better="lower",
+        scope="overall",
+        needs="faults",
+    ),
+    Metric(
+        "draining",
+        "Still draining at the end",
+        "truth",
+        "Whether a run that is unrecovered and was observed for long enough is not metastable.",
+        better="lower",
+        scope="overall",
+        needs="faults",
+    ),
+    Metric(
+        "retry_after_violations",
+        "Retry-After promises broken",
+        "share",
+        "Retry-After promises broken ÷ promises followed by another attempt of the same call at the same "
+        "region, key and model; a promise runs from the last byte of the refusal, 50 ms are tolerated.",
+        better="lower",
+    ),
+    Metric(
+        "retry_synchrony",
+        "Retries coming in crowds (1 is chance)",
+        "ratio",
+        "Retry arrivals in bins of 100 ms, over blocks of 2 s with at least 20 of them: sum of the "
+        "sample variances ÷ sum of the means. 1 is what independent clients give; null below 5 blocks.",
+        better="lower",
+        scope="overall",
+    ),
+    *_percentiles("latency", _ALL, "Latency of answered calls", "intended time to end, calls that are ok"),
+    *_percentiles(
+        "wait",
+        _ALL,
+        "Wait of users, answered or not",
+        "intended time to answer or giving up, all calls: what a user waits",
+    ),
+    *_percentiles(
+        "service",
+        _ALL,
+        "Service time alone (not what users wait)",
+        "first request sent to end, calls that are ok: what coordinated omission would show",
+    ),
+    *_percentiles(
+        "ttft",
+        _ALL,
+        "Wait for the first content",
+        "intended time to first content, streamed calls that got one",
+        needs="stream",
+    ),
+    *_percentiles(
+        "inter_token",
+        _ALL,
+        "Pause between contents",
+        "the pauses between contents of streamed calls",
+        needs="stream",
+    ),
+    *_percentiles(
+        "hang",
+        ("p50", "p99", "max"),
+        "Hanging in a stall before giving up",
+        "last content (else sending) to giving up, attempts that met a stall and were given up",
+    ),
+    Metric(
+        "deadline_overruns",
+        "Calls over the client's own deadline",
+        "count",
+        "Calls whose wait exceeded the client's own declared deadline by more than 250 ms.",
+        better="lower",
+        unit="calls",
+    ),
+    Metric(
+        "silent_corruption",
+        "Broken answers taken for success",
+        "share",
+        "Calls that are corrupt ÷ calls that the client took for success.",
+        better="lower",
+    ),
+    Metric(
+        "error_budget_burn",
+        "Error budget burnt",
+        "ratio",
+        "(1 - goodput) ÷ (1 - the scenario's objective).",
+        better="lower",
+    ),
+    Metric(
+        "connection_churn",
+        "New connections per attempt",
+        "ratio",
+        "Connections whose first request is among the attempts ÷ attempts, as the server saw them.",
+        better="lower",
+    ),
+    Metric(
+        "connections_peak",
+        "Connections open at most",
+        "count",
+        "Connections open at the same time, at most.",
+        better="lower",
+        unit="connections",
+        scope="overall",
+    ),
+    Metric(
+        "connections_leaked",
+        "Connections left open",
+        "count",
+        "Connections still open 2 s after the last call ended.",
+        better="lower",
+        unit="connections",
+        scope="overall",
+    ),
+    *_percentiles(
+        "stop_lag",
+        ("p50", "p99"),
+        "From stopping to the server noticing",
+        "the client stopping an attempt to the server seeing it",
+    ),
+    Metric(
+        "tokens_after_stop",
+        "Tokens billed after stopping",
+        "count",
+        "Output tokens billed for attempts that the client left, beyond those already sent to it.",
+        better="lower",
+        unit="tokens",
+    ),
+    Metric(
+        "duplicate_effects",
+        "Side effects executed twice",
+        "count",
+        "Calls whose side effect was executed more than once.",
+        better="lower",
+        unit="calls",
+    ),
+    Metric(
+        "cost_usd",
+        "Cost",
+        "usd",
+        "All tokens billed × the scenario's prices.",
+        better="lower",
+        unit="USD",
+        needs="prices",
+    ),
+    Metric(
+        "cost_useful_usd",
+        "Cost of the good calls",
+        "usd",
+        "Tokens billed for the answers delivered to good calls × the scenario's prices.",
+        unit="USD",
+        needs="prices",
+    ),
+)
+
+METRICS: Final[dict[str, Metric]] = {metric.name: metric for metric in ROWS}
+"""Every metric that metrics.json can hold, by name, in the order in which it is shown."""
+
+
+def describe() -> list[dict[str, str | None]]:
+    """Return the table as data, for listings: name, about (the definition), unit, better, scope."""
+    return [
+        {
+            "name": metric.name,
+            "about": metric.definition,
+            "unit": metric.unit,
+            "better": metric.better,
+            "scope": metric.scope,
+        }
+        for metric in METRICS.values()
+    ]
