@@ -19,7 +19,7 @@ CallStage: TypeAlias = Literal["client", "reading", "using"]
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 
 
-class Answer:
+class ObservedAnswer:
     """An answer as the gallery's clients read it, and what they have no use for: its usage and its own status."""
 
     def __init__(self, api: str) -> None:
@@ -96,7 +96,7 @@ class ObservedCall:
     got for an answer and was reading it, or using what it had read. `took` is in seconds.
     """
 
-    answer: Answer
+    answer: ObservedAnswer
     took: float = 0.0
     error: Exception | None = None
     stage: CallStage = field(default="client", kw_only=True)
@@ -136,7 +136,7 @@ class ObservedCall:
 @contextmanager
 def observing(case: Case) -> Iterator[ObservedCall]:
     """Make one call in the body: however it ends, the yielded object has it."""
-    call = ObservedCall(Answer(case.api))
+    call = ObservedCall(ObservedAnswer(case.api))
     began = time.monotonic()
     try:
         yield call

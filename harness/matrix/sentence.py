@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from windtunnel.harness.clients.reading import CUT_REASONS, AnswerFailedError
 from windtunnel.harness.matrix.cases import PATIENT, Case
-from windtunnel.harness.matrix.observed_call import Answer, ObservedCall
+from windtunnel.harness.matrix.observed_call import ObservedAnswer, ObservedCall
 from windtunnel.mock_server.manual.clients import ENDLESS, NOT_RETRIED, RETRIED, TRUE
 
 CORRUPTED = "success, but the content is not what was meant (silent corruption)"
@@ -50,7 +50,7 @@ def sentence_of(case: Case, call: ObservedCall, truth: str | None, retried: bool
     return sentence + (RETRIED if retried else NOT_RETRIED)
 
 
-def _success(case: Case, answer: Answer, truth: str | None, *, failed: bool) -> str:
+def _success(case: Case, answer: ObservedAnswer, truth: str | None, *, failed: bool) -> str:
     """What the client took for an answer. `failed`: an event or the status in it says that it is none."""
     what, word = ("finish reason", "finish_reason") if case.api == "chat" else ("terminal event", "status")
     if answer.status is None:
@@ -92,7 +92,7 @@ def _failure(case: Case, call: ObservedCall, error: BaseException, truth: str | 
     return f"{'all of the content' if whole else 'content'}, then {sentence}"
 
 
-def _is_true(answer: Answer, truth: str | None) -> bool:
+def _is_true(answer: ObservedAnswer, truth: str | None) -> bool:
     """Whether it is what the server meant to say. Pieces that are no text, and cannot be joined, are not."""
     try:
         return answer.digest(answer.finish) == truth

@@ -14,7 +14,7 @@ import pytest
 from windtunnel.harness.clients.reading import AnswerFailedError, Node
 from windtunnel.harness.matrix import sentence as sentences
 from windtunnel.harness.matrix.cases import PATIENT, Case
-from windtunnel.harness.matrix.observed_call import Answer, CallStage, ObservedCall, observing
+from windtunnel.harness.matrix.observed_call import CallStage, ObservedAnswer, ObservedCall, observing
 from windtunnel.harness.matrix.sentence import sentence_of
 from windtunnel.mock_server.api.truth import digest
 
@@ -31,8 +31,8 @@ def choice(**said: Any) -> Node:
     return Node(choices=[chosen])
 
 
-def chat(*pieces: str, finish: str | None = "stop", usage: bool = True, refusal: str = "") -> Answer:
-    answer = Answer("chat")
+def chat(*pieces: str, finish: str | None = "stop", usage: bool = True, refusal: str = "") -> ObservedAnswer:
+    answer = ObservedAnswer("chat")
     for piece in pieces:
         answer.take(choice(content=piece, refusal=refusal))
     answer.take(choice(finish_reason=finish))
@@ -41,8 +41,8 @@ def chat(*pieces: str, finish: str | None = "stop", usage: bool = True, refusal:
     return answer
 
 
-def response(*pieces: str, status: str | None = "completed", reason: str | None = None) -> Answer:
-    answer = Answer("responses")
+def response(*pieces: str, status: str | None = "completed", reason: str | None = None) -> ObservedAnswer:
+    answer = ObservedAnswer("responses")
     for piece in pieces:
         answer.take(Node(type="response.output_text.delta", delta=piece))
     if status is not None:
@@ -92,7 +92,7 @@ CHECKS = "(silent, unless the application checks)"
     ],
 )
 def test_a_success_is_described_by_what_the_application_has(
-    case: Case, answer: Answer, sentence: str
+    case: Case, answer: ObservedAnswer, sentence: str
 ) -> None:
     """Complete and true, silently wrong, or an answer that says what is the matter with it."""
     assert sentence_of(case, ObservedCall(answer, 0.1), TRUTH, None) == sentence
@@ -191,10 +191,10 @@ def lines(*events: dict[str, Any]) -> list[str]:
 
 def test_a_stream_read_by_hand_ends_at_done_or_at_its_terminal_event() -> None:
     """`data:` lines count, others do not, and nothing is read behind the end."""
-    call = ObservedCall(Answer("chat"))
+    call = ObservedCall(ObservedAnswer("chat"))
     assert [call.take_line(line) for line in lines(choice(content="one"))] == [False] * 4
     assert call.take_line(b"data: [DONE]\n")
-    call = ObservedCall(Answer("responses"))
+    call = ObservedCall(ObservedAnswer("responses"))
     ended = {"type": "response.completed", "response": {"status": "completed"}}
     assert [call.take_line(line) for line in lines(ended)] == [False, False, False, True]
     assert call.answer.finish == "stop"
@@ -202,7 +202,7 @@ def test_a_stream_read_by_hand_ends_at_done_or_at_its_terminal_event() -> None:
 
 def test_a_call_of_a_tool_is_read_from_its_pieces_and_used() -> None:
     """Name and arguments come together; arguments that do not parse are an error of the application's use."""
-    call = ObservedCall(Answer("chat"))
+    call = ObservedCall(ObservedAnswer("chat"))
     for function in (Node(name="get_weather", arguments='{"city"'), Node(arguments=': "Rome"')):
         call.take(choice(tool_calls=[Node(index=0, function=function)]))
     assert call.answer.choices()[0][3] == [("get_weather", '{"city": "Rome"')]
