@@ -1,7 +1,7 @@
 """POST /v1/moderations: scores that are a hash of the text, and flags for words that are plainly meant to be flagged.
 
 A score is below a thousandth unless one of `WORDS` occurs (then it is above 0.8), or a mark such as
-`flag:self-harm/intent`, which flags any category without anybody having to write the words. Words and marks in the
+`flag:self-harm/intent`, which flags any category without the words themselves. Words and marks in the
 address of a picture count for the categories that look at pictures. The truth is, for each result, its flagged
 categories with commas between them.
 """

@@ -1,5 +1,5 @@
 """JSON that parses and is not what the types say: a field gone, null, renamed or of another type; fields and values
-that nobody knows yet."""
+that the types do not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tool calls that cannot be made: arguments that do not parse, a tool that nobody offered."""
+"""Tool calls that cannot be made: arguments that do not parse, a tool that was not offered."""
 
 from __future__ import annotations
 

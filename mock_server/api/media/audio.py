@@ -133,7 +133,7 @@ def _event(fields: dict[str, Any]) -> bytes:
 
 
 def _streamed(spec: AudioRequest, transcript: Transcript, request: Request, world: World) -> Answer:
-    """Deltas, with the segments' events between them where speakers are told apart, and the whole at the end."""
+    """Deltas, with the segments' events between them where speakers are distinguished, and the whole at the end."""
     by_speaker = spec.kind == "diarized_json"
     track = _segments(spec, transcript) if by_speaker else _deltas(spec, transcript, world.tokens_per_chunk)
     done: dict[str, Any] = {"type": "transcript.text.done", "text": transcript.text}

@@ -1,6 +1,6 @@
 """/v1/images: generations, edits, variations. Valid pictures of the size asked for, of one colour drawn from the call.
 
-`response_format: url` (DALL·E's default) gives a `data:` URL: whoever opens it has the picture, and nothing leaves the
+`response_format: url` (DALL·E's default) gives a `data:` URL: opening it gives the picture, and nothing leaves the
 machine. The truth is, for each picture, the text of its `b64_json` or its `url`. A stream ends with the last picture's
 event; each event is a token of work.
 """

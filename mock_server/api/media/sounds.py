@@ -30,7 +30,7 @@ def _frames(samples: int, size: int) -> int:
 
 
 def _pcm(samples: int, mark: bytes) -> bytes:
-    """16 bits, little-endian. The mark is in the lowest bit of the first samples: nobody hears it."""
+    """16 bits, little-endian. The mark is in the lowest bit of the first samples, where it is not audible."""
     bits = [byte >> at & 1 for byte in mark for at in range(8)][:samples]
     return struct.pack(f"<{len(bits)}h", *bits) + bytes(2 * (samples - len(bits)))
 

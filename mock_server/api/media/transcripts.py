@@ -1,4 +1,4 @@
-"""What is heard in a sound that nobody listens to: made-up prose, spread over the sound's length.
+"""Make transcripts without listening: prose, spread over the length of the sound.
 
 prose ──► words with their times ──► segments ──► json, text, srt, vtt, verbose_json, diarized_json
 """
