@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from windtunnel.mock_server.api.chat.citations import cited
+from windtunnel.mock_server.api.citations import cited
 from windtunnel.mock_server.api.draws import Draws
 from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, prose, stream_of, tokens_in
 from windtunnel.mock_server.api.tools.calls import chosen_tool, further_tools, legacy_function

@@ -1,7 +1,7 @@
 """Chat completions on the wire: `chat.completion`, and a stream of `chat.completion.chunk`.
 
 Answers in words are put together from prepared bytes; only content that needs escapes goes through a JSON encoder.
-Tool calls, sound, log probabilities and the like are written by `chat_rich`, which is slower and knows everything.
+Tool calls, sound, log probabilities and the like are written by `wire_rich.py`, which is slower and complete.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import orjson
 from windtunnel.mock_server.api.chat.wire_rich import RICH, ChunkExtras, rich_choice, rich_track, sound_tokens
 from windtunnel.mock_server.api.choices import GeneratedChoice
 from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, RequestStamp, answer_headers
+from windtunnel.mock_server.api.timed_steps import Timed, timed_steps
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 from windtunnel.mock_server.sse import DONE
@@ -28,9 +29,6 @@ _DETAILS: Final = (
     '"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,'
     '"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}'
 )
-
-Timed = tuple[int, bytes]
-"""Bytes, and how many tokens of work come before them."""
 
 
 def chat_script(
@@ -153,20 +151,6 @@ def _streamed(
         steps.append(Send(f'{lead}],"usage":{usage}{_padded(padding, 0)}}}\n\n'.encode()))
     steps += (Send(DONE, 0, "terminal"), End())
     return Script(tuple(steps))
-
-
-def timed_steps(track: list[Timed]) -> list[Step]:
-    """Content as steps. The first chunk comes with the first token, each other one after its own work."""
-    # Steps are frozen, so chunks of equal length share one: an object less for each chunk.
-    work: dict[int, Tokens] = {}
-    tokens, data = track[0]
-    steps: list[Step] = [] if tokens <= 1 else [Tokens(tokens - 1)]
-    steps.append(Send(data, tokens, "content"))
-    for tokens, data in track[1:]:
-        if tokens:
-            steps.append(work.get(tokens) or work.setdefault(tokens, Tokens(tokens)))
-        steps.append(Send(data, tokens, "content"))
-    return steps
 
 
 def _interleaved(tracks: list[list[Timed]]) -> list[Timed]:

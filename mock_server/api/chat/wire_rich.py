@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import orjson
 
 from windtunnel.mock_server.api.chat.audio import SpokenAudio
-from windtunnel.mock_server.api.chat.citations import citations
-from windtunnel.mock_server.api.chat.logprobs import token_logprobs
 from windtunnel.mock_server.api.chat.moderation import moderated
 from windtunnel.mock_server.api.choices import FurtherCall, GeneratedChoice, pieces_of
+from windtunnel.mock_server.api.citations import citations
+from windtunnel.mock_server.api.logprobs import token_logprobs
 from windtunnel.mock_server.api.text import tokens_in
 
 RICH: Final = frozenset(

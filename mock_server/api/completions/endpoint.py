@@ -8,13 +8,14 @@ from typing import Any, Final
 import orjson
 
 from windtunnel.mock_server.api.azure.filters import filtered
-from windtunnel.mock_server.api.chat.logprobs import ranked, tokens_of
-from windtunnel.mock_server.api.chat.wire import FINGERPRINT, Timed, timed_steps
+from windtunnel.mock_server.api.chat.wire import FINGERPRINT
 from windtunnel.mock_server.api.choices import GeneratedChoice, generate_choices
 from windtunnel.mock_server.api.completions.checks import Prompt, check_completions, prompts_of
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, answer_headers
+from windtunnel.mock_server.api.logprobs import ranked, tokens_of
 from windtunnel.mock_server.api.text import TOKENS
+from windtunnel.mock_server.api.timed_steps import Timed, timed_steps
 from windtunnel.mock_server.api.truth import digest
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens

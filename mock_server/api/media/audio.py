@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import orjson
 
-from windtunnel.mock_server.api.chat.wire import timed_steps
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.errors import ApiError
 from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, answer_headers
@@ -28,6 +27,7 @@ from windtunnel.mock_server.api.media.transcripts import (
 )
 from windtunnel.mock_server.api.objects import answered
 from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, tokens_in
+from windtunnel.mock_server.api.timed_steps import timed_steps
 from windtunnel.mock_server.api.truth import digest
 from windtunnel.mock_server.request import FormPart, Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens

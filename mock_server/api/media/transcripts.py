@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import shake_128
 from typing import Any, Final, NamedTuple
 
-from windtunnel.mock_server.api.chat.logprobs import ranked, tokens_of
+from windtunnel.mock_server.api.logprobs import ranked, tokens_of
 from windtunnel.mock_server.api.text import prose, stream_of, tokens_in
 
 WORDS_PER_SEGMENT: Final = 8

@@ -6,8 +6,8 @@ import base64
 from hashlib import shake_128
 from typing import Any, Final, NamedTuple
 
-from windtunnel.mock_server.api.chat.logprobs import token_logprobs
 from windtunnel.mock_server.api.choices import GeneratedChoice
+from windtunnel.mock_server.api.logprobs import token_logprobs
 from windtunnel.mock_server.api.responses.output import Compaction, Generation, Output, Reasoning
 from windtunnel.mock_server.request import Request
 
