@@ -302,22 +302,54 @@ def test_the_undocumented_parser_of_aiohttp_is_used_in_one_file_each(word: str) 
     assert {source.path for source in SOURCES if word in source.text} == PARSER_OF_AIOHTTP[word]
 
 
-@pytest.mark.xfail(reason="the last of them are being given theirs")
+IGNORES_NOT_YET_EXPLAINED = {
+    "harness/replay/rerun.py": 2,
+    "harness/virtual/determinism.py": 1,
+    "harness/virtual/guard.py": 8,
+    "harness/virtual/loop.py": 5,
+    "harness/virtual/network/blocking.py": 3,
+    "harness/virtual/prepared.py": 1,
+    "harness/virtual/watchdog.py": 1,
+}
+"""Where a patch of another library's objects still stands without a word: no more than so many."""
+
+
 def test_every_ignore_has_its_reason() -> None:
     """Behind each `type: ignore` and `noqa` stands why the checker is wrong there."""
-    sources = [*SOURCES, *read_sources(ROOT, ["tests"])]
-    assert [f"{s.path}:{line}" for s in sources for line in ignores_without_reason(s)] == []
+    wrong = {}
+    for source in [*SOURCES, *read_sources(ROOT, ["tests"])]:
+        lines = ignores_without_reason(source)
+        if len(lines) > IGNORES_NOT_YET_EXPLAINED.get(source.path, 0):
+            wrong[source.path] = lines
+    assert wrong == {}
 
 
 SAME_NAME: dict[str, str] = {}
 """Public classes that share a name, with the reason why they may."""
 
+NAMES_NOT_YET_APART = {
+    "Answer",
+    "Cell",
+    "Check",
+    "Draws",
+    "Endpoint",
+    "Event",
+    "Expectation",
+    "Listener",
+    "Node",
+    "Observer",
+    "Phase",
+    "Provider",
+    "Verdict",
+}
+"""Names of two public classes that still wait for one of their own: no others."""
 
-@pytest.mark.xfail(reason="the last of them are being renamed")
+
 def test_no_two_public_classes_share_a_name() -> None:
     """One word, one idea: a class is found by its name."""
     shared = {name: paths for name, paths in public_classes(SOURCES).items() if len(paths) > 1}
-    assert {name: paths for name, paths in shared.items() if name not in SAME_NAME} == {}
+    known = {*SAME_NAME, *NAMES_NOT_YET_APART}
+    assert {name: paths for name, paths in shared.items() if name not in known} == {}
     assert [name for name in SAME_NAME if name not in shared] == []
 
 
