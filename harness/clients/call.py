@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.outcome import Verdict, verdict_of
+from windtunnel.harness.clients.outcome import Outcome, outcome_of
 from windtunnel.harness.clients.reading import CUT_REASONS, READINGS, Reading, UnfinishedAnswerError
 from windtunnel.harness.contract.records import AttemptRow, CallRow
-from windtunnel.harness.policies.call import Ending
+from windtunnel.harness.policies.call import CallEnding
 from windtunnel.harness.policies.watchdog import Watch, watch_for
 
 
@@ -81,12 +81,12 @@ class LiveCall:
         if not reading.complete and "end" in self._setting.profile.checks:
             raise UnfinishedAnswerError("the answer ended without a finish reason")
 
-    def judge(self, ending: Ending) -> Verdict:
+    def judge(self, ending: CallEnding) -> Outcome:
         """What came of the call, now that `play` has ended it."""
         reading, checks = self._reading, self._setting.profile.checks
         cut = reading is not None and reading.finish_reason in CUT_REASONS and "finish_reason" in checks
         refused = reading is not None and reading.refused and "refusal" in checks
-        return verdict_of(ending, incomplete=cut or refused)
+        return outcome_of(ending, incomplete=cut or refused)
 
     def content(self) -> None:
         """The application has just received content."""
@@ -106,13 +106,13 @@ class LiveCall:
         if self.watch is not None and self.watch.content(now):
             self.rearm()
 
-    def ended(self, verdict: Verdict) -> None:
+    def ended(self, outcome: Outcome) -> None:
         """Close the row with what came of it, and hand it on."""
         row, attempt, reading = self.row, self.attempt, self._reading
         row.ended_s = self._setting.clock.now()
-        row.outcome = verdict.outcome
-        row.error_type = verdict.error_type
-        row.error_cause = verdict.error_cause
+        row.outcome = outcome.outcome
+        row.error_type = outcome.error_type
+        row.error_cause = outcome.error_cause
         if attempt is not None:
             row.status = attempt.status
             row.served_id = attempt.served_id
@@ -123,9 +123,9 @@ class LiveCall:
             # That a chat stream said [DONE] only the transport sees: the SDK keeps it to itself.
             if not (row.stream and row.api == "chat"):
                 row.saw_done = reading.complete
-            if verdict.delivered:
+            if outcome.delivered:
                 row.digest = reading.digest()
-        self._setting.observer.call_ended(row, verdict.error)
+        self._setting.observer.call_ended(row, outcome.error)
 
 
 def new_row(setting: Setting, spec: CallSpec) -> CallRow:

@@ -13,7 +13,7 @@ from windtunnel.harness.clients.outcome import cancelled, failure_of, overdue
 from windtunnel.harness.clients.reading import Reading
 from windtunnel.harness.clients.recording.httpx2 import Book
 from windtunnel.harness.clients.waiting import Alarm, Waiting
-from windtunnel.harness.policies.call import Ending, Policies, Try, play
+from windtunnel.harness.policies.call import CallEnding, Policies, Try, play
 from windtunnel.harness.policies.clock import Now, jitter_draws
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.watchdog import Watch, WatchdogTimeout
@@ -45,21 +45,21 @@ class GreenletShell:
         alarm = (
             None if live.watch is None else _Alarm(live, live.watch, self._setting.clock.now, self._waiting)
         )
-        verdict = cancelled(None)
+        outcome = cancelled(None)
         try:
-            verdict = live.judge(self._drive(live))
+            outcome = live.judge(self._drive(live))
         except WatchdogTimeout as error:
-            verdict = overdue(error)
+            outcome = overdue(error)
         except GreenletExit as error:
-            verdict = cancelled(error)
+            outcome = cancelled(error)
             raise
         finally:
             if alarm is not None:
                 alarm.stop()
             del self._book.calls[spec.call_id]
-            live.ended(verdict)
+            live.ended(outcome)
 
-    def _drive(self, live: LiveCall) -> Ending:
+    def _drive(self, live: LiveCall) -> CallEnding:
         steps = play(self._policies, live.call_id)
         try:
             step = next(steps)
@@ -70,7 +70,7 @@ class GreenletShell:
                     self._waiting.sleep(step.seconds)
                     step = steps.send(None)
         except StopIteration as end:
-            ending: Ending = end.value
+            ending: CallEnding = end.value
             return ending
 
     def _try(self, live: LiveCall) -> Failure | None:

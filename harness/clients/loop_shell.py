@@ -11,7 +11,7 @@ from windtunnel.harness.clients.call import LiveCall
 from windtunnel.harness.clients.outcome import cancelled, failure_of, overdue
 from windtunnel.harness.clients.reading import Reading
 from windtunnel.harness.clients.recording.httpx2 import Book
-from windtunnel.harness.policies.call import Ending, Policies, Try, play
+from windtunnel.harness.policies.call import CallEnding, Policies, Try, play
 from windtunnel.harness.policies.clock import Now, jitter_draws
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.watchdog import Layer, Watch, WatchdogTimeout
@@ -40,24 +40,24 @@ class LoopShell:
         live = LiveCall(self._setting, spec, waited=waited)
         self._book.calls[spec.call_id] = live
         alarm = None if live.watch is None else _Alarm(live, live.watch, self._setting.clock.now)
-        verdict = cancelled(None)
+        outcome = cancelled(None)
         try:
-            verdict = live.judge(await self._drive(live, alarm))
+            outcome = live.judge(await self._drive(live, alarm))
         except WatchdogTimeout as error:
-            verdict = overdue(error)
+            outcome = overdue(error)
         except asyncio.CancelledError as error:
             layer = None if alarm is None else alarm.rang()
             if layer is None:
-                verdict = cancelled(error)
+                outcome = cancelled(error)
                 raise
-            verdict = overdue(WatchdogTimeout(layer))
+            outcome = overdue(WatchdogTimeout(layer))
         finally:
             if alarm is not None:
                 alarm.stop()
             del self._book.calls[spec.call_id]
-            live.ended(verdict)
+            live.ended(outcome)
 
-    async def _drive(self, live: LiveCall, alarm: _Alarm | None) -> Ending:
+    async def _drive(self, live: LiveCall, alarm: _Alarm | None) -> CallEnding:
         steps = play(self._policies, live.call_id)
         try:
             step = next(steps)
@@ -68,7 +68,7 @@ class LoopShell:
                     await asyncio.sleep(step.seconds)
                     step = steps.send(None)
         except StopIteration as end:
-            ending: Ending = end.value
+            ending: CallEnding = end.value
             return ending
 
     async def _try(self, live: LiveCall, alarm: _Alarm | None) -> Failure | None:

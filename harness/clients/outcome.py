@@ -12,11 +12,11 @@ import aiohttp
 import httpx2
 import openai
 
-from windtunnel.harness.policies.call import Ending
+from windtunnel.harness.policies.call import CallEnding
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.watchdog import WatchdogTimeout
 
-Outcome: TypeAlias = Literal["ok", "incomplete", "error", "timeout", "deadline", "cancelled", "shed"]
+OutcomeName: TypeAlias = Literal["ok", "incomplete", "error", "timeout", "deadline", "cancelled", "shed"]
 
 TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)
 CONNECTIONS = (
@@ -37,10 +37,10 @@ LAYER_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Outcome:
     """What a row says of a call's end. `delivered`: the application got an answer that it took for one."""
 
-    outcome: Outcome
+    outcome: OutcomeName
     error: BaseException | None = None
     error_type: str | None = None
     error_cause: str | None = None
@@ -118,26 +118,26 @@ def names_of(error: BaseException) -> tuple[str, str | None]:
     return type(error).__name__, None if cause is None else type(cause).__name__
 
 
-def verdict_of(ending: Ending, *, incomplete: bool) -> Verdict:
-    """The verdict on a call that `play` ended. `incomplete`: the answer says so and the profile checks it."""
+def outcome_of(ending: CallEnding, *, incomplete: bool) -> Outcome:
+    """Return the outcome of a call that `play` ended. `incomplete`: the answer says so and the profile checks it."""
     failure = ending.failure
     if failure is None:
         if ending.gave_up == "shed":
-            return Verdict("shed", error_type="LimiterRefused")
-        return Verdict("incomplete" if incomplete else "ok")
+            return Outcome("shed", error_type="LimiterRefused")
+        return Outcome("incomplete" if incomplete else "ok")
     error = failure.error
     timed_out = isinstance(error, WatchdogTimeout) or is_timeout(error)
-    outcome: Outcome = "timeout" if timed_out else "error"
+    outcome: OutcomeName = "timeout" if timed_out else "error"
     if ending.gave_up == "deadline":
         outcome = "deadline"
-    return Verdict(outcome, error, *names_of(error))
+    return Outcome(outcome, error, *names_of(error))
 
 
-def overdue(error: WatchdogTimeout) -> Verdict:
-    """The verdict on a call whose total ran out."""
-    return Verdict("deadline", error, *names_of(error))
+def overdue(error: WatchdogTimeout) -> Outcome:
+    """Return the outcome of a call whose total ran out."""
+    return Outcome("deadline", error, *names_of(error))
 
 
-def cancelled(error: BaseException | None) -> Verdict:
-    """The verdict on a call that was still running when the load ended."""
-    return Verdict("cancelled", None, None if error is None else type(error).__name__)
+def cancelled(error: BaseException | None) -> Outcome:
+    """Return the outcome of a call that was still running when the load ended."""
+    return Outcome("cancelled", None, None if error is None else type(error).__name__)

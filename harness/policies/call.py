@@ -37,7 +37,7 @@ GaveUp: TypeAlias = Literal["", "deadline", "budget", "shed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CallEnding:
     """How a call ended: the last failure (None: it succeeded), and what kept it from another try."""
 
     failure: Failure | None
@@ -74,8 +74,8 @@ class Policies:
         )
 
 
-def play(policies: Policies, call_id: str) -> Generator[Step, Failure | None, Ending]:
-    """The steps of one call that begins now. `StopIteration.value` is its `Ending`."""
+def play(policies: Policies, call_id: str) -> Generator[Step, Failure | None, CallEnding]:
+    """The steps of one call that begins now. `StopIteration.value` is its `CallEnding`."""
     p = policies
     ends_at = None if p.total_s is None else p.now() + p.total_s
     if p.budget is not None:
@@ -87,7 +87,7 @@ def play(policies: Policies, call_id: str) -> Generator[Step, Failure | None, En
         if p.limiter is not None:
             turn = p.limiter.wait(p.now())
             if not fits(p.now(), turn, p.median.value, ends_at):
-                return Ending(failure, "shed" if failure is None else "deadline")
+                return CallEnding(failure, "shed" if failure is None else "deadline")
             p.limiter.take(p.now())
             if turn > 0:
                 yield Pause(turn)
@@ -97,13 +97,13 @@ def play(policies: Policies, call_id: str) -> Generator[Step, Failure | None, En
             p.median.add(p.now() - began)
             if number == 0 and p.budget is not None:
                 p.budget.first_try_succeeded()
-            return Ending(None)
+            return CallEnding(None)
         wait = next_wait(p.retries, failure, number, wait, p.draw(call_id, number), p.wall())
         if wait is None:
-            return Ending(failure)
+            return CallEnding(failure)
         if not fits(p.now(), wait, p.median.value, ends_at):
-            return Ending(failure, "deadline")
+            return CallEnding(failure, "deadline")
         if p.budget is not None and not p.budget.pay(throttled=failure.throttled):
-            return Ending(failure, "budget")
+            return CallEnding(failure, "budget")
         yield Pause(wait)
         number += 1

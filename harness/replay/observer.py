@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from windtunnel.harness.contract.records import AttemptRow, CallRow
-from windtunnel.harness.policies.call import Ending, Policies, Step, Try
+from windtunnel.harness.policies.call import CallEnding, Policies, Step, Try
 from windtunnel.harness.policies.failure import Failure
-from windtunnel.harness.replay.timeline import Event, Provider, Who
+from windtunnel.harness.replay.timeline import ProviderView, TimelineEvent, Who
 from windtunnel.harness.replay.wire_text import answer_text, is_more, request_text
 from windtunnel.harness.virtual.determinism import current_call
 from windtunnel.harness.virtual.network.network import Network
@@ -23,7 +23,7 @@ from windtunnel.mock_server.engine import Engine
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.script import Script, script_text
 
-NOWHERE = Provider(None, "open", 0, None, 0, None)
+NOWHERE = ProviderView(None, "open", 0, None, 0, None)
 
 
 class WatchedEngine(Engine):
@@ -50,7 +50,7 @@ class WatchedEngine(Engine):
         self.tell(ticket, "finished")
         return started
 
-    def state(self, region: str, now: float) -> Provider:
+    def state(self, region: str, now: float) -> ProviderView:
         """The region as it is; unlike `snapshot` it brings nothing up to date."""
         here = self._regions[region]
         closed = self._outages.listening(region, now, self._phase)
@@ -58,7 +58,7 @@ class WatchedEngine(Engine):
         level = levels[0] if levels else {}
         limits = here.settings.limits
         phases = self._plan.phases
-        return Provider(
+        return ProviderView(
             phase=phases[self._phase].name if phases else None,
             port="open" if closed is None else f"closed ({closed.kind.name})",
             busy=here.slots.busy,
@@ -91,9 +91,9 @@ class Witness:
     def __init__(self, call_id: str, now: Callable[[], float]) -> None:
         self.call_id = call_id
         self.now = now
-        self.events: list[Event] = []
+        self.events: list[TimelineEvent] = []
         self.row: CallRow | None = None
-        self.state: Callable[[], Provider] = lambda: NOWHERE
+        self.state: Callable[[], ProviderView] = lambda: NOWHERE
         self._lines: dict[int, _Line] = {}
         self._conditions = ""
 
@@ -108,7 +108,7 @@ class Witness:
 
     def note(self, who: Who, what: str, *, repeats: bool = False, **detail: Any) -> None:
         """Something happened now."""
-        self.events.append(Event(self.now(), who, what, self.state(), detail, repeats))
+        self.events.append(TimelineEvent(self.now(), who, what, self.state(), detail, repeats))
 
     # ---- the application and its policies
 
@@ -138,8 +138,8 @@ class Witness:
         self.note("sdk", what, attempt=row.attempt)
 
     def steps(
-        self, steps: Generator[Step, Failure | None, Ending], policies: Policies
-    ) -> Generator[Step, Failure | None, Ending]:
+        self, steps: Generator[Step, Failure | None, CallEnding], policies: Policies
+    ) -> Generator[Step, Failure | None, CallEnding]:
         """The same steps, noted on their way."""
         failure: Failure | None = None
         try:
@@ -158,7 +158,7 @@ class Witness:
                     yield step
                     step = steps.send(None)
         except StopIteration as end:
-            ending: Ending = end.value
+            ending: CallEnding = end.value
             if ending.gave_up:
                 self.note("policy", f"gives up: {ending.gave_up}{self._levels(policies)}", why=ending.gave_up)
             elif ending.failure is not None:

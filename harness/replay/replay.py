@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from windtunnel.harness.contract.files import read_json
 from windtunnel.harness.errors import InputError, MeasurementError, listing
 from windtunnel.harness.plan import CellPlan, RunPlan, versions
-from windtunnel.harness.replay.timeline import Event, from_json
+from windtunnel.harness.replay.timeline import TimelineEvent, from_json
 from windtunnel.harness.run.children import environment, last_line, python
 from windtunnel.harness.virtual.digests import UNSTEADY
 from windtunnel.mock_server.journal.segments import read_segments
@@ -37,7 +37,7 @@ class Replay:
 
     plan: CellPlan
     call: dict[str, Any] | None
-    events: tuple[Event, ...]
+    events: tuple[TimelineEvent, ...]
     rows: dict[str, int]
     differences: tuple[str, ...]
 

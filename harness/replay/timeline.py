@@ -34,7 +34,7 @@ STYLES: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class ProviderView:
     """The called region at a moment. `requests` and `tokens` are what its limits leave to the client: (left, limit)."""
 
     phase: str | None
@@ -60,33 +60,33 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TimelineEvent:
     """One thing that happened, at `at_s` (seconds from t0). `repeats`: one of many of its kind, as tokens are."""
 
     at_s: float
     who: Who
     what: str
-    provider: Provider
+    provider: ProviderView
     detail: dict[str, Any] = field(default_factory=dict)
     repeats: bool = False
 
 
-def as_json(event: Event) -> dict[str, Any]:
+def as_json(event: TimelineEvent) -> dict[str, Any]:
     """An event for a file."""
     return asdict(event)
 
 
-def from_json(data: dict[str, Any]) -> Event:
+def from_json(data: dict[str, Any]) -> TimelineEvent:
     """The event of `as_json`."""
     provider = data["provider"]
     levels = {key: tuple(provider[key]) if provider[key] else None for key in ("requests", "tokens")}
-    return Event(**{**data, "provider": Provider(**{**provider, **levels})})
+    return TimelineEvent(**{**data, "provider": ProviderView(**{**provider, **levels})})
 
 
 Row: TypeAlias = tuple[str, str, str, str, str]
 
 
-def rows(events: Sequence[Event], start_s: float) -> Iterator[Row]:
+def rows(events: Sequence[TimelineEvent], start_s: float) -> Iterator[Row]:
     """(time, since the call's start, who, what, provider) for every line; long runs of repetitions are folded, and the
     provider is only said where it changed."""
     before = ""
@@ -102,7 +102,7 @@ def rows(events: Sequence[Event], start_s: float) -> Iterator[Row]:
         before = now
 
 
-def folded(events: Sequence[Event]) -> Iterator[Event]:
+def folded(events: Sequence[TimelineEvent]) -> Iterator[TimelineEvent]:
     """The events, where of a long run of repetitions only its two ends are left, and between them how many are not."""
     at = 0
     while at < len(events):
@@ -119,14 +119,14 @@ def folded(events: Sequence[Event]) -> Iterator[Event]:
         at = end
 
 
-def _fold(run: Sequence[Event]) -> Event:
+def _fold(run: Sequence[TimelineEvent]) -> TimelineEvent:
     """What stands for all but the first of `run`, which is shown."""
     gaps = [later.at_s - earlier.at_s for earlier, later in pairwise(run)]
     what = f"… {len(run) - 1} more like these, the longest gap {max(gaps):.3f} s (--json has them all)"
-    return Event(run[-1].at_s, run[-1].who, what, run[-1].provider)
+    return TimelineEvent(run[-1].at_s, run[-1].who, what, run[-1].provider)
 
 
-def show(events: Sequence[Event], start_s: float, console: Console) -> None:
+def show(events: Sequence[TimelineEvent], start_s: float, console: Console) -> None:
     """Print the timeline: a table on a terminal, plain columns elsewhere."""
     if not console.is_terminal:
         for time, since, who, what, provider in rows(events, start_s):

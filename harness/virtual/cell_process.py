@@ -26,7 +26,7 @@ from windtunnel.harness.load.bodies import body_of
 from windtunnel.harness.load.recorder import Recorder
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.policies.clock import Clock
-from windtunnel.harness.virtual.determinism import Draws
+from windtunnel.harness.virtual.determinism import SeededRandom
 from windtunnel.harness.virtual.digests import RowDigest, combined
 from windtunnel.harness.virtual.instances import Crew
 from windtunnel.harness.virtual.loop import VirtualLoop
@@ -67,10 +67,10 @@ class Observer(Recorder):
 
 
 class VirtualPlay:
-    """A cell that is being played. The process must be `steady` on `loop` already."""
+    """A cell that is being played. `make_deterministic` has put the process on `loop` already."""
 
     def __init__(
-        self, plan: CellPlan, folder: Path, loop: VirtualLoop, blocking: Blocking, draws: Draws
+        self, plan: CellPlan, folder: Path, loop: VirtualLoop, blocking: Blocking, draws: SeededRandom
     ) -> None:
         self.plan = plan
         self.clock = Clock()

@@ -1,4 +1,4 @@
-"""What makes a process repeat itself exactly: one clock, drawn randomness, ordered sets, collection on schedule.
+"""Patches that make a process deterministic: its clock, randomness, order of tasks and garbage collection.
 
 Libraries read `time.monotonic`, `random.random`, `uuid.uuid4`, `os.urandom` where they please. In a process of its own,
 before they are imported, those are replaced here; nothing of this ever happens in a process that has real sockets.
@@ -33,7 +33,7 @@ OLDER_EVERY = (3, 15)
 """At every so many collections also what has survived one, and everything: what lives long is not always looked at."""
 
 
-class Draws:
+class SeededRandom:
     """Random numbers as a hash of (seed, call, number of the draw)."""
 
     def __init__(self, seed: int) -> None:
@@ -97,7 +97,7 @@ class NumberedFuture(asyncio.Future[Any]):
 class DrawnRandom(random.Random):
     """What `random`'s functions draw from: the current call's draws. Seeding it changes nothing."""
 
-    def __init__(self, draws: Draws) -> None:
+    def __init__(self, draws: SeededRandom) -> None:
         self._draws = draws
         super().__init__()
 
@@ -111,7 +111,7 @@ class DrawnRandom(random.Random):
         return int.from_bytes(self._draws.bytes((k + 7) // 8), "big") >> (-k % 8)
 
 
-def _draw_from(draws: Draws) -> None:
+def _draw_from(draws: SeededRandom) -> None:
     """Let the functions of `random`, `secrets` and `os.urandom` draw; generators that somebody seeds himself stay."""
     drawn, real = DrawnRandom(draws), random._inst
     for name, function in list(vars(random).items()):
@@ -122,9 +122,9 @@ def _draw_from(draws: Draws) -> None:
     os.urandom = draws.bytes
 
 
-def steady(loop: VirtualLoop, *, seed: int, wall: float = WALL) -> Draws:
+def make_deterministic(loop: VirtualLoop, *, seed: int, wall: float = WALL) -> SeededRandom:
     """Put this process on the loop's time. `wall` is the Unix time at the loop's zero."""
-    draws = Draws(seed)
+    draws = SeededRandom(seed)
     time.monotonic = loop.time
     time.perf_counter = loop.time
     time.time = lambda: wall + loop.time()
@@ -136,6 +136,7 @@ def steady(loop: VirtualLoop, *, seed: int, wall: float = WALL) -> Draws:
     loop.set_task_factory(lambda loop, coro, **kw: NumberedTask(coro, loop=loop, **kw))
     loop.create_future = lambda: NumberedFuture(loop=loop)  # type: ignore[method-assign]
     forbid()
+    # A collection closes leaked streams and so moves events: it happens at times of the loop, not of the allocator.
     gc.disable()
     _collect(loop, 0)
     return draws

@@ -14,7 +14,7 @@ from greenlet import GreenletExit, greenlet
 
 from windtunnel.harness.clients import DRIVERS
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.virtual.determinism import Draws, current_call
+from windtunnel.harness.virtual.determinism import SeededRandom, current_call
 from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.watchdog import blocked, within
 
@@ -34,7 +34,7 @@ class Crew:
         concurrency: int | None,
         *,
         blocking: Blocking,
-        draws: Draws,
+        draws: SeededRandom,
     ) -> None:
         first = next(iter(settings.values()))
         driver = DRIVERS[first.profile.driver]

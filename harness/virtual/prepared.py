@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from windtunnel.harness.virtual.determinism import Draws
+    from windtunnel.harness.virtual.determinism import SeededRandom
     from windtunnel.harness.virtual.loop import VirtualLoop
     from windtunnel.harness.virtual.network.blocking import Blocking
 
@@ -30,18 +30,18 @@ class Prepared:
     """The loop of this process, and what belongs to it."""
 
     loop: VirtualLoop
-    draws: Draws
+    draws: SeededRandom
     blocking: Blocking
 
 
 def prepare() -> Prepared:
     """Put this process on the virtual clock and import what plays a cell. There is no way back."""
     platform.platform()  # starts a process the first time, which later nobody may
-    from windtunnel.harness.virtual.determinism import steady
+    from windtunnel.harness.virtual.determinism import make_deterministic
     from windtunnel.harness.virtual.loop import VirtualLoop
 
     loop = VirtualLoop()
-    draws = steady(loop, seed=SEED_OF_IMPORTS)
+    draws = make_deterministic(loop, seed=SEED_OF_IMPORTS)
     # From here on everything that is imported finds the clock, the sockets and the randomness in place.
     from windtunnel.harness.virtual.network.blocking import Blocking, take_over
 

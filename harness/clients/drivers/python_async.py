@@ -1,7 +1,7 @@
 """Any async callable of a user's own: `driver: python`, `target: package.module:function`.
 
-Its attempts are recorded where they go through the clients that its `Call` hands it. What it sends on ways of its own,
-only the server sees: then the table of attempts has no row of it, and metrics that need one are absent.
+Its attempts are recorded where they go through the clients that its `UserCall` hands it. What it sends in other ways is
+seen by the server alone: then the table of attempts has no row of it, and metrics that need one are absent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Sett
 from windtunnel.harness.clients.call import LiveCall
 from windtunnel.harness.clients.drivers.aiohttp_async import session_for
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
-from windtunnel.harness.clients.drivers.python_call import Call, read_answer
+from windtunnel.harness.clients.drivers.python_call import UserCall, read_answer
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll, undo_gevents_sockets
 from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.clients.loop_shell import LoopShell
@@ -68,7 +68,7 @@ class PythonAsync:
             raise
 
     async def _asked(self, spec: CallSpec, headers: dict[str, str]) -> Any:
-        call = Call(
+        call = UserCall(
             call_id=spec.call_id,
             api=spec.api,
             stream=spec.stream,

@@ -1,6 +1,6 @@
 """What a user's own callable is given for each call, and how what it gives back is read.
 
-target(Call) ──► text, an object of the API, a JSON object ──────────► Reading
+target(UserCall) ──► text, an object of the API, a JSON object ──────────► Reading
              └─► an async iterator of pieces of text or of events ──►
 """
 
@@ -34,7 +34,7 @@ class Tools(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class UserCall:
     """One call that is due, as the user's callable gets it.
 
     - `body`: the request's JSON body, as one would write it for curl; `api` is chat, responses or embeddings.

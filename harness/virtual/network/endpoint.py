@@ -32,7 +32,7 @@ HIGH_WATER = 65_536
 """Bytes in the send buffer at which a writer is told to pause: asyncio's own default."""
 
 
-class Endpoint(asyncio.Transport):
+class VirtualSocket(asyncio.Transport):
     """One end of a connection, as asyncio's transport."""
 
     def __init__(self, network: Network, link: Link, here: Address, there: Address) -> None:
@@ -42,7 +42,7 @@ class Endpoint(asyncio.Transport):
         super().__init__({"socket": self._socket, "sockname": here, "peername": there})
         self._network = network
         self._loop = network.loop
-        self.peer: Endpoint = self
+        self.peer: VirtualSocket = self
         self._protocol: Any = None
         # sending
         self._unsent: deque[bytes] = deque()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from windtunnel.harness.virtual.network.endpoint import Endpoint
+from windtunnel.harness.virtual.network.endpoint import VirtualSocket
 from windtunnel.harness.virtual.network.sockets import Address, NamedSocket
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Link:
     bandwidth: float | None = None
 
 
-class Listener:
+class VirtualListener:
     """A listening address, as asyncio's server."""
 
     def __init__(self, network: Network, factory: Factory, address: Address, link: Link) -> None:
@@ -66,7 +66,7 @@ class _Knock(NamedTuple):
 
     here: Address
     there: Address
-    answered: asyncio.Future[Listener | None]
+    answered: asyncio.Future[VirtualListener | None]
     delay: float
 
 
@@ -75,7 +75,7 @@ class Network:
 
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
-        self.listeners: dict[Address, Listener] = {}
+        self.listeners: dict[Address, VirtualListener] = {}
         self.wire = blake2b(digest_size=16)
         self.messages = 0
         """How many there were."""
@@ -84,17 +84,19 @@ class Network:
         """A draw in [0, 1) for each segment on a link with jitter."""
         self._ports = FIRST_PORT
 
-    def listen(self, factory: Factory, host: str, port: int, link: Link | None = None) -> Listener:
+    def listen(self, factory: Factory, host: str, port: int, link: Link | None = None) -> VirtualListener:
         """Accept connections at an address; port 0 is any free one. Raises OSError if it is taken."""
         if not port:
             port = self._next_port()
         address = (host, port)
         if address in self.listeners:
             raise OSError(errno.EADDRINUSE, f"{host}:{port} is in use")
-        listener = self.listeners[address] = Listener(self, factory, address, link or Link())
+        listener = self.listeners[address] = VirtualListener(self, factory, address, link or Link())
         return listener
 
-    async def connect(self, factory: Factory, host: str, port: int) -> tuple[Endpoint, asyncio.BaseProtocol]:
+    async def connect(
+        self, factory: Factory, host: str, port: int
+    ) -> tuple[VirtualSocket, asyncio.BaseProtocol]:
         """Connect to an address: a round trip. Raises ConnectionRefusedError, and TimeoutError after two
         minutes in front of a black hole."""
         loop = self.loop
@@ -102,13 +104,13 @@ class Network:
         here = (CLIENT_HOST, self._next_port())
         known = self.listeners.get(there)
         delay = known.link.delay if known is not None else Link().delay
-        answered: asyncio.Future[Listener | None] = loop.create_future()
+        answered: asyncio.Future[VirtualListener | None] = loop.create_future()
         self._knock(_Knock(here, there, answered, delay))
         listener = await answered
         if listener is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
-        client = Endpoint(self, listener.link, here, there)
-        server = Endpoint(self, listener.link, there, here)
+        client = VirtualSocket(self, listener.link, here, there)
+        server = VirtualSocket(self, listener.link, there, here)
         client.peer, server.peer = server, client
         server.begin(listener.factory())
         protocol = factory()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from windtunnel.harness.virtual.network.network import Listener, Mode
+from windtunnel.harness.virtual.network.network import Mode, VirtualListener
 from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.rules import FaultUse
 from windtunnel.mock_server.server.server import Server
@@ -20,7 +20,7 @@ MODES: Mapping[str, Mode] = {"refuse": "refused", "blackhole": "blackholed"}
 class Ports:
     """All listeners of a server, by region. They follow the plan from the start."""
 
-    def __init__(self, server: Server, listeners: Mapping[str, Listener]) -> None:
+    def __init__(self, server: Server, listeners: Mapping[str, VirtualListener]) -> None:
         self._server = server
         self._listeners = listeners
         self._closed_by: dict[str, FaultUse | None] = dict.fromkeys(listeners)

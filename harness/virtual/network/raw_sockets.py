@@ -13,7 +13,7 @@ import socket
 from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
-from windtunnel.harness.virtual.network.endpoint import Endpoint
+from windtunnel.harness.virtual.network.endpoint import VirtualSocket
 from windtunnel.harness.virtual.network.network import Factory, Network
 
 
@@ -25,7 +25,7 @@ class Dialled:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._waiting: WeakKeyDictionary[socket.socket, tuple[Endpoint, finalize[Any, Any]]]
+        self._waiting: WeakKeyDictionary[socket.socket, tuple[VirtualSocket, finalize[Any, Any]]]
         self._waiting = WeakKeyDictionary()
 
     async def connect(self, sock: socket.socket, address: Any) -> None:
@@ -35,7 +35,7 @@ class Dialled:
         endpoint.pause_reading()
         self._waiting[sock] = endpoint, finalize(sock, endpoint.close)
 
-    def take(self, factory: Factory, sock: socket.socket) -> tuple[Endpoint, asyncio.BaseProtocol]:
+    def take(self, factory: Factory, sock: socket.socket) -> tuple[VirtualSocket, asyncio.BaseProtocol]:
         """The connection of `sock`, with a protocol. Raises NotImplementedError if the loop has not connected it."""
         endpoint, dropped = self._waiting.pop(sock, (None, None))
         if endpoint is None or dropped is None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.harness.inputs.profile import Profile, Timeouts
-from windtunnel.harness.policies.call import Ending, Pause, Policies, Try, play
+from windtunnel.harness.policies.call import CallEnding, Pause, Policies, Try, play
 from windtunnel.harness.policies.clock import jitter_draws
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.watchdog import Watch
@@ -37,7 +37,7 @@ class World:
             Profile.model_validate(profile), now=lambda: self.now, wall=lambda: 0.0, draw=lambda call, n: 0.5
         )
 
-    def call(self, results: list[Failure | None]) -> tuple[list[Any], Ending]:
+    def call(self, results: list[Failure | None]) -> tuple[list[Any], CallEnding]:
         """Play one call whose tries end as given; the steps it took, and its ending."""
         steps: list[Any] = []
         playing = play(self.policies, "c0")
@@ -56,14 +56,14 @@ def test_a_call_is_tried_until_it_succeeds() -> None:
     """Tries and pauses alternate, and nothing follows a success."""
     steps, ending = World().call([ERROR, ERROR, None])
     assert steps == [Try(0), Pause(1.0), Try(1), Pause(1.0), Try(2)]
-    assert ending == Ending(None)
+    assert ending == CallEnding(None)
 
 
 def test_a_call_gives_up_after_its_last_try() -> None:
     """With four tries there are three pauses, and the last failure is the call's."""
     steps, ending = World().call([ERROR] * 4)
     assert [step for step in steps if isinstance(step, Try)] == [Try(n) for n in range(4)]
-    assert ending == Ending(ERROR)
+    assert ending == CallEnding(ERROR)
 
 
 def test_a_retry_that_would_not_fit_is_refused() -> None:
@@ -71,17 +71,17 @@ def test_a_retry_that_would_not_fit_is_refused() -> None:
     world = World(timeouts={"total": "10s"})
     world.call([None])
     steps, ending = world.call([THROTTLED])
-    assert (steps, ending) == ([Try(0)], Ending(THROTTLED, "deadline"))
+    assert (steps, ending) == ([Try(0)], CallEnding(THROTTLED, "deadline"))
     roomy = World(timeouts={"total": "12s"})
     roomy.call([None])
-    assert roomy.call([THROTTLED, None])[1] == Ending(None)
+    assert roomy.call([THROTTLED, None])[1] == CallEnding(None)
 
 
 def test_a_budget_refuses_what_it_cannot_pay() -> None:
     """An empty budget ends the call after its first failure, and says that it was the budget."""
     world = World(budget={"kind": "ratio", "deposit": 0.5, "cap": 10, "start": 0})
-    assert world.call([ERROR]) == ([Try(0)], Ending(ERROR, "budget"))
-    assert world.call([ERROR, ERROR])[1] == Ending(ERROR, "budget")
+    assert world.call([ERROR]) == ([Try(0)], CallEnding(ERROR, "budget"))
+    assert world.call([ERROR, ERROR])[1] == CallEnding(ERROR, "budget")
 
 
 def test_a_retry_that_does_not_fit_costs_nothing() -> None:
@@ -103,9 +103,9 @@ def test_a_call_whose_turn_comes_too_late_is_shed() -> None:
     """A call that the limiter would hold beyond the deadline is refused at once, and takes no turn."""
     world = World(limiter={"rpm": 1}, timeouts={"total": "10s"})
     world.call([None])
-    assert world.call([]) == ([], Ending(None, "shed"))
+    assert world.call([]) == ([], CallEnding(None, "shed"))
     world.now += 60
-    assert world.call([None])[1] == Ending(None)
+    assert world.call([None])[1] == CallEnding(None)
 
 
 @given(st.lists(st.booleans(), min_size=10, max_size=10), st.integers(1, 10), st.integers(1, 60))

@@ -7,19 +7,27 @@ import json
 
 from rich.console import Console
 
-from windtunnel.harness.replay.timeline import Event, Provider, as_json, folded, from_json, rows, show
+from windtunnel.harness.replay.timeline import (
+    ProviderView,
+    TimelineEvent,
+    as_json,
+    folded,
+    from_json,
+    rows,
+    show,
+)
 
-CALM = Provider("calm", "open", 1, 8, 0, 4, requests=(59, 60))
-BUSY = Provider("incident", "closed (refuse)", 8, 8, 4, 4)
+CALM = ProviderView("calm", "open", 1, 8, 0, 4, requests=(59, 60))
+BUSY = ProviderView("incident", "closed (refuse)", 8, 8, 4, 4)
 
 
-def tokens(count: int) -> list[Event]:
-    return [Event(1.0 + 0.1 * n, "wire ←", f"token {n}", CALM, repeats=True) for n in range(count)]
+def tokens(count: int) -> list[TimelineEvent]:
+    return [TimelineEvent(1.0 + 0.1 * n, "wire ←", f"token {n}", CALM, repeats=True) for n in range(count)]
 
 
 def test_an_event_survives_a_file() -> None:
     """What is read back from JSON is what was written."""
-    event = Event(1.5, "pool", "asked", CALM, {"idle": 2})
+    event = TimelineEvent(1.5, "pool", "asked", CALM, {"idle": 2})
     assert from_json(json.loads(json.dumps(as_json(event)))) == event
 
 
@@ -35,13 +43,20 @@ def test_long_streams_are_folded() -> None:
 def test_a_stall_within_a_fold_is_told() -> None:
     """The longest gap of what is folded away is named."""
     run = tokens(20)
-    stalled = [*run[:10], *(Event(one.at_s + 5.0, one.who, one.what, CALM, repeats=True) for one in run[10:])]
+    stalled = [
+        *run[:10],
+        *(TimelineEvent(one.at_s + 5.0, one.who, one.what, CALM, repeats=True) for one in run[10:]),
+    ]
     assert any("longest gap 5.100 s" in event.what for event in folded(stalled))
 
 
 def test_the_provider_is_said_where_it_changed() -> None:
     """A line has the provider's state exactly if it is another one than the line before."""
-    events = [Event(0.0, "app", "a", CALM), Event(1.0, "app", "b", CALM), Event(2.0, "app", "c", BUSY)]
+    events = [
+        TimelineEvent(0.0, "app", "a", CALM),
+        TimelineEvent(1.0, "app", "b", CALM),
+        TimelineEvent(2.0, "app", "c", BUSY),
+    ]
     states = [row[4] for row in rows(events, 0.5)]
     assert states[1] == ""
     assert "59/60 req" in states[0]
@@ -52,5 +67,5 @@ def test_the_provider_is_said_where_it_changed() -> None:
 def test_a_terminal_gets_a_table() -> None:
     """On a terminal the same lines stand in a table, brackets and all."""
     out = io.StringIO()
-    show([Event(0.0, "app", "[bold]", CALM)], 0.0, Console(file=out, force_terminal=True, width=120))
+    show([TimelineEvent(0.0, "app", "[bold]", CALM)], 0.0, Console(file=out, force_terminal=True, width=120))
     assert "[bold]" in out.getvalue()

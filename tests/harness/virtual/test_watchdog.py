@@ -17,8 +17,8 @@ import asyncio, sys
 from windtunnel.harness.virtual import loop as loops
 loops.IDLE_PASSES, loops.MOST_PUSHES = 50, 20
 loop = loops.VirtualLoop()
-from windtunnel.harness.virtual.determinism import steady, current_call
-steady(loop, seed=1)
+from windtunnel.harness.virtual.determinism import make_deterministic, current_call
+make_deterministic(loop, seed=1)
 from windtunnel.harness.virtual.network.blocking import Blocking, take_over
 blocking = Blocking(loop)
 take_over(blocking)
