@@ -15,7 +15,7 @@ from windtunnel.reports.charts.from_cells import stage_of
 from windtunnel.reports.charts.outcomes import table
 from windtunnel.reports.figures.metrics_json import metrics_of
 from windtunnel.reports.figures.seeds import median_repeat
-from windtunnel.reports.page.content import brief
+from windtunnel.reports.page.content import content_of
 from windtunnel.reports.page.html import page
 from windtunnel.reports.page.markdown import summary
 from windtunnel.reports.page.seeds import pictures, seeds_text
@@ -34,17 +34,21 @@ class ReportResult:
     path: Path
 
 
-def write_report(run_dir: Path, *, told: Callable[[int, int], None] = lambda done, of: None) -> ReportResult:
-    """Write the whole report of `run_dir` into it, over one that is there. `told` hears how many cells are measured.
+def write_report(
+    run_dir: Path, *, on_progress: Callable[[int, int], None] = lambda done, of: None
+) -> ReportResult:
+    """Write the whole report of `run_dir` into it, over one that is there; tell `on_progress` how many cells are done.
 
     The bytes depend on the records alone. Raises `RunDirectoryError` if it is not a run directory.
     """
-    found = measure_run(run_dir, told=told)
+    found = measure_run(run_dir, on_progress=on_progress)
     run = found.run
     metrics = metrics_of(run, found.cells, left_out=found.left_out)
     repeat = median_repeat(metrics["cells"]) if "seeds" in metrics else None
     stage = stage_of(_shown(found, repeat), metrics, run.scenario)
-    content = brief(run, metrics, stage.phases, {name: metric.better for name, metric in METRICS.items()})
+    content = content_of(
+        run, metrics, stage.phases, {name: metric.better for name, metric in METRICS.items()}
+    )
     if repeat is not None:
         content = replace(content, seeds=seeds_text(run, metrics, repeat, found.left_out))
     charts = draw(stage, pictures(metrics) if repeat is not None else ())

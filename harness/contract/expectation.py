@@ -49,6 +49,13 @@ class Expectation(BaseModel):
             return data
         return {**data, **_parts(data["expect"])}
 
+    @property
+    def condition(self) -> str:
+        """The operator and the limit as they were written, such as `>= 0.950`."""
+        match = _FORM.fullmatch(self.expect)
+        assert match is not None  # validation has read the parts out of the same text
+        return f"{match[3]} {match[4]}"
+
     def holds(self, value: float | bool | None) -> bool:
         """Whether a measured value is as expected; no value never is."""
         return value is not None and OPERATORS[self.op](value, self.limit)

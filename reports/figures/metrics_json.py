@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
+from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.reports.errors import ExpectationError
 from windtunnel.reports.figures.repeats import over_repeats
 from windtunnel.reports.figures.seeds import held_over_seeds, over_seeds
-from windtunnel.reports.figures.validity import Check, worst
-from windtunnel.reports.gate.expectations import Expectation, evaluate, parse
+from windtunnel.reports.figures.validity import ValidityCheck, worst
+from windtunnel.reports.gate.expectations import evaluate, parse
 from windtunnel.reports.read.cells import Measured, measure_cell
 from windtunnel.reports.read.outcomes import Judged, judge
 from windtunnel.reports.read.run_dir import Run
@@ -79,12 +80,12 @@ def _held(
 ) -> dict[str, Any]:
     """In how many seeds the expectation of an entry holds."""
     asked = (entry["metric"], entry["phase"], entry["limit"])
-    one = next(e for e in expectations if (e.metric, e.phase, f"{e.op} {e.shown_limit}") == asked)
+    one = next(e for e in expectations if (e.metric, e.phase, e.condition) == asked)
     own = [cell for cell in cells if cell["client"] == entry["client"]]
     return {"seeds": held_over_seeds(one, entry["client"], own)}
 
 
-def _check(check: Check) -> dict[str, Any]:
+def _check(check: ValidityCheck) -> dict[str, Any]:
     return {
         "name": check.name,
         "value": check.value,

@@ -12,8 +12,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.reports.figures.repeats import over_repeats
-from windtunnel.reports.gate.expectations import Expectation, evaluate
+from windtunnel.reports.gate.expectations import evaluate
 from windtunnel.reports.metrics.cohort import Value
 
 POINTS: Final = {"p5": 0.05, "p50": 0.5, "p95": 0.95}

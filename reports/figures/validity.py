@@ -27,7 +27,7 @@ SERVER_SOURCES: Final = ("server",)
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ValidityCheck:
     """One figure about the measurement. `limit` is None where it only informs."""
 
     name: str
@@ -37,29 +37,29 @@ class Check:
     sentence: str
 
 
-def check_cell(judged: Judged) -> tuple[Check, ...]:
+def check_cell(judged: Judged) -> tuple[ValidityCheck, ...]:
     """Every check of one cell."""
     return tuple(check(judged) for check in CHECKS)
 
 
-def worst(cells: Sequence[tuple[Check, ...]]) -> tuple[Check, ...]:
+def worst(cells: Sequence[tuple[ValidityCheck, ...]]) -> tuple[ValidityCheck, ...]:
     """Per check the worst cell's: a failed one before a passed one, then by how near to its limit it is."""
     return tuple(max(checks, key=_badness) for checks in zip(*cells, strict=True))
 
 
-def _badness(check: Check) -> tuple[bool, float]:
+def _badness(check: ValidityCheck) -> tuple[bool, float]:
     value = -math.inf if check.value is None else check.value
     return not check.passed, value / check.limit if check.limit else value
 
 
-def generator_lateness(judged: Judged) -> Check:
+def generator_lateness(judged: Judged) -> ValidityCheck:
     calls = judged.calls
     own = calls[calls["lateness_cause"].fillna("") == ""]
     value = quantile((own["started_s"] - own["intended_s"]).to_numpy(dtype=float), 0.99)
     return _timed("generator_lateness_p99_s", value, LATENESS_S, "Calls were started", "after their time")
 
 
-def server_lag(judged: Judged) -> Check:
+def server_lag(judged: Judged) -> ValidityCheck:
     if judged.cell.virtual:
         return _never_late("server_lag_p99_s", SERVER_LAG_S)
     lags = _lags(judged, SERVER_SOURCES)
@@ -67,7 +67,7 @@ def server_lag(judged: Judged) -> Check:
     return _timed("server_lag_p99_s", value, SERVER_LAG_S, "The mock's event loop ran", "late", needed=True)
 
 
-def receive_lag(judged: Judged) -> Check:
+def receive_lag(judged: Judged) -> ValidityCheck:
     ok = judged.calls[(judged.calls["outcome"] == "ok") & (judged.calls["answer"] >= 0)]
     written = judged.served["last_byte_s"].to_numpy()[ok["answer"].to_numpy()]
     value = quantile(ok["ended_s"].to_numpy(dtype=float) - written, 0.99)
@@ -76,7 +76,7 @@ def receive_lag(judged: Judged) -> Check:
     return _timed("receive_lag_p99_s", value, limit, "Calls ended", "after the server's last byte")
 
 
-def client_lag(judged: Judged) -> Check:
+def client_lag(judged: Judged) -> ValidityCheck:
     if judged.cell.virtual:
         return _never_late("client_lag_p99_s", CLIENT_LAG_S)
     lags = _lags(judged, CLIENT_SOURCES)
@@ -87,35 +87,35 @@ def client_lag(judged: Judged) -> Check:
     return _timed("client_lag_p99_s", value, CLIENT_LAG_S, "The load's event loop ran", about, needed=True)
 
 
-def dropped_arrivals(judged: Judged) -> Check:
+def dropped_arrivals(judged: Judged) -> ValidityCheck:
     calls = judged.calls[judged.calls["judged"]]
     never = calls["started_s"].isna() & (calls["lateness_cause"].fillna("") == "")
     if math.isfinite(judged.cell.observed_s):  # a call that was cut off left a trace at least
         never &= ~calls.index.isin(judged.attempts["call"]) & ~calls.index.isin(judged.served["call"])
     dropped = int(never.sum())
     few = f"{dropped} scheduled calls were never started" if dropped else "Every scheduled call was started"
-    return Check("dropped_arrivals", dropped, 0.0, dropped == 0, f"{few} (limit 0).")
+    return ValidityCheck("dropped_arrivals", dropped, 0.0, dropped == 0, f"{few} (limit 0).")
 
 
-def failed_cells(judged: Judged) -> Check:
+def failed_cells(judged: Judged) -> ValidityCheck:
     status = judged.cell.status
     failed = status.get("state") not in ("finished", "interrupted")
     reason = status.get("reason") or "the run did not come to its end"
     sentence = (
         f"A part of the measurement failed: {reason}." if failed else "No part of the measurement failed."
     )
-    return Check("failed_cells", int(failed), 0.0, not failed, sentence)
+    return ValidityCheck("failed_cells", int(failed), 0.0, not failed, sentence)
 
 
-def server_cpu(judged: Judged) -> Check:
+def server_cpu(judged: Judged) -> ValidityCheck:
     return _cpu(judged, "server_cpu_cores", SERVER_SOURCES, "The mock")
 
 
-def client_cpu(judged: Judged) -> Check:
+def client_cpu(judged: Judged) -> ValidityCheck:
     return _cpu(judged, "client_cpu_cores", CLIENT_SOURCES, "The busiest load process")
 
 
-CHECKS: Final[tuple[Callable[[Judged], Check], ...]] = (
+CHECKS: Final[tuple[Callable[[Judged], ValidityCheck], ...]] = (
     generator_lateness,
     server_lag,
     receive_lag,
@@ -129,27 +129,27 @@ CHECKS: Final[tuple[Callable[[Judged], Check], ...]] = (
 
 def _timed(
     name: str, value: float | None, limit: float, did: str, what: str, *, needed: bool = False
-) -> Check:
+) -> ValidityCheck:
     if value is None:
         sentence = f"{did} … {what}: not measured." if needed else f"{did} … {what}: no call to tell."
-        return Check(name, None, limit, not needed, sentence)
+        return ValidityCheck(name, None, limit, not needed, sentence)
     sentence = f"{did} {1000 * value:.1f} ms {what} at the 99th percentile (limit {1000 * limit:.0f} ms)."
-    return Check(name, value, limit, value <= limit, sentence)
+    return ValidityCheck(name, value, limit, value <= limit, sentence)
 
 
-def _never_late(name: str, limit: float) -> Check:
+def _never_late(name: str, limit: float) -> ValidityCheck:
     """Time stands still while code runs: there is nothing to measure."""
-    return Check(name, None, limit, True, "On the virtual clock no event loop can be late.")
+    return ValidityCheck(name, None, limit, True, "On the virtual clock no event loop can be late.")
 
 
-def _cpu(judged: Judged, name: str, sources: tuple[str, ...], who: str) -> Check:
+def _cpu(judged: Judged, name: str, sources: tuple[str, ...], who: str) -> ValidityCheck:
     lags = _lags(judged, sources)
     spans = lags.groupby("process")[["at_s", "cpu_s"]].agg(["min", "max"])
     seconds = spans["at_s"]["max"] - spans["at_s"]["min"]
     cores = ((spans["cpu_s"]["max"] - spans["cpu_s"]["min"]) / seconds)[seconds > 0].max()
     if pd.isna(cores):
-        return Check(name, None, None, True, f"{who}: CPU time not measured.")
-    return Check(name, float(cores), None, True, f"{who} used {cores:.2f} of a core.")
+        return ValidityCheck(name, None, None, True, f"{who}: CPU time not measured.")
+    return ValidityCheck(name, float(cores), None, True, f"{who} used {cores:.2f} of a core.")
 
 
 def _lags(judged: Judged, sources: tuple[str, ...]) -> pd.DataFrame:

@@ -15,14 +15,14 @@ from statistics import NormalDist
 from typing import Any, Final
 
 from windtunnel.harness.contract.units import quantity
-from windtunnel.reports.read.run_dir import Cell
+from windtunnel.reports.read.run_dir import CellRecords
 
 _NORMAL: Final = NormalDist()
 _Z99: Final = _NORMAL.inv_cdf(0.99)
 _FOREVER: Final = math.inf
 
 
-def capacity_per_s(cell: Cell, phase: int) -> float:
+def capacity_per_s(cell: CellRecords, phase: int) -> float:
     """Calls per second that the cell's region can answer in the phase with that index, by the plan alone."""
     plan, load = cell.plan["server_plan"], cell.plan["load"]
     phases = plan.get("phases") or []

@@ -19,7 +19,7 @@ from windtunnel.reports.metrics.capacity import capacity_per_s
 from windtunnel.reports.metrics.cohort import window_of
 from windtunnel.reports.metrics.work import wasted_work
 from windtunnel.reports.read.outcomes import Bools, Floats, Judged
-from windtunnel.reports.read.run_dir import Cell
+from windtunnel.reports.read.run_dir import CellRecords
 
 WINDOW_S = 5.0
 WINDOW_CALLS = 20
@@ -145,7 +145,7 @@ def _sustains_itself(judged: Judged, scenario: Mapping[str, Any], fault_end_s: f
     return (amplified or useless) and not _queue_falls(judged, third.start_s, end)
 
 
-def is_restored(cell: Cell) -> bool:
+def is_restored(cell: CellRecords) -> bool:
     """Whether every phase after the fault has the rules and the provider of the last phase before it."""
     plans = cell.plan["server_plan"].get("phases") or []
     settings = [(phase.get("rules") or [], phase.get("provider") or {}) for phase in plans]

@@ -1,6 +1,6 @@
 """What a report says, in words and figures, before it is a page or Markdown.
 
-metrics.json, plan ──► Brief ──► page.py (HTML), markdown.py (Markdown)
+metrics.json, plan ──► ReportContent ──► html.py (HTML), markdown.py (Markdown)
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class ExpectationRow:
     """What the scenario expects, and per client (None: not asked of it) the value and whether it passed."""
 
     text: str
@@ -69,7 +69,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckRow:
     """One check of the measurement itself. `passed` is None for a figure without a limit."""
 
     text: str
@@ -88,7 +88,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
+class ReportContent:
     """The whole content of a report but its charts."""
 
     title: str
@@ -100,10 +100,10 @@ class Brief:
     valid: bool
     partial: bool
     troubles: tuple[str, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[CheckRow, ...]
     subjects: tuple[Subject, ...]
     verdicts: tuple[Verdict, ...]
-    expectations: tuple[Expectation, ...]
+    expectations: tuple[ExpectationRow, ...]
     mistakes: tuple[str, ...]
     headlines: tuple[Row, ...]
     details: tuple[Row, ...]
@@ -129,16 +129,16 @@ class Brief:
         return sum(result is not None for e in self.expectations for result in e.results)
 
 
-def brief(
+def content_of(
     run: Run, metrics: Mapping[str, Any], phases: Sequence[Span], better: Mapping[str, str | None]
-) -> Brief:
+) -> ReportContent:
     """Put into words what `metrics` says of `run`; `better` says of each metric which way is good."""
     scenario = run.scenario
     clients = tuple(metrics["clients"])
     deadline = run.cells[0].deadline_s
     cells = run.plan["cells"]
     repeats = len({cell.repeat for cell in run.cells})
-    return Brief(
+    return ReportContent(
         title=str(metrics["scenario"]),
         about=str(scenario.get("about", "")),
         seed=int(metrics["seed"]),
@@ -163,21 +163,21 @@ def brief(
     )
 
 
-def _checks(metrics: Mapping[str, Any]) -> tuple[Check, ...]:
+def _checks(metrics: Mapping[str, Any]) -> tuple[CheckRow, ...]:
     return tuple(_check(one) for one in metrics["validity_checks"])
 
 
-def _check(found: Mapping[str, Any]) -> Check:
+def _check(found: Mapping[str, Any]) -> CheckRow:
     known = label(found["name"])
     text, kind = CHECKS.get(found["name"], (known.text, known.kind))
     cores = found["name"].endswith("_cores") and found["value"] is not None
     value = f"{found['value']:.2f}" if cores else say(found["value"], kind)
     if found["limit"] is None:
-        return Check(text, value, "", None, found["sentence"])
+        return CheckRow(text, value, "", None, found["sentence"])
     most = f"at most {say(found['limit'], kind)}" if found["limit"] else "none"
     if found["value"] is None:
         value = "no occasion" if found["passed"] else "not measured"
-    return Check(text, value, most, found["passed"], found["sentence"])
+    return CheckRow(text, value, most, found["passed"], found["sentence"])
 
 
 def _about(cells: Iterable[Mapping[str, Any]], client: str) -> str:
@@ -213,7 +213,7 @@ def _troubles(run: Run, metrics: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _expectations(metrics: Mapping[str, Any]) -> tuple[Expectation, ...]:
+def _expectations(metrics: Mapping[str, Any]) -> tuple[ExpectationRow, ...]:
     clients = metrics["clients"]
     texts: dict[str, dict[str, tuple[str, bool]]] = {}
     for one in metrics["expectations"]:
@@ -223,7 +223,9 @@ def _expectations(metrics: Mapping[str, Any]) -> tuple[Expectation, ...]:
         never = _never(one["metric"], one["value"], clients[one["client"]])
         value = NEVER if never else "none" if one["value"] is None else say(one["value"], said.kind)
         texts.setdefault(text, {})[one["client"]] = (value, bool(one["passed"]))
-    return tuple(Expectation(text, tuple(by.get(client) for client in clients)) for text, by in texts.items())
+    return tuple(
+        ExpectationRow(text, tuple(by.get(client) for client in clients)) for text, by in texts.items()
+    )
 
 
 def _never(name: str, value: Value, client: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from windtunnel.reports.charts import Charts, palette
 from windtunnel.reports.charts.outcomes import KINDS
-from windtunnel.reports.page.content import Brief
+from windtunnel.reports.page.content import ReportContent
 
 Counts = tuple[tuple[str, tuple[tuple[str, tuple[int, ...]], ...]], ...]
 
@@ -24,16 +24,16 @@ def _template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def page(brief: Brief, charts: Charts, outcomes: pd.DataFrame) -> str:
+def page(content: ReportContent, charts: Charts, outcomes: pd.DataFrame) -> str:
     """The page. `outcomes` holds calls by (phase, client) × outcome, as `charts.outcomes.table` counts them."""
     used = [name for name in outcomes.columns if outcomes[name].sum()]
     return _template("page.html.j2").render(
-        b=brief,
+        b=content,
         charts=charts,
         style=_style(),
-        phase_names=[phase.name for phase in brief.phases],
+        phase_names=[phase.name for phase in content.phases],
         outcome_names=[KINDS[name].label for name in used],
-        outcomes=_by_phase(outcomes[used], brief),
+        outcomes=_by_phase(outcomes[used], content),
     )
 
 
@@ -41,7 +41,7 @@ def _style() -> Markup:
     return Markup(palette.css(":root") + _template("page.css").render(font=palette.FONT))
 
 
-def _by_phase(outcomes: pd.DataFrame, brief: Brief) -> Counts:
+def _by_phase(outcomes: pd.DataFrame, content: ReportContent) -> Counts:
     return tuple(
         (
             phase.name,
@@ -50,5 +50,5 @@ def _by_phase(outcomes: pd.DataFrame, brief: Brief) -> Counts:
                 for client, row in outcomes.loc[phase.name].iterrows()
             ),
         )
-        for phase in brief.phases
+        for phase in content.phases
     )

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from windtunnel.reports.charts.svg import slug
-from windtunnel.reports.page.content import Brief, CellText, Row
+from windtunnel.reports.page.content import CellText, ReportContent, Row
 
 _SPECIAL = str.maketrans(
     {sign: f"\\{sign}" for sign in "\\|*_`[]#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 )
 
 
-def summary(brief: Brief) -> str:
+def summary(content: ReportContent) -> str:
     """The Markdown, with charts by relative path."""
-    parts: list[str] = [f"# windtunnel: {text(brief.title)}", text(brief.about)]
-    parts += _alarms(brief)
-    parts += [_verdicts(brief), _expectations(brief), *_seeds(brief)]
-    parts += ["## Metrics", _metrics(brief.clients, brief.headlines)]
-    parts += ["▲ best of the row, ▼ worst." + _repeats(brief), "## Is the measurement valid?", _checks(brief)]
+    parts: list[str] = [f"# windtunnel: {text(content.title)}", text(content.about)]
+    parts += _alarms(content)
+    parts += [_verdicts(content), _expectations(content), *_seeds(content)]
+    parts += ["## Metrics", _metrics(content.clients, content.headlines)]
+    parts += [
+        "▲ best of the row, ▼ worst." + _repeats(content),
+        "## Is the measurement valid?",
+        _checks(content),
+    ]
     parts += [
         "## Over time",
-        *(f"![{text(c)} over time](charts/{slug(f'timeline-{c}')}.svg)" for c in brief.clients),
+        *(f"![{text(c)} over time](charts/{slug(f'timeline-{c}')}.svg)" for c in content.clients),
     ]
-    parts += ["## Reproduce", "```sh\n" + "\n".join(brief.commands) + "\n```", _versions(brief)]
+    parts += ["## Reproduce", "```sh\n" + "\n".join(content.commands) + "\n```", _versions(content)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -38,35 +42,37 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _alarms(brief: Brief) -> list[str]:
+def _alarms(content: ReportContent) -> list[str]:
     alarms = []
-    if not brief.valid:
-        failed = [f"> - {text(c.sentence)}" for c in brief.checks if c.passed is False]
-        lines = "\n".join([*failed, *(f"> - {text(t)}" for t in brief.troubles)])
+    if not content.valid:
+        failed = [f"> - {text(c.sentence)}" for c in content.checks if c.passed is False]
+        lines = "\n".join([*failed, *(f"> - {text(t)}" for t in content.troubles)])
         alarms.append(
             f"> [!CAUTION]\n> **✗ INVALID: this measurement does not count.** Draw no conclusions.\n{lines}"
         )
-    if brief.partial:
-        lines = "\n".join(f"> - {text(t)}" for t in brief.troubles) if brief.valid else ""
+    if content.partial:
+        lines = "\n".join(f"> - {text(t)}" for t in content.troubles) if content.valid else ""
         alarms.append(f"> [!WARNING]\n> **Partial: the run was cut off before its end.**\n{lines}".rstrip())
     return alarms
 
 
-def _verdicts(brief: Brief) -> str:
+def _verdicts(content: ReportContent) -> str:
     return "\n".join(
-        f"- {v.mark} **{text(v.client)}: {text(v.headline)}.** {text(v.sentence)}" for v in brief.verdicts
+        f"- {v.mark} **{text(v.client)}: {text(v.headline)}.** {text(v.sentence)}" for v in content.verdicts
     )
 
 
-def _expectations(brief: Brief) -> str:
-    if not brief.expectations:
+def _expectations(content: ReportContent) -> str:
+    if not content.expectations:
         return ""
-    said = f"✗ {brief.failed} of {brief.asked} failed" if brief.failed else f"✓ all {brief.asked} passed"
+    said = (
+        f"✗ {content.failed} of {content.asked} failed" if content.failed else f"✓ all {content.asked} passed"
+    )
     rows = [
         [text(e.text), *(f"{'✓' if r[1] else '✗'} {text(r[0])}" if r else "not asked" for r in e.results)]
-        for e in brief.expectations
+        for e in content.expectations
     ]
-    return f"## Expectations: {said}\n\n" + table(["The scenario expects", *map(text, brief.clients)], rows)
+    return f"## Expectations: {said}\n\n" + table(["The scenario expects", *map(text, content.clients)], rows)
 
 
 def _metrics(clients: Sequence[str], rows: Iterable[Row]) -> str:
@@ -84,9 +90,9 @@ def _figure(cell: CellText) -> str:
     return {"best": f"▲ **{said}**", "worst": f"▼ *{said}*", "": said}[cell.mark]
 
 
-def _seeds(brief: Brief) -> list[str]:
+def _seeds(content: ReportContent) -> list[str]:
     """What a run over seeds has to say of them."""
-    seeds = brief.seeds
+    seeds = content.seeds
     if seeds is None:
         return []
     left_out = f" of {seeds.asked} ({seeds.left_out} cells were not played)" if seeds.left_out else ""
@@ -106,25 +112,29 @@ def _seeds(brief: Brief) -> list[str]:
     head = ["Metric", "Median", "5th percentile", "95th percentile", "Least", "Most"]
     return [
         f"## Over {seeds.played} seeds{left_out}",
-        table(["In how many seeds", *map(text, brief.clients)], rows),
+        table(["In how many seeds", *map(text, content.clients)], rows),
         table(head, spread),
         f"Any seed plays again alone: `{seeds.replay}`",
     ]
 
 
-def _repeats(brief: Brief) -> str:
+def _repeats(content: ReportContent) -> str:
     return (
-        f" Means over {brief.repeats} {'seeds' if brief.seeds else 'repeats'}." if brief.repeats > 1 else ""
+        f" Means over {content.repeats} {'seeds' if content.seeds else 'repeats'}."
+        if content.repeats > 1
+        else ""
     )
 
 
-def _checks(brief: Brief) -> str:
+def _checks(content: ReportContent) -> str:
     signs = {True: "✓ ", False: "✗ ", None: ""}
-    rows = [[text(c.text), signs[c.passed] + text(c.value), text(c.limit)] for c in brief.checks]
-    return ("Yes." if brief.valid else "**No.**") + "\n\n" + table(["Check", "Found", "Allowed"], rows)
+    rows = [[text(c.text), signs[c.passed] + text(c.value), text(c.limit)] for c in content.checks]
+    return ("Yes." if content.valid else "**No.**") + "\n\n" + table(["Check", "Found", "Allowed"], rows)
 
 
-def _versions(brief: Brief) -> str:
-    versions = ", ".join(f"{text(name)} {text(number)}" for name, number in brief.versions)
-    seeds = f"Seeds {brief.seeds.first} to {brief.seeds.last}" if brief.seeds else f"Seed {brief.seed}"
-    return f"{seeds}, {brief.clock}. {versions}."
+def _versions(content: ReportContent) -> str:
+    versions = ", ".join(f"{text(name)} {text(number)}" for name, number in content.versions)
+    seeds = (
+        f"Seeds {content.seeds.first} to {content.seeds.last}" if content.seeds else f"Seed {content.seed}"
+    )
+    return f"{seeds}, {content.clock}. {versions}."

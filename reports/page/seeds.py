@@ -28,7 +28,7 @@ SCALE: Mapping[Kind, float] = {"share": 100.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SpreadRow:
     """A client's row of a metric: what its seeds say. The extremes carry their seed."""
 
     client: str
@@ -44,11 +44,11 @@ class Group:
     """One metric, with a line per client."""
 
     text: str
-    lines: tuple[Line, ...]
+    lines: tuple[SpreadRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ExpectationSeeds:
     """Something that holds in some seeds: per client (None: not asked) `197 of 200`, whether in all, and exceptions."""
 
     text: str
@@ -64,7 +64,7 @@ class SeedsText:
     first: int
     shown: int
     left_out: int
-    held: tuple[Held, ...]
+    held: tuple[ExpectationSeeds, ...]
     groups: tuple[Group, ...]
     replay: str
     commands: tuple[tuple[str, str], ...]
@@ -129,19 +129,19 @@ def _groups(metrics: Mapping[str, Any]) -> Iterable[Group]:
         yield Group(text, tuple(lines))
 
 
-def _line(client: str, spread: Mapping[str, Any], kind: Kind, name: str) -> Line:
+def _line(client: str, spread: Mapping[str, Any], kind: Kind, name: str) -> SpreadRow:
     def told(value: float | None) -> str:
         return say(math.inf if value is None else value, kind)
 
     ends = [(told(spread[end]["value"]), int(spread[end]["seed"])) for end in ("min", "max")]
-    return Line(client, told(spread["p50"]), told(spread["p5"]), told(spread["p95"]), ends[0], ends[1])
+    return SpreadRow(client, told(spread["p50"]), told(spread["p5"]), told(spread["p95"]), ends[0], ends[1])
 
 
-def _truths(clients: Mapping[str, Any]) -> Iterable[Held]:
+def _truths(clients: Mapping[str, Any]) -> Iterable[ExpectationSeeds]:
     for name in TRUTHS:
         spreads = [client["seeds"].get(name) for client in clients.values()]
         if any(spreads):
-            yield Held(
+            yield ExpectationSeeds(
                 label(name).text, tuple(_truth(spread, good=name == "recovered") for spread in spreads)
             )
 
@@ -158,7 +158,7 @@ def _truth(spread: Mapping[str, Any] | None, *, good: bool) -> tuple[str, bool, 
     return f"{yes} of {count}", fine, word
 
 
-def _expectations(metrics: Mapping[str, Any]) -> Iterable[Held]:
+def _expectations(metrics: Mapping[str, Any]) -> Iterable[ExpectationSeeds]:
     texts: dict[str, dict[str, tuple[str, bool, str]]] = {}
     for one in metrics["expectations"]:
         said = label(one["metric"])
@@ -170,7 +170,7 @@ def _expectations(metrics: Mapping[str, Any]) -> Iterable[Held]:
         )
         texts.setdefault(text, {})[one["client"]] = (f"{held} of {count}", held == count, word)
     for text, by in texts.items():
-        yield Held(text, tuple(by.get(client) for client in metrics["clients"]))
+        yield ExpectationSeeds(text, tuple(by.get(client) for client in metrics["clients"]))
 
 
 def _named(seeds: Sequence[int], of: int) -> str:

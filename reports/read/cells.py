@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from windtunnel.reports.figures.validity import Check, check_cell
+from windtunnel.reports.figures.validity import ValidityCheck, check_cell
 from windtunnel.reports.metrics.cohort import cohort_of
 from windtunnel.reports.metrics.table import measure
 from windtunnel.reports.read.outcomes import Judged, judge
-from windtunnel.reports.read.run_dir import Cell, Run, load_cell, open_run, was_played
+from windtunnel.reports.read.run_dir import CellRecords, Run, load_cell, open_run, was_played
 
 FEW: Final = 12
 """Cells whose records are held in memory all at once."""
@@ -31,8 +31,8 @@ FEW: Final = 12
 class Measured:
     """One cell: its facts without its records, what was checked, and its element of metrics.json's `cells`."""
 
-    cell: Cell
-    checks: tuple[Check, ...]
+    cell: CellRecords
+    checks: tuple[ValidityCheck, ...]
     entry: dict[str, Any]
 
 
@@ -47,8 +47,10 @@ class MeasuredRun:
     left_out: int
 
 
-def measure_run(path: Path, *, told: Callable[[int, int], None] = lambda done, of: None) -> MeasuredRun:
-    """Measure every cell of a run directory; `told` hears how many are done. Raises `RunDirectoryError`."""
+def measure_run(
+    path: Path, *, on_progress: Callable[[int, int], None] = lambda done, of: None
+) -> MeasuredRun:
+    """Measure every cell of a run directory; `on_progress` is told how many are done. Raises `RunDirectoryError`."""
     plan = open_run(path)
     entries = list(plan["cells"])
     if plan.get("seeds"):
@@ -60,7 +62,7 @@ def measure_run(path: Path, *, told: Callable[[int, int], None] = lambda done, o
         cells = [measure_cell(one, plan["scenario"]) for one in judged]
         run = Run(path, plan, tuple(one.cell for one in cells))
         return MeasuredRun(run, tuple(cells), judged, left_out)
-    cells = _in_processes(path, {"scenario": plan["scenario"]}, entries, told)
+    cells = _in_processes(path, {"scenario": plan["scenario"]}, entries, on_progress)
     return MeasuredRun(Run(path, plan, tuple(one.cell for one in cells)), tuple(cells), None, left_out)
 
 
@@ -68,7 +70,7 @@ def _in_processes(
     path: Path,
     plan: Mapping[str, Any],
     entries: Sequence[Mapping[str, Any]],
-    told: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> list[Measured]:
     """Measure in as many processes as there are cores. They start clean: this one may have threads."""
     context = multiprocessing.get_context("forkserver")
@@ -77,7 +79,7 @@ def _in_processes(
     with ProcessPoolExecutor(min(os.cpu_count() or 1, len(entries)), mp_context=context) as pool:
         for cell in pool.map(partial(_measured_at, path, plan), entries, chunksize=2):
             cells.append(cell)
-            told(len(cells), len(entries))
+            on_progress(len(cells), len(entries))
     return cells
 
 
@@ -104,7 +106,7 @@ def measure_cell(judged: Judged, scenario: Mapping[str, Any]) -> Measured:
     return Measured(_without_records(cell), checks, entry)
 
 
-def _without_records(cell: Cell) -> Cell:
+def _without_records(cell: CellRecords) -> CellRecords:
     empty = pd.DataFrame()
     return replace(
         cell,

@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windtunnel.reports.read.run_dir import Cell
+from windtunnel.reports.read.run_dir import CellRecords
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.floating]
@@ -62,7 +62,7 @@ class Judged:
     -1 for those of the warm-up, the tail and of calls that were not offered. `gaps` has columns call, gap_s.
     """
 
-    cell: Cell
+    cell: CellRecords
     calls: pd.DataFrame
     attempts: pd.DataFrame
     served: pd.DataFrame
@@ -76,7 +76,7 @@ class Judged:
         return max(cell.start_s, min(cell.end_s, cell.observed_s - patience))
 
 
-def judge(cell: Cell) -> Judged:
+def judge(cell: CellRecords) -> Judged:
     """Resolve every offered call of a cell against the server's truth."""
     offered = _offered(cell)
     rows = cell.calls.drop_duplicates("call_id", keep="last") if _repeats(cell.calls) else cell.calls
@@ -114,7 +114,7 @@ def _repeats(calls: pd.DataFrame) -> bool:
     return bool(calls["call_id"].duplicated().any())
 
 
-def _offered(cell: Cell) -> pd.DataFrame:
+def _offered(cell: CellRecords) -> pd.DataFrame:
     """The scheduled calls intended inside the phases, up to the last heartbeat, by intended time."""
     schedule = cell.schedule[["call_id", "intended_s", "instance"]]
     at = schedule["intended_s"]
@@ -156,7 +156,7 @@ def _outcomes(calls: pd.DataFrame, served: pd.DataFrame) -> npt.NDArray[np.objec
     return np.where(outcomes == "ok", verdict, outcomes)
 
 
-def _judged(cell: Cell, calls: pd.DataFrame) -> Bools:
+def _judged(cell: CellRecords, calls: pd.DataFrame) -> Bools:
     if math.isinf(cell.observed_s):
         return np.full(len(calls), cell.observed_s > 0)
     if math.isinf(cell.deadline_s):
@@ -164,7 +164,7 @@ def _judged(cell: Cell, calls: pd.DataFrame) -> Bools:
     return np.asarray(calls["intended_s"] + cell.deadline_s <= cell.observed_s + _ROUNDING_S)
 
 
-def _gaps(cell: Cell, rows: pd.DataFrame, row_of: Ints) -> pd.DataFrame:
+def _gaps(cell: CellRecords, rows: pd.DataFrame, row_of: Ints) -> pd.DataFrame:
     """The pauses between contents, by position of the offered call."""
     call_of = np.full(len(cell.calls) + 1, -1, dtype=np.int64)
     found = row_of >= 0

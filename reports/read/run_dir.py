@@ -35,7 +35,7 @@ from windtunnel.reports.errors import RunDirectoryError
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class PhaseSpan:
     """A stretch of the scenario, [start_s, end_s) from t0, and whether the provider is at fault in it."""
 
     index: int
@@ -46,7 +46,7 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CellRecords:
     """One client in one repeat: its plan, how it ended, and its records.
 
     `gaps` has a row per pause between two contents: `row` (position in `calls`) and `gap_s`. `connections` is
@@ -59,7 +59,7 @@ class Cell:
     folder: Path
     plan: Mapping[str, Any]
     status: Mapping[str, Any]
-    phases: tuple[Phase, ...]
+    phases: tuple[PhaseSpan, ...]
     observed_s: float
     schedule: pd.DataFrame
     calls: pd.DataFrame
@@ -111,7 +111,7 @@ class Run:
 
     path: Path
     plan: Mapping[str, Any]
-    cells: tuple[Cell, ...]
+    cells: tuple[CellRecords, ...]
 
     @property
     def scenario(self) -> Mapping[str, Any]:
@@ -157,7 +157,7 @@ def was_played(path: Path, entry: Mapping[str, Any]) -> bool:
     return _json(folder / "status.json").get("state") in ("finished", "failed")
 
 
-def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> Cell:
+def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> CellRecords:
     """Read one cell of the run at `path`; `entry` is its element of `plan["cells"]`."""
     try:
         client, repeat = str(entry["client"]), int(entry["repeat"])
@@ -171,7 +171,7 @@ def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     schedule = read_table(folder, "schedule", SCHEDULE_SCHEMA)
     frame = frame_of(calls.drop_columns(["gaps_s"]))
     connections = read_table(folder, "connections", CONNECTIONS_SCHEMA, optional=True)
-    return Cell(
+    return CellRecords(
         client=client,
         repeat=repeat,
         folder=folder,
@@ -192,7 +192,7 @@ def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     )
 
 
-def _phases(entry: Mapping[str, Any], scenario: Mapping[str, Any]) -> tuple[Phase, ...]:
+def _phases(entry: Mapping[str, Any], scenario: Mapping[str, Any]) -> tuple[PhaseSpan, ...]:
     """The cell's phases. The plan says which are faulty; else those with rules or overrides of the provider."""
     named = entry.get("faulty")
     declared = [*scenario.get("phases", []), *({} for _ in entry["phases"])]
@@ -201,7 +201,7 @@ def _phases(entry: Mapping[str, Any], scenario: Mapping[str, Any]) -> tuple[Phas
         name, start, end = (span["name"], span["start"], span["end"]) if isinstance(span, dict) else span
         changed = bool(about.get("rules")) or bool(about.get("provider"))
         faulty = changed if named is None else name in named
-        phases.append(Phase(index, str(name), float(start), float(end), faulty))
+        phases.append(PhaseSpan(index, str(name), float(start), float(end), faulty))
     if not phases:
         raise IndexError("phases")
     return tuple(phases)

@@ -21,7 +21,7 @@ from windtunnel.harness.contract.records import (
 )
 from windtunnel.reports.metrics import Value, cohort_of, measure
 from windtunnel.reports.read.outcomes import Judged, judge
-from windtunnel.reports.read.run_dir import Cell, Phase, exploded_gaps, frame_of
+from windtunnel.reports.read.run_dir import CellRecords, PhaseSpan, exploded_gaps, frame_of
 
 Row = dict[str, Any]
 HEALTHY = (("healthy", 0.0, 10.0),)
@@ -158,19 +158,19 @@ def make_cell(
     server_plan: Mapping[str, Any] | None = None,
     observed_s: float = math.inf,
     state: str = "finished",
-) -> Cell:
+) -> CellRecords:
     """A cell in memory; without a schedule, what was offered is what has a row."""
     plan = cell_plan(phases, load=load, server_plan=server_plan)
     rows = table("calls", calls)
     frame = frame_of(rows.drop_columns(["gaps_s"]))
-    return Cell(
+    return CellRecords(
         client="polite",
         repeat=0,
         folder=Path("cells/polite-0"),
         plan=plan,
         status={"state": state},
         phases=tuple(
-            Phase(index, name, start, end, name in plan["faulty"])
+            PhaseSpan(index, name, start, end, name in plan["faulty"])
             for index, (name, start, end) in enumerate(phases)
         ),
         observed_s=observed_s,
@@ -184,7 +184,7 @@ def make_cell(
     )
 
 
-def measured(cell: Cell, phase: str | None = None, **scenario: Any) -> dict[str, Value]:
+def measured(cell: CellRecords, phase: str | None = None, **scenario: Any) -> dict[str, Value]:
     """The metrics of a cell, overall or of a phase."""
     return measured_of(judge(cell), phase, **scenario)
 

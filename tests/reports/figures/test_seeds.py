@@ -158,7 +158,9 @@ def test_many_cells_are_measured_like_few_and_unplayed_ones_are_left_out(
     whole = write_report(over(tmp_path / "few", 3, 3)).metrics
     monkeypatch.setattr("windtunnel.reports.read.cells.FEW", 2)
     heard: list[tuple[int, int]] = []
-    result = write_report(over(tmp_path / "many", 3, 5), told=lambda done, of: heard.append((done, of)))
+    result = write_report(
+        over(tmp_path / "many", 3, 5), on_progress=lambda done, of: heard.append((done, of))
+    )
     assert heard[-1] == (6, 6)
     assert result.metrics["cells"] == whole["cells"]
     assert result.metrics["clients"] == whole["clients"]

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from tests.reports.tables import Row, attempt, call, lag, make_cell, quiet_lags, served
-from windtunnel.reports.figures.validity import Check, check_cell, worst
+from windtunnel.reports.figures.validity import ValidityCheck, check_cell, worst
 from windtunnel.reports.read.outcomes import judge
-from windtunnel.reports.read.run_dir import Cell
+from windtunnel.reports.read.run_dir import CellRecords
 
 
-def checks(cell: Cell) -> dict[str, Check]:
+def checks(cell: CellRecords) -> dict[str, ValidityCheck]:
     return {check.name: check for check in check_cell(judge(cell))}
 
 
-def good_cell(**more: Any) -> Cell:
+def good_cell(**more: Any) -> CellRecords:
     rows = [call(f"c{i}", i / 10, i / 10 + 0.5) for i in range(100)]
     answers = [served(f"c{i}", 0, i / 10, last_byte_s=i / 10 + 0.499) for i in range(100)]
     return make_cell(**({"calls": rows, "served": answers, "lags": quiet_lags(10)} | more))
@@ -139,6 +139,8 @@ def test_cpu_is_that_of_the_busiest_process() -> None:
 
 def test_the_worst_cell_speaks_for_the_run() -> None:
     """Of several cells a failed check wins over a passed one, then the one nearest its limit."""
-    fine, near, bad = (Check("a", v, limit, v <= limit, "") for v, limit in ((1, 10), (9, 10), (2, 1)))
+    fine, near, bad = (
+        ValidityCheck("a", v, limit, v <= limit, "") for v, limit in ((1, 10), (9, 10), (2, 1))
+    )
     assert worst([(fine,), (near,), (bad,)]) == (bad,)
     assert worst([(fine,), (near,)]) == (near,)

@@ -100,3 +100,9 @@ def test_expectations_are_read_as_they_were_written(
     at = "" if phase is None else f"@{phase}"
     found = parse(f"{space}goodput{at}{space}{op}{space}{limit!r}{space}")
     assert (found.metric, found.phase, found.op, found.limit) == ("goodput", phase, op, limit)
+
+
+def test_a_single_equals_sign_is_explained() -> None:
+    """`=` is refused with the operators that there are, as in a scenario file."""
+    with pytest.raises(ExpectationError, match="one of the operators <=, >="):
+        parse("goodput = 1")

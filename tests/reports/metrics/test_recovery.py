@@ -13,19 +13,21 @@ from tests.reports.tables import STORM, Row, cell_plan, even_calls, make_cell, m
 from windtunnel.reports.metrics import Recovery, recovery_of
 from windtunnel.reports.metrics.recovery import GoodputGrid, is_restored
 from windtunnel.reports.read.outcomes import judge
-from windtunnel.reports.read.run_dir import Cell
+from windtunnel.reports.read.run_dir import CellRecords
 
 RATE = 14.0
 NEVER: Sequence[tuple[float, float]] = [(0.0, 20.0)]
 
 
-def recovery(cell: Cell) -> Recovery:
+def recovery(cell: CellRecords) -> Recovery:
     found = recovery_of(judge(cell), {})
     assert found is not None
     return found
 
 
-def storm(good: Sequence[tuple[float, float]], *, rate: float = RATE, extra: Sequence[Row] = ()) -> Cell:
+def storm(
+    good: Sequence[tuple[float, float]], *, rate: float = RATE, extra: Sequence[Row] = ()
+) -> CellRecords:
     calls, answers = even_calls(rate, 70.0, good)
     return make_cell(calls, [*answers, *extra], phases=STORM)
 
