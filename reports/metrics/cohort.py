@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from windtunnel.reports.read.outcomes import Bools, Judged
-from windtunnel.reports.read.run_dir import PhaseSpan
+from windtunnel.reports.read.run_dir import RecordedPhase
 
 
 class Absent(Enum):
@@ -59,7 +59,7 @@ class Cohort:
 
     judged: Judged
     scenario: Mapping[str, Any]
-    phase: PhaseSpan | None
+    phase: RecordedPhase | None
     calls: pd.DataFrame
     attempts: pd.DataFrame
     served: pd.DataFrame
@@ -94,7 +94,7 @@ class Cohort:
         return self.calls[self.calls["good"]]
 
 
-def cohort_of(judged: Judged, scenario: Mapping[str, Any], phase: PhaseSpan | None = None) -> Cohort:
+def cohort_of(judged: Judged, scenario: Mapping[str, Any], phase: RecordedPhase | None = None) -> Cohort:
     """The cohort of one phase, or of all of them."""
     calls = judged.calls
     if phase is None:
@@ -105,10 +105,12 @@ def cohort_of(judged: Judged, scenario: Mapping[str, Any], phase: PhaseSpan | No
 def window_of(judged: Judged, scenario: Mapping[str, Any], start_s: float, end_s: float) -> Cohort:
     """The cohort of the calls intended in [start_s, end_s), as if that were a phase."""
     inside = judged.calls["intended_s"].between(start_s, end_s, inclusive="left").to_numpy()
-    return _cohort(judged, scenario, PhaseSpan(-1, "", start_s, end_s, faulty=False), inside)
+    return _cohort(judged, scenario, RecordedPhase(-1, "", start_s, end_s, faulty=False), inside)
 
 
-def _cohort(judged: Judged, scenario: Mapping[str, Any], phase: PhaseSpan | None, offered: Bools) -> Cohort:
+def _cohort(
+    judged: Judged, scenario: Mapping[str, Any], phase: RecordedPhase | None, offered: Bools
+) -> Cohort:
     counted = offered & judged.calls["judged"].to_numpy()
     mask = np.append(counted, False)  # position -1, no call of the phases, is never counted
     columns = [name for name in SERVED_COLUMNS if name in judged.served]

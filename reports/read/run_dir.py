@@ -35,7 +35,7 @@ from windtunnel.reports.errors import RunDirectoryError
 
 
 @dataclass(frozen=True, slots=True)
-class PhaseSpan:
+class RecordedPhase:
     """A stretch of the scenario, [start_s, end_s) from t0, and whether the provider is at fault in it."""
 
     index: int
@@ -59,7 +59,7 @@ class CellRecords:
     folder: Path
     plan: Mapping[str, Any]
     status: Mapping[str, Any]
-    phases: tuple[PhaseSpan, ...]
+    phases: tuple[RecordedPhase, ...]
     observed_s: float
     schedule: pd.DataFrame
     calls: pd.DataFrame
@@ -192,7 +192,7 @@ def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     )
 
 
-def _phases(entry: Mapping[str, Any], scenario: Mapping[str, Any]) -> tuple[PhaseSpan, ...]:
+def _phases(entry: Mapping[str, Any], scenario: Mapping[str, Any]) -> tuple[RecordedPhase, ...]:
     """The cell's phases. The plan says which are faulty; else those with rules or overrides of the provider."""
     named = entry.get("faulty")
     declared = [*scenario.get("phases", []), *({} for _ in entry["phases"])]
@@ -201,7 +201,7 @@ def _phases(entry: Mapping[str, Any], scenario: Mapping[str, Any]) -> tuple[Phas
         name, start, end = (span["name"], span["start"], span["end"]) if isinstance(span, dict) else span
         changed = bool(about.get("rules")) or bool(about.get("provider"))
         faulty = changed if named is None else name in named
-        phases.append(PhaseSpan(index, str(name), float(start), float(end), faulty))
+        phases.append(RecordedPhase(index, str(name), float(start), float(end), faulty))
     if not phases:
         raise IndexError("phases")
     return tuple(phases)

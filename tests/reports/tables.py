@@ -21,7 +21,7 @@ from windtunnel.harness.contract.records import (
 )
 from windtunnel.reports.metrics import Value, cohort_of, measure
 from windtunnel.reports.read.outcomes import Judged, judge
-from windtunnel.reports.read.run_dir import CellRecords, PhaseSpan, exploded_gaps, frame_of
+from windtunnel.reports.read.run_dir import CellRecords, RecordedPhase, exploded_gaps, frame_of
 
 Row = dict[str, Any]
 HEALTHY = (("healthy", 0.0, 10.0),)
@@ -170,7 +170,7 @@ def make_cell(
         plan=plan,
         status={"state": state},
         phases=tuple(
-            PhaseSpan(index, name, start, end, name in plan["faulty"])
+            RecordedPhase(index, name, start, end, name in plan["faulty"])
             for index, (name, start, end) in enumerate(phases)
         ),
         observed_s=observed_s,
