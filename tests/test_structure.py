@@ -298,24 +298,12 @@ def test_the_undocumented_parser_of_aiohttp_is_used_in_one_file_each(word: str) 
     assert {source.path for source in SOURCES if word in source.text} == PARSER_OF_AIOHTTP[word]
 
 
-IGNORES_NOT_YET_EXPLAINED = {
-    "harness/replay/rerun.py": 2,
-    "harness/virtual/determinism.py": 1,
-    "harness/virtual/guard.py": 8,
-    "harness/virtual/loop.py": 5,
-    "harness/virtual/network/blocking.py": 3,
-    "harness/virtual/prepared.py": 1,
-    "harness/virtual/watchdog.py": 1,
-}
-"""Where a patch of another library's objects still stands without a word: no more than so many."""
-
-
 def test_every_ignore_has_its_reason() -> None:
     """Behind each `type: ignore` and `noqa` stands why the checker is wrong there."""
     wrong = {}
     for source in [*SOURCES, *read_sources(ROOT, ["tests"])]:
         lines = ignores_without_reason(source)
-        if len(lines) > IGNORES_NOT_YET_EXPLAINED.get(source.path, 0):
+        if lines:
             wrong[source.path] = lines
     assert wrong == {}
 
@@ -325,7 +313,7 @@ SAME_NAME = {
 }
 """Public classes that share a name, with the reason why they may."""
 
-NAMES_NOT_YET_APART: set[str] = {"Node", "Observer"}
+NAMES_NOT_YET_APART: set[str] = {"Node"}
 """Names of two public classes that still wait for one of their own: no others."""
 
 

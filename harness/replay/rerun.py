@@ -69,8 +69,8 @@ def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
                 if row.call_id == call_id:
                     witness.attempt_ended(row)
 
-            observer.call_ended = call  # type: ignore[method-assign]
-            observer.attempt_ended = attempt  # type: ignore[method-assign]
+            observer.call_ended = call  # type: ignore[method-assign]  # rows also go to the timeline
+            observer.attempt_ended = attempt  # type: ignore[method-assign]  # the same for attempts
 
         def journal(self) -> Journal:
             self._journal = super().journal()

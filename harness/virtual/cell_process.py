@@ -44,7 +44,7 @@ LEAD_S = 1.0
 PENDING_ROWS = 256
 
 
-class Observer(Recorder):
+class DigestingRecorder(Recorder):
     """Writes rows as they come, and digests them."""
 
     def __init__(self, folder: Path) -> None:
@@ -74,7 +74,7 @@ class VirtualPlay:
     ) -> None:
         self.plan = plan
         self.clock = Clock()
-        self.observer = Observer(folder)
+        self.observer = DigestingRecorder(folder)
         self._folder = folder
         self._loop = loop
         self._blocking = blocking

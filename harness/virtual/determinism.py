@@ -134,7 +134,7 @@ def make_deterministic(loop: VirtualLoop, *, seed: int, wall: float = WALL) -> S
     _draw_from(draws)
     uuid.uuid4 = lambda: uuid.UUID(bytes=draws.bytes(16), version=4)
     loop.set_task_factory(lambda loop, coro, **kw: NumberedTask(coro, loop=loop, **kw))
-    loop.create_future = lambda: NumberedFuture(loop=loop)  # type: ignore[method-assign]
+    loop.create_future = lambda: NumberedFuture(loop=loop)  # type: ignore[method-assign]  # ours have numbers
     forbid()
     # A collection closes leaked streams and so moves events: it happens at times of the loop, not of the allocator.
     gc.disable()

@@ -80,7 +80,7 @@ def forbid() -> None:
     def sleep(seconds: float) -> None:
         refuse(f"time.sleep({seconds:g})", "await asyncio.sleep")
 
-    time.sleep = sleep  # type: ignore[assignment]
+    time.sleep = sleep  # type: ignore[assignment]  # never returns
 
 
 def _forbid_threads() -> None:
@@ -92,8 +92,8 @@ def _forbid_threads() -> None:
     def start_new_thread(function: Any, *_: Any) -> None:
         refuse(f"thread {getattr(function, '__name__', function)!r} was started", alone)
 
-    threading.Thread.start = start  # type: ignore[method-assign]
-    _thread.start_new_thread = start_new_thread  # type: ignore[assignment]
+    threading.Thread.start = start  # type: ignore[method-assign]  # refuses instead
+    _thread.start_new_thread = start_new_thread  # type: ignore[assignment]  # refuses instead
 
 
 def _forbid_sockets() -> None:
@@ -120,10 +120,10 @@ def _forbid_sockets() -> None:
         check(self, f"send to {args[-1]!r}")
         return real_sendto(self, *args)
 
-    socket.socket.connect = connect  # type: ignore[assignment, method-assign]
-    socket.socket.connect_ex = connect_ex  # type: ignore[assignment, method-assign]
-    socket.socket.listen = listen  # type: ignore[assignment, method-assign]
-    socket.socket.sendto = sendto  # type: ignore[assignment, method-assign]
+    socket.socket.connect = connect  # type: ignore[assignment, method-assign]  # looks first
+    socket.socket.connect_ex = connect_ex  # type: ignore[assignment, method-assign]  # looks first
+    socket.socket.listen = listen  # type: ignore[assignment, method-assign]  # looks first
+    socket.socket.sendto = sendto  # type: ignore[assignment, method-assign]  # looks first
 
 
 def _forbid_processes() -> None:
@@ -142,6 +142,6 @@ def _forbid_processes() -> None:
 
         return start
 
-    subprocess.Popen = Process  # type: ignore[misc]
+    subprocess.Popen = Process  # type: ignore[misc]  # refuses instead
     for name in ("fork", "forkpty", "system", "posix_spawn", "posix_spawnp"):
         setattr(os, name, forbidden(name))

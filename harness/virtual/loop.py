@@ -69,9 +69,9 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def _run_once(self) -> None:
         """One pass: move the clock if nothing is ready, then run everything that is due."""
-        ready: deque[asyncio.Handle] = self._ready  # type: ignore[attr-defined]
+        ready: deque[asyncio.Handle] = self._ready  # type: ignore[attr-defined]  # typeshed hides it
         scheduled = self._drop_cancelled()
-        if ready or self._stopping:  # type: ignore[attr-defined]
+        if ready or self._stopping:  # type: ignore[attr-defined]  # typeshed hides it
             self._pass_by()
         elif scheduled:
             self._jump(scheduled[0][0])
@@ -113,7 +113,7 @@ class VirtualLoop(base_events.BaseEventLoop):
     def _pass_by(self) -> None:
         """A pass at the same moment; after too many of them the clock is moved all the same."""
         self._passes += 1
-        if self._passes > IDLE_PASSES and not self._stopping:  # type: ignore[attr-defined]
+        if self._passes > IDLE_PASSES and not self._stopping:  # type: ignore[attr-defined]  # typeshed hides it
             self._passes = 0
             self._push_on()
 
@@ -158,7 +158,7 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     # ---- the network
 
-    async def create_connection(  # type: ignore[override]
+    async def create_connection(  # type: ignore[override]  # its overloads are one here
         self,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         host: str | None = None,
@@ -180,7 +180,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         """The socket stays as it is: its connection waits for `create_connection(sock=sock)`."""
         await self._dialled.connect(sock, address)
 
-    async def create_server(  # type: ignore[override]
+    async def create_server(  # type: ignore[override]  # its overloads are one here
         self,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         host: str | None = None,

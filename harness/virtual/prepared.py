@@ -49,7 +49,7 @@ def prepare() -> Prepared:
     take_over(blocking)
 
     import windtunnel.harness.virtual.cell_process
-    import windtunnel.harness.virtual.watchdog  # noqa: F401
+    import windtunnel.harness.virtual.watchdog  # noqa: F401  # imported for those who play
     from windtunnel.harness.virtual.preload import import_ahead
 
     import_ahead()

@@ -152,7 +152,7 @@ def give_up(message: str, out: TextIO | None = None) -> NoReturn:
 
 def _ready(loop: VirtualLoop) -> list[asyncio.Task[Any]]:
     """The tasks whose next step is due now; all of them if none is."""
-    due = [getattr(handle._callback, "__self__", None) for handle in loop._ready]  # type: ignore[attr-defined]
+    due = [getattr(handle._callback, "__self__", None) for handle in loop._ready]  # type: ignore[attr-defined]  # asyncio's queue
     tasks = [one for one in due if isinstance(one, asyncio.Task)]
     return tasks or sorted(asyncio.all_tasks(loop), key=hash)
 

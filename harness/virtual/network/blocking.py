@@ -137,6 +137,6 @@ def take_over(blocking: Blocking) -> None:
         return made
 
     VirtualEvent.blocking = blocking
-    socket.create_connection = create_connection  # type: ignore[assignment]
-    threading.Event = VirtualEvent  # type: ignore[misc, assignment]
-    time.sleep = blocking.sleep  # type: ignore[assignment]
+    socket.create_connection = create_connection  # type: ignore[assignment]  # gives no `socket.socket`
+    threading.Event = VirtualEvent  # type: ignore[misc, assignment]  # has its methods alone
+    time.sleep = blocking.sleep  # type: ignore[assignment]  # its argument has a name
