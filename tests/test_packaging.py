@@ -297,7 +297,7 @@ def test_the_core_is_without_the_lab() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], *(["list", what] for what in ("faults", "scenarios", "clients"))]
+    "arguments", [["--help"], *(["list", what] for what in ("faults", "scenarios", "clients", "metrics"))]
 )
 def test_the_core_alone_lists(core: Path, tmp_path: Path, arguments: list[str]) -> None:
     """Without the lab, help and lists are there."""
@@ -322,7 +322,6 @@ def test_the_core_alone_answers_in_process(core: Path, tmp_path: Path) -> None:
         ["report", "out"],
         ["replay", "out", "--call", "c1"],
         ["calibrate"],
-        ["list", "metrics"],
         ["serve", "--journal", "out"],
     ],
     ids=" ".join,

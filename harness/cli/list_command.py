@@ -8,8 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from windtunnel.harness.cli.lab import require_lab
-
 
 class Listable(StrEnum):
     """What `windtunnel list` can list."""
@@ -46,7 +44,6 @@ def _entries(kind: Listable) -> list[dict[str, Any]]:
         from windtunnel.mock_server.manual.faults import describe
 
         return describe(FAULTS.values())
-    require_lab("list metrics")
     from windtunnel.harness.contract.metrics import describe as describe_metrics
 
     return describe_metrics()

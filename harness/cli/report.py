@@ -34,7 +34,8 @@ def make_report(folder: Path, *, check: bool, whole: bool) -> int:
     try:
         with console.status("Writing the report …") as status:
             result = write_report(
-                folder, on_progress=lambda done, of: status.update(f"Writing the report: {done} of {of} cells …")
+                folder,
+                on_progress=lambda done, of: status.update(f"Writing the report: {done} of {of} cells …"),
             )
     except ReportsError as error:
         print(f"windtunnel: {error}", file=sys.stderr)
