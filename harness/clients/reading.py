@@ -175,7 +175,9 @@ class ResponseReading(Reading):
         elif kind in ("response.completed", "response.incomplete", "response.failed"):
             self._end(event.response)
         elif kind == "error":
-            raise AnswerFailedError(f"{event.code}: {event.message}")
+            # On the wire the error is seen inside the event; documented is one with its fields beside the type.
+            error = getattr(event, "error", None) or event
+            raise AnswerFailedError(f"{error.code}: {error.message}")
         return False
 
     def whole(self, answer: Any) -> None:

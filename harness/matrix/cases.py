@@ -77,6 +77,12 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
         Variant(("bytes_per_second=450",), "responses whole"),
     ),
     "dataless_event": _each("line=event", "line=id", "line=retry", "line=data"),
+    "error_event": (
+        Variant(),
+        Variant(("code=rate_limit_exceeded",)),
+        Variant(("form=flat",), "responses streamed"),
+        Variant(("form=flat", "then_failed=true"), "responses streamed"),
+    ),
     "response_failed": _each("", "code=rate_limit_exceeded"),
     "response_incomplete": _each("", "reason=content_filter"),
     "wrong_shape": _each("action=drop", "action=null", "action=rename", "action=retype"),

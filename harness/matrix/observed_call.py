@@ -43,17 +43,15 @@ class ObservedAnswer:
         """Whether there is any content."""
         return self._reading.tokens > 0
 
-    def take(self, event: Any) -> bool:
-        """Take an event of a stream. Returns True if it says that no other one will come."""
-        over = self._api == "responses" and event.type in _TERMINAL
+    def take(self, event: Any) -> None:
+        """Take an event of a stream."""
         if self._api == "chat":
             self.usage = self.usage or bool(event.usage)
-        elif over:
+        elif event.type in _TERMINAL:
             self._note(event.response)
         self._reading.take(event)
         if self._api == "chat":
             self.status = self.finish
-        return over
 
     def whole(self, answer: Any) -> None:
         """Take an answer that came in one piece."""
@@ -106,19 +104,21 @@ class ObservedCall:
         """Whether the client itself reported a failure."""
         return self.error is not None and self.stage == "client"
 
-    def take(self, event: Any) -> bool:
-        """Read an event of a stream. Returns True if it says that no other one will come."""
+    def take(self, event: Any) -> None:
+        """Read an event of a stream."""
         self.stage = "reading"
-        over = self.answer.take(event)
+        self.answer.take(event)
         self.stage = "client"
-        return over
 
     def take_line(self, line: str | bytes) -> bool:
-        """Read a line of a stream. Returns True after the last one that matters: `[DONE]`, or the terminal event."""
+        """Read a line of a stream. Returns True after `[DONE]`: like the drivers of a run, it reads on to the end of
+        a stream that has none."""
         self.stage = "reading"
         event = event_of(line.decode() if isinstance(line, bytes) else line)
         self.stage = "client"
-        return event == DONE or (event is not None and self.take(event))
+        if event is not None and event != DONE:
+            self.take(event)
+        return event == DONE
 
     def whole(self, answer: Any) -> None:
         """Read an answer that came in one piece."""

@@ -11,9 +11,13 @@ CORRUPTED = "success, but the content is not what was meant (silent corruption)"
 EMPTY = "success, but nothing in it (silent corruption)"
 EMPTY_AND_OPEN = "success, but nothing in it and no {what} (silent corruption)"
 INCOMPLETE = "success, incomplete: no {what} (silent, unless the application checks)"
-ERROR_UNHEARD = (
-    "success, incomplete: the `error` event is one among others (silent, unless the application looks for it)"
+ERROR_UNRAISED = (
+    "no exception: the `error` event is one among others, and an error to an application that looks for it"
 )
+FAILURE_UNRAISED = (
+    "no exception: the answer says of itself that it failed (status `{status}`), an error to whoever looks"
+)
+"""windtunnel's own clients look at both, so in a run such a call ends as an error."""
 
 _HEALTHY = ("stop", "tool_calls")
 _MOST_CAUSES = 2
@@ -55,10 +59,10 @@ def _success(case: Case, answer: ObservedAnswer, truth: str | None, *, failed: b
     what, word = ("finish reason", "finish_reason") if case.api == "chat" else ("terminal event", "status")
     if answer.status is None:
         return (
-            ERROR_UNHEARD if failed else (INCOMPLETE if answer.content else EMPTY_AND_OPEN).format(what=what)
+            ERROR_UNRAISED if failed else (INCOMPLETE if answer.content else EMPTY_AND_OPEN).format(what=what)
         )
     if failed:
-        return f"success that says of itself that it failed (status `{answer.status}`)"
+        return FAILURE_UNRAISED.format(status=answer.status)
     if answer.digest(answer.finish) == truth:
         return TRUE if answer.usage else f"{TRUE}, without its usage"
     if answer.refused:

@@ -9,23 +9,16 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-import orjson
 from pydantic import Field
 
-from windtunnel.mock_server.api.errors import SERVER_ERROR_MESSAGE
 from windtunnel.mock_server.faults.base import BOTH_FORMS, FaultContext, FaultKind, Form, Params
-from windtunnel.mock_server.faults.response_status import failed, incomplete, next_number
-from windtunnel.mock_server.faults.script_edits import after_chunks, first_send, is_event_stream
+from windtunnel.mock_server.faults.error_events import RESPONSES, ErrorEventParams, error_event
+from windtunnel.mock_server.faults.response_status import failed, incomplete
+from windtunnel.mock_server.faults.script_edits import after_chunks, first_send
 from windtunnel.mock_server.faults.streams import PositionParams
 from windtunnel.mock_server.plan.units import SecondsOrForever
 from windtunnel.mock_server.request import STREAMING_APIS
 from windtunnel.mock_server.script import Close, End, Script, Send, Wait
-from windtunnel.mock_server.sse import DONE, write_event
-
-RESPONSES = ("responses", "stored")
-"""APIs whose streams consist of a response's numbered events; `stored` where one is resumed."""
-
-_APIS_WITH_DONE = ("chat", "completions")
 
 
 class EarlyEndParams(Params):
@@ -42,15 +35,6 @@ class OpenEndParams(Params):
     seconds: SecondsOrForever = Field(
         default=math.inf,
         description="How long until the stream ends properly; `forever` until the client leaves.",
-    )
-
-
-class ErrorEventParams(PositionParams):
-    """What the error says, and where it comes."""
-
-    message: str = Field(default=SERVER_ERROR_MESSAGE, description="The error's message.")
-    code: str | None = Field(
-        default=None, description="The error's code; left out: null, for Responses `server_error`."
     )
 
 
@@ -96,33 +80,6 @@ def open_after_done(script: Script, params: OpenEndParams, ctx: FaultContext) ->
         return script
     wait = Wait(params.seconds)
     return Script((*steps, wait) if math.isinf(params.seconds) else (*steps, wait, last))
-
-
-def error_event(script: Script, params: ErrorEventParams, ctx: FaultContext) -> Script:
-    """An error as an event of a stream whose status was 200, and the end of that stream."""
-    if not is_event_stream(script):
-        return script
-    before, after = after_chunks(script, params.after_chunks)
-    if ctx.api in RESPONSES:
-        number = next_number(before, after)
-        return Script((*before, Send(_response_error(params, number), role="terminal"), End()))
-    error = {"message": params.message, "type": "server_error", "param": None, "code": params.code}
-    if ctx.api in _APIS_WITH_DONE:
-        event = write_event(orjson.dumps({"error": error}))
-        return Script((*before, Send(event), Send(DONE, role="terminal"), End()))
-    event = write_event(orjson.dumps({"type": "error", "error": error}), b"error")
-    return Script((*before, Send(event, role="terminal"), End()))
-
-
-def _response_error(params: ErrorEventParams, number: int) -> bytes:
-    event: dict[str, Any] = {
-        "type": "error",
-        "code": params.code or "server_error",
-        "message": params.message,
-        "param": None,
-        "sequence_number": number,
-    }
-    return write_event(orjson.dumps(event), b"error")
 
 
 def response_failed(script: Script, params: FailedParams, ctx: FaultContext) -> Script:
@@ -191,8 +148,9 @@ KINDS = (
         error_event,
         "{fault: error_event, with: {after_chunks: 2}, rate: 0.05}",
         'An error as an event in a stream that began with 200: for chat `data: {"error": …}`, then `[DONE]`; for '
-        "Responses `event: error` with its sequence_number; for images and audio `event: error` with the error "
-        "inside. The model's worker failed after the first token.",
+        "Responses `event: error` with the error inside, then `response.failed`, both numbered; for images and audio "
+        "`event: error` with the error inside. With `response_failed` beside it, that one's code and message "
+        "stand in the `response.failed`. The model's worker failed after the first token.",
         seen="V",
     ),
     _kind(
@@ -201,8 +159,8 @@ KINDS = (
         response_failed,
         "{fault: response_failed, with: {code: rate_limit_exceeded, after_chunks: 2}, rate: 0.05}",
         "A stream ends with `response.failed`: `status: failed`, `error.code`, no output. Not streamed, the response "
-        "says so with status 200; of what is `stored`, only responses do. An error after the first token, or of a "
-        "response in the background.",
+        "says so with status 200; of what is `stored`, only responses do. Behind an `error` event (`error_event`) it "
+        "follows that. An error after the first token, or of a response in the background.",
         seen="U",
         apis=RESPONSES,
         forms=BOTH_FORMS,

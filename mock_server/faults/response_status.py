@@ -38,9 +38,36 @@ _SEQUENCE = re.compile(rb'"sequence_number":\s*(\d+)')
 
 
 def failed(script: Script, after: int, code: str, message: str | None) -> Script:
-    """The response fails after so many chunks. An answer that is no response stays as it is."""
+    """The response fails after so many chunks. An answer that is no response stays as it is.
+
+    An `error` event that another fault has put into the stream stays, and the failure follows it.
+    """
+    changes = _failure(code, message)
+    if not is_event_stream(script):
+        return _document_changed(script, lambda response: response | changes)
+    before, rest = after_chunks(by_event(script), after)
+    errors = [event for event in _events(rest) if event.get("type") == "error"]
+    response = _response(before, rest) | changes
+    closing = [*errors[:1], {"type": "response.failed", "response": response}]
+    return _ended(before, closing, next_number(before, rest))
+
+
+def errored(script: Script, after: int, error: Document, failure: tuple[str, str | None] | None) -> Script:
+    """The stream of a response ends with an `error` event after so many chunks.
+
+    `response.failed` follows it with the code and message of `failure`, or as it is where the script ends with one.
+    """
+    before, rest = after_chunks(by_event(script), after)
+    closing = [event for event in _events(rest) if event.get("type") == "response.failed"][:1]
+    if not closing and failure is not None:
+        closing = [{"type": "response.failed", "response": _response(before, rest) | _failure(*failure)}]
+    return _ended(before, [error, *closing], next_number(before, rest))
+
+
+def _failure(code: str, message: str | None) -> Document:
+    """Return what a failed response has in place of what the healthy one has."""
     error = {"code": code, "message": message or MESSAGES.get(code, "The response failed.")}
-    changes: Document = {
+    return {
         "status": "failed",
         "completed_at": None,
         "error": error,
@@ -48,11 +75,6 @@ def failed(script: Script, after: int, code: str, message: str | None) -> Script
         "output": [],
         "usage": None,
     }
-    if not is_event_stream(script):
-        return _document_changed(script, lambda response: response | changes)
-    before, rest = after_chunks(by_event(script), after)
-    response = _response(before, rest) | changes
-    return _ended(before, [{"type": "response.failed", "response": response}], next_number(before, rest))
 
 
 def incomplete(script: Script, after: int, reason: str) -> Script:

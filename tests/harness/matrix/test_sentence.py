@@ -101,8 +101,8 @@ def test_a_success_is_described_by_what_the_application_has(
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        (None, sentences.ERROR_UNHEARD),
-        ("failed", "success that says of itself that it failed (status `failed`)"),
+        (None, sentences.ERROR_UNRAISED),
+        ("failed", sentences.FAILURE_UNRAISED.format(status="failed")),
     ],
 )
 def test_an_answer_that_says_that_it_failed_was_a_success_to_the_client(
@@ -189,14 +189,14 @@ def lines(*events: dict[str, Any]) -> list[str]:
     return ["", ": ping", "event: x", *[f"data: {json.dumps(event)}" for event in events]]
 
 
-def test_a_stream_read_by_hand_ends_at_done_or_at_its_terminal_event() -> None:
-    """`data:` lines count, others do not, and nothing is read behind the end."""
+def test_a_stream_read_by_hand_ends_at_done_as_in_a_run() -> None:
+    """`data:` lines count, others do not; without `[DONE]` a stream is read to the end of the connection."""
     call = ObservedCall(ObservedAnswer("chat"))
     assert [call.take_line(line) for line in lines(choice(content="one"))] == [False] * 4
     assert call.take_line(b"data: [DONE]\n")
     call = ObservedCall(ObservedAnswer("responses"))
     ended = {"type": "response.completed", "response": {"status": "completed"}}
-    assert [call.take_line(line) for line in lines(ended)] == [False, False, False, True]
+    assert [call.take_line(line) for line in lines(ended)] == [False] * 4
     assert call.answer.finish == "stop"
 
 

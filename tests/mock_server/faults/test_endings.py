@@ -137,22 +137,100 @@ def test_an_error_event_of_a_chat_stream_is_followed_by_done(play: Play, chat: S
     assert broken.steps[-1] == End()
 
 
-@pytest.mark.parametrize(("after", "number"), [(0, 2), (1, 3), (2, 4), (9, 4)])
-def test_an_error_event_of_a_response_carries_the_next_sequence_number(
-    play: Play, responses: Script, after: int, number: int
+SORRY = "The server had an error while processing your request. Sorry about that!"
+
+
+@pytest.mark.parametrize(("after", "number"), [(0, 2), (1, 3), (2, 4), (9, 5)])
+def test_an_error_event_of_a_response_has_the_error_inside_and_a_failure_behind(
+    play: Play, after: int, number: int
 ) -> None:
-    """The event is `error`, numbered on from the events before it, and the last one."""
-    broken = play("error_event", responses, api="responses", after_chunks=after)
-    name, data = sends(broken)[-1].data.decode().strip().split("\n")
-    assert name == "event: error"
-    assert json.loads(data.removeprefix("data: ")) == {
+    """The event is `error`, numbered on from the events before it, with the error inside; `response.failed` ends it."""
+    broken = play("error_event", stream_of_a_response(), api="responses", after_chunks=after)
+    error, failed = events_of(broken)[-2:]
+    assert error == {
+        "type": "error",
+        "sequence_number": number,
+        "error": {"type": "server_error", "code": "server_error", "message": SORRY, "param": None},
+    }
+    assert (failed["type"], failed["sequence_number"]) == ("response.failed", number + 1)
+    assert (failed["response"]["id"], failed["response"]["status"]) == ("resp_1", "failed")
+    assert failed["response"]["error"] == {"code": "server_error", "message": SORRY}
+    assert [send.data.split(b"\n")[0] for send in sends(broken)][-2:] == [
+        b"event: error",
+        b"event: response.failed",
+    ]
+    assert [send.role for send in sends(broken)][-1] == "terminal"
+
+
+@pytest.mark.parametrize(
+    ("params", "kinds"),
+    [({}, ["error"]), ({"then_failed": True}, ["error", "response.failed"])],
+)
+def test_the_documented_error_event_is_flat_and_may_be_followed(
+    play: Play, params: dict[str, Any], kinds: list[str]
+) -> None:
+    """`form: flat` has code, message and param beside the type, and alone unless a failure is asked for."""
+    broken = play(
+        "error_event", stream_of_a_response(), api="responses", form="flat", param="input", **params
+    )
+    *_, last = events = events_of(broken)[3:]
+    assert [event["type"] for event in events] == kinds
+    assert events[0] == {
         "type": "error",
         "code": "server_error",
-        "message": "The server had an error while processing your request. Sorry about that!",
-        "param": None,
-        "sequence_number": number,
+        "message": SORRY,
+        "param": "input",
+        "sequence_number": 3,
     }
+    assert last["sequence_number"] == 2 + len(kinds)
+
+
+@pytest.mark.parametrize(
+    ("params", "kind"),
+    [
+        ({"code": "rate_limit_exceeded"}, "tokens"),
+        ({"code": "rate_limit_exceeded", "type": "requests"}, "requests"),
+        ({"code": "server_is_overloaded"}, "service_unavailable_error"),
+        ({"code": "of_its_own"}, "server_error"),
+        ({}, "server_error"),
+    ],
+)
+@pytest.mark.parametrize("api", ["chat", "responses", "images"])
+def test_the_type_of_an_error_event_goes_with_its_code(
+    play: Play, chat: Script, api: str, params: dict[str, Any], kind: str
+) -> None:
+    """On every API the error has the type that was asked for, else the one that OpenAI gives to its code."""
+    script = chat if api == "chat" else stream_of_a_response()
+    broken = play("error_event", script, api=api, **params)
+    errors = [event["error"] for event in events_of(broken) if "error" in event]
+    assert [error["type"] for error in errors] == [kind]
+
+
+def test_without_a_failure_behind_it_the_error_event_is_the_last(play: Play) -> None:
+    """`then_failed: false` leaves the nested event alone."""
+    broken = play("error_event", stream_of_a_response(), api="responses", then_failed=False)
+    assert events_of(broken)[-1]["type"] == "error"
     assert sends(broken)[-1].role == "terminal"
+
+
+@pytest.mark.parametrize("order", [("error_event", "response_failed"), ("response_failed", "error_event")])
+@pytest.mark.parametrize("form", ["nested", "flat"])
+def test_an_error_event_and_a_failure_compose_in_either_order(
+    play: Play, order: tuple[str, str], form: str
+) -> None:
+    """Both are in the stream, the error first, numbered on, the failure with the code that its own rule gives it."""
+    params: dict[str, dict[str, Any]] = {
+        "error_event": {"after_chunks": 1, "code": "rate_limit_exceeded", "form": form},
+        "response_failed": {"after_chunks": 2, "code": "vector_store_timeout"},
+    }
+    script = stream_of_a_response()
+    for name in order:
+        script = play(name, script, api="responses", **params[name])
+    error, failed = events_of(script)[-2:]
+    assert (error["type"], error.get("error", error)["code"]) == ("error", "rate_limit_exceeded")
+    assert failed["response"]["error"]["code"] == "vector_store_timeout"
+    assert [event["sequence_number"] for event in events_of(script)] == list(range(len(events_of(script))))
+    assert contents(script) == 1
 
 
 @pytest.mark.parametrize("api", ["images", "speech", "transcriptions"])
@@ -172,7 +250,7 @@ def test_completions_and_resumed_responses_fail_like_their_relatives(play: Play,
     """A legacy completion's error is followed by `[DONE]`, a resumed response's carries the next number."""
     assert sends(play("error_event", chat, api="completions"))[-1].data == b"data: [DONE]\n\n"
     resumed = play("error_event", stream_of_a_response(), api="stored", after_chunks=0)
-    assert events_of(resumed)[-1]["sequence_number"] == 1
+    assert [event["type"] for event in events_of(resumed)[-2:]] == ["error", "response.failed"]
 
 
 def test_audio_in_pieces_has_no_event_to_send_an_error_in(play: Play) -> None:
