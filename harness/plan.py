@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from windtunnel.harness.arrivals import Arrival, schedule
 from windtunnel.harness.contract.files import write_whole
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.inputs.load import ClockName, Load
+from windtunnel.harness.inputs.load import ClockChoice, ClockName, Load
 from windtunnel.harness.inputs.profile import Limiter, Profile
 from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.mock_server.chance import derive
@@ -118,6 +118,10 @@ class RunPlan(_File):
         description="How long a second of the scenario's file took, in seconds; it is scaled here.",
     )
     clock: ClockName = Field(default="real", description="real, or virtual: time that jumps.")
+    clock_asked: ClockChoice | None = Field(
+        default=None, description="What was asked for: auto left the choice; null: not recorded."
+    )
+    clock_reason: str = Field(default="", description="Why auto chose the real clock; empty if it did not.")
     repeats: int = Field(ge=1, description="How often each client is played.")
     seeds: int | None = Field(
         default=None, description="If given, the repeats are those of so many runs with seeds in sequence."
@@ -134,7 +138,8 @@ def resolve(
     repeats: int = 1,
     seed: int | None = None,
     processes: int | None = None,
-    clock: ClockName | None = None,
+    clock: ClockChoice | None = None,
+    needs_real: str = "",
     seeds: int | None = None,
     created: datetime | None = None,
 ) -> RunPlan:
@@ -142,14 +147,17 @@ def resolve(
 
     With `seeds`, repeat n is the first (and only) repeat of a run with `seed` + n; without, the seeds of the repeats
     are derived from `seed`. Cells are in the order repeat, client, so that a run that is broken off has compared like
-    with like.
+    with like. Where the clock is left open (`auto`) it is the virtual one, unless something `needs_real`
+    time (why).
     """
     if repeats < 1:
         raise InputError("the run", path="repeats", found=str(repeats), expected="at least 1")
     seed = scenario.seed if seed is None else seed
     if seed < 0:
         raise InputError("the run", path="seed", found=str(seed), expected="a whole number of at least 0")
-    clock = scenario.clock if clock is None else clock
+    asked = scenario.clock if clock is None else clock
+    reason = (needs_real or _needs_real(processes)) if asked == "auto" and seeds is None else ""
+    clock = asked if asked != "auto" else "real" if reason else "virtual"
     if seeds is not None:
         _refuse_seeds(scenario, profiles, seeds, repeats, clock)
         repeats = seeds
@@ -157,7 +165,7 @@ def resolve(
         if processes is not None and processes > 1:
             expected = "1: on the virtual clock a cell is one process; --jobs plays cells side by side"
             raise InputError("the run", path="processes", found=str(processes), expected=expected)
-        processes = 1
+        processes = 1 if processes is None else processes
     processes = scenario.load.processes if processes is None else processes
     if not 1 <= processes <= scenario.load.instances:
         most = scenario.load.instances
@@ -177,6 +185,8 @@ def resolve(
         repeats=repeats,
         seeds=seeds,
         clock=clock,
+        clock_asked=asked,
+        clock_reason=reason,
         processes=processes,
         cells=tuple(
             _cell(scenario, profile, repeat, run_seed, derived, clock)
@@ -197,6 +207,13 @@ def _repeat_seeds(seed: int, repeats: int, *, apart: bool) -> list[tuple[int | N
     if apart:
         return [(seed + n, derive(seed + n, "repeat", 0)) for n in range(repeats)]
     return [(None if n else seed, derive(seed, "repeat", n)) for n in range(repeats)]
+
+
+def _needs_real(processes: int | None) -> str:
+    """Why a run needs real time, as far as its options tell; empty if it does not."""
+    if processes is not None and processes > 1:
+        return f"--processes {processes}: on the virtual clock a cell is one process"
+    return ""
 
 
 def _refuse_seeds(

@@ -96,7 +96,7 @@ def make_cell(driver: str, rate: float, seconds: float, folder: Path) -> Cell:
             "clients": [PROFILES[driver]],
         }
     )
-    plan = resolve(scenario, [load_profile(PROFILES[driver])])
+    plan = resolve(scenario, [load_profile(PROFILES[driver])], clock="real")
     cell = Cell(plan.cells[0], folder / "cell", processes=1)
     cell.prepare()
     return cell

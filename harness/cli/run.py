@@ -38,8 +38,11 @@ def run(
         ),
     ] = None,
     clock: Annotated[
-        Literal["real", "virtual"] | None,
-        typer.Option(help="virtual: time jumps, bit for bit reproducible. Default: the scenario's own."),
+        Literal["auto", "virtual", "real"] | None,
+        typer.Option(
+            help="virtual: time jumps, bit for bit reproducible; real: sockets, processes, Locust. "
+            "Default: the scenario's own; auto: virtual where all clients can play there."
+        ),
     ] = None,
     seeds: Annotated[
         int | None,

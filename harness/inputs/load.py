@@ -14,6 +14,9 @@ from windtunnel.mock_server.plan.units import PositiveSeconds, Rate
 
 Api: TypeAlias = Literal["chat", "responses", "embeddings"]
 ClockName: TypeAlias = Literal["real", "virtual"]
+"""A clock that a cell is played on."""
+ClockChoice: TypeAlias = Literal["auto", "virtual", "real"]
+"""What a user asks for; auto: virtual where all clients of the run can play there, else real."""
 Spacing: TypeAlias = Literal["poisson", "constant"]
 RESERVED = (
     "model",

@@ -20,7 +20,7 @@ from windtunnel.harness.inputs.consistency import (
     expectation_errors,
     reach_errors,
 )
-from windtunnel.harness.inputs.load import ClockName, Load
+from windtunnel.harness.inputs.load import ClockChoice, Load
 from windtunnel.harness.inputs.time_scale import TimeScale, scale_lengths
 from windtunnel.harness.inputs.timestamps import read_timestamps
 from windtunnel.harness.inputs.validation import InputPart, collect
@@ -103,9 +103,10 @@ class Scenario(InputPart):
         description="How long a second of the lengths in this file takes when it is played, in seconds, such as 1/60; "
         "--time-scale replaces it.",
     )
-    clock: ClockName = Field(
-        default="real",
-        description="real: sockets and processes; virtual: one process whose time jumps. --clock replaces it.",
+    clock: ClockChoice = Field(
+        default="auto",
+        description="virtual: one process whose time jumps; real: sockets and processes; auto: virtual if all clients "
+        "can play there, else real. --clock replaces it.",
     )
     _played_at: float = PrivateAttr(default=1.0)
 

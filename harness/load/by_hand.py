@@ -30,7 +30,7 @@ class ByHand:
     def __init__(self, folder: Path, scenario: str, client: str | None, processes: int) -> None:
         chosen = load_scenario(scenario)
         profile = load_profile(client or chosen.clients[0])
-        self.plan: CellPlan = resolve(chosen, [profile], processes=processes).cells[0]
+        self.plan: CellPlan = resolve(chosen, [profile], processes=processes, clock="real").cells[0]
         self.folder = folder
         self.processes = processes
         self._mock: subprocess.Popen[str] | None = None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import resource
+import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +15,7 @@ from pathlib import Path
 
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
-from windtunnel.harness.inputs.load import ClockName
+from windtunnel.harness.inputs.load import ClockChoice
 from windtunnel.harness.plan import RunPlan, resolve
 from windtunnel.harness.run.cell import Cell
 from windtunnel.harness.run.progress import Reporter
@@ -21,6 +24,8 @@ from windtunnel.harness.virtual.cell_queue import VirtualSupervisor
 
 OPEN_FILES = 65_536
 CELLS_PER_CORE = 2
+START_S = 10.0
+"""About what a wave of cells takes before and after it is played: imports, connections, closing the tables."""
 MOST_NAMED = 8
 
 
@@ -36,7 +41,7 @@ class RunOptions:
     seed: int | None = None
     processes: int | None = None
     time_scale: float | None = None
-    clock: ClockName | None = None
+    clock: ClockChoice | None = None
     seeds: int | None = None
 
 
@@ -58,12 +63,68 @@ def run(options: RunOptions, reporter: Reporter) -> RunRecords:
     folder = run_folder(options.out, plan.scenario_name)
     raise_open_file_limit()
     plan.write_json(folder / "plan.json")
-    jobs = options.jobs or (1 if plan.clock == "virtual" else CELLS_PER_CORE) * (os.cpu_count() or 1)
-    kind = VirtualSupervisor if plan.clock == "virtual" else Supervisor
-    supervisor = kind(plan, folder, jobs=jobs, reporter=reporter)
+    if plan.clock == "virtual":
+        played = _play_virtual(plan, folder, options, reporter)
+        if played is not None:
+            return played
+        plan = RunPlan.read_json(folder / "plan.json")
+    elif plan.clock_reason:
+        reporter.say(f"real time: {plan.clock_reason}")
+    supervisor = Supervisor(plan, folder, jobs=jobs_for(plan, options.jobs), reporter=reporter)
     with reporter:
         asyncio.run(supervisor.play())
     return RunRecords(folder, supervisor.interrupted, tuple(failures_of(supervisor.cells)))
+
+
+def _play_virtual(plan: RunPlan, folder: Path, options: RunOptions, reporter: Reporter) -> RunRecords | None:
+    """Play a plan on the virtual clock. Where nobody demanded that clock and a client needs the real one, the folder
+    gets the plan for that instead, and None comes back."""
+    chosen = plan.clock_asked == "auto"
+    supervisor = VirtualSupervisor(
+        plan,
+        folder,
+        jobs=jobs_for(plan, options.jobs),
+        reporter=reporter,
+        stop_at_refusal=chosen and plan.seeds is None,
+    )
+    began = time.monotonic()
+    with reporter:
+        asyncio.run(supervisor.play())
+    if supervisor.refused is not None and not supervisor.interrupted:
+        cell = supervisor.refused
+        reason = f"the client {cell.plan.client} needs it ({cell.refusal})"
+        shutil.rmtree(folder / "cells")
+        plan_for(options, needs_real=reason).write_json(folder / "plan.json")
+        reporter.say(f"real time: {reason}")
+        return None
+    if chosen and not supervisor.interrupted:
+        reporter.say(_virtual_line(plan, time.monotonic() - began))
+    return RunRecords(folder, supervisor.interrupted, tuple(failures_of(supervisor.cells)))
+
+
+def jobs_for(plan: RunPlan, asked: int | None) -> int:
+    """How many cells are played side by side, unless the user says so: one a core on the virtual clock."""
+    return asked or (1 if plan.clock == "virtual" else CELLS_PER_CORE) * (os.cpu_count() or 1)
+
+
+def _virtual_line(plan: RunPlan, took_s: float) -> str:
+    """One line: how much time was played in how much, and what the same would be in real time."""
+    longest = max(cell.warmup_s + cell.length_s + cell.tail_s for cell in plan.cells)
+    waves = math.ceil(len(plan.cells) / (CELLS_PER_CORE * (os.cpu_count() or 1)))
+    told = f"virtual time: {span(longest)} of incident in {span(took_s)}"
+    if plan.seeds is not None:
+        return told
+    return (
+        f"{told}; `--clock real` plays it over sockets with Locust "
+        f"(about {span(waves * (longest + START_S))} here)"
+    )
+
+
+def span(seconds: float) -> str:
+    """A length of time in the unit that suits it: `63 s`, `2 min`, `24 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
 
 
 def failures_of(cells: Sequence[Cell]) -> list[str]:
@@ -81,8 +142,8 @@ def failures_of(cells: Sequence[Cell]) -> list[str]:
     return lines
 
 
-def plan_for(options: RunOptions) -> RunPlan:
-    """The resolved plan; every mistake in scenario, profiles and options is found here."""
+def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
+    """The resolved plan; every mistake in scenario, profiles and options is found here. See `resolve`."""
     for name, value in (
         ("--repeat", options.repeats),
         ("--jobs", options.jobs),
@@ -103,6 +164,7 @@ def plan_for(options: RunOptions) -> RunPlan:
         seed=options.seed,
         processes=options.processes,
         clock=options.clock,
+        needs_real=needs_real,
         seeds=options.seeds,
     )
 

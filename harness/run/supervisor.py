@@ -91,7 +91,10 @@ class Supervisor:
             await act(cell)
         except (MeasurementError, OSError, aiohttp.ClientError) as error:
             cell.fail("failed", str(error))
-            self._reporter.say(f"{cell.name}: {error}")
+            self._say_failed(cell)
+
+    def _say_failed(self, cell: Cell) -> None:
+        self._reporter.say(f"{cell.name}: {cell.reason}")
 
     async def _show(self, cells: Sequence[Cell]) -> None:
         while True:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from windtunnel.harness.plan import RunPlan
+from windtunnel.harness.run.cell import Cell
 from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.supervisor import Supervisor
 from windtunnel.harness.virtual.virtual_cell import Shard, VirtualCell
@@ -19,11 +20,19 @@ class VirtualSupervisor(Supervisor):
 
     kind = VirtualCell
 
-    def __init__(self, plan: RunPlan, folder: Path, *, jobs: int, reporter: Reporter) -> None:
+    def __init__(
+        self, plan: RunPlan, folder: Path, *, jobs: int, reporter: Reporter, stop_at_refusal: bool = False
+    ) -> None:
+        """With `stop_at_refusal` the first cell that needs real time ends the run: `refused` is that cell."""
         folder = folder.absolute()
         super().__init__(plan, folder, jobs=jobs, reporter=reporter)
+        self.refused: VirtualCell | None = None
         self._folder = folder
-        self._waiting = deque(cast("Sequence[VirtualCell]", self.cells))
+        self._stop_at_refusal = stop_at_refusal
+        cells = cast("Sequence[VirtualCell]", self.cells)
+        # Code of one's own goes first, where a refusal ends the run: it is what may need real time.
+        order = sorted(cells, key=_is_a_users_own, reverse=True) if stop_at_refusal else cells
+        self._waiting = deque(order)
 
     async def play(self) -> None:
         """Play every cell. A cell that fails is marked so, and the others go on."""
@@ -42,6 +51,11 @@ class VirtualSupervisor(Supervisor):
                     cell.fail("interrupted", "stopped before it began")
                 shown.cancel()
                 self._reporter.show(self.cells)
+
+    def _say_failed(self, cell: Cell) -> None:
+        """A refusal that ends the run is said by who plays the run in real time instead."""
+        if not (self._stop_at_refusal and cast("VirtualCell", cell).refusal):
+            super()._say_failed(cell)
 
     async def _work(self, number: int) -> None:
         """Take cells until there are none, or somebody asks to stop."""
@@ -62,3 +76,10 @@ class VirtualSupervisor(Supervisor):
             if cell.state == "running":
                 cell.fail("interrupted", "stopped by the user")
             await cell.close()
+        if self._stop_at_refusal and self.refused is None and cell.state == "failed" and cell.refusal:
+            self.refused = cell
+            self._stop.set()
+
+
+def _is_a_users_own(cell: VirtualCell) -> bool:
+    return cell.plan.profile.target is not None

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 INSTEAD = "run it with --clock real"
+REFUSED = " on the virtual clock, in "
+"""What stands in every refusal, and by which the supervisor knows one."""
 
 _HERE = str(Path(__file__).parent)
 _HARNESS = str(Path(__file__).parents[1])
@@ -42,7 +44,7 @@ on_refusal: Callable[[ForbiddenError], None] = _ignore
 
 def refuse(what: str, instead: str) -> NoReturn:
     """Raise `ForbiddenError`: `what` was tried, and what can be done `instead`."""
-    error = ForbiddenError(f"{what} on the virtual clock, in {culprit()}: {instead}, or {INSTEAD}")
+    error = ForbiddenError(f"{what}{REFUSED}{culprit()}: {instead}, or {INSTEAD}")
     on_refusal(error)
     raise error
 

@@ -11,6 +11,7 @@ from windtunnel.harness.contract.files import read_json
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.run.cell import POLL_S, Cell, CellProgress
 from windtunnel.harness.run.children import Child, last_line, python
+from windtunnel.harness.virtual import guard
 
 NO_TIME_AT_ALL_S = 3600.0
 """Real seconds after which a cell is given up; its own watchdog ends one that does not move long before."""
@@ -61,6 +62,12 @@ class VirtualCell(Cell):
     """The same life as a cell in real time; it needs no start in common with others. `shard` is who plays it."""
 
     shard: Shard
+
+    @property
+    def refusal(self) -> str:
+        """What was tried that cannot be played on this clock, and where; empty if nothing was."""
+        last = last_line(self.folder / LOG)
+        return last.removeprefix("stuck: ") if guard.REFUSED in last else ""
 
     async def start(self) -> None:
         """Nothing has to be ready: the cell's process does everything when it is watched."""

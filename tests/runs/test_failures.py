@@ -23,6 +23,7 @@ pytestmark = pytest.mark.timeout(200)
 LONG = """
 name: long
 about: Long enough to be disturbed.
+clock: real
 seed: 1
 warmup: 1s
 provider: {answer: {first_token: 50ms, tokens: 8}}

@@ -38,6 +38,7 @@ pool: {connections: 1000, keepalive: 100, expiry: 5s}
 THREE_ATTEMPTS = """
 name: three_attempts
 about: Every call fails twice and then succeeds.
+clock: real
 seed: 3
 warmup: 1s
 provider: {answer: {first_token: 20ms, tokens: 8}}
@@ -50,6 +51,7 @@ clients: [openai-default]
 EXACTLY_300_MS = """
 name: exactly_300_ms
 about: Every answer is there after 300 ms.
+clock: real
 seed: 3
 warmup: 1s
 provider: {answer: {first_token: 300ms, tokens: 1}}
@@ -65,6 +67,7 @@ clients: [openai-default, openai-async-default, ./patient.yaml]
 PLANTED_RECOVERY = """
 name: planted_recovery
 about: Four seconds of darkness, and a queue that empties at a known rate.
+clock: real
 seed: 3
 warmup: 1s
 provider: {capacity: {slots: 2, queue: 1000}, answer: {first_token: 100ms, tokens: 1}}
@@ -79,6 +82,7 @@ clients: [./patient.yaml]
 STALL = """
 name: stall_of_everything
 about: Nothing is served for five seconds, at 200 calls/s.
+clock: real
 seed: 3
 warmup: 2s
 provider: {capacity: {slots: 5000, queue: 5000}, answer: {first_token: 5ms, tokens: 1}}
@@ -93,6 +97,7 @@ clients: [./patient.yaml]
 DROWNING = """
 name: drowning
 about: More calls than one client process can make.
+clock: real
 seed: 3
 warmup: 1s
 provider:
@@ -107,6 +112,7 @@ clients: [openai-default]
 HALF_AND_HANGING = """
 name: half_and_hanging
 about: Streams that end early without a word, then requests that are never answered.
+clock: real
 seed: 3
 warmup: 1s
 provider: {answer: {first_token: 20ms, tokens: 40, tokens_per_second: 400}}
@@ -120,6 +126,7 @@ clients: [./hasty.yaml]
 INCIDENT = """
 name: incident
 about: A third of all attempts fails by chance.
+clock: real
 seed: 3
 warmup: 1s
 provider: {answer: {first_token: {median: 50ms, p99: 200ms}, tokens: {median: 20, p99: 60}}}

@@ -39,7 +39,7 @@ def plan_of(driver: str, **load: Any) -> CellPlan:
             "clients": ["openai-default"],
         }
     )
-    plan = resolve(scenario, [Profile.model_validate(profile_of(driver))])
+    plan = resolve(scenario, [Profile.model_validate(profile_of(driver))], clock="real")
     return plan.cells[0].model_copy(update={"warmup_s": 0.5, "tail_s": 0.5})
 
 

@@ -26,7 +26,7 @@ from windtunnel.harness.run.children import Child, python
 from windtunnel.mock_server.journal.schemas import LAG_SCHEMA
 from windtunnel.mock_server.journal.segments import SegmentWriter
 
-PLAN = resolve(load_scenario("retry_storm"), [load_profile("openai-default")]).cells[0]
+PLAN = resolve(load_scenario("retry_storm"), [load_profile("openai-default")], clock="real").cells[0]
 PATIENCE_S = 30.0
 
 LISTENS = "import sys; sys.stdin.read()"

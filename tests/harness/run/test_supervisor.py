@@ -93,7 +93,7 @@ def supervisor(
     notes = Notes()
     kind = type("OneTestsCell", (NotedCell,), {"steps": steps, "script": staticmethod(script)})
     with_kind = type("OneTestsSupervisor", (Supervisor,), {"kind": kind})
-    plan = resolve(STORM, [CLIENT], repeats=cells)
+    plan = resolve(STORM, [CLIENT], repeats=cells, clock="real")
     return with_kind(plan, tmp_path, jobs=jobs, reporter=notes), steps, notes
 
 

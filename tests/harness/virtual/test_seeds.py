@@ -30,7 +30,7 @@ def test_each_seed_is_a_run_of_its_own() -> None:
     ("seeds", "repeats", "clock", "said"),
     [
         (200, 1, "real", "--clock virtual"),
-        (200, 1, None, "6.1 h of load"),
+        (200, 1, "real", "6.1 h of load"),
         (3, 2, "virtual", "one of them"),
         (0, 1, "virtual", "at least 1"),
     ],
