@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from windtunnel.harness.contract.files import write_whole
-from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.charts import Charts, draw
-from windtunnel.reports.charts.from_cells import stage_of
+from windtunnel.reports.charts.from_cells import run_view
 from windtunnel.reports.charts.outcomes import table
-from windtunnel.reports.figures.metrics_json import metrics_of
+from windtunnel.reports.figures.collect import run_figures
+from windtunnel.reports.figures.metrics_json import as_json
+from windtunnel.reports.figures.model import RunFigures
 from windtunnel.reports.figures.seeds import median_repeat
 from windtunnel.reports.page.content import content_of
 from windtunnel.reports.page.html import page
@@ -26,9 +26,9 @@ from windtunnel.reports.read.run_dir import load_cell
 
 @dataclass(frozen=True, slots=True)
 class ReportResult:
-    """What was written: `path` is report.html, `metrics` the contents of metrics.json."""
+    """What was written: `path` is report.html, `figures` what metrics.json holds."""
 
-    metrics: Mapping[str, Any]
+    figures: RunFigures
     valid: bool
     partial: bool
     path: Path
@@ -43,22 +43,19 @@ def write_report(
     """
     found = measure_run(run_dir, on_progress=on_progress)
     run = found.run
-    metrics = metrics_of(run, found.cells, left_out=found.left_out)
-    repeat = median_repeat(metrics["cells"]) if "seeds" in metrics else None
-    stage = stage_of(_shown(found, repeat), metrics, run.scenario)
-    content = content_of(
-        run, metrics, stage.phases, {name: metric.better for name, metric in METRICS.items()}
-    )
+    figures = run_figures(run, found.cells, left_out=found.left_out)
+    repeat = None if figures.seeds is None else median_repeat(figures.cells)
+    view = run_view(_shown(found, repeat), figures.cells, run.scenario)
+    content = content_of(run, figures, view.phases)
     if repeat is not None:
-        content = replace(content, seeds=seeds_text(run, metrics, repeat, found.left_out))
-    charts = draw(stage, pictures(metrics) if repeat is not None else ())
-    write_whole(
-        run_dir / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+        content = replace(content, seeds=seeds_text(run, figures, repeat, found.left_out))
+    charts = draw(view, pictures(figures) if repeat is not None else ())
+    text = json.dumps(as_json(figures), indent=1, ensure_ascii=False, allow_nan=False)
+    write_whole(run_dir / "metrics.json", text + "\n")
     _write_charts(run_dir / "charts", charts)
     write_whole(run_dir / "summary.md", summary(content))
-    path = write_whole(run_dir / "report.html", page(content, charts, table(stage)))
-    return ReportResult(metrics, content.valid, content.partial, path)
+    path = write_whole(run_dir / "report.html", page(content, charts, table(view)))
+    return ReportResult(figures, content.valid, content.partial, path)
 
 
 def _shown(found: MeasuredRun, repeat: int | None) -> Sequence[Judged]:

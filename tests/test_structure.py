@@ -105,10 +105,8 @@ UPWARD = {
     ("harness.load.by_hand", "harness.run.children"),
     # The one place that chooses between the real and the virtual clock.
     ("harness.run.run", "harness.virtual.cell_queue"),
-    # Reading the cells of a run decides their validity and computes their metrics.
-    ("reports.read.cells", "reports.figures.validity"),
-    ("reports.read.cells", "reports.metrics.cohort"),
-    ("reports.read.cells", "reports.metrics.table"),
+    # A cell's records are let go once its figures are taken.
+    ("reports.read.cells", "reports.figures.cell"),
 }
 """Imports against the order, each with its reason: (importer, imported)."""
 

@@ -41,7 +41,7 @@ def make_report(folder: Path, *, check: bool, whole: bool) -> int:
         print(f"windtunnel: {error}", file=sys.stderr)
         return INPUT_WRONG if whole else NOT_VALID
     print((folder / "summary.md").read_text())
-    wrong = input_errors(result.metrics["expectations"])
+    wrong = input_errors(result.figures.judgements)
     for message in wrong:
         print(f"windtunnel: {message}", file=sys.stderr)
     print(folder)
@@ -49,5 +49,5 @@ def make_report(folder: Path, *, check: bool, whole: bool) -> int:
         return NOT_VALID
     if wrong:
         return INPUT_WRONG
-    failed = [expectation for expectation in result.metrics["expectations"] if not expectation["passed"]]
+    failed = [judgement for judgement in result.figures.judgements if not judgement.passed]
     return EXPECTATION_FAILED if check and failed else 0

@@ -11,15 +11,15 @@ from windtunnel.reports.charts.raster import rasters
 from windtunnel.reports.charts.spread import Picture, spread
 from windtunnel.reports.charts.svg import Chart, settings
 from windtunnel.reports.charts.timeline import timelines
-from windtunnel.reports.charts.view import ClientView, Span, Stage
+from windtunnel.reports.charts.view import ClientView, RunView, Span
 from windtunnel.reports.charts.waits import waits
 
-__all__ = ["Chart", "Charts", "ClientView", "Picture", "Span", "Stage", "draw"]
+__all__ = ["Chart", "Charts", "ClientView", "Picture", "RunView", "Span", "draw"]
 
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """All charts of a run; those per client in the order of `Stage.clients`."""
+    """All charts of a run; those per client in the order of `RunView.clients`."""
 
     strips: tuple[Chart, ...]
     timelines: tuple[Chart, ...]
@@ -32,14 +32,14 @@ class Charts:
         return (*self.strips, *self.timelines, *self.waits, *self.rasters, self.outcomes, *self.spreads)
 
 
-def draw(stage: Stage, pictures: Sequence[Picture] = ()) -> Charts:
-    """Draw every chart of `stage`, which has at least one phase and one client, and of the metrics over seeds."""
+def draw(run: RunView, pictures: Sequence[Picture] = ()) -> Charts:
+    """Draw every chart of `run`, which has at least one phase and one client, and of the metrics over seeds."""
     with settings():
         return Charts(
-            strips=tuple(strip(view, stage) for view in stage.clients),
-            timelines=tuple(timelines(stage)),
-            waits=tuple(waits(stage)),
-            rasters=tuple(rasters(stage)),
-            outcomes=outcomes(stage),
+            strips=tuple(strip(view, run) for view in run.clients),
+            timelines=tuple(timelines(run)),
+            waits=tuple(waits(run)),
+            rasters=tuple(rasters(run)),
+            outcomes=outcomes(run),
             spreads=tuple(spread(picture) for picture in pictures),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from windtunnel.reports.charts.view import ClientView, Floats, Stage
+from windtunnel.reports.charts.view import ClientView, Floats, RunView
 
 NICE_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 WINDOW_S = 5.0
@@ -18,11 +18,11 @@ def bin_width(length_s: float, most: int) -> float:
     return next((width for width in NICE_S if length_s <= width * most), length_s / most)
 
 
-def edges(stage: Stage, most: int = 60) -> Floats:
+def edges(run: RunView, most: int = 60) -> Floats:
     """Bin edges over the phases, in seconds; the last bin may reach beyond the end."""
-    width = bin_width(stage.end - stage.start, most)
-    bins = max(1, int(np.ceil((stage.end - stage.start) / width - 1e-9)))
-    return np.asarray(stage.start + width * np.arange(bins + 1), dtype=np.float64)
+    width = bin_width(run.end - run.start, most)
+    bins = max(1, int(np.ceil((run.end - run.start) / width - 1e-9)))
+    return np.asarray(run.start + width * np.arange(bins + 1), dtype=np.float64)
 
 
 def counts(times: pd.Series, at: Floats) -> Floats:
@@ -42,10 +42,10 @@ def good_share(view: ClientView, at: Floats) -> Floats:
     return np.divide(good, offered, out=np.full_like(good, np.nan), where=offered > 0)
 
 
-def amplification(view: ClientView, stage: Stage) -> tuple[Floats, Floats]:
+def amplification(view: ClientView, run: RunView) -> tuple[Floats, Floats]:
     """(Centres of 5 s windows, 1 + retries that arrive ÷ calls intended in the window), stepped by 1 s or coarser."""
-    step = max(STEP_S, bin_width(stage.end - stage.start, MOST_STEPS))
-    starts = np.arange(stage.start, max(stage.end - WINDOW_S, stage.start) + step / 2, step)
+    step = max(STEP_S, bin_width(run.end - run.start, MOST_STEPS))
+    starts = np.arange(run.start, max(run.end - WINDOW_S, run.start) + step / 2, step)
     intended = np.sort(view.calls["intended_s"].to_numpy(dtype=float))
     retries = np.sort(view.served.loc[view.served["attempt"] > 0, "arrived_s"].to_numpy(dtype=float))
 

@@ -17,7 +17,7 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from windtunnel.reports.charts import palette
-from windtunnel.reports.charts.view import Floats, Span, Stage
+from windtunnel.reports.charts.view import Floats, RunView, Span
 
 WIDTH = 560.0
 LEFT, RIGHT = 44.0, 12.0
@@ -130,9 +130,9 @@ def name_phases(axes: Axes, phases: Sequence[Span], *, above: bool = False) -> N
         )  # fmt: skip
 
 
-def time_axis(axes: Axes, stage: Stage, *, labels: bool = True) -> None:
+def time_axis(axes: Axes, run: RunView, *, labels: bool = True) -> None:
     """The shared x axis: seconds from the start of the first phase."""
-    axes.set_xlim(stage.start, stage.end)
+    axes.set_xlim(run.start, run.end)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 3, 5, 6, 10]))
     axes.tick_params(labelbottom=labels)
     if labels:

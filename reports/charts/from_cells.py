@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from windtunnel.reports.charts.view import ClientView, Floats, Span, Stage
+from windtunnel.reports.charts.view import ClientView, Floats, RunView, Span
+from windtunnel.reports.figures.model import CellFigures
 from windtunnel.reports.metrics.cohort import Absent, cohort_of
 from windtunnel.reports.metrics.times import Samples, service, wait
 from windtunnel.reports.read.outcomes import Judged
 
 
-def stage_of(judged: Sequence[Judged], metrics: Mapping[str, Any], scenario: Mapping[str, Any]) -> Stage:
-    """The stage of a run: of each client its first repeat, with that cell's recovery from `metrics`.
+def run_view(judged: Sequence[Judged], cells: Sequence[CellFigures], scenario: Mapping[str, Any]) -> RunView:
+    """What the charts of a run are drawn from: of each client its first repeat, with its recovery from `cells`.
 
     Raises ValueError if there is no cell.
     """
@@ -26,21 +27,22 @@ def stage_of(judged: Sequence[Judged], metrics: Mapping[str, Any], scenario: Map
     if not first:
         raise ValueError("a run without cells has no charts")
     order = dict.fromkeys(one.cell.client for one in judged)
-    cells = [first[client] for client in order]
-    return Stage(
-        phases=tuple(Span(p.name, p.start_s, p.end_s, p.faulty) for p in cells[0].cell.phases),
-        clients=tuple(_view(one, metrics, scenario) for one in cells),
-        deadline_s=cells[0].cell.deadline_s if math.isfinite(cells[0].cell.deadline_s) else None,
+    shown = [first[client] for client in order]
+    figures = {(cell.client, cell.repeat): cell for cell in cells}
+    return RunView(
+        phases=tuple(Span(p.name, p.start_s, p.end_s, p.faulty) for p in shown[0].cell.phases),
+        clients=tuple(_view(one, figures[one.cell.client, one.cell.repeat], scenario) for one in shown),
+        deadline_s=shown[0].cell.deadline_s if math.isfinite(shown[0].cell.deadline_s) else None,
     )
 
 
-def _view(judged: Judged, metrics: Mapping[str, Any], scenario: Mapping[str, Any]) -> ClientView:
+def _view(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> ClientView:
     cell = judged.cell
-    overall = _overall(metrics, cell.client, cell.repeat)
     cohort = cohort_of(judged, scenario)
     calls = cohort.calls
     names = pd.Series([phase.name for phase in cell.phases])
-    recover = overall.get("time_to_recover_s")
+    recover = figures.number("time_to_recover_s")
+    recovered = figures.value("recovered")
     return ClientView(
         client=cell.client,
         calls=pd.DataFrame(
@@ -55,18 +57,10 @@ def _view(judged: Judged, metrics: Mapping[str, Any], scenario: Mapping[str, Any
         wait_s=_known(wait(cohort)),
         service_s=_known(service(cohort)),
         never_ended=int(calls["wait_s"].isna().sum()),
-        recovered=overall.get("recovered"),
+        recovered=None if recovered is None else bool(recovered),
         upto_s=judged.end_s if judged.end_s < cell.end_s else math.inf,
-        recover_s=float(recover) if recover is not None and math.isfinite(recover) else None,
+        recover_s=recover if recover is not None and math.isfinite(recover) else None,
     )
-
-
-def _overall(metrics: Mapping[str, Any], client: str, repeat: int) -> Mapping[str, Any]:
-    for cell in metrics["cells"]:
-        if cell["client"] == client and cell["repeat"] == repeat:
-            found: Mapping[str, Any] = cell["overall"]
-            return found
-    return {}
 
 
 def _served(judged: Judged) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from windtunnel.reports.charts import canvas, palette
 from windtunnel.reports.charts.svg import Chart, chart
-from windtunnel.reports.charts.view import Stage
+from windtunnel.reports.charts.view import RunView
 
 ROW, GAP, TOP, BOTTOM = 20.0, 26.0, 52.0, 34.0
 BAR = 0.74
@@ -41,12 +41,12 @@ KINDS = {
 }
 
 
-def table(stage: Stage) -> pd.DataFrame:
+def table(run: RunView) -> pd.DataFrame:
     """Calls by (phase, client) × outcome; good calls are `ok`, complete answers that came too late are `late`."""
     rows = []
-    for view in stage.clients:
+    for view in run.clients:
         kind = view.calls["outcome"].mask((view.calls["outcome"] == "ok") & ~view.calls["good"], "late")
-        for span in stage.phases:
+        for span in run.phases:
             found = kind[view.calls["phase"] == span.name].value_counts()
             rows.append(
                 {"phase": span.name, "client": view.client}
@@ -55,18 +55,18 @@ def table(stage: Stage) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["phase", "client"])
 
 
-def outcomes(stage: Stage) -> Chart:
+def outcomes(run: RunView) -> Chart:
     """One chart: a group of bars per phase, a bar per client."""
-    counted = table(stage)
+    counted = table(run)
     used = [name for name in KINDS if counted[name].sum()] or ["ok"]
-    group = len(stage.clients) * ROW
+    group = len(run.clients) * ROW
     columns = _columns([KINDS[name].label for name in used])
     legend_rows = -(-len(used) // columns)
     top = TOP + 16 * (legend_rows - 1)
-    height = top + len(stage.phases) * (group + GAP) - GAP + BOTTOM
+    height = top + len(run.phases) * (group + GAP) - GAP + BOTTOM
     figure = canvas.sheet(height)
-    left = 14 + min(NAMES, max(canvas.text_width(view.client, canvas.SMALL) for view in stage.clients))
-    for number, span in enumerate(stage.phases):
+    left = 14 + min(NAMES, max(canvas.text_width(view.client, canvas.SMALL) for view in run.clients))
+    for number, span in enumerate(run.phases):
         axes = canvas.panel(figure, top=top + number * (group + GAP), height=group, left=left)
         _group(axes, counted.loc[[span.name]].droplevel("phase"), used)
         colour = palette.FAULT_INK if span.faulty else palette.INK
@@ -74,7 +74,7 @@ def outcomes(stage: Stage) -> Chart:
             f"{span.name}  ({span.start:g} to {span.end:g} s)", (0, 1), (0, 3), xycoords="axes fraction",
             textcoords="offset points", fontsize=canvas.TEXT, fontweight="bold", color=colour.light, va="bottom",
         )  # fmt: skip
-        last = number == len(stage.phases) - 1
+        last = number == len(run.phases) - 1
         axes.tick_params(labelbottom=last)
         if last:
             axes.set_xlabel(
@@ -85,7 +85,7 @@ def outcomes(stage: Stage) -> Chart:
         ncols=columns, fontsize=canvas.SMALL, bbox_to_anchor=(4 / canvas.WIDTH, 1 - 6 / height), borderpad=0,
         borderaxespad=0, labelcolor=palette.INK.light, handlelength=1.4, columnspacing=1.4, labelspacing=0.45,
     )  # fmt: skip
-    return chart(figure, name="outcomes", title="How calls ended, by phase", alt=_alt(stage, counted, used))
+    return chart(figure, name="outcomes", title="How calls ended, by phase", alt=_alt(run, counted, used))
 
 
 def _columns(labels: list[str]) -> int:
@@ -120,9 +120,9 @@ def _group(axes: Axes, counted: pd.DataFrame, used: list[str]) -> None:
     axes.tick_params(axis="y", labelcolor=palette.INK.light)
 
 
-def _alt(stage: Stage, counted: pd.DataFrame, used: list[str]) -> str:
+def _alt(run: RunView, counted: pd.DataFrame, used: list[str]) -> str:
     parts = []
-    for span in stage.phases:
+    for span in run.phases:
         for client, row in counted.loc[[span.name]].droplevel("phase").iterrows():
             total = max(int(row.sum()), 1)
             shares = ", ".join(f"{100 * row[n] / total:.0f} % {KINDS[n].label}" for n in used if row[n])

@@ -13,7 +13,7 @@ from matplotlib.path import Path
 
 from windtunnel.reports.charts import canvas, palette
 from windtunnel.reports.charts.svg import Chart, chart
-from windtunnel.reports.charts.view import ClientView, Floats, Stage
+from windtunnel.reports.charts.view import ClientView, Floats, RunView
 
 HEIGHT = 204.0
 MOST = 6_000
@@ -21,29 +21,27 @@ HEADROOM = 1.45
 TICK = 0.013
 
 
-def rasters(stage: Stage) -> list[Chart]:
+def rasters(run: RunView) -> list[Chart]:
     """A chart for each client, all on the same axes."""
-    arrivals = [_retries(view, stage) for view in stage.clients]
+    arrivals = [_retries(view, run) for view in run.clients]
     longest = max((float(delays.max()) for _, delays in arrivals if delays.size), default=1.0)
-    return [_raster(v, t, d, stage, longest) for v, (t, d) in zip(stage.clients, arrivals, strict=True)]
+    return [_raster(v, t, d, run, longest) for v, (t, d) in zip(run.clients, arrivals, strict=True)]
 
 
-def _retries(view: ClientView, stage: Stage) -> tuple[Floats, Floats]:
+def _retries(view: ClientView, run: RunView) -> tuple[Floats, Floats]:
     """(Arrivals, seconds since their calls were due) of the retries that arrived within the phases."""
     served = view.served
-    within = (
-        (served["attempt"] > 0) & (served["arrived_s"] >= stage.start) & (served["arrived_s"] < stage.end)
-    )
+    within = (served["attempt"] > 0) & (served["arrived_s"] >= run.start) & (served["arrived_s"] < run.end)
     rows = served.loc[within & served["delay_s"].notna()].sort_values("arrived_s", kind="stable")
     return rows["arrived_s"].to_numpy(dtype=float), rows["delay_s"].to_numpy(dtype=float)
 
 
-def _raster(view: ClientView, times: Floats, delays: Floats, stage: Stage, longest: float) -> Chart:
+def _raster(view: ClientView, times: Floats, delays: Floats, run: RunView, longest: float) -> Chart:
     figure = canvas.sheet(HEIGHT)
     figure.text(4 / canvas.WIDTH, 1 - 6 / HEIGHT, view.client, fontsize=13, fontweight="bold", va="top",
                 color=palette.INK.light)  # fmt: skip
     axes = canvas.panel(figure, top=46, height=HEIGHT - 84)
-    canvas.shade(axes, stage.phases)
+    canvas.shade(axes, run.phases)
     canvas.square_root(axes, longest, headroom=HEADROOM)
     every = -(-times.size // MOST)
     if times.size:
@@ -51,12 +49,12 @@ def _raster(view: ClientView, times: Floats, delays: Floats, stage: Stage, longe
     else:
         axes.text(0.5, 0.45, "no retries", transform=axes.transAxes, ha="center", color=palette.MUTED.light,
                   fontsize=canvas.TEXT, fontstyle="italic")  # fmt: skip
-    canvas.cut_off(axes, view.upto_s, stage.end)
-    canvas.name_phases(axes, stage.phases)
+    canvas.cut_off(axes, view.upto_s, run.end)
+    canvas.name_phases(axes, run.phases)
     shown = f", one in {every} drawn" if every > 1 else ""
     number = f"{times.size:,} {'retry' if times.size == 1 else 'retries'}{shown}"
     canvas.caption(axes, f"seconds since the call was due (√ scale): {number}")
-    canvas.time_axis(axes, stage)
+    canvas.time_axis(axes, run)
     alt = f"Arrivals of the {times.size} retries of {view.client}"
     if times.size:
         alt += f", from {times.min():.1f} s to {times.max():.1f} s"

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from windtunnel.reports.charts import canvas, palette
 from windtunnel.reports.charts.bins import amplification, edges, level, rate
 from windtunnel.reports.charts.svg import Chart, chart
-from windtunnel.reports.charts.view import ClientView, Floats, Stage
+from windtunnel.reports.charts.view import ClientView, Floats, RunView
 
 HEIGHT = 444.0
 AT_ONCE_S = 0.05
@@ -44,21 +44,21 @@ class Scales:
     requests: float
 
 
-def timelines(stage: Stage) -> list[Chart]:
+def timelines(run: RunView) -> list[Chart]:
     """A chart for each client, all on the same axes."""
-    at = edges(stage)
-    series = [_series(view, stage, at) for view in stage.clients]
+    at = edges(run)
+    series = [_series(view, run, at) for view in run.clients]
     scales = _scales(series)
-    return [_timeline(v, s, stage, at, scales) for v, s in zip(stage.clients, series, strict=True)]
+    return [_timeline(v, s, run, at, scales) for v, s in zip(run.clients, series, strict=True)]
 
 
-def _series(view: ClientView, stage: Stage, at: Floats) -> Series:
+def _series(view: ClientView, run: RunView, at: Floats) -> Series:
     calls, served = view.calls, view.served
     return Series(
         rate(calls["intended_s"], at),
         rate(served["arrived_s"], at),
         rate(calls.loc[calls["good"], "intended_s"], at),
-        *amplification(view, stage),
+        *amplification(view, run),
         level(served, "queue_depth", at),
         level(served, "in_flight", at),
     )
@@ -78,7 +78,7 @@ def _scales(series: Sequence[Series]) -> Scales:
     )
 
 
-def _timeline(view: ClientView, series: Series, stage: Stage, at: Floats, scales: Scales) -> Chart:
+def _timeline(view: ClientView, series: Series, run: RunView, at: Floats, scales: Scales) -> Chart:
     figure = canvas.sheet(HEIGHT)
     figure.text(4 / canvas.WIDTH, 1 - 6 / HEIGHT, view.client, fontsize=14, fontweight="bold", va="top",
                 color=palette.INK.light)  # fmt: skip
@@ -86,17 +86,17 @@ def _timeline(view: ClientView, series: Series, stage: Stage, at: Floats, scales
     amplified = canvas.panel(figure, top=256, height=60, share=rates)
     inside = canvas.panel(figure, top=348, height=62, share=rates)
     for axes in (rates, amplified, inside):
-        canvas.shade(axes, stage.phases)
-        canvas.cut_off(axes, view.upto_s, stage.end)
+        canvas.shade(axes, run.phases)
+        canvas.cut_off(axes, view.upto_s, run.end)
     _draw_rates(rates, series, at, scales)
-    canvas.name_phases(rates, stage.phases)
-    _draw_recovery((rates, amplified, inside), view, stage)
+    canvas.name_phases(rates, run.phases)
+    _draw_recovery((rates, amplified, inside), view, run)
     _draw_amplification(amplified, series, scales)
     _draw_levels(inside, series, at, scales)
-    canvas.time_axis(rates, stage, labels=False)
-    canvas.time_axis(amplified, stage, labels=False)
-    canvas.time_axis(inside, stage)
-    title, alt = f"{view.client} over time", _alt(view, series, stage)
+    canvas.time_axis(rates, run, labels=False)
+    canvas.time_axis(amplified, run, labels=False)
+    canvas.time_axis(inside, run)
+    title, alt = f"{view.client} over time", _alt(view, series, run)
     return chart(figure, name=f"timeline-{view.client}", title=title, alt=alt)
 
 
@@ -139,13 +139,13 @@ def _draw_levels(axes: Axes, series: Series, at: Floats, scales: Scales) -> None
     canvas.legend(axes, [queue, busy], ["queued", "in flight"])
 
 
-def _draw_recovery(panels: Sequence[Axes], view: ClientView, stage: Stage) -> None:
+def _draw_recovery(panels: Sequence[Axes], view: ClientView, run: RunView) -> None:
     """A line where the client's users were served again, or the statement that they never were."""
-    since = stage.fault_end
+    since = run.fault_end
     if view.recovered is None or since is None:
         return
     if not view.recovered or view.recover_s is None:
-        _note(panels[0], (since + stage.end) / 2, "✗ never recovers", palette.FAULT_INK)
+        _note(panels[0], (since + run.end) / 2, "✗ never recovers", palette.FAULT_INK)
         return
     at = since + view.recover_s
     for axes in panels:
@@ -161,13 +161,13 @@ def _note(axes: Axes, at: float, text: str, colour: palette.Colour, align: str =
     )  # fmt: skip
 
 
-def _alt(view: ClientView, series: Series, stage: Stage) -> str:
+def _alt(view: ClientView, series: Series, run: RunView) -> str:
     fate = ""
     if view.recovered is not None:
         recovered = view.recovered and view.recover_s is not None
         fate = f" It recovers {view.recover_s:.1f} s after the fault." if recovered else " It never recovers."
     return (
-        f"Over {stage.end - stage.start:.0f} s, {view.client} is offered up to {series.offered.max():.0f} calls per "
+        f"Over {run.end - run.start:.0f} s, {view.client} is offered up to {series.offered.max():.0f} calls per "
         f"second and sends up to {series.attempts.max():.0f} attempts per second; amplification peaks at "
         f"{_most(series.amplification):.1f} and the queue at {series.queue.max():.0f} requests.{fate}"
     )

@@ -46,8 +46,8 @@ class ClientView:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything the charts share: the phases, the deadline in seconds, and the clients in the scenario's order."""
+class RunView:
+    """A run as the charts see it: the phases, the deadline in seconds, and the clients in the scenario's order."""
 
     phases: tuple[Span, ...]
     clients: tuple[ClientView, ...]

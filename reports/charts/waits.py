@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from windtunnel.reports.charts import canvas, palette
 from windtunnel.reports.charts.svg import Chart, chart
-from windtunnel.reports.charts.view import ClientView, Floats, Stage
+from windtunnel.reports.charts.view import ClientView, Floats, RunView
 
 HEIGHT = 250.0
 ROW = 16.0
@@ -24,17 +24,15 @@ BETWEEN = (0.002, 0.005, 0.02, 0.05, 0.2, 0.5, 2.0, 5.0, 20.0, 50.0, 200.0, 500.
 Sample = Callable[[ClientView], tuple[Floats, int]]
 
 
-def waits(stage: Stage) -> list[Chart]:
+def waits(run: RunView) -> list[Chart]:
     """Two charts on the same axes: the wait from the intended time (all calls), and the service time (good ones)."""
-    samples = np.concatenate([np.concatenate([v.wait_s, v.service_s]) for v in stage.clients] or [np.ones(1)])
+    samples = np.concatenate([np.concatenate([v.wait_s, v.service_s]) for v in run.clients] or [np.ones(1)])
     samples = samples[samples > SHORTEST_S]
     low, high = (samples.min() * 0.8, samples.max() * 1.25) if samples.size else (0.1, 10.0)
     limits = (float(low), float(max(high, low * 10)))
     return [
-        _ecdf(stage, limits, "wait", "What users wait: from when the call was due, all calls", _wait),
-        _ecdf(
-            stage, limits, "service", "Service time alone: from when it was sent, answered calls", _service
-        ),
+        _ecdf(run, limits, "wait", "What users wait: from when the call was due, all calls", _wait),
+        _ecdf(run, limits, "service", "Service time alone: from when it was sent, answered calls", _service),
     ]
 
 
@@ -46,28 +44,28 @@ def _service(view: ClientView) -> tuple[Floats, int]:
     return view.service_s, 0
 
 
-def _ecdf(stage: Stage, limits: tuple[float, float], name: str, title: str, sample: Sample) -> Chart:
-    rows = -(-len(stage.clients) // 2)
+def _ecdf(run: RunView, limits: tuple[float, float], name: str, title: str, sample: Sample) -> Chart:
+    rows = -(-len(run.clients) // 2)
     height = HEIGHT + rows * ROW
     figure = canvas.sheet(height)
     figure.text(4 / canvas.WIDTH, 1 - 6 / height, title, fontsize=12, fontweight="bold", va="top",
                 color=palette.INK.light)  # fmt: skip
     axes = canvas.panel(figure, top=48 + rows * ROW, height=HEIGHT - 86)
-    for index, view in enumerate(stage.clients):
+    for index, view in enumerate(run.clients):
         values, censored = sample(view)
         at, share = curve(values, censored)
         dash = DASHES[(index // len(HUES) + index) % len(DASHES)]
         axes.plot(at, 100 * share, color=HUES[index % len(HUES)].light, linestyle=dash, linewidth=1.8,
                   drawstyle="steps-post", label=view.client)  # fmt: skip
     _scale(axes, limits)
-    _deadline(axes, stage.deadline_s, limits)
+    _deadline(axes, run.deadline_s, limits)
     figure.legend(
         *axes.get_legend_handles_labels(), loc="upper left", ncols=2, frameon=False, fontsize=canvas.SMALL, borderpad=0,
         bbox_to_anchor=(4 / canvas.WIDTH, 1 - 26 / height), borderaxespad=0, labelcolor=palette.INK.light,
         handlelength=3.2, labelspacing=0.45, columnspacing=2.5,
     )  # fmt: skip
     canvas.caption(axes, "% of calls, at most so long")
-    return chart(figure, name=f"ecdf-{name}", title=title, alt=_alt(stage, title, sample))
+    return chart(figure, name=f"ecdf-{name}", title=title, alt=_alt(run, title, sample))
 
 
 def curve(values: Floats, censored: int = 0) -> tuple[Floats, Floats]:
@@ -113,9 +111,9 @@ def _deadline(axes: Axes, deadline: float | None, limits: tuple[float, float]) -
     )  # fmt: skip
 
 
-def _alt(stage: Stage, title: str, sample: Sample) -> str:
+def _alt(run: RunView, title: str, sample: Sample) -> str:
     parts = []
-    for view in stage.clients:
+    for view in run.clients:
         values, _ = sample(view)
         if values.size:
             median, most = np.quantile(values, (0.5, 0.99))

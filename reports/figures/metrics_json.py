@@ -1,88 +1,96 @@
-"""metrics.json: everything a run has to say in figures."""
+"""metrics.json: the one place that writes the figures of a run as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from hashlib import blake2b
+from collections.abc import Mapping
 from typing import Any, Final
 
-from windtunnel.harness.contract.expectation import Expectation
-from windtunnel.reports.errors import ExpectationError
-from windtunnel.reports.figures.repeats import over_repeats
-from windtunnel.reports.figures.seeds import held_over_seeds, over_seeds
-from windtunnel.reports.figures.validity import ValidityCheck, worst
-from windtunnel.reports.gate.expectations import evaluate, parse
-from windtunnel.reports.read.cells import Measured, measure_cell
-from windtunnel.reports.read.outcomes import Judged, judge
-from windtunnel.reports.read.run_dir import Run
+from windtunnel.reports.figures.model import CellFigures, ClientFigures, NumberSpread, RunFigures, Spread
+from windtunnel.reports.figures.validity import ValidityCheck
+from windtunnel.reports.gate.expectations import Judgement
+from windtunnel.reports.metrics.figure import Figure, Figures
 
 SCHEMA_VERSION: Final = 1
 
 
-def build_metrics(run: Run, judged: Sequence[Judged] | None = None) -> dict[str, Any]:
-    """The content of metrics.json, as plain JSON types.
-
-    `judged` are the run's cells, judged, in their order; they are judged here if not given. Raises
-    `ExpectationError` for an expectation that cannot be read or names no metric at all.
-    """
-    cells = [judge(cell) for cell in run.cells] if judged is None else judged
-    return metrics_of(run, [measure_cell(cell, run.scenario) for cell in cells])
-
-
-def metrics_of(run: Run, cells: Sequence[Measured], *, left_out: int = 0) -> dict[str, Any]:
-    """The same from cells that are measured already; `left_out` more were planned and not played."""
-    expectations = [parse(entry) for entry in run.scenario.get("expect") or []]
-    worst_checks = worst([cell.checks for cell in cells])
-    measured = [cell.entry for cell in cells]
-    seeds = bool(run.plan.get("seeds"))
-    clients = {client: _client(client, measured, seeds=seeds) for client in run.clients}
-    judgements = evaluate(expectations, clients)
-    if seeds:
-        judgements = [entry | _held(expectations, entry, measured) for entry in judgements]
+def as_json(figures: RunFigures) -> dict[str, Any]:
+    """The content of metrics.json, as plain JSON types."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "scenario": run.scenario["name"],
-        "seed": run.plan.get("seed", run.scenario.get("seed", 0)),
-        **({"seeds": run.plan["seeds"]} if seeds else {}),
-        "clock": run.plan.get("clock", "real"),
-        **_digest(run),
-        "partial": left_out > 0 or any(cell["partial"] for cell in measured),
-        "valid": all(check.passed for check in worst_checks),
-        "validity": {check.name: check.value for check in worst_checks},
-        "validity_checks": [_check(check) for check in worst_checks],
-        "clients": clients,
-        "cells": measured,
-        "expectations": judgements,
+        "scenario": figures.scenario,
+        "seed": figures.seed,
+        **_known(seeds=figures.seeds),
+        "clock": figures.clock,
+        **_known(digest=figures.digest),
+        "partial": figures.partial,
+        "valid": figures.valid,
+        "validity": _validity(figures.checks),
+        "validity_checks": [_check(check) for check in figures.checks],
+        "clients": {client: _client(own) for client, own in figures.clients.items()},
+        "cells": [_cell(cell) for cell in figures.cells],
+        "expectations": [_judgement(judgement) for judgement in figures.judgements],
     }
 
 
-def _digest(run: Run) -> dict[str, Any]:
-    """What a run on the virtual clock repeats exactly: a digest over its cells' records and wires; else nothing."""
-    digests = {cell.folder.name: cell.digest for cell in run.cells if cell.digest is not None}
-    if len(digests) < len(run.cells):
-        return {}
-    text = "\n".join([f"{name} {digests[name]}" for name in sorted(digests)])
-    return {"digest": blake2b(text.encode(), digest_size=16).hexdigest()}
+def _known(**values: Any) -> dict[str, Any]:
+    """Those that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _client(client: str, cells: Sequence[dict[str, Any]], *, seeds: bool) -> dict[str, Any]:
-    own = [cell for cell in cells if cell["client"] == client]
-    phases = dict.fromkeys(phase for cell in own for phase in cell["phases"])
+def _client(client: ClientFigures) -> dict[str, Any]:
+    spreads = (
+        None if client.seeds is None else {name: _spread(spread) for name, spread in client.seeds.items()}
+    )
     return {
-        "overall": over_repeats([cell["overall"] for cell in own]),
-        "phases": {phase: over_repeats([cell["phases"][phase] for cell in own]) for phase in phases},
-        **({"seeds": over_seeds(own)} if seeds else {}),
+        "overall": _group(client.overall),
+        "phases": {phase: _group(found) for phase, found in client.phases.items()},
+        **_known(seeds=spreads),
     }
 
 
-def _held(
-    expectations: Sequence[Expectation], entry: dict[str, Any], cells: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """In how many seeds the expectation of an entry holds."""
-    asked = (entry["metric"], entry["phase"], entry["limit"])
-    one = next(e for e in expectations if (e.metric, e.phase, e.condition) == asked)
-    own = [cell for cell in cells if cell["client"] == entry["client"]]
-    return {"seeds": held_over_seeds(one, entry["client"], own)}
+def _cell(cell: CellFigures) -> dict[str, Any]:
+    return {
+        "client": cell.client,
+        "repeat": cell.repeat,
+        **_known(seed=cell.seed, digest=cell.digest),
+        "partial": cell.partial,
+        "valid": cell.valid,
+        "validity": _validity(cell.checks),
+        "overall": {name: figure.value for name, figure in cell.overall.items()},
+        "phases": {
+            phase: {name: figure.value for name, figure in found.items()}
+            for phase, found in cell.phases.items()
+        },
+    }
+
+
+def _group(figures: Figures) -> dict[str, Any]:
+    return {name: _figure(figure) for name, figure in figures.items()}
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    return {"value": figure.value, "low": figure.low, "high": figure.high}
+
+
+def _spread(spread: Spread) -> dict[str, Any]:
+    if not isinstance(spread, NumberSpread):
+        return {
+            "count": spread.count,
+            "share": spread.share,
+            "yes": list(spread.yes),
+            "no": list(spread.no),
+        }
+    return {
+        "count": spread.count,
+        **spread.points,
+        "min": {"value": spread.least.value, "seed": spread.least.seed},
+        "max": {"value": spread.most.value, "seed": spread.most.seed},
+        **({"never": spread.never} if spread.never else {}),
+    }
+
+
+def _validity(checks: tuple[ValidityCheck, ...]) -> Mapping[str, float | None]:
+    return {check.name: check.value for check in checks}
 
 
 def _check(check: ValidityCheck) -> dict[str, Any]:
@@ -95,4 +103,15 @@ def _check(check: ValidityCheck) -> dict[str, Any]:
     }
 
 
-__all__ = ["SCHEMA_VERSION", "ExpectationError", "build_metrics", "metrics_of"]
+def _judgement(judgement: Judgement) -> dict[str, Any]:
+    held = judgement.seeds
+    seeds = None if held is None else {"count": held.count, "held": held.held, "failed": list(held.failed)}
+    return {
+        "client": judgement.client,
+        "metric": judgement.metric,
+        "phase": judgement.phase,
+        "limit": judgement.limit,
+        "value": judgement.value,
+        "passed": judgement.passed,
+        **_known(error=judgement.error or None, seeds=seeds),
+    }

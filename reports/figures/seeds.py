@@ -9,13 +9,14 @@ not exceed. A recovery that never came is longer than any; in JSON its time is n
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
 
 from windtunnel.harness.contract.expectation import Expectation
+from windtunnel.reports.figures.model import CellFigures, Extreme, NumberSpread, Spread, TruthSpread
 from windtunnel.reports.figures.repeats import over_repeats
-from windtunnel.reports.gate.expectations import evaluate
-from windtunnel.reports.metrics.cohort import Value
+from windtunnel.reports.gate.expectations import HeldSeeds, evaluate
+from windtunnel.reports.metrics.figure import FiguresByPhase, Value
 
 POINTS: Final = {"p5": 0.05, "p50": 0.5, "p95": 0.95}
 MOST_SEEDS: Final = 10
@@ -25,66 +26,65 @@ Sample: TypeAlias = tuple[float, int]
 """(value, seed)."""
 
 
-def over_seeds(cells: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The spread of every metric of one client; `cells` are its elements of metrics.json's cells, a seed each.
+def over_seeds(cells: Sequence[CellFigures]) -> dict[str, Spread]:
+    """The spread of every metric of one client; `cells` are its cells, a seed each.
 
     Keys are written as in expectations: `goodput`, `goodput@after`. A metric that no seed has a value for is absent.
     """
-    found = {name: _spread(samples_of(cells, name)) for name in names_of(cells)}
-    return {name: spread for name, spread in found.items() if spread}
+    samples = {name: samples_of(cells, name) for name in names_of(cells)}
+    return {name: _spread(found) for name, found in samples.items() if found}
 
 
-def names_of(cells: Iterable[Mapping[str, Any]]) -> list[str]:
+def names_of(cells: Iterable[CellFigures]) -> list[str]:
     """Every metric that a cell has, and every `metric@phase`: the whole run first."""
     whole: dict[str, None] = {}
     in_phases: dict[str, None] = {}
     for cell in cells:
-        whole.update(dict.fromkeys(cell["overall"]))
-        in_phases.update(
-            dict.fromkeys(f"{name}@{p}" for p, found in cell["phases"].items() for name in found)
-        )
+        whole.update(dict.fromkeys(cell.overall))
+        in_phases.update(dict.fromkeys(f"{name}@{p}" for p, found in cell.phases.items() for name in found))
     return [*whole, *in_phases]
 
 
-def samples_of(cells: Iterable[Mapping[str, Any]], name: str) -> list[tuple[Value, int]]:
+def samples_of(cells: Iterable[CellFigures], name: str) -> list[tuple[Value, int]]:
     """(Value, seed) of `metric` or `metric@phase` in each cell that has one; infinite where a recovery never came."""
     metric, _, phase = name.partition("@")
     samples: list[tuple[Value, int]] = []
     for cell in cells:
-        group = cell["phases"].get(phase, {}) if phase else cell["overall"]
-        value = group.get(metric)
-        if value is None and metric == "time_to_recover_s" and group.get("recovered") is False:
+        value = cell.value(metric, phase or None)
+        if (
+            value is None
+            and metric == "time_to_recover_s"
+            and cell.value("recovered", phase or None) is False
+        ):
             value = math.inf
-        if value is not None:
-            samples.append((value, cell["seed"]))
+        if value is not None and cell.seed is not None:
+            samples.append((value, cell.seed))
     return samples
 
 
-def _spread(samples: Sequence[tuple[Value, int]]) -> dict[str, Any]:
-    if not samples:
-        return {}
+def _spread(samples: Sequence[tuple[Value, int]]) -> Spread:
     if any(isinstance(value, bool) for value, _ in samples):
         return _of_truths(samples)
     return _of_numbers([(float(value), seed) for value, seed in samples if value is not None])
 
 
-def _of_truths(samples: Sequence[tuple[Value, int]]) -> dict[str, Any]:
+def _of_truths(samples: Sequence[tuple[Value, int]]) -> TruthSpread:
     yes = sorted(seed for value, seed in samples if value)
     no = sorted(seed for value, seed in samples if not value)
     share = len(yes) / len(samples)
-    return {"count": len(samples), "share": share, "yes": yes[:MOST_SEEDS], "no": no[:MOST_SEEDS]}
+    return TruthSpread(len(samples), share, tuple(yes[:MOST_SEEDS]), tuple(no[:MOST_SEEDS]))
 
 
-def _of_numbers(samples: Sequence[Sample]) -> dict[str, Any]:
+def _of_numbers(samples: Sequence[Sample]) -> NumberSpread:
     ordered = sorted(samples)
     most = max(samples, key=lambda sample: (sample[0], -sample[1]))  # of equal ones the first seed
-    spread: dict[str, Any] = {"count": len(ordered)}
-    for name, share in POINTS.items():
-        spread[name] = _finite(quantile(ordered, share))
-    spread["min"] = {"value": _finite(ordered[0][0]), "seed": ordered[0][1]}
-    spread["max"] = {"value": _finite(most[0]), "seed": most[1]}
-    never = sum(math.isinf(value) for value, _ in ordered)
-    return spread | ({"never": never} if never else {})
+    return NumberSpread(
+        count=len(ordered),
+        points={name: _finite(quantile(ordered, share)) for name, share in POINTS.items()},
+        least=Extreme(_finite(ordered[0][0]), ordered[0][1]),
+        most=Extreme(_finite(most[0]), most[1]),
+        never=sum(math.isinf(value) for value, _ in ordered),
+    )
 
 
 def quantile(ordered: Sequence[Sample], share: float) -> float:
@@ -96,27 +96,24 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def held_over_seeds(
-    expectation: Expectation, client: str, cells: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+def held_over_seeds(expectation: Expectation, client: str, cells: Sequence[CellFigures]) -> HeldSeeds:
     """In how many of a client's seeds an expectation holds: count, held, and the first seeds in which it fails."""
-    failed = []
+    failed: list[int] = []
     for cell in cells:
-        alone = {
-            "overall": over_repeats([cell["overall"]]),
-            "phases": {phase: over_repeats([found]) for phase, found in cell["phases"].items()},
-        }
-        if not all(entry["passed"] for entry in evaluate([expectation], {client: alone})):
-            failed.append(cell["seed"])
-    held = len(cells) - len(failed)
-    return {"count": len(cells), "held": held, "failed": sorted(failed)[:MOST_SEEDS]}
+        alone = FiguresByPhase(
+            overall=over_repeats([cell.overall]),
+            phases={phase: over_repeats([found]) for phase, found in cell.phases.items()},
+        )
+        if not all(one.passed for one in evaluate([expectation], {client: alone})):
+            failed.append(cell.seed or 0)
+    return HeldSeeds(len(cells), len(cells) - len(failed), tuple(sorted(failed)[:MOST_SEEDS]))
 
 
-def median_repeat(cells: Sequence[Mapping[str, Any]]) -> int:
+def median_repeat(cells: Sequence[CellFigures]) -> int:
     """The repeat whose share of good calls, over all clients, is the median: the one that charts show as typical."""
     good: dict[int, list[float]] = {}
     for cell in cells:
-        good.setdefault(cell["repeat"], []).append(cell["overall"].get("goodput") or 0.0)
+        good.setdefault(cell.repeat, []).append(cell.number("goodput") or 0.0)
     most = max(len(values) for values in good.values())
     whole = sorted((sum(values), repeat) for repeat, values in good.items() if len(values) == most)
     return whole[(len(whole) - 1) // 2][1]

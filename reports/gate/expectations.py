@@ -7,6 +7,7 @@ the input. Either way nothing else of the report depends on it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,7 +15,41 @@ from pydantic import ValidationError
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.errors import ExpectationError
-from windtunnel.reports.metrics.cohort import Value
+from windtunnel.reports.metrics.figure import FiguresByPhase, Value
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSeeds:
+    """In how many of `count` seeds an expectation is `held`, and the first seeds in which it `failed`."""
+
+    count: int
+    held: int
+    failed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """An expectation, judged for one client. `error` is a sentence where it is about a metric that is absent."""
+
+    expectation: Expectation
+    client: str
+    value: Value = None
+    passed: bool = False
+    error: str = ""
+    seeds: HeldSeeds | None = None
+
+    @property
+    def metric(self) -> str:
+        return self.expectation.metric
+
+    @property
+    def phase(self) -> str | None:
+        return self.expectation.phase
+
+    @property
+    def limit(self) -> str:
+        """The operator and the limit as they were written."""
+        return self.expectation.condition
 
 
 def parse(entry: str | Mapping[str, Any]) -> Expectation:
@@ -33,43 +68,30 @@ def parse(entry: str | Mapping[str, Any]) -> Expectation:
     return expectation
 
 
-def evaluate(
-    expectations: Sequence[Expectation], clients: Mapping[str, Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """An entry of metrics.json per expectation and client that it is about.
-
-    `clients` is the key of that name of metrics.json. An entry about an absent metric has a further key
-    `error`, a sentence.
-    """
+def evaluate(expectations: Sequence[Expectation], clients: Mapping[str, FiguresByPhase]) -> list[Judgement]:
+    """Judge each expectation for each client that it is about, by the client's figures."""
     return [
-        _entry(expectation, client, measured)
+        _judged(expectation, client, measured)
         for expectation in expectations
         for client, measured in clients.items()
         if expectation.clients is None or client in expectation.clients
     ]
 
 
-def input_errors(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The sentences of those entries that could not be judged: the scenario has to be corrected."""
-    return list(dict.fromkeys(str(entry["error"]) for entry in entries if "error" in entry))
+def input_errors(judgements: Sequence[Judgement]) -> list[str]:
+    """The sentences of those that could not be judged: the scenario has to be corrected."""
+    return list(dict.fromkeys(one.error for one in judgements if one.error))
 
 
-def _entry(expectation: Expectation, client: str, measured: Mapping[str, Any]) -> dict[str, Any]:
+def _judged(expectation: Expectation, client: str, measured: FiguresByPhase) -> Judgement:
     phase, metric = expectation.phase, expectation.metric
-    entry: dict[str, Any] = {
-        "client": client,
-        "metric": metric,
-        "phase": phase,
-        "limit": expectation.condition,
-        "value": None,
-        "passed": False,
-    }
-    group = measured["overall"] if phase is None else measured["phases"].get(phase)
-    if group is None:
-        expected = f"one of the phases {', '.join(measured['phases'])}"
-        return entry | {"error": str(ExpectationError(expectation.expect, f"the phase '{phase}'", expected))}
-    if metric not in group:
+    if phase is not None and phase not in measured.phases:
+        expected = f"one of the phases {', '.join(measured.phases)}"
+        error = ExpectationError(expectation.expect, f"the phase '{phase}'", expected)
+        return Judgement(expectation, client, error=str(error))
+    figure = measured.of(phase).get(metric)
+    if figure is None:
         found = f"the metric '{metric}', which has no place in a run of '{client}' like this one"
-        return entry | {"error": str(ExpectationError(expectation.expect, found, "a metric that applies"))}
-    value: Value = group[metric]["value"]
-    return entry | {"value": value, "passed": bool(expectation.holds(value))}
+        error = ExpectationError(expectation.expect, found, "a metric that applies")
+        return Judgement(expectation, client, error=str(error))
+    return Judgement(expectation, client, figure.value, passed=bool(expectation.holds(figure.value)))

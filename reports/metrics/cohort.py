@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 import numpy as np
 import pandas as pd
 
+from windtunnel.reports.metrics.figure import Value
 from windtunnel.reports.read.outcomes import Bools, Judged
 from windtunnel.reports.read.run_dir import RecordedPhase
 
@@ -21,7 +22,6 @@ class Absent(Enum):
 
 
 ABSENT: Final = Absent.ABSENT
-Value: TypeAlias = float | int | bool | None
 Result: TypeAlias = Value | Literal[Absent.ABSENT]
 
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.metrics import attempts, calls, connections, times, work
-from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result
+from windtunnel.reports.metrics.cohort import ABSENT, Absent, Cohort, Result
+from windtunnel.reports.metrics.figure import Figure
 from windtunnel.reports.metrics.recovery import Recovery, recovery_of
 
 Compute = Callable[[Cohort], Result]
@@ -77,8 +78,8 @@ COMPUTE: Final[dict[str, Compute]] = {
 """A function for each row of the contract's table."""
 
 
-def measure(cohort: Cohort) -> dict[str, float | int | bool | None]:
-    """The metrics that apply to a cohort; those without a value are None, those that do not apply are missing."""
+def measure(cohort: Cohort) -> dict[str, Figure]:
+    """The metrics that apply to a cohort; those without a value are null, those that do not apply are missing."""
     scopes = ("phase", "overall") if cohort.phase is None else ("phase",)
     found = {name: COMPUTE[name](cohort) for name, metric in METRICS.items() if metric.scope in scopes}
-    return {name: value for name, value in found.items() if value is not ABSENT}
+    return {name: Figure(value) for name, value in found.items() if not isinstance(value, Absent)}

@@ -16,7 +16,11 @@ from typing import Any, Literal
 
 from windtunnel.harness.contract.metrics import METRICS, Kind
 from windtunnel.reports.charts.view import Span
-from windtunnel.reports.page.labels import Label, Value, figure, label, limit, say
+from windtunnel.reports.figures.model import ClientFigures, RunFigures
+from windtunnel.reports.figures.validity import ValidityCheck
+from windtunnel.reports.gate.expectations import input_errors
+from windtunnel.reports.metrics.figure import Value
+from windtunnel.reports.page.labels import Label, figure, label, limit, say
 from windtunnel.reports.page.seeds import SeedsText
 from windtunnel.reports.page.verdict import Verdict, verdicts
 from windtunnel.reports.read.run_dir import Run
@@ -129,32 +133,30 @@ class ReportContent:
         return sum(result is not None for e in self.expectations for result in e.results)
 
 
-def content_of(
-    run: Run, metrics: Mapping[str, Any], phases: Sequence[Span], better: Mapping[str, str | None]
-) -> ReportContent:
-    """Put into words what `metrics` says of `run`; `better` says of each metric which way is good."""
+def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportContent:
+    """Put into words what `figures` say of `run`."""
     scenario = run.scenario
-    clients = tuple(metrics["clients"])
+    clients = tuple(figures.clients)
     deadline = run.cells[0].deadline_s
     cells = run.plan["cells"]
     repeats = len({cell.repeat for cell in run.cells})
     return ReportContent(
-        title=str(metrics["scenario"]),
+        title=figures.scenario,
         about=str(scenario.get("about", "")),
-        seed=int(metrics["seed"]),
-        clock=_clock(metrics),
+        seed=figures.seed,
+        clock=_clock(figures),
         repeats=repeats,
         created=_moment(str(run.plan.get("created", ""))),
-        valid=bool(metrics["valid"]),
-        partial=bool(metrics["partial"]),
-        troubles=_troubles(run, metrics),
-        checks=_checks(metrics),
+        valid=figures.valid,
+        partial=figures.partial,
+        troubles=_troubles(run, figures),
+        checks=tuple(_check(check) for check in figures.checks),
         subjects=tuple(Subject(name, _about(cells, name)) for name in clients),
-        verdicts=verdicts(metrics, phases, objective=float(scenario.get("objective", 0.99))),
-        expectations=_expectations(metrics),
-        mistakes=tuple(dict.fromkeys(str(e["error"]) for e in metrics["expectations"] if "error" in e)),
-        headlines=tuple(_headlines(metrics["clients"], phases, better, repeats)),
-        details=tuple(_details(metrics["clients"], phases, better)),
+        verdicts=verdicts(figures.clients, phases, objective=float(scenario.get("objective", 0.99))),
+        expectations=_expectations(figures),
+        mistakes=tuple(input_errors(figures.judgements)),
+        headlines=tuple(_headlines(figures.clients, phases, repeats)),
+        details=tuple(_details(figures.clients, phases)),
         phases=tuple(phases),
         deadline=say(deadline, "seconds") if math.isfinite(deadline) else "",
         versions=tuple((str(k), str(v)) for k, v in run.plan.get("versions", {}).items()),
@@ -163,21 +165,19 @@ def content_of(
     )
 
 
-def _checks(metrics: Mapping[str, Any]) -> tuple[CheckRow, ...]:
-    return tuple(_check(one) for one in metrics["validity_checks"])
-
-
-def _check(found: Mapping[str, Any]) -> CheckRow:
-    known = label(found["name"])
-    text, kind = CHECKS.get(found["name"], (known.text, known.kind))
-    cores = found["name"].endswith("_cores") and found["value"] is not None
-    value = f"{found['value']:.2f}" if cores else say(found["value"], kind)
-    if found["limit"] is None:
-        return CheckRow(text, value, "", None, found["sentence"])
-    most = f"at most {say(found['limit'], kind)}" if found["limit"] else "none"
-    if found["value"] is None:
-        value = "no occasion" if found["passed"] else "not measured"
-    return CheckRow(text, value, most, found["passed"], found["sentence"])
+def _check(check: ValidityCheck) -> CheckRow:
+    known = label(check.name)
+    text, kind = CHECKS.get(check.name, (known.text, known.kind))
+    if check.name.endswith("_cores") and check.value is not None:
+        value = f"{check.value:.2f}"
+    else:
+        value = say(check.value, kind)
+    if check.limit is None:
+        return CheckRow(text, value, "", None, check.sentence)
+    most = f"at most {say(check.limit, kind)}" if check.limit else "none"
+    if check.value is None:
+        value = "no occasion" if check.passed else "not measured"
+    return CheckRow(text, value, most, check.passed, check.sentence)
 
 
 def _about(cells: Iterable[Mapping[str, Any]], client: str) -> str:
@@ -193,7 +193,7 @@ def _moment(written: str) -> str:
         return written
 
 
-def _troubles(run: Run, metrics: Mapping[str, Any]) -> tuple[str, ...]:
+def _troubles(run: Run, figures: RunFigures) -> tuple[str, ...]:
     """Why cells are not whole or not valid, a line each."""
     lines = []
     for cell in run.cells:
@@ -204,53 +204,48 @@ def _troubles(run: Run, metrics: Mapping[str, Any]) -> tuple[str, ...]:
             reason = str(reason).removeprefix(f"{cell.client}-{cell.repeat}: ")
             until = f"; recorded up to {cell.observed_s:.1f} s" if math.isfinite(cell.observed_s) else ""
             lines.append(f"{cell.client}, repeat {cell.repeat}: {reason}{until}")
-    invalid = [entry for entry in metrics["cells"] if not entry["valid"]]
+    invalid = [cell for cell in figures.cells if not cell.valid]
     if invalid:
-        names = ", ".join(f"{entry['client']} ({entry['repeat']})" for entry in invalid)
-        every = len(invalid) == len(metrics["cells"])
+        names = ", ".join(f"{cell.client} ({cell.repeat})" for cell in invalid)
+        every = len(invalid) == len(figures.cells)
         where = "every cell" if every else f"the cells of these clients (repeats): {names}"
         lines.insert(0, f"this concerns {where}")
     return tuple(lines)
 
 
-def _expectations(metrics: Mapping[str, Any]) -> tuple[ExpectationRow, ...]:
-    clients = metrics["clients"]
+def _expectations(figures: RunFigures) -> tuple[ExpectationRow, ...]:
+    clients = figures.clients
     texts: dict[str, dict[str, tuple[str, bool]]] = {}
-    for one in metrics["expectations"]:
-        said = label(one["metric"])
-        where = f" in phase {one['phase']}" if one.get("phase") else ""
-        text = f"{said.text}{where}: {limit(str(one['limit']), said.kind)}"
-        never = _never(one["metric"], one["value"], clients[one["client"]])
-        value = NEVER if never else "none" if one["value"] is None else say(one["value"], said.kind)
-        texts.setdefault(text, {})[one["client"]] = (value, bool(one["passed"]))
+    for one in figures.judgements:
+        metric = label(one.metric)
+        where = f" in phase {one.phase}" if one.phase else ""
+        text = f"{metric.text}{where}: {limit(one.limit, metric.kind)}"
+        never = _never(one.metric, one.value, clients[one.client])
+        value = NEVER if never else "none" if one.value is None else say(one.value, metric.kind)
+        texts.setdefault(text, {})[one.client] = (value, one.passed)
     return tuple(
         ExpectationRow(text, tuple(by.get(client) for client in clients)) for text, by in texts.items()
     )
 
 
-def _never(name: str, value: Value, client: Mapping[str, Any]) -> bool:
+def _never(name: str, value: Value, client: ClientFigures) -> bool:
     """Whether `value` stands for a recovery that did not come: null in metrics.json, beside `recovered` false."""
-    recovered = client["overall"].get("recovered", {}).get("value")
-    return name == "time_to_recover_s" and value is None and recovered is False
+    return name == "time_to_recover_s" and value is None and client.value("recovered") is False
 
 
-def _headlines(
-    clients: Mapping[str, Any], phases: Sequence[Span], better: Mapping[str, str | None], repeats: int
-) -> Iterable[Row]:
+def _headlines(clients: Mapping[str, ClientFigures], phases: Sequence[Span], repeats: int) -> Iterable[Row]:
     for name in HEADLINES if repeats > 1 else (name for name in HEADLINES if name != "recovered_fraction"):
-        yield from _row(clients, name, None, better)
+        yield from _row(clients, name, None)
         if name == "goodput" and len(phases) > 1:
             for phase in phases:
-                yield from _row(clients, name, phase.name, better)
+                yield from _row(clients, name, phase.name)
 
 
-def _details(
-    clients: Mapping[str, Any], phases: Sequence[Span], better: Mapping[str, str | None]
-) -> Iterable[Row]:
+def _details(clients: Mapping[str, ClientFigures], phases: Sequence[Span]) -> Iterable[Row]:
     """Every metric there is: the whole run first, then phase by phase."""
     for phase in (None, *(phase.name for phase in phases)):
         for name in sorted(_names(clients, phase), key=_rank):
-            yield from _row(clients, name, phase, better)
+            yield from _row(clients, name, phase)
 
 
 def _rank(name: str) -> tuple[int, str]:
@@ -258,32 +253,27 @@ def _rank(name: str) -> tuple[int, str]:
     return (order.index(name) if name in order else len(order), name)
 
 
-def _names(clients: Mapping[str, Any], phase: str | None) -> set[str]:
-    return {name for client in clients.values() for name in _of(client, phase)}
+def _names(clients: Mapping[str, ClientFigures], phase: str | None) -> set[str]:
+    return {name for client in clients.values() for name in client.of(phase)}
 
 
-def _of(client: Mapping[str, Any], phase: str | None) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = client["overall"] if phase is None else client.get("phases", {}).get(phase, {})
-    return found
-
-
-def _row(
-    clients: Mapping[str, Any], name: str, phase: str | None, better: Mapping[str, str | None]
-) -> Iterable[Row]:
+def _row(clients: Mapping[str, ClientFigures], name: str, phase: str | None) -> Iterable[Row]:
     """The row of a metric; none if it applies to no client."""
-    entries = [_of(client, phase).get(name) for client in clients.values()]
+    entries = [client.of(phase).get(name) for client in clients.values()]
     if all(entry is None for entry in entries):
         return
-    said = label(name)
+    metric = label(name)
     never = [
-        e is not None and _never(name, e["value"], c) for e, c in zip(entries, clients.values(), strict=True)
+        e is not None and _never(name, e.value, c) for e, c in zip(entries, clients.values(), strict=True)
     ]
     values: list[Value] = [
-        math.inf if n else e["value"] if e else None for e, n in zip(entries, never, strict=True)
+        math.inf if n else e.value if e else None for e, n in zip(entries, never, strict=True)
     ]
-    texts = [NEVER if n else figure(e, said.kind) for e, n in zip(entries, never, strict=True)]
-    marks = _marks(values, None if name.startswith(SURVIVORS) else better.get(name))
-    yield Row(name, said, phase or "", tuple(CellText(t, m) for t, m in zip(texts, marks, strict=True)))
+    texts = [NEVER if n else figure(e, metric.kind) for e, n in zip(entries, never, strict=True)]
+    known = METRICS.get(name)
+    better = known.better if known and not name.startswith(SURVIVORS) else None
+    marks = _marks(values, better)
+    yield Row(name, metric, phase or "", tuple(CellText(t, m) for t, m in zip(texts, marks, strict=True)))
 
 
 def _marks(values: Sequence[Value], better: str | None) -> list[Mark]:
@@ -298,10 +288,10 @@ def _marks(values: Sequence[Value], better: str | None) -> list[Mark]:
     ]
 
 
-def _clock(metrics: Mapping[str, Any]) -> str:
+def _clock(figures: RunFigures) -> str:
     """Which clock the run was on, for people."""
-    if metrics["clock"] == "virtual":
-        return f"virtual clock, digest {metrics.get('digest', 'unknown')}"
+    if figures.clock == "virtual":
+        return f"virtual clock, digest {figures.digest or 'unknown'}"
     return "real clock"
 
 

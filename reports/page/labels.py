@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from windtunnel.harness.contract.metrics import METRICS, Kind
+from windtunnel.reports.metrics.figure import Figure, Value
 
 _UNITS: dict[Kind, str] = {
     "share": "%",
@@ -16,7 +16,6 @@ _UNITS: dict[Kind, str] = {
     "truth": "",
     "usd": "USD",
 }
-Value = float | int | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +90,14 @@ def duration(seconds: float) -> str:
     return f"{seconds:,.0f} s" if size < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def figure(entry: dict[str, Any] | None, kind: Kind) -> str:
-    """A `{value, low, high}` of metrics.json: the value, with its interval where there is one."""
-    if entry is None:
+def figure(found: Figure | None, kind: Kind) -> str:
+    """A figure as text: the value, with its interval where there is one; empty for none."""
+    if found is None:
         return ""
-    said = say(entry["value"], kind)
-    low, high = entry.get("low"), entry.get("high")
-    return said if low is None or high is None else f"{said} [{say(low, kind)}, {say(high, kind)}]"
+    text = say(found.value, kind)
+    if found.low is None or found.high is None:
+        return text
+    return f"{text} [{say(found.low, kind)}, {say(found.high, kind)}]"
 
 
 def limit(text: str, kind: Kind) -> str:

@@ -65,14 +65,16 @@ def _verdicts(content: ReportContent) -> str:
 def _expectations(content: ReportContent) -> str:
     if not content.expectations:
         return ""
-    said = (
+    heading = (
         f"✗ {content.failed} of {content.asked} failed" if content.failed else f"✓ all {content.asked} passed"
     )
     rows = [
         [text(e.text), *(f"{'✓' if r[1] else '✗'} {text(r[0])}" if r else "not asked" for r in e.results)]
         for e in content.expectations
     ]
-    return f"## Expectations: {said}\n\n" + table(["The scenario expects", *map(text, content.clients)], rows)
+    return f"## Expectations: {heading}\n\n" + table(
+        ["The scenario expects", *map(text, content.clients)], rows
+    )
 
 
 def _metrics(clients: Sequence[str], rows: Iterable[Row]) -> str:
@@ -86,8 +88,8 @@ def _line(row: Row) -> list[str]:
 
 
 def _figure(cell: CellText) -> str:
-    said = text(cell.text) or " "
-    return {"best": f"▲ **{said}**", "worst": f"▼ *{said}*", "": said}[cell.mark]
+    shown = text(cell.text) or " "
+    return {"best": f"▲ **{shown}**", "worst": f"▼ *{shown}*", "": shown}[cell.mark]
 
 
 def _seeds(content: ReportContent) -> list[str]:

@@ -10,10 +10,10 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from windtunnel.harness.contract.metrics import Kind
 from windtunnel.reports.charts.spread import Picture
+from windtunnel.reports.figures.model import ClientFigures, NumberSpread, RunFigures, Spread, TruthSpread
 from windtunnel.reports.figures.seeds import samples_of
 from windtunnel.reports.page.labels import label, limit, say
 from windtunnel.reports.read.run_dir import Run
@@ -74,103 +74,104 @@ class SeedsText:
         return self.first + self.asked - 1
 
 
-def seeds_text(run: Run, metrics: Mapping[str, Any], repeat: int, left_out: int) -> SeedsText:
-    """Put `metrics` into words; `repeat` is the one that the charts show, `left_out` cells were not played."""
-    clients: Mapping[str, Any] = metrics["clients"]
-    seeds = {cell["repeat"]: cell["seed"] for cell in metrics["cells"]}
-    groups = tuple(_groups(metrics))
+def seeds_text(run: Run, figures: RunFigures, repeat: int, left_out: int) -> SeedsText:
+    """Put `figures` into words; `repeat` is the one that the charts show, `left_out` cells were not played."""
+    seeds = {cell.repeat: cell.seed or 0 for cell in figures.cells}
+    groups = tuple(_groups(figures))
     return SeedsText(
-        asked=int(metrics["seeds"]),
+        asked=figures.seeds or 0,
         played=len(seeds),
-        first=int(metrics["seed"]),
+        first=figures.seed,
         shown=seeds[repeat],
         left_out=left_out,
-        held=(*_truths(clients), *_expectations(metrics)),
+        held=(*_truths(figures.clients), *_expectations(figures)),
         groups=groups,
         replay=_command(run, "CLIENT", "SEED"),
         commands=tuple(_commands(run, groups)),
     )
 
 
-def pictures(metrics: Mapping[str, Any]) -> tuple[Picture, ...]:
+def pictures(figures: RunFigures) -> tuple[Picture, ...]:
     """The metrics that differ from seed to seed, ready to be drawn."""
     found = []
-    for name, text, kind, unit in _shown(metrics):
+    for name, text, kind, unit in _shown(figures):
         factor = SCALE.get(kind, 1.0)
         values = []
-        for client in metrics["clients"]:
-            own = [cell for cell in metrics["cells"] if cell["client"] == client]
-            values.append((client, tuple(factor * float(v or 0) for v, _ in samples_of(own, name))))
+        for client in figures.clients:
+            samples = samples_of(figures.cells_of(client), name)
+            values.append((client, tuple(factor * float(v or 0) for v, _ in samples)))
         known = {value for _, sample in values for value in sample}
         if len(known) > 1:
             found.append(Picture(name.replace("@", "-in-"), text, unit, tuple(values)))
     return tuple(found)
 
 
-def _shown(metrics: Mapping[str, Any]) -> Iterable[tuple[str, str, Kind, str]]:
+def _shown(figures: RunFigures) -> Iterable[tuple[str, str, Kind, str]]:
     """(Name, text, kind, unit) of each metric of the section; the share of good calls also of the last phase."""
-    clients = metrics["clients"].values()
-    last = list(dict.fromkeys(phase for client in clients for phase in client["phases"]))[-1:]
+    clients = figures.clients.values()
+    last = list(dict.fromkeys(phase for client in clients for phase in client.phases))[-1:]
     names = [*SHOWN[:1], *(f"goodput@{phase}" for phase in last), *SHOWN[1:]]
     for name in names:
-        if any(name in client["seeds"] for client in clients):
+        if any(client.spread(name) for client in clients):
             metric, _, phase = name.partition("@")
-            said = label(metric)
-            yield name, said.text + (f", in phase {phase}" if phase else ""), said.kind, said.unit
+            known = label(metric)
+            yield name, known.text + (f", in phase {phase}" if phase else ""), known.kind, known.unit
 
 
-def _groups(metrics: Mapping[str, Any]) -> Iterable[Group]:
-    for name, text, kind, _ in _shown(metrics):
+def _groups(figures: RunFigures) -> Iterable[Group]:
+    for name, text, kind, _ in _shown(figures):
+        spreads = {client: own.spread(name) for client, own in figures.clients.items()}
         lines = [
-            _line(client, measured["seeds"][name], kind, name)
-            for client, measured in metrics["clients"].items()
-            if name in measured["seeds"]
+            _line(client, spread, kind)
+            for client, spread in spreads.items()
+            if isinstance(spread, NumberSpread)
         ]
         yield Group(text, tuple(lines))
 
 
-def _line(client: str, spread: Mapping[str, Any], kind: Kind, name: str) -> SpreadRow:
-    def told(value: float | None) -> str:
+def _line(client: str, spread: NumberSpread, kind: Kind) -> SpreadRow:
+    def written(value: float | None) -> str:
         return say(math.inf if value is None else value, kind)
 
-    ends = [(told(spread[end]["value"]), int(spread[end]["seed"])) for end in ("min", "max")]
-    return SpreadRow(client, told(spread["p50"]), told(spread["p5"]), told(spread["p95"]), ends[0], ends[1])
+    median, low, high = (written(spread.points[point]) for point in ("p50", "p5", "p95"))
+    least, most = ((written(end.value), end.seed) for end in (spread.least, spread.most))
+    return SpreadRow(client, median, low, high, least, most)
 
 
-def _truths(clients: Mapping[str, Any]) -> Iterable[ExpectationSeeds]:
+def _truths(clients: Mapping[str, ClientFigures]) -> Iterable[ExpectationSeeds]:
     for name in TRUTHS:
-        spreads = [client["seeds"].get(name) for client in clients.values()]
+        spreads = [client.spread(name) for client in clients.values()]
         if any(spreads):
             yield ExpectationSeeds(
                 label(name).text, tuple(_truth(spread, good=name == "recovered") for spread in spreads)
             )
 
 
-def _truth(spread: Mapping[str, Any] | None, *, good: bool) -> tuple[str, bool, str] | None:
-    if spread is None:
+def _truth(spread: Spread | None, *, good: bool) -> tuple[str, bool, str] | None:
+    if not isinstance(spread, TruthSpread):
         return None
-    count = int(spread["count"])
-    yes = round(spread["share"] * count)
+    count = spread.count
+    yes = round(spread.share * count)
     rare = yes if 2 * yes <= count else count - yes
-    named = spread["yes"] if 2 * yes <= count else spread["no"]
+    named = spread.yes if 2 * yes <= count else spread.no
     fine = yes == (count if good else 0)
     word = "" if not rare else ("in " if 2 * yes <= count else "not in ") + _named(named, rare)
     return f"{yes} of {count}", fine, word
 
 
-def _expectations(metrics: Mapping[str, Any]) -> Iterable[ExpectationSeeds]:
+def _expectations(figures: RunFigures) -> Iterable[ExpectationSeeds]:
     texts: dict[str, dict[str, tuple[str, bool, str]]] = {}
-    for one in metrics["expectations"]:
-        said = label(one["metric"])
-        where = f" in phase {one['phase']}" if one.get("phase") else ""
-        text = f"{said.text}{where}: {limit(str(one['limit']), said.kind)}"
-        held, count = one["seeds"]["held"], one["seeds"]["count"]
-        word = (
-            "not in " + _named(one["seeds"]["failed"], count - held) if 0 < count - held <= count / 2 else ""
-        )
-        texts.setdefault(text, {})[one["client"]] = (f"{held} of {count}", held == count, word)
+    for one in figures.judgements:
+        if one.seeds is None:
+            continue
+        metric = label(one.metric)
+        where = f" in phase {one.phase}" if one.phase else ""
+        text = f"{metric.text}{where}: {limit(one.limit, metric.kind)}"
+        held, count = one.seeds.held, one.seeds.count
+        word = "not in " + _named(one.seeds.failed, count - held) if 0 < count - held <= count / 2 else ""
+        texts.setdefault(text, {})[one.client] = (f"{held} of {count}", held == count, word)
     for text, by in texts.items():
-        yield ExpectationSeeds(text, tuple(by.get(client) for client in metrics["clients"]))
+        yield ExpectationSeeds(text, tuple(by.get(client) for client in figures.clients))
 
 
 def _named(seeds: Sequence[int], of: int) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from windtunnel.reports.charts.view import Span
+from windtunnel.reports.figures.model import ClientFigures
 from windtunnel.reports.page.labels import duration, say
 
 Status = Literal["never", "recovered", "good", "bad", "open"]
@@ -39,88 +40,58 @@ class Verdict:
         return self.status in ("recovered", "good")
 
 
-class Figures:
-    """The values of one client in metrics.json."""
-
-    def __init__(self, client: Mapping[str, Any]) -> None:
-        self._client = client
-
-    def overall(self, name: str) -> Any:
-        """The value of a metric over the run; None if it is absent or null."""
-        return self._client.get("overall", {}).get(name, {}).get("value")
-
-    @property
-    def over_seeds(self) -> bool:
-        """Whether the figures are over many seeds, each a repeat."""
-        return "seeds" in self._client
-
-    def spread(self, name: str) -> Mapping[str, Any]:
-        """How a metric is distributed over the seeds; empty if it is not."""
-        found: Mapping[str, Any] = self._client.get("seeds", {}).get(name, {})
-        return found
-
-    def has(self, name: str) -> bool:
-        """Whether the metric applies."""
-        return name in self._client.get("overall", {})
-
-    def phase(self, phase: str, name: str) -> Any:
-        """The value of a metric in a phase; None if it is absent or null."""
-        return self._client.get("phases", {}).get(phase, {}).get(name, {}).get("value")
-
-
 def verdict(
-    client: str, metrics: Mapping[str, Any], phases: Sequence[Span], *, objective: float = 0.99
+    client: str, figures: ClientFigures, phases: Sequence[Span], *, objective: float = 0.99
 ) -> Verdict:
-    """Judge `client` by `metrics`, the contents of metrics.json.
+    """Judge `client` by its figures over all repeats.
 
     Broken answers that were taken for success outweigh everything but a provider that never recovers.
     """
-    figures = Figures(metrics["clients"][client])
     found = _judged(client, figures, phases, objective)
-    corrupt = figures.overall("silent_corruption")
+    corrupt = figures.number("silent_corruption")
     if corrupt is not None and corrupt > SOME_CORRUPT and found.status != "never":
         return replace(found, status="bad", headline=f"{say(corrupt, 'share')} silently broken")
     return found
 
 
-def _judged(client: str, figures: Figures, phases: Sequence[Span], objective: float) -> Verdict:
-    if figures.overall("recovered") is not None:
+def _judged(client: str, figures: ClientFigures, phases: Sequence[Span], objective: float) -> Verdict:
+    if figures.value("recovered") is not None:
         return _of_recovery(client, figures, phases)
     whole = _of_goodput(client, figures, objective)
-    if not figures.has("recovered") or whole.status == "open":
+    if "recovered" not in figures.overall or whole.status == "open":
         return whole
     opening = "The run does not tell whether the provider recovers."
     return Verdict(client, "open", "Recovery not known", _join(opening, whole.sentence))
 
 
 def verdicts(
-    metrics: Mapping[str, Any], phases: Sequence[Span], *, objective: float = 0.99
+    clients: Mapping[str, ClientFigures], phases: Sequence[Span], *, objective: float = 0.99
 ) -> tuple[Verdict, ...]:
-    """A verdict for each client, in the order of `metrics`."""
-    return tuple(verdict(client, metrics, phases, objective=objective) for client in metrics["clients"])
+    """A verdict for each client, in their order."""
+    return tuple(verdict(client, own, phases, objective=objective) for client, own in clients.items())
 
 
-def _of_recovery(client: str, figures: Figures, phases: Sequence[Span]) -> Verdict:
+def _of_recovery(client: str, figures: ClientFigures, phases: Sequence[Span]) -> Verdict:
     faults = [phase for phase in phases[:-1] if phase.faulty]
     fault = faults[-1:]
     after = [phase for phase in phases if fault and phase.start >= fault[0].end]
     name = fault[0].name if fault else "fault"
-    share = figures.overall("recovered_fraction")
-    if figures.over_seeds and share is not None and 0 < share < 1:
+    share = figures.number("recovered_fraction")
+    if figures.seeds is not None and share is not None and 0 < share < 1:
         return _of_some_seeds(client, figures, name, share, (faults, after))
-    if not figures.overall("recovered"):
-        slow = figures.overall("draining")
+    if not figures.value("recovered"):
+        slow = figures.value("draining")
         headline = "Not recovered in time" if slow else "Never recovered"
         return Verdict(client, "never", headline, _join(_stuck(figures, name, after), _harm(figures)))
-    seconds = figures.overall("time_to_recover_s")
+    seconds = figures.number("time_to_recover_s")
     if seconds is None or seconds < AT_ONCE_S:
         headline, opening = "Recovered at once", f"The provider was well again the moment the {name} ended."
     else:
         headline = f"Recovered after {seconds:.1f} s"
         opening = f"Let the provider recover {seconds:.1f} s after the {name} ended."
-    if figures.over_seeds:
-        seeds = figures.spread("recovered").get("count", 0)
-        opening = f"Let the provider recover from the {name} in all {seeds} seeds"
+    if figures.seeds is not None:
+        spread = figures.spread("recovered")
+        opening = f"Let the provider recover from the {name} in all {spread.count if spread else 0} seeds"
         opening += (
             f", in half of them within {duration(seconds)}." if seconds else ", in most of them at once."
         )
@@ -130,37 +101,42 @@ def _of_recovery(client: str, figures: Figures, phases: Sequence[Span]) -> Verdi
 
 
 def _of_some_seeds(
-    client: str, figures: Figures, fault: str, share: float, phases: tuple[Sequence[Span], Sequence[Span]]
+    client: str,
+    figures: ClientFigures,
+    fault: str,
+    share: float,
+    phases: tuple[Sequence[Span], Sequence[Span]],
 ) -> Verdict:
     """Of a client that recovers in some seeds and not in others: chance decides."""
-    seeds = figures.spread("recovered")
-    told = f"{round(seeds['share'] * seeds['count'])} of {seeds['count']} seeds"
-    opening = f"Let the provider recover from the {fault} in {told}"
-    median = figures.overall("time_to_recover_s")
+    spread = figures.spread("recovered")
+    count = spread.count if spread else 0
+    in_seeds = f"{round(share * count)} of {count} seeds"
+    opening = f"Let the provider recover from the {fault} in {in_seeds}"
+    median = figures.number("time_to_recover_s")
     opening += f", in half of all within {duration(median)}." if median is not None else "."
     sentence = _join(opening, _during(figures, *phases), _harm(figures))
-    return Verdict(client, "bad" if share >= 0.5 else "never", f"Recovered in {told}", sentence)
+    return Verdict(client, "bad" if share >= 0.5 else "never", f"Recovered in {in_seeds}", sentence)
 
 
-def _stuck(figures: Figures, fault: str, after: Sequence[Span]) -> str:
+def _stuck(figures: ClientFigures, fault: str, after: Sequence[Span]) -> str:
     opening = f"Never let the provider recover from the {fault}"
     if after:
-        good = figures.phase(after[-1].name, "goodput")
+        good = figures.number("goodput", after[-1].name)
         length = duration(after[-1].end - after[0].start)
         if good is not None:
             opening += f": of the calls due in the {length} after it, {say(good, 'share')} were good"
-    repeats = figures.overall("recovered_fraction")
+    repeats = figures.number("recovered_fraction")
     if repeats:
         opening += f" ({say(repeats, 'share')} of the repeats recovered)"
-    if figures.overall("metastable"):
+    if figures.value("metastable"):
         return opening + ". The overload now sustains itself."
     return opening + "."
 
 
-def _during(figures: Figures, faults: Sequence[Span], after: Sequence[Span]) -> str:
+def _during(figures: ClientFigures, faults: Sequence[Span], after: Sequence[Span]) -> str:
     """How many calls were good after the last fault, and in each phase that had one."""
-    then = figures.phase(after[-1].name, "goodput") if after else None
-    shares = [(phase.name, figures.phase(phase.name, "goodput")) for phase in faults]
+    then = figures.number("goodput", after[-1].name) if after else None
+    shares = [(phase.name, figures.number("goodput", phase.name)) for phase in faults]
     known = [(name, share) for name, share in shares if share is not None]
     if then is None or not known:
         return ""
@@ -170,23 +146,23 @@ def _during(figures: Figures, faults: Sequence[Span], after: Sequence[Span]) -> 
     return opening + ", ".join([f"{say(share, 'share')} in {name}" for name, share in known]) + "."
 
 
-def _harm(figures: Figures) -> str:
+def _harm(figures: ClientFigures) -> str:
     """What the retries cost the provider, and what came broken."""
-    said = []
-    peak = figures.overall("peak_amplification")
+    sentences = []
+    peak = figures.number("peak_amplification")
     if peak is not None and peak >= MANY_RETRIES:
-        said.append(f"Its retries multiplied the load up to {peak:.1f} times.")
-    corrupt = figures.overall("silent_corruption")
+        sentences.append(f"Its retries multiplied the load up to {peak:.1f} times.")
+    corrupt = figures.number("silent_corruption")
     if corrupt is not None and corrupt > SOME_CORRUPT:
-        said.append(f"{say(corrupt, 'share')} of the answers it took for success were broken.")
-    return " ".join(said)
+        sentences.append(f"{say(corrupt, 'share')} of the answers it took for success were broken.")
+    return " ".join(sentences)
 
 
-def _of_goodput(client: str, figures: Figures, objective: float) -> Verdict:
-    good = figures.overall("goodput")
+def _of_goodput(client: str, figures: ClientFigures, objective: float) -> Verdict:
+    good = figures.number("goodput")
     if good is None:
         return Verdict(client, "open", "Nothing to judge", "No call of this client could be judged.")
-    wait = figures.overall("wait_p99_s")
+    wait = figures.number("wait_p99_s")
     opening = f"{say(good, 'share')} of its calls were good"
     opening += f"; 99 % of its users waited at most {duration(wait)}." if wait is not None else "."
     fine = good >= objective

@@ -17,9 +17,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from windtunnel.reports.figures.validity import ValidityCheck, check_cell
-from windtunnel.reports.metrics.cohort import cohort_of
-from windtunnel.reports.metrics.table import measure
+from windtunnel.reports.figures.cell import MeasuredCell, figures_of
 from windtunnel.reports.read.outcomes import Judged, judge
 from windtunnel.reports.read.run_dir import CellRecords, Run, load_cell, open_run, was_played
 
@@ -28,21 +26,12 @@ FEW: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One cell: its facts without its records, what was checked, and its element of metrics.json's `cells`."""
-
-    cell: CellRecords
-    checks: tuple[ValidityCheck, ...]
-    entry: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class MeasuredRun:
     """A run whose cells hold no records. `judged` are the cells, judged, where they were few. `left_out` cells of a run
     over seeds were not played to their end, and are not in `run`."""
 
     run: Run
-    cells: tuple[Measured, ...]
+    cells: tuple[MeasuredCell, ...]
     judged: tuple[Judged, ...] | None
     left_out: int
 
@@ -71,7 +60,7 @@ def _in_processes(
     plan: Mapping[str, Any],
     entries: Sequence[Mapping[str, Any]],
     on_progress: Callable[[int, int], None],
-) -> list[Measured]:
+) -> list[MeasuredCell]:
     """Measure in as many processes as there are cores. They start clean: this one may have threads."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["windtunnel.reports.read.cells"])
@@ -83,27 +72,13 @@ def _in_processes(
     return cells
 
 
-def _measured_at(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> Measured:
+def _measured_at(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> MeasuredCell:
     return measure_cell(judge(load_cell(path, plan, entry)), plan["scenario"])
 
 
-def measure_cell(judged: Judged, scenario: Mapping[str, Any]) -> Measured:
-    """The figures of one cell."""
-    cell = judged.cell
-    checks = check_cell(judged)
-    run_seed = cell.plan.get("run_seed")
-    entry = {
-        "client": cell.client,
-        "repeat": cell.repeat,
-        **({} if run_seed is None else {"seed": run_seed}),
-        **({} if cell.digest is None else {"digest": cell.digest}),
-        "partial": cell.partial or bool((judged.calls["outcome"] == "unknown").any()),
-        "valid": all(check.passed for check in checks),
-        "validity": {check.name: check.value for check in checks},
-        "overall": measure(cohort_of(judged, scenario)),
-        "phases": {phase.name: measure(cohort_of(judged, scenario, phase)) for phase in cell.phases},
-    }
-    return Measured(_without_records(cell), checks, entry)
+def measure_cell(judged: Judged, scenario: Mapping[str, Any]) -> MeasuredCell:
+    """The figures of one cell, whose records are let go."""
+    return MeasuredCell(_without_records(judged.cell), figures_of(judged, scenario))
 
 
 def _without_records(cell: CellRecords) -> CellRecords:

@@ -19,9 +19,14 @@ from windtunnel.harness.contract.records import (
     SCHEDULE_SCHEMA,
     SERVED_SCHEMA,
 )
+from windtunnel.reports.figures.cell import MeasuredCell
+from windtunnel.reports.figures.cell import figures_of as cell_figures
+from windtunnel.reports.figures.collect import run_figures
+from windtunnel.reports.figures.metrics_json import as_json
 from windtunnel.reports.metrics import Value, cohort_of, measure
+from windtunnel.reports.metrics.figure import Figures
 from windtunnel.reports.read.outcomes import Judged, judge
-from windtunnel.reports.read.run_dir import CellRecords, RecordedPhase, exploded_gaps, frame_of
+from windtunnel.reports.read.run_dir import CellRecords, RecordedPhase, exploded_gaps, frame_of, load_run
 
 Row = dict[str, Any]
 HEALTHY = (("healthy", 0.0, 10.0),)
@@ -190,7 +195,12 @@ def measured(cell: CellRecords, phase: str | None = None, **scenario: Any) -> di
 
 
 def measured_of(judged: Judged, phase: str | None = None, **scenario: Any) -> dict[str, Value]:
-    """The metrics of a judged cell."""
+    """The values of the metrics of a judged cell."""
+    return {name: figure.value for name, figure in figures_of(judged, phase, **scenario).items()}
+
+
+def figures_of(judged: Judged, phase: str | None = None, **scenario: Any) -> Figures:
+    """The figures of a judged cell, overall or of a phase."""
     chosen = next((one for one in judged.cell.phases if one.name == phase), None)
     return measure(cohort_of(judged, scenario, chosen))
 
@@ -236,3 +246,10 @@ def write_run(
         json.dumps({"scenario": about | scenario, "seed": 7, "cells": plans}, indent=1)
     )
     return folder
+
+
+def metrics_json(folder: Path) -> dict[str, Any]:
+    """The contents of metrics.json for a run directory."""
+    run = load_run(folder)
+    cells = [MeasuredCell(cell, cell_figures(judge(cell), run.scenario)) for cell in run.cells]
+    return as_json(run_figures(run, cells))

@@ -9,13 +9,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.reports.tables import STORM, attempt, cell_plan, even_calls, quiet_lags, write_run
+from tests.reports.tables import STORM, attempt, cell_plan, even_calls, metrics_json, quiet_lags, write_run
 from windtunnel.harness.contract.metrics import METRICS, describe
 from windtunnel.reports.errors import ExpectationError
-from windtunnel.reports.figures.metrics_json import build_metrics
 from windtunnel.reports.figures.schema import metrics_schema
-from windtunnel.reports.read.outcomes import judge
-from windtunnel.reports.read.run_dir import load_run
 
 
 def cells(client: str, good: list[tuple[float, float]], repeats: int = 1) -> list[Any]:
@@ -27,7 +24,7 @@ def cells(client: str, good: list[tuple[float, float]], repeats: int = 1) -> lis
 
 def built(folder: Path, **scenario: Any) -> dict[str, Any]:
     two = cells("steady", [(0.0, 70.0)], 3) + cells("stuck", [(0.0, 20.0)], 3)
-    return build_metrics(load_run(write_run(folder, two, **scenario)))
+    return metrics_json(write_run(folder, two, **scenario))
 
 
 def test_metrics_have_the_form_that_is_promised(tmp_path: Path) -> None:
@@ -87,7 +84,7 @@ def test_one_bad_cell_makes_the_run_invalid(tmp_path: Path) -> None:
     """Validity is that of the worst cell, with its value and a sentence."""
     planted = cells("a", [(0.0, 70.0)]) + cells("b", [(0.0, 70.0)])
     planted[1][1]["lags"] = [{**row, "lag_s": 0.3} for row in quiet_lags(75)]
-    metrics = build_metrics(load_run(write_run(tmp_path, planted)))
+    metrics = metrics_json(write_run(tmp_path, planted))
     jsonschema.validate(metrics, metrics_schema())
     assert metrics["valid"] is False
     assert [cell["valid"] for cell in metrics["cells"]] == [True, False]
@@ -100,7 +97,7 @@ def test_answers_without_a_truth_make_the_run_partial(tmp_path: Path) -> None:
     """A journal that lost rows leaves unknown outcomes, and the run says that it is partial."""
     planted = cells("a", [(0.0, 70.0)])
     planted[0][1]["served"] = planted[0][1]["served"][:-1]
-    metrics = build_metrics(load_run(write_run(tmp_path, planted)))
+    metrics = metrics_json(write_run(tmp_path, planted))
     assert metrics["partial"] is True
     assert metrics["cells"][0]["partial"] is True
 
@@ -110,8 +107,7 @@ def test_a_run_that_was_cut_off_still_has_figures(tmp_path: Path) -> None:
     planted = [*cells("a", [(0.0, 70.0)]), (cell_plan(STORM, client="b"), {})]
     folder = write_run(tmp_path, planted)
     (folder / "cells/b-0/status.json").write_text('{"state": "interrupted"}')
-    run = load_run(folder)
-    metrics = build_metrics(run, [judge(cell) for cell in run.cells])
+    metrics = metrics_json(folder)
     jsonschema.validate(metrics, metrics_schema())
     assert (metrics["partial"], metrics["valid"]) == (True, False)
     assert metrics["clients"]["a"]["overall"]["goodput"]["value"] == 1

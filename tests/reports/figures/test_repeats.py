@@ -11,6 +11,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from windtunnel.reports.figures.repeats import mean_interval, over_repeats
+from windtunnel.reports.metrics.figure import Figure, Value
+
+
+def planted(*repeats: dict[str, Value]) -> list[dict[str, Figure]]:
+    """Repeats of these values."""
+    return [{name: Figure(value) for name, value in repeat.items()} for repeat in repeats]
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=12))
@@ -18,31 +24,31 @@ from windtunnel.reports.figures.repeats import mean_interval, over_repeats
 def test_a_figure_is_the_mean_with_a_t_interval_from_three_repeats_on(values: list[float]) -> None:
     """Mean always; Student's interval at 95 % from three repeats on, null below."""
     found = mean_interval(values)
-    assert found["value"] == pytest.approx(sum(values) / len(values))
+    assert found.value == pytest.approx(sum(values) / len(values))
     if len(values) < 3:
-        assert found["low"] is found["high"] is None
+        assert found.low is found.high is None
         return
     half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    assert found["high"] - found["value"] == pytest.approx(half, abs=1e-9)
-    assert found["value"] - found["low"] == pytest.approx(half, abs=1e-9)
+    assert found.high - found.value == pytest.approx(half, abs=1e-9)
+    assert found.value - found.low == pytest.approx(half, abs=1e-9)
 
 
 def test_one_repeat_keeps_its_figure() -> None:
     """A single repeat is passed on as it is, without an interval."""
-    assert over_repeats([{"goodput": 0.9}])["goodput"] == {"value": 0.9, "low": None, "high": None}
+    assert over_repeats(planted({"goodput": 0.9}))["goodput"] == Figure(0.9)
 
 
 def test_repeats_without_a_value_do_not_count() -> None:
     """Null repeats are left out of the mean; all null stays null; absent everywhere stays absent."""
-    found = over_repeats([{"a": 1.0, "b": None}, {"a": None, "b": None}, {"a": 3.0, "b": None}])
-    assert found["a"] == {"value": 2.0, "low": None, "high": None}
-    assert found["b"]["value"] is None
+    found = over_repeats(planted({"a": 1.0, "b": None}, {"a": None, "b": None}, {"a": 3.0, "b": None}))
+    assert found["a"] == Figure(2.0)
+    assert found["b"].value is None
     assert set(found) == {"a", "b"}
 
 
 def repeats(*times: float | None) -> dict[str, float | bool | None]:
-    found = over_repeats([{"time_to_recover_s": t, "recovered": t is not None} for t in times])
-    return {name: figure["value"] for name, figure in found.items()}
+    found = over_repeats(planted(*({"time_to_recover_s": t, "recovered": t is not None} for t in times)))
+    return {name: figure.value for name, figure in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -69,13 +75,13 @@ def test_unrecovered_repeats_are_infinite_in_the_median(
 def test_repeats_that_could_not_be_told_are_left_out() -> None:
     """A repeat that was cut off is neither recovered nor unrecovered."""
     found = over_repeats(
-        [{"time_to_recover_s": 4.0, "recovered": True}, {"time_to_recover_s": None, "recovered": None}]
+        planted({"time_to_recover_s": 4.0, "recovered": True}, {"time_to_recover_s": None, "recovered": None})
     )
-    assert found["time_to_recover_s"]["value"] == 4.0
-    assert found["recovered_fraction"]["value"] == 1.0
+    assert found["time_to_recover_s"].value == 4.0
+    assert found["recovered_fraction"].value == 1.0
 
 
 def test_one_metastable_repeat_is_enough() -> None:
     """A client that gets stuck once is one that can get stuck."""
-    found = over_repeats([{"metastable": False}, {"metastable": True}, {"metastable": None}])
-    assert found["metastable"]["value"] is True
+    found = over_repeats(planted({"metastable": False}, {"metastable": True}, {"metastable": None}))
+    assert found["metastable"].value is True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -15,45 +14,44 @@ from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.build import write_report
 from windtunnel.reports.charts.spread import Picture, spread
 from windtunnel.reports.charts.svg import settings
+from windtunnel.reports.figures.metrics_json import as_json
+from windtunnel.reports.figures.model import CellFigures, Extreme, NumberSpread, Spread, TruthSpread
 from windtunnel.reports.figures.schema import metrics_schema
 from windtunnel.reports.figures.seeds import held_over_seeds, median_repeat, over_seeds
-from windtunnel.reports.gate.expectations import parse
+from windtunnel.reports.gate.expectations import HeldSeeds, parse
+from windtunnel.reports.metrics.figure import Figure, Value
 
 FIRST = 100
 
 
-def cell(n: int, client: str = "x", **overall: Any) -> dict[str, Any]:
-    """The element of metrics.json's cells for seed FIRST + n."""
-    return {
-        "client": client,
-        "repeat": n,
-        "seed": FIRST + n,
-        "overall": overall,
-        "phases": {"after": overall},
-    }
+def cell(n: int, client: str = "x", **overall: Value) -> CellFigures:
+    """The figures of the cell of seed FIRST + n."""
+    figures = {name: Figure(value) for name, value in overall.items()}
+    return CellFigures(client=client, repeat=n, seed=FIRST + n, overall=figures, phases={"after": figures})
+
+
+def numbers(spread: Spread) -> NumberSpread:
+    assert isinstance(spread, NumberSpread)
+    return spread
 
 
 def test_quantiles_are_values_of_seeds_and_extremes_name_theirs() -> None:
     """Of 1 to 100 the 5th percentile is 5, the median 50, the 95th 95; least and most carry their seed."""
     cells = [cell(n, wasted_work=float((37 * n) % 100 + 1)) for n in range(100)]
     found = over_seeds(cells)
-    least = next(c["seed"] for c in cells if c["overall"]["wasted_work"] == 1.0)
-    most = next(c["seed"] for c in cells if c["overall"]["wasted_work"] == 100.0)
-    assert found["wasted_work"] == {
-        "count": 100,
-        "p5": 5.0,
-        "p50": 50.0,
-        "p95": 95.0,
-        "min": {"value": 1.0, "seed": least},
-        "max": {"value": 100.0, "seed": most},
-    }
+    least = next(c.seed for c in cells if c.value("wasted_work") == 1.0)
+    most = next(c.seed for c in cells if c.value("wasted_work") == 100.0)
+    assert least is not None
+    assert most is not None
+    points = {"p5": 5.0, "p50": 50.0, "p95": 95.0}
+    assert found["wasted_work"] == NumberSpread(100, points, Extreme(1.0, least), Extreme(100.0, most))
     assert found["wasted_work@after"] == found["wasted_work"]
 
 
 def test_of_equal_extremes_the_first_seed_is_named() -> None:
     """Where all seeds agree, both extremes are those of the first seed."""
-    found = over_seeds([cell(n, goodput=0.5) for n in (2, 0, 1)])["goodput"]
-    assert (found["min"]["seed"], found["max"]["seed"]) == (FIRST, FIRST)
+    found = numbers(over_seeds([cell(n, goodput=0.5) for n in (2, 0, 1)])["goodput"])
+    assert (found.least.seed, found.most.seed) == (FIRST, FIRST)
 
 
 def test_never_recovering_is_longer_than_any_time() -> None:
@@ -61,12 +59,10 @@ def test_never_recovering_is_longer_than_any_time() -> None:
     cells = [cell(n, recovered=n < 3, time_to_recover_s=float(n) if n < 3 else None) for n in range(5)]
     cells.append(cell(5, recovered=None, time_to_recover_s=None))
     found = over_seeds(cells)
-    assert found["time_to_recover_s"]["count"] == 5
-    assert found["time_to_recover_s"]["p50"] == 2.0
-    assert found["time_to_recover_s"]["p95"] is None
-    assert found["time_to_recover_s"]["max"] == {"value": None, "seed": FIRST + 3}
-    assert found["time_to_recover_s"]["never"] == 2
-    assert found["recovered"] == {"count": 5, "share": 0.6, "yes": [100, 101, 102], "no": [103, 104]}
+    time = numbers(found["time_to_recover_s"])
+    assert (time.count, time.points["p50"], time.points["p95"]) == (5, 2.0, None)
+    assert (time.most, time.never) == (Extreme(None, FIRST + 3), 2)
+    assert found["recovered"] == TruthSpread(5, 0.6, (100, 101, 102), (103, 104))
 
 
 def test_a_metric_that_no_seed_has_is_absent() -> None:
@@ -86,7 +82,7 @@ def test_a_metric_that_no_seed_has_is_absent() -> None:
 def test_an_expectation_is_judged_seed_by_seed(text: str, held: int, failed: list[int]) -> None:
     """How many seeds hold it, and which do not; what is null or absent in a seed does not hold there."""
     cells = [cell(n, goodput=n / 10, recovered=False, time_to_recover_s=None) for n in range(10)]
-    assert held_over_seeds(parse(text), "x", cells) == {"count": 10, "held": held, "failed": failed}
+    assert held_over_seeds(parse(text), "x", cells) == HeldSeeds(10, held, tuple(failed))
 
 
 def test_the_median_repeat_is_one_that_every_client_played() -> None:
@@ -133,7 +129,7 @@ def over(folder: Path, seeds: int, asked: int) -> Path:
 def test_a_report_over_seeds(tmp_path: Path) -> None:
     """Page, Markdown and metrics.json have the section: shares, extremes with seeds, a command for each."""
     result = write_report(over(tmp_path / "run", 4, 4))
-    metrics = result.metrics
+    metrics = as_json(result.figures)
     jsonschema.validate(metrics, metrics_schema())
     assert not result.partial
     assert metrics["clients"]["stuck"]["seeds"]["recovered"]["share"] == 0.5
@@ -155,14 +151,14 @@ def test_many_cells_are_measured_like_few_and_unplayed_ones_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In worker processes the figures are the same; cells that never began make the run partial, not invalid."""
-    whole = write_report(over(tmp_path / "few", 3, 3)).metrics
+    whole = write_report(over(tmp_path / "few", 3, 3)).figures
     monkeypatch.setattr("windtunnel.reports.read.cells.FEW", 2)
     heard: list[tuple[int, int]] = []
     result = write_report(
         over(tmp_path / "many", 3, 5), on_progress=lambda done, of: heard.append((done, of))
     )
     assert heard[-1] == (6, 6)
-    assert result.metrics["cells"] == whole["cells"]
-    assert result.metrics["clients"] == whole["clients"]
+    assert result.figures.cells == whole.cells
+    assert result.figures.clients == whole.clients
     assert (result.partial, result.valid) == (True, True)
     assert "2 cells" in (tmp_path / "many" / "summary.md").read_text()

@@ -10,22 +10,19 @@ from hypothesis import strategies as st
 
 from windtunnel.reports.errors import ExpectationError
 from windtunnel.reports.gate.expectations import evaluate, input_errors, parse
+from windtunnel.reports.metrics.figure import Figure, FiguresByPhase
 
 
-def figure(value: Any) -> dict[str, Any]:
-    return {"value": value, "low": None, "high": None}
-
-
-def measured(goodput: float | None, recovered: bool, after: float) -> dict[str, Any]:
-    overall = {"goodput": figure(goodput), "recovered": figure(recovered)}
-    return {"overall": overall, "phases": {"after": {"goodput": figure(after)}}}
+def measured(goodput: float | None, recovered: bool, after: float) -> FiguresByPhase:
+    overall = {"goodput": Figure(goodput), "recovered": Figure(recovered)}
+    return FiguresByPhase(overall=overall, phases={"after": {"goodput": Figure(after)}})
 
 
 CLIENTS = {"a": measured(0.9, True, 0.99), "b": measured(None, False, 0.5)}
 
 
 def passed(text: str) -> dict[str, bool]:
-    return {entry["client"]: entry["passed"] for entry in evaluate([parse(text)], CLIENTS)}
+    return {entry.client: entry.passed for entry in evaluate([parse(text)], CLIENTS)}
 
 
 @pytest.mark.parametrize(
@@ -48,30 +45,23 @@ def test_every_operator_is_judged_per_client(text: str, a: bool, b: bool) -> Non
 
 
 def test_an_entry_says_what_was_asked_and_found() -> None:
-    """The form is that of metrics.json, with the limit as it was written."""
-    assert evaluate([parse("goodput@after >= 0.950")], {"a": CLIENTS["a"]}) == [
-        {
-            "client": "a",
-            "metric": "goodput",
-            "phase": "after",
-            "limit": ">= 0.950",
-            "value": 0.99,
-            "passed": True,
-        }
-    ]
+    """A judgement has all that metrics.json says of it, with the limit as it was written."""
+    (found,) = evaluate([parse("goodput@after >= 0.950")], {"a": CLIENTS["a"]})
+    assert (found.client, found.metric, found.phase, found.limit) == ("a", "goodput", "after", ">= 0.950")
+    assert (found.value, found.passed, found.error) == (0.99, True, "")
 
 
 def test_an_expectation_may_be_about_some_clients() -> None:
     """`clients` narrows it; a client that was not run is not judged."""
     entries = evaluate([parse({"expect": "goodput@after >= 0.9", "clients": ["a", "elsewhere"]})], CLIENTS)
-    assert [entry["client"] for entry in entries] == ["a"]
+    assert [entry.client for entry in entries] == ["a"]
 
 
 @pytest.mark.parametrize("text", ["metastable == false", "goodput@before >= 1", "amplification@after <= 2"])
 def test_an_absent_metric_is_an_error_in_the_input(text: str) -> None:
     """What does not apply can neither pass nor fail: the entry fails and says what to correct."""
     entries = evaluate([parse(text)], {"a": CLIENTS["a"]})
-    assert entries[0]["passed"] is False
+    assert entries[0].passed is False
     assert text in input_errors(entries)[0]
     assert input_errors(evaluate([parse("goodput >= 2")], CLIENTS)) == []
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from windtunnel.reports.charts import ClientView, Span, Stage, draw, palette
+from windtunnel.reports.charts import ClientView, RunView, Span, draw, palette
 from windtunnel.reports.charts.bins import amplification, bin_width, edges, good_share, level
 from windtunnel.reports.charts.canvas import fit, text_width
 from windtunnel.reports.charts.outcomes import KINDS, table
@@ -41,8 +41,8 @@ def view(
     return ClientView(client, pd.DataFrame(calls), pd.DataFrame(served), np.ones(len(due)), np.ones(len(due)))
 
 
-def stage(*views: ClientView, end: float = 10.0) -> Stage:
-    return Stage((Span("a", 0.0, end, False),), views, 10.0)
+def stage(*views: ClientView, end: float = 10.0) -> RunView:
+    return RunView((Span("a", 0.0, end, False),), views, 10.0)
 
 
 @pytest.mark.parametrize(

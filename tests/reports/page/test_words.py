@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.charts.view import Span
+from windtunnel.reports.figures.model import ClientFigures
+from windtunnel.reports.metrics.figure import Figure, Value
 from windtunnel.reports.page.labels import Kind, duration, figure, label, limit, say
 from windtunnel.reports.page.verdict import verdict
 
 PHASES = (Span("healthy", 0, 8, False), Span("brownout", 8, 20, True), Span("after", 20, 50, False))
 
 
-def metrics(after: float = 0.9, **overall: Any) -> dict[str, Any]:
-    def entry(value: Any) -> dict[str, Any]:
-        return {"value": value, "low": None, "high": None}
-
-    phases = {"brownout": {"goodput": entry(0.2)}, "after": {"goodput": entry(after)}}
-    measured = {name: entry(value) for name, value in overall.items()}
-    return {"clients": {"x": {"overall": measured, "phases": phases}}}
+def metrics(after: float = 0.9, flaky: float | None = None, **overall: Value) -> ClientFigures:
+    shares = {"brownout": 0.2, "after": after} | ({} if flaky is None else {"flaky": flaky})
+    return ClientFigures(
+        overall={name: Figure(value) for name, value in overall.items()},
+        phases={phase: {"goodput": Figure(share)} for phase, share in shares.items()},
+    )
 
 
 def test_labels_are_distinct() -> None:
@@ -77,7 +77,7 @@ def test_durations_come_in_a_fitting_unit(seconds: float, said: str) -> None:
 
 def test_an_interval_stands_behind_its_value() -> None:
     """A figure over repeats carries its interval."""
-    assert figure({"value": 0.5, "low": 0.4, "high": 0.6}, "share") == "50.0 % [40.0 %, 60.0 %]"
+    assert figure(Figure(0.5, 0.4, 0.6), "share") == "50.0 % [40.0 %, 60.0 %]"
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,7 @@ def test_a_client_that_recovers_is_told_when() -> None:
 def test_each_faulty_phase_is_named_where_there_are_several() -> None:
     """With several faulty phases the sentence says how many calls were good in each, not in the last alone."""
     phases = (Span("flaky", 0, 8, True), Span("brownout", 8, 20, True), Span("after", 20, 50, False))
-    measured = metrics(recovered=True, time_to_recover_s=0.0)
-    measured["clients"]["x"]["phases"]["flaky"] = {"goodput": {"value": 0.98, "low": None, "high": None}}
+    measured = metrics(recovered=True, time_to_recover_s=0.0, flaky=0.98)
     sentence = verdict("x", measured, phases).sentence
     assert "98.0 % in flaky, 20.0 % in brownout." in sentence
 

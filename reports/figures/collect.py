@@ -1,0 +1,64 @@
+"""From measured cells to the figures of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import blake2b
+
+from windtunnel.reports.figures.cell import MeasuredCell
+from windtunnel.reports.figures.model import CellFigures, ClientFigures, RunFigures
+from windtunnel.reports.figures.repeats import over_repeats
+from windtunnel.reports.figures.seeds import held_over_seeds, over_seeds
+from windtunnel.reports.figures.validity import worst
+from windtunnel.reports.gate.expectations import evaluate, parse
+from windtunnel.reports.read.run_dir import Run
+
+
+def run_figures(run: Run, cells: Sequence[MeasuredCell], *, left_out: int = 0) -> RunFigures:
+    """The figures of a run from those of its cells; `left_out` more were planned and not played.
+
+    Raises `ExpectationError` for an expectation that cannot be read or names no metric at all.
+    """
+    expectations = [parse(entry) for entry in run.scenario.get("expect") or []]
+    measured = tuple(cell.figures for cell in cells)
+    seeds: int | None = run.plan.get("seeds") or None
+    own = {client: [cell for cell in measured if cell.client == client] for client in run.clients}
+    clients = {client: over_cells(own[client], seeds=seeds is not None) for client in run.clients}
+    judgements = evaluate(expectations, clients)
+    if seeds is not None:
+        judgements = [
+            replace(one, seeds=held_over_seeds(one.expectation, one.client, own[one.client]))
+            for one in judgements
+        ]
+    return RunFigures(
+        scenario=run.scenario["name"],
+        seed=run.plan.get("seed", run.scenario.get("seed", 0)),
+        seeds=seeds,
+        clock=run.plan.get("clock", "real"),
+        digest=_digest(run),
+        partial=left_out > 0 or any(cell.partial for cell in measured),
+        checks=worst([cell.checks for cell in measured]),
+        clients=clients,
+        cells=measured,
+        judgements=tuple(judgements),
+    )
+
+
+def over_cells(cells: Sequence[CellFigures], *, seeds: bool = False) -> ClientFigures:
+    """The figures of a client over `cells`, its repeats; with `seeds`, how they are distributed as well."""
+    phases = dict.fromkeys(phase for cell in cells for phase in cell.phases)
+    return ClientFigures(
+        overall=over_repeats([cell.overall for cell in cells]),
+        phases={phase: over_repeats([cell.phases[phase] for cell in cells]) for phase in phases},
+        seeds=over_seeds(cells) if seeds else None,
+    )
+
+
+def _digest(run: Run) -> str | None:
+    """A digest over the cells' records and wires, which a run on the virtual clock repeats exactly; None elsewhere."""
+    digests = {cell.folder.name: cell.digest for cell in run.cells if cell.digest is not None}
+    if len(digests) < len(run.cells):
+        return None
+    text = "\n".join([f"{name} {digests[name]}" for name in sorted(digests)])
+    return blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,97 @@
+"""What metrics.json holds, as objects: of a run, of its clients, of its cells.
+
+records ─► CellFigures, a cell each ─► ClientFigures, over repeats ─► RunFigures ─► metrics.json, charts, page, gate
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from windtunnel.reports.figures.validity import ValidityCheck
+from windtunnel.reports.gate.expectations import Judgement
+from windtunnel.reports.metrics.figure import FiguresByPhase
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """The least or the greatest value over seeds, with its first seed; None is a recovery that never came."""
+
+    value: float | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class NumberSpread:
+    """How a number is distributed over `count` seeds; in `never` of them it never came, which is longest."""
+
+    count: int
+    points: Mapping[str, float | None]
+    least: Extreme
+    most: Extreme
+    never: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TruthSpread:
+    """In what `share` of `count` seeds something is true, and the first seeds in which it is, and is not."""
+
+    count: int
+    share: float
+    yes: tuple[int, ...]
+    no: tuple[int, ...]
+
+
+Spread: TypeAlias = NumberSpread | TruthSpread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFigures(FiguresByPhase):
+    """The figures of one cell. `seed` is the --seed that plays it again as a first repeat; None outside of seeds."""
+
+    client: str
+    repeat: int
+    seed: int | None = None
+    digest: str | None = None
+    partial: bool = False
+    checks: tuple[ValidityCheck, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFigures(FiguresByPhase):
+    """The figures of a client over its repeats. `seeds`: metric or metric@phase → spread; None without seeds."""
+
+    seeds: Mapping[str, Spread] | None = None
+
+    def spread(self, name: str) -> Spread | None:
+        """How a metric is distributed over the seeds; None if it is not."""
+        return None if self.seeds is None else self.seeds.get(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFigures:
+    """All figures of a run. `seeds` is how many were asked for, from `seed` on; None in a run without seeds."""
+
+    scenario: str
+    seed: int
+    seeds: int | None = None
+    clock: str = "real"
+    digest: str | None = None
+    partial: bool = False
+    checks: tuple[ValidityCheck, ...] = ()
+    clients: Mapping[str, ClientFigures] = field(default_factory=dict)
+    cells: tuple[CellFigures, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+    def cells_of(self, client: str) -> tuple[CellFigures, ...]:
+        """The cells of one client, a repeat each."""
+        return tuple(cell for cell in self.cells if cell.client == client)
