@@ -118,7 +118,7 @@ class ObservedCall:
         self.stage = "client"
         if event is not None and event != DONE:
             self.take(event)
-        return event == DONE
+        return bool(event == DONE)
 
     def whole(self, answer: Any) -> None:
         """Read an answer that came in one piece."""
