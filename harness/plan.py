@@ -25,6 +25,8 @@ PLAN_VERSION = 1
 PACKAGES = (
     "windtunnel",
     "openai",
+    "httpx",
+    "httpcore",
     "httpx2",
     "httpcore2",
     "aiohttp",

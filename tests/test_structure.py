@@ -309,15 +309,11 @@ def test_every_ignore_has_its_reason() -> None:
 SAME_NAME: dict[str, str] = {}
 """Public classes that share a name, with the reason why they may."""
 
-NAMES_NOT_YET_APART: set[str] = {"Node"}
-"""Names of two public classes that still wait for one of their own: no others."""
-
 
 def test_no_two_public_classes_share_a_name() -> None:
     """One word, one idea: a class is found by its name."""
     shared = {name: paths for name, paths in public_classes(SOURCES).items() if len(paths) > 1}
-    known = {*SAME_NAME, *NAMES_NOT_YET_APART}
-    assert {name: paths for name, paths in shared.items() if name not in known} == {}
+    assert {name: paths for name, paths in shared.items() if name not in SAME_NAME} == {}
     assert [name for name in SAME_NAME if name not in shared] == []
 
 

@@ -77,7 +77,12 @@ class LiveCall:
             self.rearm()
 
     def check(self, reading: Reading) -> None:
-        """Raises `UnfinishedAnswerError` if the answer has no end and the profile looks for one."""
+        """Put the answer together, and look for its end if the profile does.
+
+        Raises `UnfinishedAnswerError` for an answer without an end, and TypeError for pieces of a wrong type: where an
+        application joins them, it fails as well.
+        """
+        reading.put_together()
         if not reading.complete and "end" in self._setting.profile.checks:
             raise UnfinishedAnswerError("the answer ended without a finish reason")
 
@@ -118,7 +123,7 @@ class LiveCall:
             row.served_id = attempt.served_id
         if reading is not None:
             row.tokens_received = reading.tokens
-            row.finish_reason = reading.finish_reason
+            row.finish_reason = _as_text(reading.finish_reason)
             row.declared_incomplete = reading.declared_incomplete
             # That a chat stream said [DONE] only the transport sees: the SDK keeps it to itself.
             if not (row.stream and row.api == "chat"):
@@ -126,6 +131,11 @@ class LiveCall:
             if outcome.delivered:
                 row.digest = reading.digest()
         self._setting.observer.call_ended(row, outcome.error)
+
+
+def _as_text(value: object) -> str | None:
+    """A finish reason as its column holds it: a broken answer can have any JSON value there."""
+    return value if value is None or isinstance(value, str) else repr(value)
 
 
 def new_row(setting: Setting, spec: CallSpec) -> CallRow:

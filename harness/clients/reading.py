@@ -1,6 +1,6 @@
 """Reading an answer as an application does: what it ends up with, and what of that the answer says about itself.
 
-One reader serves all drivers: the SDK's objects and `Node` (a JSON object with attributes) look the same.
+One reader serves all drivers: the SDK's objects and `JsonAnswer` (a JSON object with attributes) look the same.
 Whatever reading raises is the application's error.
 """
 
@@ -26,7 +26,7 @@ class UnfinishedAnswerError(Exception):
     """The answer ended without a finish reason or terminal event, and the profile checks that."""
 
 
-class Node(dict[str, Any]):
+class JsonAnswer(dict[str, Any]):
     """A JSON object whose missing keys are None, as in the SDK's models."""
 
     __slots__ = ()
@@ -42,9 +42,10 @@ TOOL_CONTENTS = {"function_call": "arguments", "custom_tool_call": "input"}
 class Reading:
     """What one try delivered so far. `opened`: the answer was handed to the application."""
 
-    __slots__ = ("_size", "complete", "finish_reason", "opened", "refused")
+    __slots__ = ("_digest", "_size", "complete", "finish_reason", "opened", "refused")
 
     def __init__(self) -> None:
+        self._digest: str | None = None
         self.opened = False
         self.complete = False
         self.finish_reason: str | None = None
@@ -73,8 +74,14 @@ class Reading:
         """What the application has now."""
         raise NotImplementedError
 
+    def put_together(self) -> None:
+        """Put the pieces together, as the application does with a whole answer. Raises TypeError if they do not fit."""
+        self._digest = digest(self.choices())
+
     def digest(self) -> str:
-        return digest(self.choices())
+        """What `put_together` made."""
+        assert self._digest is not None  # a call is only taken for answered after its answer was put together
+        return self._digest
 
 
 class _ChatChoice:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from windtunnel.harness.clients.reading import Node
+from windtunnel.harness.clients.reading import JsonAnswer
 
 PATHS: Final = {"chat": "/chat/completions", "responses": "/responses", "embeddings": "/embeddings"}
 DATA: Final = "data:"
@@ -24,4 +24,4 @@ def event_of(line: str) -> Any:
     if not line.startswith(DATA):
         return None
     data = line[len(DATA) :].strip()
-    return DONE if data == DONE else json.loads(data, object_hook=Node)
+    return DONE if data == DONE else json.loads(data, object_hook=JsonAnswer)

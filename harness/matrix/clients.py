@@ -18,7 +18,7 @@ import openai
 
 from windtunnel.harness.clients.base import API_KEY, CALL_HEADER
 from windtunnel.harness.clients.http_library import sdk_http
-from windtunnel.harness.clients.reading import Node
+from windtunnel.harness.clients.reading import JsonAnswer
 from windtunnel.harness.clients.sse import PATHS
 from windtunnel.harness.matrix.cases import CONNECT_TIMEOUT, READ_TIMEOUT, Case
 from windtunnel.harness.matrix.observed_call import ObservedCall, observing
@@ -26,7 +26,7 @@ from windtunnel.harness.matrix.observed_call import ObservedCall, observing
 _TIMEOUT = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": 10.0, "pool": 10.0}
 _LIMITS = {"max_connections": 1000, "max_keepalive_connections": 0}
 _AIOHTTP_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
-_LOADS = partial(json.loads, object_hook=Node)
+_LOADS = partial(json.loads, object_hook=JsonAnswer)
 
 
 def _headers(case: Case, call: str) -> dict[str, str]:
@@ -104,7 +104,7 @@ class Httpx2Client:
             else:
                 response = self._client.request(*request, json=case.body, headers=headers)
                 response.raise_for_status()
-                observed.whole(response.json(object_hook=Node))
+                observed.whole(response.json(object_hook=JsonAnswer))
             observed.use(case.task)
         return observed
 

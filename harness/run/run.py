@@ -15,6 +15,7 @@ from pathlib import Path
 
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.installed import check_installed
 from windtunnel.harness.inputs.load import ClockChoice
 from windtunnel.harness.plan import RunPlan, resolve
 from windtunnel.harness.run.cell import Cell
@@ -157,6 +158,7 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
     scenario = load_scenario(options.scenario, time_scale=options.time_scale)
     names = list(options.clients) if options.clients else list(scenario.clients)
     profiles = [load_profile(name) for name in names]
+    check_installed(profiles)
     return resolve(
         scenario,
         profiles,

@@ -13,13 +13,13 @@ from windtunnel.harness.clients.call import LiveCall
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S
 from windtunnel.harness.clients.gevent_patches import undo_gevents_sockets
 from windtunnel.harness.clients.loop_shell import LoopShell
-from windtunnel.harness.clients.reading import Node, Reading
+from windtunnel.harness.clients.reading import JsonAnswer, Reading
 from windtunnel.harness.clients.recording.aiohttp import recording_session
 from windtunnel.harness.clients.recording.httpx2 import Book
 from windtunnel.harness.clients.sse import DONE, PATHS, event_of
 from windtunnel.harness.inputs.profile import Pool, Profile
 
-LOADS = partial(json.loads, object_hook=Node)
+LOADS = partial(json.loads, object_hook=JsonAnswer)
 REFUSED = 400
 
 

@@ -13,7 +13,7 @@ from windtunnel.harness.clients.call import LiveCall
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
 from windtunnel.harness.clients.greenlet_shell import GreenletShell
-from windtunnel.harness.clients.reading import Node, Reading
+from windtunnel.harness.clients.reading import JsonAnswer, Reading
 from windtunnel.harness.clients.recording.httpx2 import Book, RecordingTransport
 from windtunnel.harness.clients.sse import DONE, PATHS, event_of
 
@@ -47,7 +47,7 @@ class Httpx2Sync:
             answer = self._client.post(path, json=spec.body, headers=headers)
             answer.raise_for_status()
             reading.opened = True
-            reading.whole(answer.json(object_hook=Node))
+            reading.whole(answer.json(object_hook=JsonAnswer))
             live.content()
             return
         with self._client.stream("POST", path, json=spec.body, headers=headers) as stream:

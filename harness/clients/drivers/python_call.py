@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import aiohttp
 import httpx2
 
-from windtunnel.harness.clients.reading import Node, Reading
+from windtunnel.harness.clients.reading import JsonAnswer, Reading
 
 
 class AnswerTypeError(TypeError):
@@ -74,17 +74,20 @@ class UserCall:
         return self.tools.recorded(transport)
 
 
-def _chat_text(text: str) -> Node:
-    return Node(choices=[Node(index=0, delta=Node(content=text))])
+def _chat_text(text: str) -> JsonAnswer:
+    return JsonAnswer(choices=[JsonAnswer(index=0, delta=JsonAnswer(content=text))])
 
 
-def _response_text(text: str) -> Node:
-    return Node(type="response.output_text.delta", delta=text)
+def _response_text(text: str) -> JsonAnswer:
+    return JsonAnswer(type="response.output_text.delta", delta=text)
 
 
-TEXT: Mapping[str, tuple[Callable[[str], Node], Node]] = {
-    "chat": (_chat_text, Node(choices=[Node(index=0, delta=Node(), finish_reason="stop")])),
-    "responses": (_response_text, Node(type="response.completed", response=Node(status="completed"))),
+TEXT: Mapping[str, tuple[Callable[[str], JsonAnswer], JsonAnswer]] = {
+    "chat": (_chat_text, JsonAnswer(choices=[JsonAnswer(index=0, delta=JsonAnswer(), finish_reason="stop")])),
+    "responses": (
+        _response_text,
+        JsonAnswer(type="response.completed", response=JsonAnswer(status="completed")),
+    ),
 }
 """A piece of text as an event of its API, and the event that ends an answer of text.
 
@@ -155,5 +158,5 @@ def _object(answer: Any, how: str) -> Any:
 
 def _nodes(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return Node({key: _nodes(inner) for key, inner in value.items()})
+        return JsonAnswer({key: _nodes(inner) for key, inner in value.items()})
     return [_nodes(inner) for inner in value] if isinstance(value, list) else value

@@ -12,7 +12,7 @@ from windtunnel.harness.clients.reading import (
     AnswerFailedError,
     ChatReading,
     EmbeddingReading,
-    Node,
+    JsonAnswer,
     Reading,
     ResponseReading,
 )
@@ -113,6 +113,25 @@ def test_a_body_that_is_no_answer_is_an_error(
         assert (call["outcome"], call["digest"]) == ("error", None), what
 
 
+WRONG_TYPES = [
+    {"index": 0, "delta": {"content": 7}, "finish_reason": None},
+    {"index": 0, "delta": {"content": ["Hello"]}, "finish_reason": None},
+    {"index": "first", "delta": {"content": "Hello"}, "finish_reason": None},
+    {"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"name": 7, "arguments": "{}"}}]}},
+    {"index": 0, "delta": {"content": "Hi"}, "finish_reason": 7},
+]
+
+
+@pytest.mark.parametrize("choice", WRONG_TYPES)
+@pytest.mark.parametrize("driver", ["openai", "httpx2-async"])
+def test_values_of_wrong_types_leave_a_row(play: Play, driver: str, choice: dict[str, Any]) -> None:
+    """Whatever types a stream's values have, the call is recorded: what cannot be put together is its failure."""
+    call = play(driver, streamed({"choices": [choice]}, delta(" there", finish="stop")), stream=True).call
+    assert call["outcome"] in ("ok", "error")
+    assert (call["digest"] is None) == (call["outcome"] == "error")
+    assert call["digest"] != WHOLE
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_an_error_event_in_mid_stream_is_an_error(play: Play, driver: str) -> None:
     """An error inside a 200 stream ends the call as an error, whatever came before."""
@@ -178,7 +197,7 @@ def read(reading: Reading, *events: dict[str, Any]) -> list[Choice]:
 
 def nodes(value: Any) -> Any:
     if isinstance(value, dict):
-        return Node({key: nodes(inner) for key, inner in value.items()})
+        return JsonAnswer({key: nodes(inner) for key, inner in value.items()})
     return [nodes(inner) for inner in value] if isinstance(value, list) else value
 
 
@@ -278,4 +297,4 @@ def test_a_function_call_of_a_response_is_kept_raw() -> None:
 def test_an_embedding_is_never_streamed() -> None:
     """A reader of embeddings refuses events."""
     with pytest.raises(NotImplementedError):
-        EmbeddingReading().take(Node())
+        EmbeddingReading().take(JsonAnswer())

@@ -10,6 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from windtunnel.harness.errors import CollectedInputError, InputError
+from windtunnel.harness.inputs import installed
+from windtunnel.harness.inputs.installed import check_installed
 from windtunnel.harness.inputs.profile import SDK_RETRIES, Profile, load_profile_file
 
 MINIMAL: dict[str, Any] = {
@@ -120,3 +122,16 @@ def test_required_keys(tmp_path: Path, key: str) -> None:
     YAML(typ="safe").dump({name: value for name, value in MINIMAL.items() if name != key}, file)
     with pytest.raises(InputError, match=f"{key}: found nothing, expected this key, which is required"):
         load_profile_file(file)
+
+
+def test_a_driver_that_is_not_installed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """openai 2 over aiohttp needs a package more: without it the client is refused by name, before a run begins."""
+    profile = read(tmp_path, driver="openai-aiohttp", pool={"connections": 10})
+    monkeypatch.setattr(installed, "version", lambda _: "2.50.0")
+    monkeypatch.setattr(installed, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"the client mine: driver: found openai-aiohttp with openai 2\.50"):
+        check_installed([profile])
+    monkeypatch.setattr(installed, "find_spec", lambda _: object())
+    check_installed([profile])
+    monkeypatch.setattr(installed, "version", lambda _: "3.52.0")
+    check_installed([profile, read(tmp_path)])

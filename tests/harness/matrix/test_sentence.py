@@ -11,7 +11,7 @@ import httpx2
 import openai
 import pytest
 
-from windtunnel.harness.clients.reading import AnswerFailedError, Node
+from windtunnel.harness.clients.reading import AnswerFailedError, JsonAnswer
 from windtunnel.harness.matrix import sentence as sentences
 from windtunnel.harness.matrix.cases import PATIENT, Case
 from windtunnel.harness.matrix.observed_call import CallStage, ObservedAnswer, ObservedCall, observing
@@ -24,11 +24,11 @@ WHOLE = Case("cut", (), "responses whole")
 RESPONSES = Case("cut", (), "responses streamed")
 
 
-def choice(**said: Any) -> Node:
+def choice(**said: Any) -> JsonAnswer:
     """A chunk of a chat stream, with one choice."""
     delta = {key: value for key, value in said.items() if key != "finish_reason"}
-    chosen = Node(index=0, delta=Node(delta), finish_reason=said.get("finish_reason"))
-    return Node(choices=[chosen])
+    chosen = JsonAnswer(index=0, delta=JsonAnswer(delta), finish_reason=said.get("finish_reason"))
+    return JsonAnswer(choices=[chosen])
 
 
 def chat(*pieces: str, finish: str | None = "stop", usage: bool = True, refusal: str = "") -> ObservedAnswer:
@@ -37,19 +37,19 @@ def chat(*pieces: str, finish: str | None = "stop", usage: bool = True, refusal:
         answer.take(choice(content=piece, refusal=refusal))
     answer.take(choice(finish_reason=finish))
     if usage:
-        answer.take(Node(choices=[], usage=Node(total_tokens=3)))
+        answer.take(JsonAnswer(choices=[], usage=JsonAnswer(total_tokens=3)))
     return answer
 
 
 def response(*pieces: str, status: str | None = "completed", reason: str | None = None) -> ObservedAnswer:
     answer = ObservedAnswer("responses")
     for piece in pieces:
-        answer.take(Node(type="response.output_text.delta", delta=piece))
+        answer.take(JsonAnswer(type="response.output_text.delta", delta=piece))
     if status is not None:
-        details = Node(reason=reason) if reason else None
-        ended = Node(status=status, usage=Node(total_tokens=3), incomplete_details=details)
+        details = JsonAnswer(reason=reason) if reason else None
+        ended = JsonAnswer(status=status, usage=JsonAnswer(total_tokens=3), incomplete_details=details)
         with contextlib.suppress(AnswerFailedError):
-            answer.take(Node(type="response.completed", response=ended))
+            answer.take(JsonAnswer(type="response.completed", response=ended))
     return answer
 
 
@@ -203,8 +203,8 @@ def test_a_stream_read_by_hand_ends_at_done_as_in_a_run() -> None:
 def test_a_call_of_a_tool_is_read_from_its_pieces_and_used() -> None:
     """Name and arguments come together; arguments that do not parse are an error of the application's use."""
     call = ObservedCall(ObservedAnswer("chat"))
-    for function in (Node(name="get_weather", arguments='{"city"'), Node(arguments=': "Rome"')):
-        call.take(choice(tool_calls=[Node(index=0, function=function)]))
+    for function in (JsonAnswer(name="get_weather", arguments='{"city"'), JsonAnswer(arguments=': "Rome"')):
+        call.take(choice(tool_calls=[JsonAnswer(index=0, function=function)]))
     assert call.answer.choices()[0][3] == [("get_weather", '{"city": "Rome"')]
     with pytest.raises(json.JSONDecodeError):
         call.use("tool")
@@ -213,7 +213,7 @@ def test_a_call_of_a_tool_is_read_from_its_pieces_and_used() -> None:
 
 def test_a_body_that_is_no_answer_is_an_error_of_the_applications_reading() -> None:
     """What an SDK hands over as text has no fields to read; what is JSON, but no answer, has no choices."""
-    for body, kind in (("<html>", AttributeError), (Node(error=Node()), TypeError)):
+    for body, kind in (("<html>", AttributeError), (JsonAnswer(error=JsonAnswer()), TypeError)):
         with observing(STREAMED) as call:
             call.whole(body)
         assert isinstance(call.error, kind)

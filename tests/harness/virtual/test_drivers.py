@@ -53,12 +53,12 @@ SHARD = [sys.executable, "-m", "windtunnel.harness.virtual.shard"]
 TARGETS = str(Path(__file__).parents[1] / "clients")
 
 
-def prepare(folder: Path, driver: str, **parts: Any) -> Path:
-    """A cell of the scenario with a client over `driver`, ready to be played."""
+def prepare(folder: Path, driver: str, *, changes: dict[str, Any] | None = None, **parts: Any) -> Path:
+    """A cell of the scenario (with `changes` to it) with a client over `driver`, ready to be played."""
     if driver == "python":
         parts.setdefault("target", "targets:draws")
     profile = Profile.model_validate(profile_of(driver, **{**AROUND, **parts}))
-    scenario = Scenario.model_validate(SCENARIO)
+    scenario = Scenario.model_validate({**SCENARIO, **(changes or {})})
     cell = folder / driver
     cell.mkdir(parents=True)
     resolve(scenario, [profile], clock="virtual").cells[0].write_json(cell / "cell.json")
@@ -142,3 +142,14 @@ def test_callables_that_cannot_run_end_their_cells(tmp_path: Path) -> None:
         assert f"{TARGETS}/targets.py:" in log
         assert f"({name})" in log
         assert not (cell / "digest.json").exists()
+
+
+def test_answers_of_wrong_types_lose_no_call(tmp_path: Path) -> None:
+    """In a run whose streams hold numbers for text every scheduled call has its row, as an error of its reader."""
+    retyped = {"fault": "wrong_shape", "with": {"action": "retype"}}
+    phases = [{"name": "retyped", "for": "2s", "rules": [retyped]}]
+    cell = prepare(tmp_path, "openai-async", changes={"phases": phases})
+    assert play([cell], 0) == [0]
+    calls = [row for row in rows(cell, "calls") if row["phase"] == "retyped"]
+    assert len(calls) == 10
+    assert {(row["outcome"], row["error_type"]) for row in calls} == {("error", "TypeError")}
