@@ -13,11 +13,11 @@ import asyncio
 import socket
 from asyncio import base_events
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextvars import Context
 from heapq import heapify, heappop, heappush
-from math import ceil
+from math import ceil, inf
 from typing import Any, TypeVar, TypeVarTuple
 
 from windtunnel.harness.virtual.network.endpoint import TICK
@@ -28,14 +28,11 @@ from windtunnel.harness.virtual.timers import Scheduled, Timer
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
-IDLE_PASSES = 100_000
-"""Passes at one moment after which somebody is polling with sleep(0), and time is moved on."""
+IDLE_PASSES = 500_000
+"""Passes at one moment after which somebody is polling, and will go on for ever: no pass brings the next moment."""
 
 MANY_TIMERS = 100
 """From so many timers on, cancelled ones are thrown away as soon as they are more than half."""
-
-MOST_PUSHES = 100
-"""How often in a row time is moved on like that; by then it is not the next timers that somebody waits for."""
 
 
 class DeadlockError(RuntimeError):
@@ -43,7 +40,22 @@ class DeadlockError(RuntimeError):
 
 
 class SpinError(RuntimeError):
-    """Callbacks run without end, and never leave the clock a chance to jump."""
+    """Callbacks run without end, and never leave the clock a chance to jump. `who` are those that are due again."""
+
+    def __init__(self, message: str, who: Sequence[asyncio.Handle]) -> None:
+        super().__init__(message)
+        self.who = who
+
+
+def tick_from(moment: float) -> float:
+    """The first whole microsecond that is not before `moment`; never, if that is infinite."""
+    if moment == inf:
+        return inf
+    ticks = ceil(moment * 1e6)
+    # The product was rounded, and may be on the wrong side of a whole number.
+    if (ticks - 1) / 1e6 >= moment:
+        return (ticks - 1) / 1e6
+    return ticks / 1e6 if ticks / 1e6 >= moment else (ticks + 1) / 1e6
 
 
 class VirtualLoop(base_events.BaseEventLoop):
@@ -52,12 +64,10 @@ class VirtualLoop(base_events.BaseEventLoop):
     def __init__(self, *, start: float = 0.0) -> None:
         super().__init__()
         self._now = start
-        self._clock_resolution = TICK / 2
         self._scheduled: list[Scheduled] = []
         self._timer_cancelled_count = 0
         self._numbers = 0
         self._passes = 0
-        self._pushes = 0
         self.network = Network(self)
         self._dialled = Dialled(self.network)
         self.jumps = 0
@@ -73,12 +83,11 @@ class VirtualLoop(base_events.BaseEventLoop):
         scheduled = self._drop_cancelled()
         if ready or self._stopping:  # type: ignore[attr-defined]  # typeshed hides it
             self._pass_by()
-        elif scheduled:
+        elif scheduled and scheduled[0][0] < inf:
             self._jump(scheduled[0][0])
         else:
             raise DeadlockError("nothing is ready and no timer is set")
-        end = self._now + self._clock_resolution
-        while scheduled and scheduled[0][0] < end:
+        while scheduled and scheduled[0][0] <= self._now:
             timer = heappop(scheduled)[2]
             timer._scheduled = False
             ready.append(timer)
@@ -107,29 +116,21 @@ class VirtualLoop(base_events.BaseEventLoop):
             self._pass_by()
             return
         self._now = when
-        self._passes = self._pushes = 0
+        self._passes = 0
         self.jumps += 1
 
     def _pass_by(self) -> None:
-        """A pass at the same moment; after too many of them the clock is moved all the same."""
+        """A pass at the same moment. Raises SpinError after too many of them.
+
+        Time is never moved on to help who polls: the calls of everybody else would be late, and nobody would know.
+        """
         self._passes += 1
         if self._passes > IDLE_PASSES and not self._stopping:  # type: ignore[attr-defined]  # typeshed hides it
+            due = [timer for when, _, timer in sorted(self._scheduled) if when <= self._now]
+            ready: deque[asyncio.Handle] = self._ready  # type: ignore[attr-defined]  # typeshed hides it
+            who = [one for one in (*ready, *due) if not one._cancelled]
             self._passes = 0
-            self._push_on()
-
-    def _push_on(self) -> None:
-        """Move to the next timer although callbacks are ready; somebody polls, perhaps for what it will bring."""
-        self._pushes += 1
-        ahead = [
-            when for when, _, timer in self._scheduled if when > self._now + TICK and not timer._cancelled
-        ]
-        if not ahead:
-            raise SpinError(f"{IDLE_PASSES} passes at {self._now:.6f} s, and no timer is set")
-        if self._pushes > MOST_PUSHES:
-            raise SpinError(
-                f"{MOST_PUSHES} times {IDLE_PASSES} passes up to {self._now:.6f} s without a pause"
-            )
-        self._now = min(ahead)
+            raise SpinError(f"{IDLE_PASSES} passes at {self._now:.6f} s without a pause", who)
 
     def call_later(
         self,
@@ -149,9 +150,12 @@ class VirtualLoop(base_events.BaseEventLoop):
         *args: *_Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Timers fall on whole microseconds, rounded up: no sum of floats can come out a moment early."""
+        """Timers fall on whole microseconds, and never before what was asked, not even by a float's last digit.
+
+        Who finds on the timer's ring that it is not yet time (anyio does so) sets it anew, for the same moment.
+        """
         self._numbers = number = self._numbers + 1
-        when = ceil(when * 1e6 - 1e-3) / 1e6
+        when = tick_from(when)
         timer = Timer(when, callback, args, self, context)
         heappush(self._scheduled, (when, number, timer))
         return timer

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ from greenlet import greenlet
 from windtunnel.harness.virtual import guard
 from windtunnel.harness.virtual.guard import INSTEAD, culprit
 from windtunnel.harness.virtual.loop import DeadlockError, SpinError, VirtualLoop
+from windtunnel.harness.virtual.network.blocking import Wake
 
 LOOK_EVERY_S = 2.0
 STUCK_S = 30.0
@@ -80,8 +82,8 @@ class Watchdog:
                 self._out,
             )
         except SpinError as error:
-            message = told(f"somebody polls: {error}", "wait for an event, or pause", _ready(loop))
-            give_up(message, self._out)
+            who = [spinner(handle) for handle in error.who] or [describe(task) for task in _all(loop)]
+            give_up(told(f"somebody polls: {error}", "wait for an event, or pause", who), self._out)
         finally:
             self.stop()
 
@@ -132,7 +134,11 @@ async def within(seconds: float, tasks: Collection[asyncio.Task[Any]], reason: s
     _, pending = await asyncio.wait(tasks, timeout=seconds)
     if pending:
         raise StuckError(
-            told(f"{reason} for {seconds:.0f} virtual seconds", instead, sorted(pending, key=hash))
+            told(
+                f"{reason} for {seconds:.0f} virtual seconds",
+                instead,
+                [describe(task) for task in sorted(pending, key=hash)],
+            )
         )
 
 
@@ -150,21 +156,35 @@ def give_up(message: str, out: TextIO | None = None) -> NoReturn:
     os._exit(STUCK_EXIT)
 
 
-def _ready(loop: VirtualLoop) -> list[asyncio.Task[Any]]:
-    """The tasks whose next step is due now; all of them if none is."""
-    due = [getattr(handle._callback, "__self__", None) for handle in loop._ready]  # type: ignore[attr-defined]  # asyncio's queue
-    tasks = [one for one in due if isinstance(one, asyncio.Task)]
-    return tasks or sorted(asyncio.all_tasks(loop), key=hash)
+def _all(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
+    return sorted(asyncio.all_tasks(loop), key=hash)
+
+
+def spinner(handle: asyncio.Handle) -> str:
+    """Who is due again and again: a task, a greenlet that waits, or a function and where it stands."""
+    callback: Any = handle._callback  # type: ignore[attr-defined]  # typeshed hides it
+    owner = getattr(callback, "__self__", None)
+    if isinstance(owner, asyncio.Task):
+        return describe(owner)
+    if isinstance(callback, Wake) and (frame := callback.waiting.gr_frame) is not None:
+        return f"a greenlet at {culprit(traceback.extract_stack(frame))}"
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    name = getattr(callback, "__qualname__", repr(callback))
+    code = getattr(callback, "__code__", None)
+    host = getattr(owner, "_host_task", None)  # whom a cancel scope of anyio cancels
+    whose = f", for {describe(host)}" if isinstance(host, asyncio.Task) else ""
+    place = "" if code is None else f" at {code.co_filename}:{code.co_firstlineno}"
+    return f"the callback {name}{place}{whose}"
 
 
 def stuck(loop: asyncio.AbstractEventLoop, reason: str, instead: str) -> str:
     """Every task that waits and where; in the last line the reason, the first of them, and what to do."""
-    return told(reason, instead, sorted(asyncio.all_tasks(loop), key=hash))
+    return told(reason, instead, [describe(task) for task in _all(loop)])
 
 
-def told(reason: str, instead: str, waiting: list[asyncio.Task[Any]]) -> str:
-    """The same for some tasks."""
-    described = [describe(task) for task in waiting]
+def told(reason: str, instead: str, described: list[str]) -> str:
+    """The same for some who are described."""
     lines = [f"waiting: {one}" for one in described[:MOST_SHOWN]]
     if len(described) > MOST_SHOWN:
         lines.append(f"… and {len(described) - MOST_SHOWN} tasks more")

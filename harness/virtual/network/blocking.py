@@ -42,20 +42,13 @@ class Blocking:
             refuse("a blocking wait", "await instead")
         if future.done():
             return True
-        woken = False
-
-        def wake(*_: Any) -> None:
-            nonlocal woken
-            if not woken:
-                woken = True
-                here.switch()
-
+        wake = Wake(here)
         timer = None if timeout is None else self.loop.call_later(max(0.0, timeout), wake)
         future.add_done_callback(wake)
         try:
             self._home.switch()
         finally:
-            woken = True
+            wake.woken = True
             if timer is not None:
                 timer.cancel()
             future.remove_done_callback(wake)
@@ -70,6 +63,21 @@ class Blocking:
     def alarm(self, seconds: float, ring: Callable[[], None]) -> _Alarm:
         """Call `ring` in `seconds`, on the loop."""
         return _Alarm(self.loop.call_later(seconds, ring))
+
+
+class Wake:
+    """Switches to a greenlet that waits, once. It can be asked who that is."""
+
+    __slots__ = ("waiting", "woken")
+
+    def __init__(self, waiting: greenlet.greenlet) -> None:
+        self.waiting = waiting
+        self.woken = False
+
+    def __call__(self, *_: Any) -> None:
+        if not self.woken:
+            self.woken = True
+            self.waiting.switch()
 
 
 class _Alarm:

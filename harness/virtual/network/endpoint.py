@@ -26,7 +26,7 @@ WINDOW = 262_144
 """Bytes under way or unread in one direction before the sender has to wait."""
 
 TICK = 1e-6
-"""Seconds: what is due within the clock's resolution is due."""
+"""Seconds: the clock's resolution. Timers fall on whole ticks."""
 
 HIGH_WATER = 65_536
 """Bytes in the send buffer at which a writer is told to pause: asyncio's own default."""
@@ -147,7 +147,7 @@ class VirtualSocket(asyncio.Transport):
         loop, link = self._loop, self._link
         now = loop.time()
         acked = self._under_way
-        while acked and acked[0][0] <= now + TICK:
+        while acked and acked[0][0] <= now:
             self._under_way_bytes -= acked.popleft()[1]
         while self._unsent and self._under_way_bytes < WINDOW:
             data = self._unsent.popleft()

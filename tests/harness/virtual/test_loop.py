@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 
+import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from windtunnel.harness.virtual.loop import TICK, DeadlockError, SpinError, VirtualLoop
+from windtunnel.harness.virtual.loop import TICK, DeadlockError, SpinError, VirtualLoop, tick_from
 
 
 @pytest.fixture
@@ -16,6 +20,13 @@ def loop() -> Iterator[VirtualLoop]:
     made = VirtualLoop()
     yield made
     made.close()
+
+
+def end(loop: VirtualLoop) -> None:
+    """Cancel what still runs."""
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+        loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
 
 
 def test_a_day_passes_at_once(loop: VirtualLoop) -> None:
@@ -65,8 +76,8 @@ def test_a_deadlock_is_an_error(loop: VirtualLoop) -> None:
         loop.run_until_complete(loop.create_future())
 
 
-def test_polling_does_not_stop_the_clock(loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code that polls with sleep(0) until a timer has rung gets there, as time is moved on."""
+def test_polling_for_a_timer_is_an_error(loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is not moved on for who polls with sleep(0): it raises, with whoever is due again, and no timer rings."""
     monkeypatch.setattr("windtunnel.harness.virtual.loop.IDLE_PASSES", 100)
     rang: list[float] = []
     loop.call_later(3.0, lambda: rang.append(loop.time()))
@@ -75,8 +86,12 @@ def test_polling_does_not_stop_the_clock(loop: VirtualLoop, monkeypatch: pytest.
         while not rang:  # noqa: ASYNC110  # what is tested
             await asyncio.sleep(0)
 
-    loop.run_until_complete(poll())
-    assert rang == [3.0]
+    polling = loop.create_task(poll())
+    with pytest.raises(SpinError) as caught:
+        loop.run_until_complete(polling)
+    assert (rang, loop.time()) == ([], 0.0)
+    assert [getattr(one._callback, "__self__", None) for one in caught.value.who] == [polling]
+    end(loop)
 
 
 def test_polling_for_nothing_is_an_error(loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,9 +104,7 @@ def test_polling_for_nothing_is_an_error(loop: VirtualLoop, monkeypatch: pytest.
 
     with pytest.raises(SpinError):
         loop.run_until_complete(spin())
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-        loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+    end(loop)
 
 
 def test_executors_run_inline(loop: VirtualLoop) -> None:
@@ -116,3 +129,69 @@ def test_cancelled_timers_are_thrown_away(loop: VirtualLoop) -> None:
 
     loop.run_until_complete(main())
     assert fired == list(range(900, -1, -100))
+
+
+MOMENTS = st.floats(0.0, 1e6) | st.integers(0, 10**9).map(lambda ticks: ticks / 1e6)
+DELAYS = st.floats(0.0, 1e4) | st.integers(0, 10**6).map(lambda ms: ms / 1e3)
+
+
+@given(MOMENTS)
+def test_a_tick_is_the_first_that_is_not_before(moment: float) -> None:
+    """Rounding goes up, also where a product of floats lies on the wrong side; a whole microsecond stays."""
+    tick = tick_from(moment)
+    assert moment <= tick < moment + 1.001e-6 + 1e-9 * moment
+    assert tick_from(tick) == tick
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(DELAYS, DELAYS), min_size=1, max_size=20))
+def test_no_deadline_is_early_or_late(waits: list[tuple[float, float]]) -> None:
+    """However deadlines are set, and at whatever moment, each is kept to within two ticks, and in few passes."""
+    loop = VirtualLoop()
+    found: list[tuple[float, float]] = []
+    passes = 0
+    one_pass = loop._run_once
+
+    def counted() -> None:
+        nonlocal passes
+        passes += 1
+        one_pass()
+
+    loop._run_once = counted  # type: ignore[method-assign]  # counts what is tested
+
+    async def one(start: float, limit: float) -> None:
+        await asyncio.sleep(start)
+        for kind in range(5):
+            due = loop.time() + limit
+            if kind == 0:
+                with anyio.move_on_after(limit):
+                    await anyio.sleep_forever()
+            elif kind == 1:
+                with anyio.CancelScope(deadline=due):
+                    await asyncio.sleep(1e9)
+            elif kind == 2:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(limit):
+                        await asyncio.sleep(1e9)
+            elif kind == 3:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(loop.create_future(), limit)
+            else:
+                while (left := due - loop.time()) > 0:  # noqa: ASYNC110  # what is tested
+                    await asyncio.sleep(left)
+            found.append((due, loop.time()))
+
+    async def main() -> None:
+        await asyncio.gather(*(one(start, limit) for start, limit in waits))
+
+    loop.run_until_complete(main())
+    loop.close()
+    assert [(due, at) for due, at in found if not due <= at <= due + 2.1e-6] == []
+    assert passes < 100 * len(found)
+
+
+def test_waiting_for_ever_is_a_deadlock(loop: VirtualLoop) -> None:
+    """A timer that never rings is set by who sleeps without end, and wakes nobody."""
+    with pytest.raises(DeadlockError):
+        loop.run_until_complete(asyncio.sleep(float("inf")))
+    end(loop)

@@ -15,7 +15,7 @@ from windtunnel.harness.run.run import RunOptions, run
 PRELUDE = """
 import asyncio, sys
 from windtunnel.harness.virtual import loop as loops
-loops.IDLE_PASSES, loops.MOST_PUSHES = 50, 20
+loops.IDLE_PASSES = 500
 loop = loops.VirtualLoop()
 from windtunnel.harness.virtual.determinism import make_deterministic, current_call
 make_deterministic(loop, seed=1)
@@ -44,6 +44,31 @@ async def main():
 async def poll():
     while True:
         await asyncio.sleep(0)
+"""
+POLLS_FOR_A_TIMER = """
+async def main():
+    rang = []
+    loop.call_later(5, rang.append, 1)
+    await loop.create_task(poll_for(rang), name="call c8")
+async def poll_for(rang):
+    while not rang:
+        await asyncio.sleep(0)
+"""
+POLLS_IN_A_GREENLET = """
+def ask():
+    while True:
+        time.sleep(0)
+async def main():
+    loop.call_later(5, print)
+    blocking.spawn(ask)
+    await asyncio.sleep(10)
+"""
+RINGS = """
+def again():
+    loop.call_at(0.0, again)
+async def main():
+    again()
+    await asyncio.sleep(10)
 """
 SPINS = """
 async def main():
@@ -121,6 +146,11 @@ def play(body: str) -> subprocess.CompletedProcess[str]:
     [
         pytest.param(NOBODY_WAKES, ["nothing is ready", "call c0", "and 3 more", "(never)"], id="deadlock"),
         pytest.param(POLLS, ["somebody polls", "call c7", "(poll)", "wait for an event"], id="sleep-0"),
+        pytest.param(POLLS_FOR_A_TIMER, ["somebody polls", "call c8", "(poll_for)"], id="for-a-timer"),
+        pytest.param(
+            POLLS_IN_A_GREENLET, ["somebody polls", "a greenlet at", "(ask)"], id="sleep-in-greenlet"
+        ),
+        pytest.param(RINGS, ["somebody polls", "the callback again at <string>:"], id="timer-in-the-past"),
         pytest.param(SPINS, ["time stands still", "(spin)", "await"], id="while-True"),
         pytest.param(CRAWLS, ["time crawls", "(main)", "longer steps"], id="tiny-steps"),
         pytest.param(BLOCKS, ["time stands still", "(main)"], id="lock"),
@@ -168,13 +198,11 @@ async def main():
 
 
 def test_what_goes_on_is_left_alone() -> None:
-    """Polling for a timer, long waits and work without end in virtual time are no trouble, and progress is written."""
+    """Yielding now and then, long waits and work without end in virtual time are no trouble; progress is written."""
     done = play("""
 told = []
 async def main():
-    rang = []
-    loop.call_later(5, rang.append, 1)
-    while not rang:
+    for _ in range(400):
         await asyncio.sleep(0)
     await asyncio.sleep(1e3)
     began = os.times().elapsed
