@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from windtunnel.harness.arrivals import Arrival, schedule
-from windtunnel.harness.contract.files import write_whole
+from windtunnel.harness.contract.files import PLAN_VERSION, write_whole
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.load import ClockChoice, ClockName, Load
 from windtunnel.harness.inputs.profile import Limiter, Profile
@@ -21,7 +21,6 @@ from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.mock_server.chance import derive
 
 MIN_TAIL_S = 10.0
-PLAN_VERSION = 1
 PACKAGES = (
     "windtunnel",
     "openai",

@@ -41,6 +41,8 @@ def make_report(folder: Path, *, check: bool, whole: bool) -> int:
         print(f"windtunnel: {error}", file=sys.stderr)
         return INPUT_WRONG if whole else NOT_VALID
     print((folder / "summary.md").read_text())
+    for damage in (damage for cell in result.figures.cells for damage in cell.damages):
+        print(f"windtunnel: {damage}", file=sys.stderr)
     wrong = input_errors(result.figures.judgements)
     for message in wrong:
         print(f"windtunnel: {message}", file=sys.stderr)

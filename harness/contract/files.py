@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+PLAN_VERSION: Final = 1
+"""The form of plan.json and of the tables beside it; raised when records of the old form can no longer be read."""
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:

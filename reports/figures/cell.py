@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from windtunnel.reports.figures.damages import without_lost
 from windtunnel.reports.figures.model import CellFigures
 from windtunnel.reports.figures.validity import check_cell
 from windtunnel.reports.metrics.cohort import cohort_of
@@ -30,8 +31,12 @@ def figures_of(judged: Judged, scenario: Mapping[str, Any]) -> CellFigures:
         repeat=cell.repeat,
         seed=cell.plan.get("run_seed"),
         digest=cell.digest,
-        partial=cell.partial or bool((judged.calls["outcome"] == "unknown").any()),
+        partial=cell.partial or (not cell.damages and bool((judged.calls["outcome"] == "unknown").any())),
         checks=check_cell(judged),
-        overall=measure(cohort_of(judged, scenario)),
-        phases={phase.name: measure(cohort_of(judged, scenario, phase)) for phase in cell.phases},
+        damages=tuple(damage.text for damage in cell.damages),
+        overall=without_lost(measure(cohort_of(judged, scenario)), cell.damages),
+        phases={
+            phase.name: without_lost(measure(cohort_of(judged, scenario, phase)), cell.damages)
+            for phase in cell.phases
+        },
     )

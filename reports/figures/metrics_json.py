@@ -56,6 +56,7 @@ def _cell(cell: CellFigures) -> dict[str, Any]:
         "partial": cell.partial,
         "valid": cell.valid,
         "validity": _validity(cell.checks),
+        **_known(damages=list(cell.damages) or None),
         "overall": {name: figure.value for name, figure in cell.overall.items()},
         "phases": {
             phase: {name: figure.value for name, figure in found.items()}

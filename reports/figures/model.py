@@ -48,7 +48,10 @@ Spread: TypeAlias = NumberSpread | TruthSpread
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellFigures(FiguresByPhase):
-    """The figures of one cell. `seed` is the --seed that plays it again as a first repeat; None outside of seeds."""
+    """The figures of one cell. `seed` is the --seed that plays it again as a first repeat; None outside of seeds.
+
+    `damages` says what of its records cannot be read; figures that need it are null.
+    """
 
     client: str
     repeat: int
@@ -56,6 +59,7 @@ class CellFigures(FiguresByPhase):
     digest: str | None = None
     partial: bool = False
     checks: tuple[ValidityCheck, ...] = ()
+    damages: tuple[str, ...] = ()
 
     @property
     def valid(self) -> bool:

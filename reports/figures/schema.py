@@ -72,9 +72,15 @@ def metrics_schema() -> dict[str, Any]:
         "digest": {**text, "description": "Equal where the cell's records are; on the virtual clock alone."},
         "partial": flag,
         "valid": flag,
+        "damages": {
+            "type": "array",
+            "items": text,
+            "description": "What of the records is damaged. Figures that need it are null.",
+        },
     }
     cell = _object(
-        about | {"validity": validity} | _measured(_VALUE, ("phase", "overall")), optional=("seed", "digest")
+        about | {"validity": validity} | _measured(_VALUE, ("phase", "overall")),
+        optional=("seed", "digest", "damages"),
     )
     held = _object({"count": whole, "held": whole, "failed": {"type": "array", "items": whole}})
     expectation = _object(

@@ -90,6 +90,7 @@ def client_lag(judged: Judged) -> ValidityCheck:
 def dropped_arrivals(judged: Judged) -> ValidityCheck:
     calls = judged.calls[judged.calls["judged"]]
     never = calls["started_s"].isna() & (calls["lateness_cause"].fillna("") == "")
+    never &= calls["outcome"] != "unknown"  # its row is lost: it may have been started
     if math.isfinite(judged.cell.observed_s):  # a call that was cut off left a trace at least
         never &= ~calls.index.isin(judged.attempts["call"]) & ~calls.index.isin(judged.served["call"])
     dropped = int(never.sum())
@@ -107,6 +108,15 @@ def failed_cells(judged: Judged) -> ValidityCheck:
     return ValidityCheck("failed_cells", int(failed), 0.0, not failed, sentence)
 
 
+def damaged_records(judged: Judged) -> ValidityCheck:
+    damages = judged.cell.damages
+    sentence = "Every table of records could be read."
+    if damages:
+        more = f", and {len(damages) - 1} more" if damages[1:] else ""
+        sentence = f"Records are damaged: {damages[0].text}{more}."
+    return ValidityCheck("damaged_records", len(damages), 0.0, not damages, sentence)
+
+
 def server_cpu(judged: Judged) -> ValidityCheck:
     return _cpu(judged, "server_cpu_cores", SERVER_SOURCES, "The mock")
 
@@ -122,6 +132,7 @@ CHECKS: Final[tuple[Callable[[Judged], ValidityCheck], ...]] = (
     client_lag,
     dropped_arrivals,
     failed_cells,
+    damaged_records,
     server_cpu,
     client_cpu,
 )

@@ -41,6 +41,7 @@ CHECKS: dict[str, tuple[str, Kind]] = {
     "client_lag_p99_s": ("Lag of the load processes, 99th percentile of the worst second", "seconds"),
     "dropped_arrivals": ("Calls that were due and never sent", "count"),
     "failed_cells": ("Parts of the measurement that failed", "count"),
+    "damaged_records": ("Records that are damaged", "count"),
     "server_cpu_cores": ("CPU of the mock server, in cores", "count"),
     "client_cpu_cores": ("CPU of the busiest load process, in cores", "count"),
 }
@@ -204,6 +205,7 @@ def _troubles(run: Run, figures: RunFigures) -> tuple[str, ...]:
             reason = str(reason).removeprefix(f"{cell.client}-{cell.repeat}: ")
             until = f"; recorded up to {cell.observed_s:.1f} s" if math.isfinite(cell.observed_s) else ""
             lines.append(f"{cell.client}, repeat {cell.repeat}: {reason}{until}")
+        lines += [f"{cell.client}, repeat {cell.repeat}: {damage.text}" for damage in cell.damages]
     invalid = [cell for cell in figures.cells if not cell.valid]
     if invalid:
         names = ", ".join(f"{cell.client} ({cell.repeat})" for cell in invalid)

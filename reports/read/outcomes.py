@@ -5,8 +5,9 @@
     served (what was meant)     ─┘            attempts and served rows point to their call
 
 A client's `ok` is compared with the server's truth: same digest → `ok`, other digest → `corrupt`, no served
-row to compare with → `unknown`. A call without a row is `unfinished`. In a run that was cut off, the schedule
-counts up to the last heartbeat, and only calls whose deadline had passed by then are judged.
+row to compare with → `unknown`. A call without a row is `unfinished`, or `unknown` where the table is damaged.
+In a run that was cut off, the schedule counts up to the last heartbeat, and only calls whose deadline had passed
+by then are judged.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def judge(cell: CellRecords) -> Judged:
     served = cell.served.assign(call=positions(cell.served["call_id"], offered["call_id"]))
     calls = _joined(offered, rows, row_of)
     calls["answer"] = _answers(calls, served)
-    calls["outcome"] = _outcomes(calls, served)
+    calls["outcome"] = _outcomes(calls, served, without_row=_without_row(cell))
     late = calls["ended_s"] - calls["intended_s"] > cell.deadline_s + _ROUNDING_S
     ended = calls["ended_s"].fillna(cell.observed_s if math.isfinite(cell.observed_s) else math.nan)
     calls["wait_s"] = ended - calls["intended_s"]
@@ -147,8 +148,13 @@ def _answers(calls: pd.DataFrame, served: pd.DataFrame) -> Ints:
     return np.where(took & (answers < 0), last, answers)
 
 
-def _outcomes(calls: pd.DataFrame, served: pd.DataFrame) -> npt.NDArray[np.object_]:
-    outcomes = calls["client_outcome"].fillna("unfinished").to_numpy(dtype=object)
+def _without_row(cell: CellRecords) -> str:
+    """The outcome of a call that has no row: it did not end, unless its row may be what was lost."""
+    return "unknown" if any(damage.table == "calls" for damage in cell.damages) else "unfinished"
+
+
+def _outcomes(calls: pd.DataFrame, served: pd.DataFrame, *, without_row: str) -> npt.NDArray[np.object_]:
+    outcomes = calls["client_outcome"].fillna(without_row).to_numpy(dtype=object)
     answer = calls["answer"].to_numpy()
     truth = pc.take(_strings(served["truth_digest"]), pa.array(answer, mask=answer < 0))
     same = pc.fill_null(pc.equal(truth, _strings(calls["digest"])), False).to_numpy(zero_copy_only=False)

@@ -3,16 +3,16 @@
     plan.json, cells/<client>-<repeat>/{status.json, schedule.parquet, calls, attempts, served, connections, lags}
         ──► Run(plan, cells), each cell with a DataFrame a table
 
-A table is read from its Parquet file or, if the run was killed before that was written, from its segments, of
-which a torn last batch is left out. Every frame has at least the columns of its schema, in their types; a
-boolean that is null counts as false, and a list of names is one string with commas between.
+A table is read from its Parquet file or, if the run was killed before that was written, from its segments
+(`tables.py`, which also says what is damaged in them). Every frame has at least the columns of its schema, in
+their types; a boolean that is null counts as false, and a list of names is one string with commas between.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from windtunnel.harness.contract.files import PLAN_VERSION
 from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
@@ -32,6 +32,7 @@ from windtunnel.harness.contract.records import (
 )
 from windtunnel.harness.contract.units import seconds_or_none
 from windtunnel.reports.errors import RunDirectoryError
+from windtunnel.reports.read.tables import Damage, read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class CellRecords:
     gaps: pd.DataFrame
     connections: pd.DataFrame | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
+    damages: tuple[Damage, ...] = ()
 
     @property
     def partial(self) -> bool:
@@ -148,6 +150,10 @@ def open_run(path: Path) -> dict[str, Any]:
         raise RunDirectoryError(file, f"something unreadable ({error})", "the JSON plan of a run") from error
     if not isinstance(plan, dict) or not isinstance(plan.get("scenario"), dict) or not plan.get("cells"):
         raise RunDirectoryError(file, "JSON of another form", "the keys scenario and cells")
+    for key in ("plan_version", "schema"):
+        if plan.get(key, PLAN_VERSION) != PLAN_VERSION:
+            known = f"{PLAN_VERSION}, which this version of windtunnel reads"
+            raise RunDirectoryError(file, f"{key}: {plan[key]!r}", known)
     return plan
 
 
@@ -167,10 +173,17 @@ def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise RunDirectoryError(path / "plan.json", f"a cell without {error}", "a resolved cell") from error
     status = _json(folder / "status.json")
-    calls = read_table(folder, "calls", CALLS_SCHEMA)
-    schedule = read_table(folder, "schedule", SCHEDULE_SCHEMA)
+    damages: list[Damage] = []
+
+    def table(name: str, schema: pa.Schema, *, optional: bool = False) -> pa.Table:
+        finished = status.get("state") == "finished"
+        found, damaged = read_table(folder, name, schema, finished=finished, optional=optional)
+        damages.extend(damaged)
+        return found
+
+    calls, schedule = table("calls", CALLS_SCHEMA), table("schedule", SCHEDULE_SCHEMA)
     frame = frame_of(calls.drop_columns(["gaps_s"]))
-    connections = read_table(folder, "connections", CONNECTIONS_SCHEMA, optional=True)
+    connections = table("connections", CONNECTIONS_SCHEMA, optional=True)
     return CellRecords(
         client=client,
         repeat=repeat,
@@ -183,12 +196,13 @@ def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
         if schedule.num_rows
         else frame[["call_id", "intended_s", "instance", "phase"]],
         calls=frame,
-        attempts=frame_of(read_table(folder, "attempts", ATTEMPTS_SCHEMA)),
-        served=frame_of(read_table(folder, "served", SERVED_SCHEMA)),
-        lags=frame_of(read_table(folder, "lags", LAG_SCHEMA)),
+        attempts=frame_of(table("attempts", ATTEMPTS_SCHEMA)),
+        served=frame_of(table("served", SERVED_SCHEMA)),
+        lags=frame_of(table("lags", LAG_SCHEMA)),
         gaps=exploded_gaps(calls),
         connections=frame_of(connections) if connections.num_columns else None,
         digests=_json(folder / "digest.json"),
+        damages=tuple(damages),
     )
 
 
@@ -225,38 +239,6 @@ def _observed(folder: Path, status: Mapping[str, Any], calls: pd.DataFrame) -> f
         return min(known)
     ended = calls["ended_s"].max()
     return -math.inf if pd.isna(ended) else float(ended)
-
-
-def read_table(folder: Path, name: str, schema: pa.Schema, *, optional: bool = False) -> pa.Table:
-    """The table `name` of a cell. Absent: an empty one (without columns, if `optional`)."""
-    table = _parquet(folder / f"{name}.parquet")
-    if table is None:
-        batches = [batch for path in sorted(folder.glob(f"{name}-*.arrows")) for batch in _batches(path)]
-        if optional and not batches:
-            return pa.table({})
-        table = pa.Table.from_batches(batches) if batches else schema.empty_table()
-    for column in schema:
-        if column.name not in table.column_names:
-            table = table.append_column(column.name, pa.nulls(table.num_rows, column.type))
-    return table
-
-
-def _parquet(path: Path) -> pa.Table | None:
-    try:
-        return pq.read_table(path) if path.is_file() else None
-    except (pa.ArrowException, OSError):
-        return None
-
-
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """The whole batches of a segment; whatever is torn at its end is left out."""
-    with path.open("rb") as file:
-        try:
-            reader = pa.ipc.open_stream(file)
-            while True:
-                yield reader.read_next_batch()
-        except (StopIteration, pa.ArrowException, OSError):
-            return
 
 
 def exploded_gaps(calls: pa.Table) -> pd.DataFrame:

@@ -222,6 +222,14 @@ def even_calls(
     return calls, answers
 
 
+def whole(tables: Mapping[str, Iterable[Row]]) -> dict[str, list[Row]]:
+    """The tables with those that every cell has that came to its end: nothing was offered but what has a row."""
+    rows = {name: list(found) for name, found in tables.items()}
+    calls = rows.get("calls", [])
+    schedule = [{name: row[name] for name in ("call_id", "intended_s", "instance")} for row in calls]
+    return {"calls": [], "served": [], "schedule": schedule} | rows if rows else {}
+
+
 def write_run(
     folder: Path, cells: Iterable[tuple[dict[str, Any], Mapping[str, Iterable[Row]]]], **scenario: Any
 ) -> Path:
@@ -231,7 +239,7 @@ def write_run(
         place = folder / plan["dir"]
         place.mkdir(parents=True)
         (place / "status.json").write_text(json.dumps({"state": "finished", "reason": ""}))
-        for name, rows in tables.items():
+        for name, rows in whole(tables).items():
             pq.write_table(table(name, rows), place / f"{name}.parquet")
         plans.append(plan)
     first = plans[0]

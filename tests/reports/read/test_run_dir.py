@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.reports.tables import STORM, attempt, call, cell_plan, quiet_lags, served, table, write_run
+from windtunnel.reports.build import write_report
 from windtunnel.reports.errors import ReportsError, RunDirectoryError
 from windtunnel.reports.read.outcomes import judge
 from windtunnel.reports.read.run_dir import load_run
@@ -76,6 +77,78 @@ def test_segments_are_read_where_there_is_no_parquet(tmp_path: Path, torn: int, 
     assert len(load_run(tmp_path).cells[0].calls) == calls
 
 
+@pytest.mark.parametrize("torn", [0, 16])
+def test_a_torn_segment_is_a_damage_only_of_a_cell_that_came_to_its_end(tmp_path: Path, torn: int) -> None:
+    """A kill leaves torn segments, and the cell is partial anyhow; a cell that is whole has none."""
+    place = written(tmp_path) / "cells/polite-0"
+    as_segments(place, torn)
+    named = {damage.table for damage in load_run(tmp_path).cells[0].damages}
+    assert named == ({"calls", "attempts", "served", "lags"} if torn else set())
+    (place / "status.json").write_text(json.dumps({"state": "running"}))
+    assert load_run(tmp_path).cells[0].damages == ()
+
+
+def cut(place: Path) -> None:
+    whole = (place / "calls.parquet").read_bytes()
+    (place / "calls.parquet").write_bytes(whole[: len(whole) // 2])
+
+
+def garbled(place: Path) -> None:
+    (place / "attempts.parquet").write_bytes(b"not a table")
+
+
+def gone(place: Path) -> None:
+    (place / "served.parquet").unlink()
+
+
+def without_column(place: Path) -> None:
+    pq.write_table(table("served", ROWS["served"]).drop_columns(["arrived_s"]), place / "served.parquet")
+
+
+def of_another_type(place: Path) -> None:
+    rows = table("calls", ROWS["calls"])
+    words = pa.array(["soon", "later"])
+    pq.write_table(
+        rows.set_column(rows.schema.get_field_index("ended_s"), "ended_s", words), place / "calls.parquet"
+    )
+
+
+def connections_cut(place: Path) -> None:
+    (place / "connections.parquet").write_bytes(b"PAR1")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said", "lost"),
+    [
+        (cut, "calls.parquet cannot be read", "goodput"),
+        (garbled, "attempts.parquet cannot be read", "client_amplification"),
+        (gone, "served.parquet is not there", "goodput"),
+        (without_column, "served.parquet lacks the column 'arrived_s'", "amplification"),
+        (of_another_type, "calls.parquet: column 'ended_s' is of type string, expected double", "wait_p99_s"),
+        (connections_cut, "connections.parquet cannot be read", "goodput@nothing"),
+    ],
+)
+def test_damaged_records_are_never_passed_over(
+    tmp_path: Path, damage: Callable[[Path], None], said: str, lost: str
+) -> None:
+    """File and column are named, the run is not valid, and a figure that needs them is null instead of wrong."""
+    damage(written(tmp_path) / "cells/polite-0")
+    result = write_report(tmp_path)
+    cell = result.figures.cells[0]
+    assert any(said in text for text in cell.damages)
+    assert not result.valid
+    assert cell.value(lost) is None
+    for name in ("report.html", "summary.md"):
+        assert said in (tmp_path / name).read_text().replace("\\", "").replace("&#39;", "'")
+
+
+def test_a_whole_run_has_no_damage(tmp_path: Path) -> None:
+    """What nothing is wrong with is not accused."""
+    cell = write_report(written(tmp_path)).figures.cells[0]
+    assert cell.damages == ()
+    assert cell.value("goodput") is not None
+
+
 def test_a_torn_parquet_file_gives_way_to_the_segments(tmp_path: Path) -> None:
     """A run killed while its tables were being compacted is still readable."""
     place = written(tmp_path) / "cells/polite-0"
@@ -106,29 +179,29 @@ def test_without_heartbeats_the_last_call_that_ended_is_the_last_sign_of_life(tm
 
 def test_a_cell_that_was_never_played_is_empty(tmp_path: Path) -> None:
     """An interrupted run may lack whole cells: they are partial, not an error."""
-    run = load_run(write_run(tmp_path, [(cell_plan(), {})]))
+    write_run(tmp_path, [(cell_plan(), {})])
     (tmp_path / "cells/polite-0/status.json").unlink()
     cell = load_run(tmp_path).cells[0]
-    assert not run.partial
-    assert cell.partial
+    assert (cell.partial, cell.damages) == (True, ())
     assert len(judge(cell).calls) == 0
 
 
 def test_without_a_schedule_what_has_a_row_was_offered(tmp_path: Path) -> None:
-    """Records without a schedule are still worth something."""
+    """Records without a schedule are still worth something, but it is said that calls may be missing."""
     place = written(tmp_path) / "cells/polite-0"
     (place / "schedule.parquet").unlink()
-    assert len(judge(load_run(tmp_path).cells[0]).calls) == 2
+    cell = load_run(tmp_path).cells[0]
+    assert len(judge(cell).calls) == 2
+    assert [damage.table for damage in cell.damages] == ["schedule"]
 
 
 def test_columns_that_a_table_lacks_are_null(tmp_path: Path) -> None:
-    """Records of an earlier version lack columns; every frame has those of today's schema."""
+    """Records of an earlier version lack columns that no figure needs; every frame has those of today's schema."""
     place = written(tmp_path) / "cells/polite-0"
-    old = table("served", ROWS["served"]).select(["served_id", "call_id", "arrived_s", "truth_digest"])
-    pq.write_table(old, place / "served.parquet")
-    served_frame = load_run(tmp_path).cells[0].served
-    assert served_frame["status"].isna().all()
-    assert list(served_frame["abandoned"]) == [False, False]
+    pq.write_table(table("served", ROWS["served"]).drop_columns(["effects"]), place / "served.parquet")
+    cell = load_run(tmp_path).cells[0]
+    assert cell.served["effects"].isna().all()
+    assert cell.damages == ()
 
 
 def nothing(place: Path) -> Path:
@@ -162,6 +235,8 @@ def plan(text: str) -> Callable[[Path], Path]:
         plan("[]"),
         plan('{"scenario": {}, "cells": []}'),
         plan('{"scenario": {}, "cells": [{"client": "a"}]}'),
+        plan('{"plan_version": 99, "scenario": {}, "cells": [{"client": "a"}]}'),
+        plan('{"schema": 99, "scenario": {}, "cells": [{"client": "a"}]}'),
         plan('{"scenario": {"load": {}}, "cells": [{"client": "a", "repeat": 0, "phases": []}]}'),
         plan('{"scenario": {"load": {}}, "cells": [{"client": "a", "repeat": 0, "phases": [["x", 0]]}]}'),
     ],
