@@ -16,6 +16,8 @@ server, or a client in process) keeps these promises:
 - it calls `advance` when `next_change` says, and `finished` when `slot_free_at` says;
 - `due` and `slot_free_at` hold as long as the speed does. When `speed_version` has changed (after a phase change, or
   whenever a slot changes hands while `slowdown` is in force), it asks again;
+- it calls `answered` when nothing more is sent to a client, and `disconnected` when a connection is over, so that
+  retries without a call id can be told;
 - it calls `left` when a client goes, once, unless the answer was `done`.
 """
 
@@ -31,7 +33,7 @@ from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import service
 from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0, Admission, MakeAnswer
-from windtunnel.mock_server.provider.calls import Registry
+from windtunnel.mock_server.provider.calls import Registry, Via
 from windtunnel.mock_server.provider.compiled_settings import CompiledSettings
 from windtunnel.mock_server.provider.idempotency import Idempotency
 from windtunnel.mock_server.provider.outages import Outages
@@ -41,6 +43,9 @@ from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.rules import REQUESTED, FaultUse, RuleBook
 from windtunnel.mock_server.script import Script
+
+_BREAKING = ("content", "events", "ending")
+"""Layers of faults behind which a client may retry an answer that came to its end."""
 
 
 class Engine:
@@ -100,22 +105,24 @@ class Engine:
 
     # ---- a request's way
 
-    def identify(self, request: Request, now: float) -> Ticket:
+    def identify(self, request: Request, now: float, via: Via | None = None) -> Ticket:
         """Return the ticket of a request, with its attempt number and its drawn round trip (`rtt_s`, 0.0 without one).
+
+        `via` is the connection that it came on, which helps to tell the retries of unnamed calls.
 
         Raises KeyError for a region that the provider does not have.
         """
         if now >= self._boundary:
             self._enter_due_phases(now)
-        call = self._registry.call_of(request)
+        call, certainty = self._registry.call_of(request, now, via)
         attempt = call.next_attempt()
         region = self._regions[request.region]
         rtt = region.settings.rtt
         rtt_s = 0.0
         if rtt is not None:
-            u = uniform(self._plan.seed, "rtt", request.region, call.call_id, attempt)
+            u = uniform(self._plan.seed, "rtt", request.region, call.key, attempt)
             rtt_s = round(rtt.at(u), 6)  # microseconds: libm's last digits differ between machines
-        return Ticket(request, call, attempt, region, self._phase, rtt_s, now, self._plan.name)
+        return Ticket(request, call, attempt, region, self._phase, rtt_s, now, self._plan.name, certainty)
 
     def admit(self, ticket: Ticket, now: float) -> None:
         """Decide on a request that has reached the provider. Sets `state`, and for a refusal `script` and `status`."""
@@ -139,6 +146,21 @@ class Engine:
             self.side_effects.startable += ticket.followers
             ticket.followers = ()
         return script
+
+    def answered(self, ticket: Ticket, now: float, *, complete: bool) -> None:
+        """Note that nothing more is sent to the client; `complete` if the answer was sent to its proper end.
+
+        A like request that follows is a retry only where this one failed, as far as the server can tell.
+        """
+        good = complete and ticket.status is not None and ticket.status < 400
+        changed = any(use.kind.layer in _BREAKING for use in ticket.chosen.answer)
+        self._registry.answered(
+            ticket.request, ticket.call, now, failed=not good or changed, whole=good and changed
+        )
+
+    def disconnected(self, connection: int) -> None:
+        """Note that a connection is over which requests may have come on."""
+        self._registry.disconnected(connection)
 
     def left(self, ticket: Ticket, now: float) -> list[Ticket]:
         """Note that the client has left; returns the tickets that may start now.

@@ -82,7 +82,7 @@ class Request:
     Identity: `call_id` is the call that the client names (`x-windtunnel-call`), or None. `client_attempt`
     (`x-windtunnel-attempt`) and `sdk_retry_count` (`x-stainless-retry-count`) are recorded and decide nothing
     about a named call. `key_hash` stands for the API key, which is never kept. `body_hash` is a digest of
-    the body's bytes.
+    the body's bytes. `step` is the step of its call that the client declares (`x-windtunnel-step`).
 
     Size: `prompt_tokens` is an estimate of the input, `max_tokens` the client's limit *per choice*.
 
@@ -104,6 +104,7 @@ class Request:
     body: dict[str, Any] = field(default_factory=dict)
     max_tokens: int | None = None
     client_attempt: int | None = None
+    step: int | None = None
     sdk_retry_count: int | None = None
     user_agent: str | None = None
     sdk_version: str | None = None

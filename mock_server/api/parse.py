@@ -201,6 +201,7 @@ def _request(
         call_id=call_id,
         body=body,
         max_tokens=limit,
+        step=_whole(get("x-windtunnel-step")),
         client_attempt=_whole(get("x-windtunnel-attempt")),
         sdk_retry_count=_whole(get("x-stainless-retry-count")),
         user_agent=_shortened(get("user-agent")),

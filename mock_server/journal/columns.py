@@ -23,7 +23,7 @@ class Column(NamedTuple):
 SERVED_COLUMNS: tuple[Column, ...] = (
     Column("served_id", "string", "the answer's id, also sent as x-windtunnel-served"),
     Column("call_id", "string", "the client's call id, or the inferred one"),
-    Column("attempt", "int32", "the server's own ordinal of requests with that call id, from 0"),
+    Column("attempt", "int32", "the server's own ordinal of requests with that call id and step, from 0"),
     Column("client_attempt", "int32", "what x-windtunnel-attempt said"),
     Column("sdk_retry_count", "int32", "what x-stainless-retry-count said"),
     Column("identity", "string", "header: the call id was sent; inferred: the server made it up"),
@@ -75,6 +75,10 @@ SERVED_COLUMNS: tuple[Column, ...] = (
     ),
     Column("plan", "string", "name of the plan that the request was under"),
     Column("process", "int32", "pid of the server process"),
+    Column("step", "int32", "number of the step within its call, from 0: requests with another body"),
+    Column(
+        "identity_certainty", "float64", "how sure it is that the call is the right one; 1.0 with a header"
+    ),
 )
 """The served records: one row per request that arrived."""
 

@@ -69,4 +69,6 @@ def served_row(exchange: Exchange, now: float) -> tuple[Any, ...]:
         ticket.replay,
         ticket.plan,
         _PID,
+        ticket.call.step,
+        ticket.identity_certainty,
     )

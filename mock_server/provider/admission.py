@@ -111,7 +111,7 @@ class Admission:
         """Choose the faults; return the script of an edge fault that takes neither quota nor slot, else None."""
         request, call = ticket.request, ticket.call
         elapsed = now - self.origin
-        chosen = self.rules.choose(request, call.call_id, call.index, ticket.attempt, elapsed, ticket.phase)
+        chosen = self.rules.choose(request, call.key, call.index, ticket.attempt, elapsed, ticket.phase)
         if request.fault_header is not None or (ticket.takes_slot and request.model.startswith(MAGIC)):
             with_requested = add_requested_faults(chosen, request)
             if isinstance(with_requested, errors.ApiError):
@@ -217,7 +217,7 @@ class Admission:
         if ticket.world is not None and ticket.world.now == now:
             return ticket.world
         settings, seed = ticket.region.settings, self.plan.seed
-        call_id = ticket.call.call_id
+        call_id = ticket.call.key
         length = settings.tokens
         drawn = length.median if length.constant else length.at(uniform(seed, "tokens", call_id))
         world = World(
@@ -240,7 +240,7 @@ class Admission:
         return world
 
     def _stamp(self, ticket: Ticket) -> RequestStamp:
-        return request_stamp(self.plan.seed, ticket.call.call_id, ticket.attempt)
+        return request_stamp(self.plan.seed, ticket.call.key, ticket.attempt)
 
 
 def _refuse(ticket: Ticket, script: Script) -> None:

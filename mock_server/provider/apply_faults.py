@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from windtunnel.mock_server.api.headers import Headers, answer_headers, request_stamp
@@ -25,12 +26,12 @@ def edge_fault_script(
     ticket: Ticket, use: FaultUse, quota: Quota | None, seed: int, unix_t0: float, now: float
 ) -> Script:
     """Return the script of an edge fault, which replaces the answer. A promised wait in its headers is recorded."""
-    stamp = request_stamp(seed, ticket.call.call_id, ticket.attempt)
+    stamp = request_stamp(seed, ticket.call.key, ticket.attempt)
     headers = answer_headers(stamp) + quota_headers(quota, now)
     script = use.kind.apply(EMPTY_SCRIPT, use.params, _context(ticket, use, headers, seed, unix_t0 + now))
     ticket.faults = (use.kind.name,)
     ticket.region.fault_counts[use.rule_id] += 1
-    wait = promised_wait(script)
+    wait = promised_wait(script, unix_t0 + now)
     if wait is not None:
         record_promise(ticket, wait, BY_FAULT, now)
     return script
@@ -61,23 +62,33 @@ def record_promise(ticket: Ticket, wait_s: float, by: str, now: float) -> None:
     ticket.call.promise = Promise(request.region, request.key_hash, request.model, now + wait_s, by)
 
 
-def promised_wait(script: Script) -> float | None:
-    """Return the wait in seconds that a refusal's headers promise: `retry-after-ms`, else `retry-after` in seconds.
+def promised_wait(script: Script, unix_now: float) -> float | None:
+    """Return the wait in seconds that a refusal's headers promise: `retry-after-ms`, else `retry-after`.
 
-    Negative, garbage and dates (which would take a unix_now clock to read) promise nothing.
+    That is a number of seconds or a date, which is seen from `unix_now`. What is past, or garbage, promises nothing.
     """
     head = next((step for step in script.steps if isinstance(step, Head)), None)
     if head is None or head.status < 400:
         return None
     given = {name.lower(): value for name, value in head.headers}
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        if name not in given:
+            continue
         try:
             wait = float(given[name]) * unit
-        except (KeyError, ValueError):
-            continue
+        except ValueError:
+            wait = _until(given[name], unix_now) if name == "retry-after" else math.nan
         if math.isfinite(wait) and wait >= 0.0:
             return wait
     return None
+
+
+def _until(date: str, unix_now: float) -> float:
+    """Return the seconds until a date of HTTP's form; NaN if it is none."""
+    try:
+        return round(parsedate_to_datetime(date).timestamp() - unix_now, 6)
+    except (ValueError, OverflowError):
+        return math.nan
 
 
 def _context(ticket: Ticket, use: FaultUse, headers: Headers, seed: int, unix_now: float) -> FaultContext:
@@ -87,7 +98,7 @@ def _context(ticket: Ticket, use: FaultUse, headers: Headers, seed: int, unix_no
         model=request.model,
         stream=request.stream,
         headers=headers,
-        u=uniform(seed, "fault", use.rule_id, ticket.call.call_id, ticket.attempt),
+        u=uniform(seed, "fault", use.rule_id, ticket.call.key, ticket.attempt),
         created=unix_now,
     )
 

@@ -156,14 +156,14 @@ def _first_token(ticket: Ticket, seed: int, now: float) -> float:
     settings = ticket.region.settings
     wait = settings.first_token.median
     if not settings.first_token.constant:
-        u = uniform(seed, "first_token", ticket.call.call_id, ticket.attempt)
+        u = uniform(seed, "first_token", ticket.call.key, ticket.attempt)
         wait = settings.first_token.at(u)
     if settings.prefill_tokens_per_second is not None:
         wait += ticket.prompt_tokens / settings.prefill_tokens_per_second
     cold, region = settings.cold_start, ticket.region
     if cold is not None:
         if now - region.idle_since >= cold.after:
-            u = uniform(seed, "cold_start", region.name, ticket.call.call_id, ticket.attempt)
+            u = uniform(seed, "cold_start", region.name, ticket.call.key, ticket.attempt)
             region.warm_at = now + cold.first_token.at(u)
         # Also for requests that begin while the region still warms up.
         wait += max(0.0, region.warm_at - now)

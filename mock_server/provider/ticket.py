@@ -60,6 +60,7 @@ class Ticket:
         "generates",
         "handle",
         "idempotency",
+        "identity_certainty",
         "in_flight",
         "phase",
         "plan",
@@ -94,10 +95,12 @@ class Ticket:
         rtt_s: float,
         now: float,
         plan: str = "",
+        identity_certainty: float = 1.0,
     ) -> None:
         self.request = request
         self.call = call
         self.attempt = attempt
+        self.identity_certainty = identity_certainty
         self.region = region
         self.phase = phase
         self.plan = plan

@@ -35,6 +35,7 @@ from windtunnel.mock_server.journal.punctuality import Punctuality
 from windtunnel.mock_server.journal.rows import served_row
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0
+from windtunnel.mock_server.provider.calls import Via
 from windtunnel.mock_server.script import script_text
 from windtunnel.mock_server.transports.admin import AdminExchange
 from windtunnel.mock_server.transports.exchange import Exchange
@@ -129,6 +130,8 @@ class Server:
     def disconnected(self, connection: Connection) -> None:
         """Remove a closed connection and write its row, unless `cut` has written it."""
         opened = self.connections.pop(connection, None)
+        for engine in self._engines:
+            engine.disconnected(connection.connection_id)
         if opened is not None and not self._ending:
             self._record_connection(connection, opened, self.clock() - self.t0)
         if self._ending and not self.connections:
@@ -163,7 +166,10 @@ class Server:
         engine = self.engine
         if self.plans.scoped:
             engine, request = self.plans.route(request, engine)
-        ticket = engine.identify(request, now)
+        via = None
+        if request.call_id is None:  # who names its calls need not be guessed
+            via = Via(connection.connection_id, self.connections[connection] - self.t0, number)
+        ticket = engine.identify(request, now, via)
         exchange = Exchange(self, engine, connection, ticket, number)
         self.exchanges[exchange] = None
         if weight:

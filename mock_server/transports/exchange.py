@@ -183,8 +183,7 @@ class Exchange:
         if player is not None and not self.wire_over:
             next_step = player.play(now)
             if player.ending is not None:
-                self.wire_over = True
-                self.ending = player.ending
+                self._wire_ends(player.ending, now)
                 self.connection.over()
         # After the wire: bytes that are due at the end of the slot leave before another request starts in it.
         if self._holds_slot and self._free_at <= now + TOLERANCE:
@@ -235,8 +234,7 @@ class Exchange:
         server = self.server
         now = server.now()
         ticket = self.ticket
-        self.wire_over = True
-        self.ending = "left"
+        self._wire_ends("left", now)
         self._disarm()
         # After `done` leaving is no abandoning, but a slot that an endless fault holds is freed by nothing else.
         if not ticket.done or self._free_at == math.inf:
@@ -287,7 +285,7 @@ class Exchange:
             server.queued.pop(id(ticket), None)
             started = self.engine.give_up(ticket, now)
             if not self.wire_over:
-                self._send_failure()
+                self._send_failure(now)
             server.record(self, now)
             server.start(started)
             self._apply_side_effects(now)
@@ -296,9 +294,14 @@ class Exchange:
             self.drop()
             server.forget(self)
 
-    def _send_failure(self) -> None:
+    def _wire_ends(self, ending: str, now: float) -> None:
+        """Note that nothing more is sent to the client, and how that came."""
         self.wire_over = True
-        self.ending = "failed"
+        self.ending = ending
+        self.engine.answered(self.ticket, now, complete=ending == "end")
+
+    def _send_failure(self, now: float) -> None:
+        self._wire_ends("failed", now)
         if self.player is None or self.player.status is None:
             self.connection.refuse(500, FAILED)
         else:

@@ -210,3 +210,15 @@ def test_the_real_answers_play_through_the_engine(api: str, stream: bool) -> Non
     assert ticket.truth_digest
     expected = 0.3 + (ticket.tokens_planned - 1) / 80
     assert engine.slot_free_at(ticket) == pytest.approx(expected)
+
+
+def test_a_date_is_a_promise_too() -> None:
+    """`retry-after` as an HTTP date promises the time until then, in whole seconds of the wall clock."""
+    engine = engine_with(rules=[{"fault": "rate_limit_requests", "with": {"retry_after_date": "30s"}}])
+    ticket = arrive(engine, 2.25)
+    assert ticket.retry_after_promised_s == 30.75
+    assert arrive(engine, 30.0).came_back_early
+    past = engine_with(
+        rules=[{"fault": "overloaded", "with": {"retry_after": "Thu, 01 Jan 1970 00:00:00 GMT"}}]
+    )
+    assert arrive(past, 0.0).retry_after_promised_s is None

@@ -233,7 +233,7 @@ def test_rows_are_complete(serve: Callable[..., Any]) -> None:
     with server.connect() as client:
         client.ask(call="c7", stream=True, headers=headers)
         _, answered, body = client.answer()
-        client.ask(call="c7", headers=headers)
+        client.ask(call="c7", headers={**headers, "x-windtunnel-step": "0"})
         client.answer()
     first, second = server.journal.wait_for(2)
     batch = rows_to_batch([tuple(first.values()), tuple(second.values())], SERVED_SCHEMA)
@@ -243,8 +243,9 @@ def test_rows_are_complete(serve: Callable[..., Any]) -> None:
         "c7",
         "header",
         0,
-        1,
+        0,
     )
+    assert (first["step"], first["identity_certainty"]) == (0, 1.0)
     assert (first["client_attempt"], first["sdk_retry_count"]) == (5, 2)
     assert (first["user_agent"], first["sdk_version"]) == ("OpenAI/Python 3.52.0", "3.52.0")
     assert (first["api"], first["model"], first["stream"], second["stream"]) == (
