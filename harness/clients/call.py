@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.error_text import message_of
 from windtunnel.harness.clients.outcome import Outcome, outcome_of
 from windtunnel.harness.clients.reading import CUT_REASONS, READINGS, Reading, UnfinishedAnswerError
 from windtunnel.harness.contract.records import AttemptRow, CallRow
@@ -19,7 +20,7 @@ def _nothing() -> None:
 class LiveCall:
     """One call from its start on. Used by one greenlet or task at a time."""
 
-    __slots__ = ("_reading", "_setting", "attempt", "call_id", "rearm", "row", "spec", "watch")
+    __slots__ = ("_reading", "_setting", "attempt", "call_id", "place", "rearm", "row", "spec", "watch")
 
     def __init__(self, setting: Setting, spec: CallSpec, *, waited: bool) -> None:
         now = setting.clock.now()
@@ -31,6 +32,7 @@ class LiveCall:
         self.attempt: AttemptRow | None = None
         self.watch: Watch | None = watch_for(setting.profile.timeouts, now)
         self.rearm: Callable[[], None] = _nothing
+        self.place: str | None = None
         self._setting = setting
         self._reading: Reading | None = None
 
@@ -57,6 +59,7 @@ class LiveCall:
     def try_began(self) -> Reading:
         """Another try: whatever an earlier one delivered is gone, as it is for the application."""
         reading = self._reading = READINGS[self.spec.api]()
+        self.place = None
         row = self.row
         row.saw_done = False
         row.status = row.served_id = row.first_token_s = row.last_content_s = row.gaps_max_s = None
@@ -118,6 +121,9 @@ class LiveCall:
         row.outcome = outcome.outcome
         row.error_type = outcome.error_type
         row.error_cause = outcome.error_cause
+        if outcome.error is not None:
+            row.error_message = message_of(outcome.error)
+            row.error_place = self.place
         if attempt is not None:
             row.status = attempt.status
             row.served_id = attempt.served_id

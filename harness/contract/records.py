@@ -77,6 +77,8 @@ CALLS_SCHEMA = pa.schema(
         ("lateness_cause", pa.string()),  # "" or "client_limit"
         ("gaps_max_s", pa.float64()),
         ("gaps_s", pa.list_(pa.float32())),  # between contents, in order
+        ("error_message", pa.string()),  # bounded, on one line, without secrets
+        ("error_place", pa.string()),  # file.py:line in the code of the user whose callable it is
     ]
 )
 
@@ -144,6 +146,8 @@ class CallRow:
     lateness_cause: str = ""
     gaps_max_s: float | None = None
     gaps_s: list[float] = field(default_factory=list)
+    error_message: str | None = None
+    error_place: str | None = None
 
 
 @dataclass(slots=True)

@@ -124,6 +124,8 @@ class Witness:
         """The call is over."""
         error = "" if row.error_type is None else f": {row.error_type}"
         error += f" ({row.error_cause})" if row.error_cause and row.error_cause != row.error_type else ""
+        error += f": {row.error_message}" if row.error_message else ""
+        error += f" in {row.error_place}" if row.error_place else ""
         tries = "1 attempt" if row.attempts_seen == 1 else f"{row.attempts_seen} attempts"
         tokens = f", {row.tokens_received} tokens" if row.tokens_received else ""
         self.note("app", f"call ends: {row.outcome}{error} after {tries}{tokens}", outcome=row.outcome)

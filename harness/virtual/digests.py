@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any
 
-UNSTEADY = ("process",)
-"""Columns that differ from run to run by their nature: ids of processes."""
+UNSTEADY = ("process", "error_message", "error_place")
+"""Columns that are no behaviour: ids of processes differ from run to run, and a message's words with a library's
+version."""
 
 
 class RowDigest:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from windtunnel.reports.figures.client_errors import errors_of
 from windtunnel.reports.figures.damages import without_lost
 from windtunnel.reports.figures.model import CellFigures
 from windtunnel.reports.figures.validity import check_cell
@@ -33,6 +34,8 @@ def figures_of(judged: Judged, scenario: Mapping[str, Any]) -> CellFigures:
         digest=cell.digest,
         partial=cell.partial or (not cell.damages and bool((judged.calls["outcome"] == "unknown").any())),
         checks=check_cell(judged),
+        calls=int(judged.calls["judged"].sum()),
+        errors=errors_of(judged),
         damages=tuple(damage.text for damage in cell.damages),
         overall=without_lost(measure(cohort_of(judged, scenario)), cell.damages),
         phases={

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashlib import blake2b
 
 from windtunnel.reports.figures.cell import MeasuredCell
+from windtunnel.reports.figures.client_errors import over_cells as errors_over
 from windtunnel.reports.figures.model import CellFigures, ClientFigures, RunFigures
 from windtunnel.reports.figures.repeats import over_repeats
 from windtunnel.reports.figures.seeds import held_over_seeds, over_seeds
@@ -52,6 +53,7 @@ def over_cells(cells: Sequence[CellFigures], *, seeds: bool = False) -> ClientFi
         overall=over_repeats([cell.overall for cell in cells]),
         phases={phase: over_repeats([cell.phases[phase] for cell in cells]) for phase in phases},
         seeds=over_seeds(cells) if seeds else None,
+        errors=errors_over([cell.errors for cell in cells], sum(cell.calls for cell in cells)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from windtunnel.reports.figures.model import CellFigures, ClientFigures, NumberSpread, RunFigures, Spread
@@ -45,6 +46,7 @@ def _client(client: ClientFigures) -> dict[str, Any]:
         "overall": _group(client.overall),
         "phases": {phase: _group(found) for phase, found in client.phases.items()},
         **_known(seeds=spreads),
+        "errors": [asdict(error) for error in client.errors],
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from windtunnel.reports.figures.client_errors import ClientError
 from windtunnel.reports.figures.validity import ValidityCheck
 from windtunnel.reports.gate.expectations import Judgement
 from windtunnel.reports.metrics.figure import FiguresByPhase
@@ -60,6 +61,8 @@ class CellFigures(FiguresByPhase):
     partial: bool = False
     checks: tuple[ValidityCheck, ...] = ()
     damages: tuple[str, ...] = ()
+    calls: int = 0
+    errors: tuple[ClientError, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -68,9 +71,13 @@ class CellFigures(FiguresByPhase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientFigures(FiguresByPhase):
-    """The figures of a client over its repeats. `seeds`: metric or metric@phase → spread; None without seeds."""
+    """The figures of a client over its repeats. `seeds`: metric or metric@phase → spread; None without seeds.
+
+    `errors` are the most frequent errors that ended its calls.
+    """
 
     seeds: Mapping[str, Spread] | None = None
+    errors: tuple[ClientError, ...] = ()
 
     def spread(self, name: str) -> Spread | None:
         """How a metric is distributed over the seeds; None if it is not."""

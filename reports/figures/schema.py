@@ -55,6 +55,22 @@ def _measured(value: dict[str, Any], overall: tuple[str, ...]) -> dict[str, Any]
     return {"overall": _metrics(overall, value), "phases": phases}
 
 
+def _errors() -> dict[str, Any]:
+    """The errors that ended a client's calls."""
+    said: dict[str, Any] = {"type": ["string", "null"]}
+    count = {"type": "integer", "minimum": 0}
+    error = _object(
+        {
+            "type": {"type": "string"},
+            "message": {**said, "description": "The first of those that differ in numbers and ids alone."},
+            "place": {**said, "description": "file:line in the code of the user's own callable."},
+            "count": {**count, "description": "Calls that ended with it."},
+            "calls": {**count, "description": "Calls there were."},
+        }
+    )
+    return {"type": "array", "items": error, "description": "The most frequent first, at most 10."}
+
+
 def metrics_schema() -> dict[str, Any]:
     """The schema, as draft 2020-12; every metric carries its definition."""
     text, flag = {"type": "string"}, {"type": "boolean"}
@@ -63,7 +79,8 @@ def metrics_schema() -> dict[str, Any]:
     check = _object({"name": text, "value": _NUMBER, "limit": _NUMBER, "passed": flag, "sentence": text})
     whole = {"type": "integer", "minimum": 0}
     client = _object(
-        _measured(figure, ("phase", "overall", "repeats")) | {"seeds": _spreads()}, optional=("seeds",)
+        _measured(figure, ("phase", "overall", "repeats")) | {"seeds": _spreads(), "errors": _errors()},
+        optional=("seeds",),
     )
     about = {
         "client": text,

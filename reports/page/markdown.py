@@ -58,7 +58,12 @@ def _alarms(content: ReportContent) -> list[str]:
 
 def _verdicts(content: ReportContent) -> str:
     return "\n".join(
-        f"- {v.mark} **{text(v.client)}: {text(v.headline)}.** {text(v.sentence)}" for v in content.verdicts
+        line
+        for v in content.verdicts
+        for line in (
+            f"- {v.mark} **{text(v.client)}: {text(v.headline)}.** {text(v.sentence)}",
+            *(f"  - {text(error)}" for error in v.errors),
+        )
     )
 
 

@@ -15,6 +15,7 @@ Status = Literal["never", "recovered", "good", "bad", "open"]
 AT_ONCE_S = 0.05
 MANY_RETRIES = 1.5
 SOME_CORRUPT = 0.0005
+MOST_ERRORS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class Verdict:
 
     `status`: `never` (did not recover), `recovered`, `good` and `bad` (no fault to recover from: at or below the
     objective; `bad` also where answers came silently broken), `open` (nothing was measured that would decide it).
+    `errors` are those that the user's own code raised, a line each.
     """
 
     client: str
     status: Status
     headline: str
     sentence: str
+    errors: tuple[str, ...] = ()
 
     @property
     def mark(self) -> str:
@@ -68,7 +71,15 @@ def verdicts(
     clients: Mapping[str, ClientFigures], phases: Sequence[Span], *, objective: float = 0.99
 ) -> tuple[Verdict, ...]:
     """A verdict for each client, in their order."""
-    return tuple(verdict(client, own, phases, objective=objective) for client, own in clients.items())
+    return tuple(
+        replace(verdict(client, own, phases, objective=objective), errors=_own_errors(own))
+        for client, own in clients.items()
+    )
+
+
+def _own_errors(figures: ClientFigures) -> tuple[str, ...]:
+    """What the user's own code raised; an error without a place is the library's, and its figures tell of it."""
+    return tuple(str(error) for error in figures.errors if error.place)[:MOST_ERRORS]
 
 
 def _of_recovery(client: str, figures: ClientFigures, phases: Sequence[Span]) -> Verdict:

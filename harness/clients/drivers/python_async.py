@@ -20,6 +20,7 @@ from windtunnel.harness.clients.call import LiveCall
 from windtunnel.harness.clients.drivers.aiohttp_async import session_for
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
 from windtunnel.harness.clients.drivers.python_call import UserCall, read_answer
+from windtunnel.harness.clients.error_text import place_of
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll, undo_gevents_sockets
 from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.clients.loop_shell import LoopShell
@@ -61,7 +62,8 @@ class PythonAsync:
         try:
             answer = await self._asked(spec, {CALL_HEADER: spec.call_id})
             await read_answer(answer, spec.api, reading, live.content)
-        except Exception:
+        except Exception as error:
+            live.place = place_of(error, self._setting.profile.target_folders)
             attempt = live.attempt
             if attempt is not None and attempt is not before and attempt.status is not None:
                 reading.opened = reading.opened or attempt.status < REDIRECTED

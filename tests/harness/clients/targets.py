@@ -73,6 +73,12 @@ async def unseen(call: Any) -> Any:
         return (await client.post(url, json=call.body, headers=call.headers, timeout=20)).json()
 
 
+async def lacks(call: Any) -> Any:
+    """A bug of the application's own, before anything is sent."""
+    settings = {"name": call.api}
+    return settings["model"]
+
+
 async def nothing(call: Any) -> None:
     """Forgets to return."""
 

@@ -71,6 +71,15 @@ def test_first_content_is_awaited_of_requests_that_nobody_sees(play: Play) -> No
     assert (call["outcome"], call["error_type"]) == ("timeout", "FirstContentTimeout")
 
 
+def test_an_exception_of_own_code_is_heard(play: Play) -> None:
+    """What a callable raises is in the call's row: type, message, and the place in its own file."""
+    call = play("python", healthy, target="targets:lacks").call
+    assert (call["outcome"], call["error_type"], call["error_message"]) == ("error", "KeyError", "'model'")
+    file, _, line = call["error_place"].partition(":")
+    assert file == "targets.py"
+    assert 'settings["model"]' in Path(__file__).with_name(file).read_text().splitlines()[int(line) - 1]
+
+
 def test_a_callable_that_returns_nothing_is_an_error(play: Play) -> None:
     """What no answer can be read from is an error of the call, and says so by its name."""
     call = play("python", healthy, target="targets:nothing").call
