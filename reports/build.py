@@ -15,7 +15,7 @@ from windtunnel.reports.figures.collect import run_figures
 from windtunnel.reports.figures.metrics_json import as_json
 from windtunnel.reports.figures.model import RunFigures
 from windtunnel.reports.figures.seeds import median_repeat
-from windtunnel.reports.page.content import content_of
+from windtunnel.reports.page.content import ReportContent, content_of
 from windtunnel.reports.page.html import page
 from windtunnel.reports.page.markdown import summary
 from windtunnel.reports.page.seeds import pictures, seeds_text
@@ -26,12 +26,13 @@ from windtunnel.reports.read.run_dir import load_cell
 
 @dataclass(frozen=True, slots=True)
 class ReportResult:
-    """What was written: `path` is report.html, `figures` what metrics.json holds."""
+    """What was written: `path` is report.html, `figures` what metrics.json holds, `content` its words."""
 
     figures: RunFigures
     valid: bool
     partial: bool
     path: Path
+    content: ReportContent
 
 
 def write_report(
@@ -55,7 +56,7 @@ def write_report(
     _write_charts(run_dir / "charts", charts)
     write_whole(run_dir / "summary.md", summary(content))
     path = write_whole(run_dir / "report.html", page(content, charts, table(view)))
-    return ReportResult(figures, content.valid, content.partial, path)
+    return ReportResult(figures, content.valid, content.partial, path, content)
 
 
 def _shown(found: MeasuredRun, repeat: int | None) -> Sequence[Judged]:

@@ -25,10 +25,11 @@ def report(
 
 
 def make_report(folder: Path, *, check: bool, whole: bool) -> int:
-    """Write the report, print its summary and last the run directory's path, and return the exit code."""
+    """Write the report, print its verdicts and last the run directory's path, and return the exit code."""
     from windtunnel.reports.build import write_report
     from windtunnel.reports.errors import ReportsError
     from windtunnel.reports.gate.expectations import input_errors
+    from windtunnel.reports.page.terminal import verdict_lines
 
     console = Console(stderr=True)
     try:
@@ -40,7 +41,8 @@ def make_report(folder: Path, *, check: bool, whole: bool) -> int:
     except ReportsError as error:
         print(f"windtunnel: {error}", file=sys.stderr)
         return INPUT_WRONG if whole else NOT_VALID
-    print((folder / "summary.md").read_text())
+    for line in verdict_lines(result.content):
+        print(line)
     for damage in (damage for cell in result.figures.cells for damage in cell.damages):
         print(f"windtunnel: {damage}", file=sys.stderr)
     wrong = input_errors(result.figures.judgements)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from windtunnel.harness.cli.both import run_both
 from windtunnel.harness.cli.lab import require_lab
 from windtunnel.harness.cli.report import make_report
 
@@ -38,9 +39,10 @@ def run(
         ),
     ] = None,
     clock: Annotated[
-        Literal["auto", "virtual", "real"] | None,
+        Literal["auto", "virtual", "real", "both"] | None,
         typer.Option(
             help="virtual: time jumps, bit for bit reproducible; real: sockets, processes, Locust. "
+            "both: one after the other, and how far they agree. "
             "Default: the scenario's own; auto: virtual where all clients can play there."
         ),
     ] = None,
@@ -64,9 +66,22 @@ def run(
 
     names = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
     options = RunOptions(
-        scenario, names, out, repeat, jobs, seed, processes, asked_time_scale(time_scale, "run"), clock, seeds
+        scenario,
+        names,
+        out,
+        repeat,
+        jobs,
+        seed,
+        processes,
+        asked_time_scale(time_scale, "run"),
+        None if clock == "both" else clock,
+        seeds,
     )
-    records = run_scenario(options, reporter(Console(stderr=True)))
-    for failure in records.failures:
-        print(f"not whole: {failure}", file=sys.stderr)
-    raise typer.Exit(make_report(records.folder, check=check, whole=not records.failures))
+
+    def play(options: RunOptions) -> int:
+        records = run_scenario(options, reporter(Console(stderr=True)))
+        for failure in records.failures:
+            print(f"not whole: {failure}", file=sys.stderr)
+        return make_report(records.folder, check=check, whole=not records.failures)
+
+    raise typer.Exit(run_both(options, play) if clock == "both" else play(options))

@@ -37,6 +37,11 @@ def page(content: ReportContent, charts: Charts, outcomes: pd.DataFrame) -> str:
     )
 
 
+def rendered(template: str, **content: object) -> str:
+    """A page of another kind, in the same style."""
+    return _template(template).render(style=_style(), **content)
+
+
 def _style() -> Markup:
     return Markup(palette.css(":root") + _template("page.css").render(font=palette.FONT))
 

@@ -1,0 +1,54 @@
+"""`windtunnel run --clock both`: the same run on both clocks, and how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, INPUT_WRONG, NOT_VALID
+from windtunnel.harness.errors import InputError
+
+if TYPE_CHECKING:
+    from windtunnel.harness.inputs.load import ClockName
+    from windtunnel.harness.run.run import RunOptions
+
+WORST_FIRST = (NOT_VALID, INPUT_WRONG, EXPECTATION_FAILED)
+ORDER: tuple[ClockName, ...] = ("virtual", "real")
+
+
+def run_both(options: RunOptions, play: Callable[[RunOptions], int]) -> int:
+    """Play `options` into OUT/virtual and OUT/real, and write how far they agree into OUT; gives the exit code.
+
+    `play` plays a run, prints its verdicts and gives its exit code.
+    """
+    from windtunnel.harness.calibrate.both_clocks import compare
+    from windtunnel.harness.contract.files import write_json
+    from windtunnel.harness.run.run import plan_for, run_folder
+    from windtunnel.reports.page.agreement import write_agreement
+
+    if options.seeds is not None:
+        expected = "--repeat: real time plays a few seeds, not many"
+        raise InputError("the run", path="--seeds", found="--clock both", expected=expected)
+    plans = {clock: plan_for(_on(options, clock)) for clock in ORDER}
+    out = run_folder(options.out, plans["real"].scenario_name)
+    codes = set()
+    for clock in ORDER:
+        print(f"{clock} clock:")
+        codes.add(play(replace(_on(options, clock), out=out / clock)))
+    if all((out / clock / "metrics.json").is_file() for clock in ORDER):
+        agreement = compare(*(out / clock for clock in ORDER))
+        write_json(out / "agreement.json", agreement, indent=1)
+        told = write_agreement(out, agreement)
+        for one in told.clients:
+            print(f"{one.mark} {one.client}: {one.headline}")
+        print(told.headline)
+    else:
+        codes.add(NOT_VALID)
+    print(out)
+    return next((code for code in WORST_FIRST if code in codes), 0)
+
+
+def _on(options: RunOptions, clock: ClockName) -> RunOptions:
+    """The same on one clock. Several load processes are a thing of real time."""
+    return replace(options, clock=clock, processes=None if clock == "virtual" else options.processes)

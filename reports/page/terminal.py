@@ -1,0 +1,19 @@
+"""What a run came to, in a few lines for a terminal."""
+
+from __future__ import annotations
+
+from windtunnel.reports.page.content import ReportContent
+
+
+def verdict_lines(content: ReportContent) -> list[str]:
+    """What a run came to: a line per client, and whether the measurement and the expectations hold."""
+    lines = [f"{v.mark} {v.client}: {v.headline}. {v.sentence}" for v in content.verdicts]
+    if content.asked:
+        failed = f"✗ {content.failed} of {content.asked} expectations failed"
+        lines.append(failed if content.failed else f"✓ all {content.asked} expectations passed")
+    if not content.valid:
+        why = [check.sentence for check in content.checks if check.passed is False]
+        lines += [f"✗ INVALID: this measurement does not count. {' '.join((*why, *content.troubles))}"]
+    if content.partial:
+        lines += [" ".join(("! partial: the run was cut off before its end.", *content.troubles))]
+    return lines
