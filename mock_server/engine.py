@@ -18,6 +18,8 @@ server, or a client in process) keeps these promises:
   whenever a slot changes hands while `slowdown` is in force), it asks again;
 - it calls `answered` when nothing more is sent to a client, and `disconnected` when a connection is over, so that
   retries without a call id can be told;
+- while a request is queued it plays what `waiting` gives, if anything; when a time limit ends an answer, it calls
+  `given_up`;
 - it calls `left` when a client goes, once, unless the answer was `done`.
 """
 
@@ -42,7 +44,7 @@ from windtunnel.mock_server.provider.side_effects import SideEffects
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.rules import REQUESTED, FaultUse, RuleBook
-from windtunnel.mock_server.script import Script
+from windtunnel.mock_server.script import Script, TimeLimit
 
 _BREAKING = ("content", "events", "ending")
 """Layers of faults behind which a client may retry an answer that came to its end."""
@@ -134,6 +136,7 @@ class Engine:
         # A phase may have begun, or another plan, since `identify`: what counts is the moment of the decision.
         ticket.phase = self._phase
         ticket.plan = self._plan.name
+        ticket.admitted_s = now
         self._admission.decide(ticket, now)
 
     def start(self, ticket: Ticket, now: float) -> Script:
@@ -161,6 +164,22 @@ class Engine:
     def disconnected(self, connection: int) -> None:
         """Note that a connection is over which requests may have come on."""
         self._registry.disconnected(connection)
+
+    def waiting(self, ticket: Ticket, now: float) -> Script | None:
+        """Return the script of a queued request whose answer has a time limit, or None: play it until the request is
+        started or the limit reached."""
+        return service.waiting(ticket, now, self._plan.seed, self._unix_t0)
+
+    def given_up(self, ticket: Ticket, limit: TimeLimit, now: float) -> list[Ticket]:
+        """Note that a time limit has ended a request's answer; returns the tickets that may start now.
+
+        Ask `slot_free_at` again, as after `left`.
+        """
+        if now >= self._boundary:
+            self._enter_due_phases(now)
+        return self._startable(
+            service.given_up(ticket, limit, now, self._unix_t0) if ticket.region.open else []
+        )
 
     def left(self, ticket: Ticket, now: float) -> list[Ticket]:
         """Note that the client has left; returns the tickets that may start now.

@@ -3,9 +3,9 @@
     request ──► rules that match it (cached) ──► burst window ──► trigger ──► Chosen(edge, answer)
 
 Every rule decides for itself: what another one does moves neither its draws nor its counters. Of several
-edge faults the first in the plan's order stands, alone; answer faults are applied one after the other, layer by
-layer (`faults.base.LAYERS`), within a layer in the plan's order. Faults of the listener meet no request: they
-are in `outages.py`. Counting rules are the only state here.
+edge faults the first in the plan's order stands, alone but for what makes errors late as well (`on_errors`); answer
+faults are applied one after the other, layer by layer (`faults.base.LAYERS`), within a layer in the plan's order.
+Faults of the listener meet no request: they are in `outages.py`. Counting rules are the only state here.
 """
 
 from __future__ import annotations
@@ -65,6 +65,13 @@ class Chosen:
 
 
 NO_FAULTS = Chosen()
+
+
+def edge_with(edge: FaultUse, answer: Iterable[FaultUse]) -> Chosen:
+    """Return an edge fault and those of the answer faults that act on its answer: a status error has a head."""
+    if edge.kind.family != "status":
+        return Chosen(edge)
+    return Chosen(edge, layered([use for use in answer if use.kind.on_errors]))
 
 
 def layered(uses: Iterable[FaultUse]) -> tuple[FaultUse, ...]:
@@ -249,7 +256,7 @@ class RuleBook:
             elif edge is None:
                 edge = use
         if edge is not None:
-            return Chosen(edge)
+            return edge_with(edge, answer)
         if len(answer) > 1:
             return Chosen(None, layered(answer))
         return Chosen(None, tuple(answer)) if answer else NO_FAULTS

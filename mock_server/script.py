@@ -105,7 +105,30 @@ class Abort:
     """The connection is reset with an RST."""
 
 
-Step: TypeAlias = Head | FirstToken | Tokens | Send | Torn | Trickle | Raw | Wait | End | Close | Abort
+Patience: TypeAlias = Literal["first_byte", "whole", "silence"]
+"""What has its time limit: the time to the answer's first byte, to its end, or between two of its bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """Something between the provider and the client that waits `seconds` and no longer.
+
+    Time counts from the request's admission (queueing included), for `silence` from the last byte. If the answer is
+    slower than that, `steps` are played in place of the rest. It is the first step of a script, or follows another
+    limit. `fault` is the name of the fault that has set it. `frees_slot` says whether the provider then stops
+    working; None leaves that to the region's `abandoned`.
+    """
+
+    seconds: float
+    patience: Patience
+    steps: tuple[Step, ...]
+    fault: str
+    frees_slot: bool | None = None
+
+
+Step: TypeAlias = (
+    Head | FirstToken | Tokens | Send | Torn | Trickle | Raw | Wait | TimeLimit | End | Close | Abort
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +159,12 @@ class Script:
 
 
 # ---- a script as a line of text
+
+_PATIENCE: dict[Patience, str] = {
+    "first_byte": "without a byte for",
+    "whole": "after",
+    "silence": "after a silence of",
+}
 
 LONGEST_TEXT = 1_000
 """Characters of a text; a script that alternates without a pattern is cut."""
@@ -197,6 +226,8 @@ def _word(step: Step) -> str:
             return f"raw {_size(len(step.data))}"
         case Wait():
             return "stall forever" if math.isinf(step.seconds) else f"stall {step.seconds:.6g} s"
+        case TimeLimit():
+            return f"{step.fault} {_PATIENCE[step.patience]} {step.seconds:.6g} s"
         case Close():
             return "Close (FIN)"
         case Abort():

@@ -19,7 +19,7 @@ from windtunnel.mock_server.script import Script
 
 Family: TypeAlias = Literal["status", "edge", "stream", "body"]
 Stage: TypeAlias = Literal["listener", "edge", "answer"]
-Layer: TypeAlias = Literal["content", "events", "ending", "pace", "bytes"]
+Layer: TypeAlias = Literal["content", "events", "ending", "pace", "bytes", "gateway"]
 Form: TypeAlias = Literal["streamed", "whole"]
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -29,6 +29,7 @@ LAYERS: dict[Layer, str] = {
     "ending": "where and how that ends",
     "pace": "when it comes",
     "bytes": "how its bytes are cut, spelled and sent",
+    "gateway": "how long something in front of the provider waits for it",
 }
 """In which order the answer faults of one request act, each on what the one before it made. Within a layer the order
 of the rules counts."""
@@ -75,7 +76,7 @@ class FaultKind:
     in public, "U" where it is the plainest form of a documented status, None where there are no words to
     see. `layer` is where an answer fault acts among others, `example` a rule as it stands in a plan. `forms` are
     the kinds of answer it can act on. `stage_of` is given where the stage depends on the parameters, `forms_of`
-    where the forms do.
+    and `layer_of` where the forms and the layer do. `on_errors`: it acts on the answer of an edge fault, too.
     """
 
     name: str
@@ -91,17 +92,21 @@ class FaultKind:
     forms: tuple[Form, ...] = BOTH_FORMS
     stage_of: Callable[[Any], Stage] | None = None
     forms_of: Callable[[Any], tuple[Form, ...]] | None = None
+    layer_of: Callable[[Any], Layer] | None = None
+    on_errors: bool = False
 
     def settled(self, params: Params) -> FaultKind:
-        """The same kind with the stage and the forms that it has with these parameters."""
-        if self.stage_of is None and self.forms_of is None:
+        """The same kind with the stage, the forms and the layer that it has with these parameters."""
+        if self.stage_of is None and self.forms_of is None and self.layer_of is None:
             return self
         return replace(
             self,
             stage=self.stage_of(params) if self.stage_of else self.stage,
             forms=self.forms_of(params) if self.forms_of else self.forms,
+            layer=self.layer_of(params) if self.layer_of else self.layer,
             stage_of=None,
             forms_of=None,
+            layer_of=None,
         )
 
     def acts_on(self, api: str, stream: bool) -> bool:

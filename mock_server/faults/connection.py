@@ -1,7 +1,8 @@
 """Faults of the connection: never answered, reset, closed.
 
 `reset` and `close` act at the edge (`at: before_headers`: the answer is never made) or inside the healthy
-answer (`at: after_bytes N`, `at: after_chunks N`).
+answer (`at: after_bytes N`, `at: after_chunks N`), or when somebody has waited long enough (`at: after 30s`,
+`at: after_silence 30s`).
 """
 
 from __future__ import annotations
@@ -13,20 +14,32 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from windtunnel.mock_server.errors import PlanError
-from windtunnel.mock_server.faults.base import BOTH_FORMS, FaultContext, FaultKind, Form, Params, Stage
+from windtunnel.mock_server.faults.base import (
+    BOTH_FORMS,
+    FaultContext,
+    FaultKind,
+    Form,
+    Layer,
+    Params,
+    Stage,
+)
+from windtunnel.mock_server.faults.patience import SlotParams, limited
+from windtunnel.mock_server.faults.retry import duration_of
 from windtunnel.mock_server.faults.script_edits import after_bytes, after_chunks, promised
-from windtunnel.mock_server.plan.units import SecondsOrForever, as_pydantic_error
-from windtunnel.mock_server.script import FOREVER, Abort, Close, Script, Wait
+from windtunnel.mock_server.plan.units import SecondsOrForever, as_pydantic_error, parse_seconds
+from windtunnel.mock_server.script import FOREVER, Abort, Close, Patience, Script, Wait
 
 _AT = re.compile(r"\s*(after_bytes|after_chunks)\s+(\d+)\s*")
-_EXPECTED = "before_headers, after_bytes N or after_chunks N"
+_TIMED_AT = re.compile(r"\s*(after|after_silence)\s+(\S+)\s*")
+_EXPECTED = "before_headers, after_bytes N, after_chunks N, after T or after_silence T (T such as 30s)"
 
 
 def _read_position(value: Any) -> str:
     """`{after_bytes: 3}` and `after_bytes 3` are the same place; the text is kept."""
     if isinstance(value, dict) and len(value) == 1:
         [(kind, n)] = value.items()
-        if isinstance(n, int) and not isinstance(n, bool):
+        timed = kind in ("after", "after_silence")
+        if isinstance(n, str) if timed else (isinstance(n, int) and not isinstance(n, bool)):
             value = f"{kind} {n}"
     if isinstance(value, str):
         if value.strip() == "before_headers":
@@ -34,12 +47,16 @@ def _read_position(value: Any) -> str:
         match = _AT.fullmatch(value)
         if match:
             return f"{match[1]} {int(match[2])}"
+        time = _TIMED_AT.fullmatch(value)
+        if time and duration_of(time[2]) is not None:
+            return f"{time[1]} {time[2]}"
     raise as_pydantic_error(PlanError("", repr(value), _EXPECTED))
 
 
+_AT_PATTERN = r"^\s*(before_headers|(after_bytes|after_chunks)\s+\d+|(after|after_silence)\s+\S+)\s*$"
 _POSITION_SCHEMA = {
     "anyOf": [
-        {"type": "string", "pattern": r"^\s*(before_headers|(after_bytes|after_chunks)\s+\d+)\s*$"},
+        {"type": "string", "pattern": _AT_PATTERN},
         *(
             {
                 "type": "object",
@@ -49,24 +66,42 @@ _POSITION_SCHEMA = {
             }
             for kind in ("after_bytes", "after_chunks")
         ),
+        *(
+            {
+                "type": "object",
+                "properties": {kind: {"type": "string"}},
+                "required": [kind],
+                "additionalProperties": False,
+            }
+            for kind in ("after", "after_silence")
+        ),
     ]
 }
 
 EndPosition = Annotated[str, BeforeValidator(_read_position), WithJsonSchema(_POSITION_SCHEMA)]
 
 
-class EndingParams(Params):
-    """Where the connection ends."""
+class EndingParams(SlotParams):
+    """Where, or when, the connection ends."""
 
     at: EndPosition = Field(
         default="before_headers",
-        description="`before_headers`, `after_bytes N` (of the body) or `after_chunks N` (of a stream).",
+        description="`before_headers`, `after_bytes N` (of the body) or `after_chunks N` (of a stream); `after T`, or "
+        "`after_silence T`: only where the answer takes longer, queueing included, or is silent for longer.",
     )
 
     @property
     def n(self) -> int | None:
-        """How many bytes or chunks; None before the headers."""
-        return None if self.at == "before_headers" else int(self.at.split()[1])
+        """How many bytes or chunks; None before the headers, and where a time counts."""
+        return None if self.at == "before_headers" or self.timed is not None else int(self.at.split()[1])
+
+    @property
+    def timed(self) -> tuple[Patience, float] | None:
+        """Which time counts, and how long it is; None where a place counts."""
+        kind, _, time = self.at.partition(" ")
+        if kind not in ("after", "after_silence"):
+            return None
+        return ("whole" if kind == "after" else "silence"), parse_seconds(time)
 
 
 class HangParams(Params):
@@ -86,10 +121,14 @@ def hang(script: Script, params: HangParams, ctx: FaultContext) -> Script:
 
 
 def _ended(script: Script, params: EndingParams, last: Abort | Close) -> Script:
+    if params.timed is not None:
+        patience, seconds = params.timed
+        fault = "close" if isinstance(last, Close) else "reset"
+        return limited(script, seconds, patience, (last,), fault, params.frees_slot)
     if params.n is None:
         return Script((last,))
     whole = promised(script)
-    cut = after_bytes if params.at.startswith("after_bytes") else after_chunks
+    cut = after_bytes if params.at.startswith("after_bytes ") else after_chunks
     before, _ = cut(whole, params.n)
     return Script((*before, last))
 
@@ -105,11 +144,15 @@ def close(script: Script, params: EndingParams, ctx: FaultContext) -> Script:
 
 
 def _stage(params: EndingParams) -> Stage:
-    return "edge" if params.n is None else "answer"
+    return "edge" if params.at == "before_headers" else "answer"
+
+
+def _layer(params: EndingParams) -> Layer:
+    return "ending" if params.timed is None else "gateway"
 
 
 def _forms(params: EndingParams) -> tuple[Form, ...]:
-    return ("streamed",) if params.at.startswith("after_chunks") else BOTH_FORMS
+    return ("streamed",) if params.at.startswith("after_chunks ") else BOTH_FORMS
 
 
 KINDS = (
@@ -132,6 +175,7 @@ KINDS = (
         example="{fault: reset, with: {at: after_bytes 200}, rate: 0.05}",
         stage_of=_stage,
         forms_of=_forms,
+        layer_of=_layer,
         about="The connection ends with an RST. A crashed process, a firewall, an idle timeout on the way.",
     ),
     FaultKind(
@@ -144,6 +188,7 @@ KINDS = (
         example="{fault: close, with: {at: before_headers}, rate: 0.05}",
         stage_of=_stage,
         forms_of=_forms,
+        layer_of=_layer,
         about="The connection ends with a FIN before the answer is complete. A deploy, a proxy that gave up.",
     ),
 )

@@ -7,18 +7,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from windtunnel.mock_server.faults.base import BOTH_FORMS, FaultContext, FaultKind, Form, Params
+from windtunnel.mock_server.errors import PlanError
+from windtunnel.mock_server.faults.base import BOTH_FORMS, FaultContext, FaultKind, Form, Layer, Params
 from windtunnel.mock_server.faults.error_events import RESPONSES, ErrorEventParams, error_event
+from windtunnel.mock_server.faults.patience import SlotParams, limited
 from windtunnel.mock_server.faults.response_status import failed, incomplete
 from windtunnel.mock_server.faults.script_edits import after_chunks, first_send
 from windtunnel.mock_server.faults.streams import PositionParams
-from windtunnel.mock_server.plan.units import SecondsOrForever
+from windtunnel.mock_server.plan.model import raise_located
+from windtunnel.mock_server.plan.units import Seconds, SecondsOrForever
 from windtunnel.mock_server.request import STREAMING_APIS
 from windtunnel.mock_server.script import Close, End, Script, Send, Wait
+
+
+class TimedCutParams(PositionParams, SlotParams):
+    """Where, or when, the stream is cut."""
+
+    after: Seconds | None = Field(
+        default=None,
+        description="In place of `after_chunks`: after this time, queueing included, if the stream goes on longer.",
+    )
+    silence: Seconds | None = Field(
+        default=None, description="In place of `after_chunks`: once no byte has come for this long."
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        given = [name for name in ("after_chunks", "after", "silence") if name in self.model_fields_set]
+        if len(given) > 1:
+            problem = PlanError(
+                "", f"`{given[0]}` and `{given[1]}`", "one of after_chunks, after and silence"
+            )
+            raise_located("Cut", [((given[1],), problem)])
+        return self
 
 
 class EarlyEndParams(Params):
@@ -59,10 +84,18 @@ class IncompleteParams(PositionParams):
     )
 
 
-def cut(script: Script, params: PositionParams, ctx: FaultContext) -> Script:
+def cut(script: Script, params: TimedCutParams, ctx: FaultContext) -> Script:
     """The connection ends inside the chunked body."""
+    if params.after is not None:
+        return limited(script, params.after, "whole", (Close(),), "cut", params.frees_slot)
+    if params.silence is not None:
+        return limited(script, params.silence, "silence", (Close(),), "cut", params.frees_slot)
     before, _ = after_chunks(script, params.after_chunks)
     return Script((*before, Close()))
+
+
+def _layer_of_cut(params: TimedCutParams) -> Layer:
+    return "ending" if params.after is None and params.silence is None else "gateway"
 
 
 def eof_without_done(script: Script, params: EarlyEndParams, ctx: FaultContext) -> Script:
@@ -102,6 +135,7 @@ def _kind(
     seen: Literal["V", "U"] | None = None,
     apis: tuple[str, ...] = STREAMING_APIS,
     forms: tuple[Form, ...] = ("streamed",),
+    layer_of: Callable[[Any], Layer] | None = None,
 ) -> FaultKind:
     return FaultKind(
         name=name,
@@ -113,6 +147,7 @@ def _kind(
         seen=seen,
         apis=apis,
         forms=forms,
+        layer_of=layer_of,
         example=example,
         about=about,
     )
@@ -121,10 +156,12 @@ def _kind(
 KINDS = (
     _kind(
         "cut",
-        PositionParams,
+        TimedCutParams,
         cut,
-        "{fault: cut, with: {after_chunks: 3}, first: 1}",
-        "The connection ends (FIN) inside the chunked body. A proxy restarts in mid-stream.",
+        "{fault: cut, with: {silence: 60s, slot: freed}}",
+        "The connection ends (FIN) inside the chunked body: after some chunks, after a time, or after a silence. A "
+        "proxy restarts in mid-stream, or waits no longer.",
+        layer_of=_layer_of_cut,
     ),
     _kind(
         "eof_without_done",

@@ -8,7 +8,15 @@ from typing import Any, Literal
 
 from windtunnel.mock_server.api.errors import ApiError
 from windtunnel.mock_server.api.headers import JSON
-from windtunnel.mock_server.faults.base import ALL_APIS, FaultContext, FaultKind, Headers, with_content_type
+from windtunnel.mock_server.faults.base import (
+    ALL_APIS,
+    FaultContext,
+    FaultKind,
+    Headers,
+    Layer,
+    Stage,
+    with_content_type,
+)
 from windtunnel.mock_server.faults.retry import RetryParams, replaced, retry_headers
 from windtunnel.mock_server.request import APIS
 from windtunnel.mock_server.script import End, Head, Script, Send
@@ -55,6 +63,8 @@ def status_kind(
     seen: Literal["V", "U"] = "V",
     params: type[RetryParams] = RetryParams,
     apis: tuple[str, ...] = ALL_APIS,
+    stage_of: Callable[[Any], Stage] | None = None,
+    layer: Layer = "content",
 ) -> FaultKind:
     """A row of the table of status errors: a fixed error, or a function that makes one. `example` is what a rule has
     beside the fault's name."""
@@ -68,4 +78,6 @@ def status_kind(
         seen=seen,
         example=f"{{fault: {name}, {example or 'rate: 0.1'}}}",
         apis=apis,
+        stage_of=stage_of,
+        layer=layer,
     )

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from windtunnel.mock_server.api.errors import ApiError
 from windtunnel.mock_server.api.headers import JSON
 from windtunnel.mock_server.errors import PlanError
-from windtunnel.mock_server.faults.base import FaultContext, with_content_type
+from windtunnel.mock_server.faults.base import FaultContext, Stage, with_content_type
 from windtunnel.mock_server.faults.error_answer import answer, error, status_kind
 from windtunnel.mock_server.faults.pages import (
     CLOUDFLARE,
@@ -20,6 +20,7 @@ from windtunnel.mock_server.faults.pages import (
     gateway_page,
     ray_of,
 )
+from windtunnel.mock_server.faults.patience import SlotParams, head_with_first_byte, limited
 from windtunnel.mock_server.faults.retry import RetryParams
 from windtunnel.mock_server.plan.units import Seconds, as_pydantic_error
 from windtunnel.mock_server.request import WORKING_APIS
@@ -41,6 +42,16 @@ class GatewayParams(RetryParams):
     """An error of a gateway."""
 
     html: bool = Field(default=False, description="An HTML page in place of JSON.")
+
+
+class GatewayTimeoutParams(GatewayParams, SlotParams):
+    """How long the gateway waits."""
+
+    after: Seconds | None = Field(
+        default=None,
+        description="The 504 comes if there is no byte of the answer after this time, queueing included, and only "
+        "then; left out: at once, in place of the answer.",
+    )
 
 
 class CloudflareParams(RetryParams):
@@ -66,11 +77,20 @@ def bad_gateway(script: Script, params: GatewayParams, ctx: FaultContext) -> Scr
     return answer(502, body, with_content_type(ctx.headers, JSON), params, ctx)
 
 
-def gateway_timeout(script: Script, params: GatewayParams, ctx: FaultContext) -> Script:
-    """504 of a gateway that waited long enough."""
+def gateway_timeout(script: Script, params: GatewayTimeoutParams, ctx: FaultContext) -> Script:
+    """504 of a gateway that waited long enough; with `after` in place of an answer that is slower than that."""
     if params.html:
-        return answer(504, gateway_page(504, "Gateway Time-out"), edge_headers(ctx), params, ctx)
-    return error(ApiError(504, "Gateway timeout.", "server_error"), params, ctx)
+        given_up = answer(504, gateway_page(504, "Gateway Time-out"), edge_headers(ctx), params, ctx)
+    else:
+        given_up = error(ApiError(504, "Gateway timeout.", "server_error"), params, ctx)
+    if params.after is None:
+        return given_up
+    held = head_with_first_byte(script)
+    return limited(held, params.after, "first_byte", given_up.steps, "gateway_timeout", params.frees_slot)
+
+
+def _stage_of_timeout(params: GatewayTimeoutParams) -> Stage:
+    return "edge" if params.after is None else "answer"
 
 
 def cloudflare(script: Script, params: CloudflareParams, ctx: FaultContext) -> Script:
@@ -138,10 +158,13 @@ KINDS = (
     status_kind(
         "gateway_timeout",
         gateway_timeout,
-        "504, in OpenAI's form or as an HTML page. The edge gave up waiting for the origin.",
+        "504, in OpenAI's form or as an HTML page. With `after` only where the answer is slower than that, and status "
+        "and headers of one in time come with its first byte. The edge gave up waiting for the origin.",
         seen="U",
-        params=GatewayParams,
-        example="with: {retry_after_date: 30s}, rate: 0.05",
+        params=GatewayTimeoutParams,
+        example="with: {after: 30s, slot: held}",
+        stage_of=_stage_of_timeout,
+        layer="gateway",
     ),
     status_kind(
         "cloudflare",

@@ -177,6 +177,7 @@ KINDS = (
         stage="answer",
         params=SlowHeadersParams,
         apply=slow_headers,
+        on_errors=True,
         layer="pace",
         example="{fault: slow_headers, with: {seconds: 8s}, rate: 0.1}",
         about="Status and headers come late, and then everything that has become ready meanwhile. A gateway that "

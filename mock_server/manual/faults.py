@@ -99,12 +99,18 @@ def build_order(kinds: Sequence[FaultKind]) -> str:
         ("listener", "before there is a request: the region's port", _named(listener)),
         (
             "edge",
-            "in place of the answer: the first one in the plan's order, alone",
+            "in place of the answer: the first one in the plan's order, alone (a status error is as late as slow "
+            "headers make it)",
             f"status errors, {_named(edge)}",
         ),
     ]
     for layer, about in LAYERS.items():
-        names = [kind.name for kind in kinds if kind.layer == layer and _on_answers(kind)]
+        names = [
+            kind.name
+            for kind in kinds
+            if _on_answers(kind)
+            and (kind.layer == layer or (kind.layer_of is not None and layer == "gateway"))
+        ]
         rows.append((layer, f"on the healthy answer: {about}", _named(names)))
     lines = [f"| {i}. {name} | {about} | {faults} |" for i, (name, about, faults) in enumerate(rows, 1)]
     return "\n".join(("| order | what is decided | faults |", "| --- | --- | --- |", *lines)) + "\n"
@@ -161,7 +167,13 @@ def _place(kind: FaultKind) -> str:
         return "before there is a request"
     if kind.stage == "edge":
         alone = "alone, in place of the answer"
-        return f"{alone}, or (`at`) {layer}" if kind.stage_of is not None else alone
+        if kind.stage_of is None:
+            return alone
+        where = "after" if kind.layer == "gateway" else "at"
+        layer += " (a time: *gateway*)" if kind.layer_of is not None else ""
+        return f"{alone}, or (`{where}`) {layer}"
+    if kind.layer_of is not None:
+        return f"{layer} (a time: *gateway*)"
     return layer
 
 

@@ -13,10 +13,12 @@ from windtunnel.mock_server.provider.calls import BY_FAULT, Promise
 from windtunnel.mock_server.provider.refusals import quota_headers
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.rules import FaultUse
-from windtunnel.mock_server.script import Head, Script, Send, Wait
+from windtunnel.mock_server.script import Head, Script, Send, TimeLimit, Wait
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.provider.rate_limiter import Quota
+
+_ENDLESS = Script((Wait(math.inf),))
 
 EMPTY_SCRIPT = Script(())
 """The script that an edge fault starts from: it replaces the whole answer."""
@@ -29,8 +31,13 @@ def edge_fault_script(
     stamp = request_stamp(seed, ticket.call.key, ticket.attempt)
     headers = answer_headers(stamp) + quota_headers(quota, now)
     script = use.kind.apply(EMPTY_SCRIPT, use.params, _context(ticket, use, headers, seed, unix_t0 + now))
-    ticket.faults = (use.kind.name,)
-    ticket.region.fault_counts[use.rule_id] += 1
+    # An error answer has a head like any other, and what makes heads late makes this one late.
+    for other in ticket.chosen.answer:
+        script = other.kind.apply(script, other.params, _context(ticket, other, headers, seed, unix_t0 + now))
+    uses = (use, *ticket.chosen.answer)
+    ticket.faults = tuple([one.kind.name for one in uses])
+    for one in uses:
+        ticket.region.fault_counts[one.rule_id] += 1
     wait = promised_wait(script, unix_t0 + now)
     if wait is not None:
         record_promise(ticket, wait, BY_FAULT, now)
@@ -40,19 +47,43 @@ def edge_fault_script(
 def apply_answer_faults(ticket: Ticket, script: Script, seed: int, unix_now: float) -> Script:
     """Return `script` with the ticket's answer faults applied in order.
 
-    Faults with `holds_slot` keep the slot for as long as they delay the answer: that is added to `fault_hold_s`.
+    Faults with `holds_slot` keep the slot for as long as they delay the answer: that is added to `fault_hold_s`. A time
+    limit has acted only once it is reached (`note_limit`).
     """
     head = script.steps[0]
     headers = head.headers if isinstance(head, Head) else ()
     for use in ticket.chosen.answer:
-        ticket.region.fault_counts[use.rule_id] += 1
+        if use.kind.layer != "gateway":
+            ticket.region.fault_counts[use.rule_id] += 1
         before = _waits(script)
         script = use.kind.apply(script, use.params, _context(ticket, use, headers, seed, unix_now))
         after = _waits(script)
         if use.holds_slot and after > before:
             ticket.fault_hold_s += after - before
-    ticket.faults = tuple([use.kind.name for use in ticket.chosen.answer])
+    ticket.faults = tuple([use.kind.name for use in ticket.chosen.answer if use.kind.layer != "gateway"])
     return script
+
+
+def waiting_script(ticket: Ticket, seed: int, unix_now: float) -> Script | None:
+    """Return the time limits of the ticket's answer in front of an endless wait; None without any."""
+    script = _ENDLESS
+    headers = answer_headers(request_stamp(seed, ticket.call.key, ticket.attempt))
+    for use in ticket.chosen.answer:
+        if use.kind.layer == "gateway":
+            script = use.kind.apply(script, use.params, _context(ticket, use, headers, seed, unix_now))
+    return None if script is _ENDLESS else script
+
+
+def note_limit(ticket: Ticket, limit: TimeLimit, unix_t0: float, now: float) -> None:
+    """Record the fault whose time limit has been reached, and what it promises."""
+    use = next(use for use in ticket.chosen.answer if use.kind.name == limit.fault)
+    ticket.region.fault_counts[use.rule_id] += 1
+    ticket.faults = (*ticket.faults, limit.fault)
+    script = Script(limit.steps)
+    ticket.status = script.status or ticket.status
+    wait = promised_wait(script, unix_t0 + now)
+    if wait is not None:
+        record_promise(ticket, wait, BY_FAULT, now)
 
 
 def record_promise(ticket: Ticket, wait_s: float, by: str, now: float) -> None:

@@ -12,7 +12,7 @@ from windtunnel.mock_server.provider.apply_faults import apply_answer_faults
 from windtunnel.mock_server.provider.calls import KnownCall
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.request import Request
-from windtunnel.mock_server.script import Script
+from windtunnel.mock_server.script import Script, TimeLimit
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.api.endpoint import Answer
@@ -59,4 +59,8 @@ def line_answer(
         return refused
     seed, unix_t0 = admission.plan.seed, admission.unix_t0
     script = admission.planned(ticket, now).script
-    return apply_answer_faults(ticket, script, seed, unix_t0 + now) if ticket.chosen.answer else script
+    if not ticket.chosen.answer:
+        return script
+    script = apply_answer_faults(ticket, script, seed, unix_t0 + now)
+    # Nobody waits in front of a batch, so no time limit ends the answer to one of its lines.
+    return Script(tuple([step for step in script.steps if not isinstance(step, TimeLimit)]))

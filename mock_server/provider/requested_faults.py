@@ -11,7 +11,7 @@ from __future__ import annotations
 from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError
 from windtunnel.mock_server.errors import FaultHeaderError
 from windtunnel.mock_server.request import Request
-from windtunnel.mock_server.rules import Chosen, layered, requested_fault
+from windtunnel.mock_server.rules import Chosen, edge_with, layered, requested_fault
 
 MAGIC = "windtunnel/"
 """The prefix of a model's name that names a fault instead."""
@@ -44,5 +44,7 @@ def _with(chosen: Chosen, text: str, request: Request, where: str) -> Chosen:
         able = f"{', '.join(kind.apis)} ({' or '.join(kind.forms)})"
         raise FaultHeaderError(where, f"{kind.name} for {request.api}, {form}", able)
     if kind.stage == "edge":
-        return Chosen(use)
+        return edge_with(use, chosen.answer)
+    if chosen.edge is not None:
+        return edge_with(chosen.edge, (*chosen.answer, use))
     return Chosen(chosen.edge, layered((*chosen.answer, use)))

@@ -6,10 +6,15 @@ from math import inf
 
 from windtunnel.mock_server.api.azure.paths import dress
 from windtunnel.mock_server.chance import uniform
-from windtunnel.mock_server.provider.apply_faults import apply_answer_faults, edge_fault_script
+from windtunnel.mock_server.provider.apply_faults import (
+    apply_answer_faults,
+    edge_fault_script,
+    note_limit,
+    waiting_script,
+)
 from windtunnel.mock_server.provider.refusals import quota_headers
 from windtunnel.mock_server.provider.ticket import Ticket
-from windtunnel.mock_server.script import FirstToken, Head, Script, Tokens
+from windtunnel.mock_server.script import FirstToken, Head, Script, TimeLimit, Tokens
 
 
 def early_answer(ticket: Ticket, script: Script, seed: int, unix_t0: float, now: float) -> Script:
@@ -58,6 +63,30 @@ def finish(ticket: Ticket, now: float) -> list[Ticket]:
     if ticket.generates:
         ticket.tokens_billed = ticket.tokens_planned
     return _end(ticket, now, ticket.tokens_planned)
+
+
+def waiting(ticket: Ticket, now: float, seed: int, unix_t0: float) -> Script | None:
+    """Return the time limits of a queued ticket's answer as a script that waits for ever; None without any."""
+    if ticket.early is not None or ticket.chosen.edge is not None:
+        return None
+    script = waiting_script(ticket, seed, unix_t0 + now)
+    return script if script is None or ticket.request.azure is None else dress(script, ticket.request)
+
+
+def given_up(ticket: Ticket, limit: TimeLimit, now: float, unix_t0: float) -> list[Ticket]:
+    """Note that a time limit has ended the answer; returns the tickets that were granted a slot.
+
+    The client has an answer, so nothing is abandoned; whether the work goes on is said by the limit, or else by the
+    region.
+    """
+    note_limit(ticket, limit, unix_t0, now)
+    if ticket.state == "queued":
+        # What starts later has been answered: the client gets nothing more.
+        ticket.early = Script(limit.steps)
+    keeps = ticket.region.settings.keep_working if limit.frees_slot is None else not limit.frees_slot
+    if keeps or ticket.detached:
+        return _finish_abandoned(ticket, now) if ticket.state == "running" else []
+    return cancel(ticket, now)
 
 
 def left(ticket: Ticket, now: float) -> list[Ticket]:

@@ -42,6 +42,7 @@ class Ticket:
     __slots__ = (
         "abandoned",
         "abandoned_at_s",
+        "admitted_s",
         "answer",
         "arrived_s",
         "attempt",
@@ -106,6 +107,7 @@ class Ticket:
         self.plan = plan
         self.rtt_s = rtt_s
         self.arrived_s = now
+        self.admitted_s = now  # half a round trip later, where there is one
         self.started_s: float | None = None
         self.state: State = "identified"
         self.script: Script | None = None

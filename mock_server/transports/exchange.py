@@ -45,6 +45,7 @@ class Exchange:
         "_holds_slot",
         "_speed_version",
         "_timer",
+        "_waiting",
         "connection",
         "ending",
         "engine",
@@ -71,6 +72,7 @@ class Exchange:
         self.ending: str | None = None
         self.wire_over = False
         self._holds_slot = False
+        self._waiting = False
         self._admit_at: float | None = None
         self._speed_version = -1
         self._free_at = math.inf
@@ -107,6 +109,9 @@ class Exchange:
             server.queued[id(ticket)] = self
             if ticket.early is not None:
                 self._play(ticket.early, now)
+            elif (script := self.engine.waiting(ticket, now)) is not None:
+                self._waiting = True
+                self._play(script, now)
             self._apply_side_effects(now)
 
     def _apply_side_effects(self, now: float) -> None:
@@ -131,7 +136,8 @@ class Exchange:
         if server.speed_follows_slots:
             server.slots_changed()
         self._speed_version = server.speed_version
-        if self.player is None:
+        if self.player is None or self._waiting:
+            self._waiting = False
             self._play(script, now)
         else:  # the client of background work has been answered, and `script` is that answer
             self._continue(now)
@@ -150,6 +156,7 @@ class Exchange:
                 now,
                 ticket.rtt_s / 2,
                 server.punctuality,
+                ticket.admitted_s,
             )
         self._continue(now)
 
@@ -183,8 +190,14 @@ class Exchange:
         if player is not None and not self.wire_over:
             next_step = player.play(now)
             if player.ending is not None:
+                limit = player.limit
+                # First of all, since how the answer ended is told by the status that the limit has given it.
+                started = [] if limit is None else self.engine.given_up(self.ticket, limit, now)
                 self._wire_ends(player.ending, now)
                 self.connection.over()
+                if limit is not None:
+                    self._waiting = False
+                    self._release(started)
         # After the wire: bytes that are due at the end of the slot leave before another request starts in it.
         if self._holds_slot and self._free_at <= now + TOLERANCE:
             now = self._finish_if_over(now)
@@ -246,9 +259,12 @@ class Exchange:
             self._continue(now)
 
     def _leave(self, now: float) -> None:
+        self._release(self.engine.left(self.ticket, now))
+
+    def _release(self, started: list[Ticket]) -> None:
+        """Act on what the engine has made of a request that nobody waits for any more, and start others."""
         server = self.server
         ticket = self.ticket
-        started = self.engine.left(ticket, now)
         if ticket.state == "gone":
             self._admit_at = None
             server.queued.pop(id(ticket), None)
@@ -267,7 +283,8 @@ class Exchange:
         self.server.queued.pop(id(self.ticket), None)
         self._holds_slot = False
         if not self.wire_over and self.ticket.early is None:
-            if self.player is None:
+            if self.player is None or self._waiting:
+                self._waiting = False
                 self._play(Script((Close(),)), now)
                 return
             self.player.stop(now)

@@ -5,7 +5,8 @@
 
 Steps that are due together reach the wire as one write. Work (`FirstToken`, `Tokens`) has no duration here:
 the player asks the engine, and asks again when it is woken, since the provider's speed may have changed.
-Waits count from where the script stands, and work that went on behind a wait is then ready at once.
+Waits count from where the script stands, and work that went on behind a wait is then ready at once. A `TimeLimit`
+whose time comes before the next step replaces the rest of the script with its own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from windtunnel.mock_server.script import (
     Raw,
     Send,
     Step,
+    TimeLimit,
     Tokens,
     Torn,
     Trickle,
@@ -78,17 +80,20 @@ class Player:
     """Plays `steps` onto `wire`. Times are the engine's (seconds from t0).
 
     `shift` is how much later the client's side sees what the provider does (half a round trip). `punctuality`
-    counts how far from their moments tokens are written. `ticket.done` is set *before* the bytes are written
-    after which a client may leave with the whole answer.
+    counts how far from their moments tokens are written. `since` is when time limits begin to count, if not at `at`.
+    `ticket.done` is set *before* the bytes are written after which a client may leave with the whole answer.
     """
 
     __slots__ = (
         "_at",
         "_due",
         "_index",
+        "_limit_at",
+        "_limits",
         "_pending",
         "_punctuality",
         "_shift",
+        "_since",
         "_steps",
         "_ticket",
         "_wire",
@@ -97,6 +102,7 @@ class Player:
         "ending",
         "first_byte_s",
         "last_byte_s",
+        "limit",
         "status",
         "tokens_sent",
     )
@@ -110,6 +116,7 @@ class Player:
         at: float,
         shift: float = 0.0,
         punctuality: Punctuality | None = None,
+        since: float | None = None,
     ) -> None:
         self._steps = steps
         self._wire = wire
@@ -118,6 +125,11 @@ class Player:
         self._shift = shift
         self._punctuality = punctuality
         self._at = at
+        self._since = at if since is None else since
+        self._limits: tuple[tuple[float, TimeLimit], ...] = ()
+        self._limit_at = math.inf
+        self.limit: TimeLimit | None = None
+        """The time limit that ended the answer, if one did."""
         self._index = 0
         self._work = 0
         self._pending = 0
@@ -142,7 +154,10 @@ class Player:
         # Script times are the provider's; the client's side, where bytes are written, is `_shift` later.
         soon = now + TOLERANCE - self._shift
         if self._at > soon:
-            return self._at + self._shift
+            if self._limit_at <= soon:
+                steps = self._give_up()
+            else:
+                return min(self._at, self._limit_at) + self._shift
         while True:
             step = steps[self._index]
             # Types are compared by identity, the frequent ones first: this loop runs for every token.
@@ -152,9 +167,12 @@ class Player:
             elif type(step) is Tokens:
                 work = self._work + step.n
                 ready = self._due(self._ticket, work)
-                if ready > soon:
+                if ready > soon or ready > self._limit_at:
+                    if self._limit_at <= soon and ready > self._limit_at:
+                        steps = self._give_up()
+                        continue
                     self._flush(now)
-                    return ready + self._shift
+                    return min(ready, self._limit_at) + self._shift
                 self._work = work
                 # Work that went on behind a wait was ready before: it moves no time, and its lateness is no error.
                 if ready > self._at:
@@ -165,9 +183,12 @@ class Player:
                 self._head(step, wire)
             elif type(step) is FirstToken or type(step) is Wait:
                 ready = self._ready(step)
-                if ready > soon:
+                if ready > soon or ready > self._limit_at:
+                    if self._limit_at <= soon and ready > self._limit_at:
+                        steps = self._give_up()
+                        continue
                     self._flush(now)
-                    return ready + self._shift
+                    return min(ready, self._limit_at) + self._shift
                 self._at = ready
             elif type(step) is Raw:
                 wire.raw(step.data)
@@ -177,13 +198,35 @@ class Player:
                 self._pending += 1
             elif type(step) is Trickle:
                 if not self._trickle(step, now):
-                    return self._at + self._shift
+                    return min(self._at, self._limit_at) + self._shift
+            elif type(step) is TimeLimit:
+                self._limits = (*self._limits, (self._since + step.seconds, step))
+                self._limit_at = min([at for at, _ in self._limits])
             else:
                 return self._finish(step, now)
             self._index += 1
 
+    def _give_up(self) -> tuple[Step, ...]:
+        """Go on with the steps of the time limit that is reached; returns them."""
+        self._at, self.limit = min(self._limits, key=lambda limit: limit[0])
+        self._limits, self._limit_at = (), math.inf
+        self._steps, self._index = self.limit.steps, 0
+        return self._steps
+
+    def _heard(self) -> None:
+        """Note that bytes are written now: who waits for the first ones has them, and no silence lasts longer."""
+        self._limits = tuple(
+            [
+                (self._at + limit.seconds if limit.patience == "silence" else at, limit)
+                for at, limit in self._limits
+                if limit.patience != "first_byte"
+            ]
+        )
+        self._limit_at = min([at for at, _ in self._limits], default=math.inf)
+
     def stop(self, now: float) -> None:
         """End the answer at `now`, properly framed, whatever is left of its script."""
+        self._limits, self._limit_at = (), math.inf
         self._steps = (End(),)
         self._index = 0
         self._at = now - self._shift
@@ -196,6 +239,8 @@ class Player:
     def _send(self, step: Send, now: float) -> bool:
         """Write bytes of the body; True if that made a write that a slow reader holds up."""
         data = step.data
+        if self._limits:
+            self._heard()
         self._wire.body(data)
         self._pending += len(data)
         self.tokens_sent += step.tokens
@@ -216,12 +261,16 @@ class Player:
             written = self._wire.flush_part(step.size)
             if not written:
                 return True
+            if self._limits:
+                self._heard()
             self._count(written, now)
             self._at += step.seconds
         return False
 
     def _head(self, step: Head, wire: Wire) -> None:
         self.status = step.status
+        if self._limits:
+            self._heard()
         length = 0
         if step.framing == "length":
             length = sum([len(later.data) for later in self._steps if type(later) is Send])

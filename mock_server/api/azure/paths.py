@@ -20,7 +20,7 @@ from windtunnel.mock_server.api.azure.errors import azure_error
 from windtunnel.mock_server.api.azure.filters import blamed
 from windtunnel.mock_server.api.headers import Headers
 from windtunnel.mock_server.request import AzureCall, Request
-from windtunnel.mock_server.script import Head, Script, Send, Step
+from windtunnel.mock_server.script import Head, Script, Send, Step, TimeLimit
 
 REGIONS: Final = {"local": "East US", "us-east": "East US", "us-west": "West US", "eu-west": "West Europe"}
 """How Azure writes the names of regions; any other name is sent as it is."""
@@ -51,8 +51,17 @@ def translate(
 
 def dress(script: Script, request: Request) -> Script:
     """Return the answer to `request` in Azure's form. Pages of gateways before the API stay as they are."""
+    if request.azure is None:
+        return script
+
+    def dress_limit(step: Step) -> tuple[Step, ...]:
+        if isinstance(step, TimeLimit):
+            return (replace(step, steps=dress(Script(step.steps), request).steps),)
+        return (step,)
+
+    script = script.map_steps(dress_limit)
     heads = [step for step in script.steps if isinstance(step, Head)]
-    if not heads or request.azure is None:
+    if not heads:
         return script
     head = heads[0]
     given = {name.lower(): value for name, value in head.headers}

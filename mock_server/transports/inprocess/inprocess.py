@@ -22,7 +22,7 @@ from windtunnel.mock_server.errors import WindtunnelServerError
 from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.rules import FaultUse
-from windtunnel.mock_server.script import Close, Head, Script
+from windtunnel.mock_server.script import Close, Head, Script, TimeLimit
 from windtunnel.mock_server.transports.inprocess.library import MAX_HEAD, SYN_WAITS_S, Library, RecordingWire
 from windtunnel.mock_server.transports.player import Player
 
@@ -76,6 +76,13 @@ class InProcess:
         change = self.engine.next_change(self.now)
         return min(self._busy[0][0] if self._busy else math.inf, math.inf if change is None else change)
 
+    def given_up(self, ticket: Ticket, limit: TimeLimit) -> None:
+        """Note that a time limit has ended the answer of a request."""
+        for started in self.engine.given_up(ticket, limit, self.now):
+            self._start(started)
+        if ticket.state == "running":
+            self.watch(ticket)
+
     def left(self, ticket: Ticket) -> None:
         """Note that the client of a request has left."""
         for started in self.engine.left(ticket, self.now):
@@ -105,6 +112,7 @@ class InProcess:
             exchange.play(ticket.early)
         if ticket.state == "queued":
             self._queued[id(ticket)] = exchange
+            exchange.wait()
         elif ticket.state == "granted":
             exchange.start()
         elif ticket.script is not None:
@@ -194,6 +202,12 @@ class _InProcessExchange:
         mock.advance(mock.now + self._ticket.rtt_s)
         self._heard_at = mock.now
 
+    def wait(self) -> None:
+        """Wait in the queue, until the request starts or a time limit is reached."""
+        script = self._mock.engine.waiting(self._ticket, self._mock.now)
+        if script is not None:
+            self.play(script)
+
     def start(self) -> None:
         """Start the request, which has been granted a slot."""
         script = self._mock.engine.start(self._ticket, self._mock.now)
@@ -215,7 +229,16 @@ class _InProcessExchange:
         """Play the answer from now on."""
         mock = self._mock
         shift = self._ticket.rtt_s / 2
-        self._player = Player(script.steps, self._wire, self._ticket, mock.engine.due, mock.now, shift)
+        self._player = Player(
+            script.steps,
+            self._wire,
+            self._ticket,
+            mock.engine.due,
+            mock.now,
+            shift,
+            None,
+            self._ticket.admitted_s,
+        )
         self._next = mock.now
 
     def head(self) -> Head:
@@ -275,6 +298,8 @@ class _InProcessExchange:
             mock.advance(at)
             if self._player is not None and self._next <= mock.now:
                 self._next = self._player.play(mock.now)
+                if self._player.limit is not None and self._player.ending is not None:
+                    mock.given_up(self._ticket, self._player.limit)
         self._heard_at = mock.now
 
     def _fail(self, name: str, message: str) -> NoReturn:

@@ -68,7 +68,7 @@ def test_a_place_is_written_as_text_or_as_a_mapping(at: Any) -> None:
 )
 def test_a_place_that_is_none_is_refused(at: Any) -> None:
     """The error says which places there are."""
-    with pytest.raises(ValidationError, match="before_headers, after_bytes N or after_chunks N"):
+    with pytest.raises(ValidationError, match="before_headers, after_bytes N, after_chunks N, after T or"):
         FAULTS["reset"].params.model_validate({"at": at})
 
 

@@ -136,12 +136,10 @@ def test_the_order_names_every_fault_where_it_acts() -> None:
     assert [row.split(" | ")[0].split(". ")[1] for row in rows] == ["listener", "edge", *LAYERS]
     for name, kind in FAULTS.items():
         places = [row.split(". ")[1].split(" | ")[0] for row in rows if f"`{name}`" in row]
-        if kind.family == "status":
-            assert places == []
-        elif kind.stage == "answer":
-            assert places == [kind.layer]
-        else:
-            assert places == [kind.stage, *([kind.layer] if kind.stage_of else [])]
+        edge = [kind.stage] if kind.stage == "edge" and kind.family != "status" else []
+        layer = [kind.layer] if kind.stage == "answer" or kind.stage_of else []
+        timed = ["gateway"] if kind.layer_of else []
+        assert places == (["listener"] if kind.stage == "listener" else [*edge, *layer, *timed])
 
 
 MEASURED: dict[str, Any] = {
