@@ -113,6 +113,7 @@ def test_a_budget_is_shared_by_the_calls_of_an_instance(play: Play, driver: str)
     assert len(played.attempts) == 11
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_limiter_spaces_the_attempts_of_an_instance(play: Play, driver: str) -> None:
     """With 1,200 a minute, attempts of calls that begin together start 50 ms apart."""

@@ -133,6 +133,7 @@ def test_processes_share_the_schedule_without_overlap(play: Play, driver: str) -
     assert [progress["done"] for progress in share.progress] == [True, True]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("driver", ["openai", "openai-async"])
 def test_calls_wait_for_a_free_worker_and_the_wait_counts(play: Play, driver: str) -> None:
     """With one worker an instance, a call behind a slow one starts late, by the client's own limit."""

@@ -17,6 +17,10 @@ from windtunnel.harness.plan import resolve
 from windtunnel.harness.virtual.virtual_cell import VirtualCell
 from windtunnel.mock_server.journal.segments import read_segments
 
+PATIENCE_S = 500.0
+pytestmark = pytest.mark.timeout(PATIENCE_S + 60)
+"""The whole gallery is played, in three processes: a minute, or several on a machine that does other work."""
+
 PLAYED = {
     "healthy": ("openai-default", 1 / 12),
     "malformed_json": ("httpx2-async-default", 1 / 12),
@@ -52,7 +56,7 @@ def python(hash_seed: int, *arguments: str, lines: str = "") -> str:
         input=lines,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=PATIENCE_S,
         env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
         check=False,
     )
