@@ -16,7 +16,7 @@ from windtunnel.harness.policies.call import CallEnding, Policies, Step, Try
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.replay.timeline import ProviderView, TimelineEvent, Who
 from windtunnel.harness.replay.wire_text import answer_text, is_more, request_text
-from windtunnel.harness.virtual.determinism import current_call
+from windtunnel.harness.virtual.draws import current_call
 from windtunnel.harness.virtual.network.network import Network
 from windtunnel.harness.virtual.network.sockets import Address
 from windtunnel.mock_server.engine import Engine

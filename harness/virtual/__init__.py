@@ -1,6 +1,7 @@
 """The virtual clock: the unmodified SDK against the unmodified mock, on one loop whose time jumps.
 
-    timers.py          timers in a strict order              determinism.py  one clock, seeded randomness, ordered sets
+    timers.py          timers in a strict order              clocks.py       every clock follows the loop
+    determinism.py     ordered sets, collection              draws.py        every draw is a hash of seed and call
     loop.py            the loop: time jumps when idle        guard.py        forbids threads, sleeps and real sockets
     cell_process.py    a process that plays one cell         instances.py    clients on the virtual clock
     cell_queue.py      cells that wait for a process         shard.py        many seeds in one process

@@ -26,8 +26,8 @@ from windtunnel.harness.load.bodies import body_of
 from windtunnel.harness.load.recorder import Recorder
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.policies.clock import Clock
-from windtunnel.harness.virtual.determinism import SeededRandom
 from windtunnel.harness.virtual.digests import RowDigest, combined
+from windtunnel.harness.virtual.draws import SeededRandom
 from windtunnel.harness.virtual.instances import Crew
 from windtunnel.harness.virtual.loop import VirtualLoop
 from windtunnel.harness.virtual.network.blocking import Blocking

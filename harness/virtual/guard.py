@@ -1,6 +1,6 @@
 """What cannot run on a clock that jumps raises at once, and says what to do: threads, blocking waits, real sockets.
 
-    user code ──► threading.Thread.start, time.sleep, socket.connect, os.fork … ──► ForbiddenError: what, where, instead
+    user code ──► threading.Thread.start, time.sleep, socket.connect, os.fork … ─► ForbiddenError: what, where, instead
 
 Libraries swallow exceptions and try again; so the process of a cell also hears of the first one through
 `on_refusal`, and ends with it.
@@ -8,8 +8,10 @@ Libraries swallow exceptions and try again; so the process of a cell also hears 
 
 from __future__ import annotations
 
+import _posixsubprocess
 import _thread
 import os
+import signal
 import socket
 import subprocess
 import sysconfig
@@ -19,6 +21,11 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
+
+from windtunnel.harness.virtual.replacing import Replacements
+
+set_real_timer = signal.setitimer
+"""For the watchdog alone, which looks at the wall clock."""
 
 INSTEAD = "run it with --clock real"
 REFUSED = " on the virtual clock, in "
@@ -73,16 +80,17 @@ def _place(frame: traceback.FrameSummary) -> str:
     return f"{frame.filename}:{frame.lineno} ({frame.name})"
 
 
-def forbid() -> None:
+def forbid(replacements: Replacements) -> None:
     """From now on threads, blocking sleeps, processes and real connections raise `ForbiddenError` in this process."""
     _forbid_threads()
     _forbid_sockets()
     _forbid_processes()
+    _forbid_alarms()
 
     def sleep(seconds: float) -> None:
         refuse(f"time.sleep({seconds:g})", "await asyncio.sleep")
 
-    time.sleep = sleep  # type: ignore[assignment]  # never returns
+    replacements.put(time, "sleep", sleep)
 
 
 def _forbid_threads() -> None:
@@ -140,10 +148,20 @@ def _forbid_processes() -> None:
 
     def forbidden(name: str) -> Callable[..., None]:
         def start(*_: Any, **__: Any) -> None:
-            refuse(f"a process was started with os.{name}", alone)
+            refuse(f"a process was started with {name}", alone)
 
         return start
 
     subprocess.Popen = Process  # type: ignore[misc]  # refuses instead
-    for name in ("fork", "forkpty", "system", "posix_spawn", "posix_spawnp"):
-        setattr(os, name, forbidden(name))
+    for name in ("fork", "forkpty", "system", "posix_spawn", "posix_spawnp", "execv", "execve"):
+        setattr(os, name, forbidden(f"os.{name}"))
+    # `multiprocessing` starts its processes past `subprocess`.
+    setattr(_posixsubprocess, "fork_exec", forbidden("multiprocessing"))  # noqa: B010  # not of its type
+
+
+def _forbid_alarms() -> None:
+    def alarm(*_: Any) -> None:
+        refuse("a signal was asked for after real time", "use a timeout of asyncio")
+
+    signal.alarm = alarm  # type: ignore[assignment]  # refuses instead
+    signal.setitimer = alarm  # type: ignore[assignment]  # refuses instead

@@ -14,7 +14,7 @@ from greenlet import GreenletExit, greenlet
 
 from windtunnel.harness.clients import DRIVERS
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.virtual.determinism import SeededRandom, current_call
+from windtunnel.harness.virtual.draws import SeededRandom, current_call
 from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.watchdog import blocked, within
 

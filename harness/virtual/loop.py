@@ -18,8 +18,9 @@ from concurrent.futures import Executor
 from contextvars import Context
 from heapq import heapify, heappop, heappush
 from math import ceil, inf
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
+from windtunnel.harness.virtual.guard import refuse
 from windtunnel.harness.virtual.network.endpoint import TICK
 from windtunnel.harness.virtual.network.network import Network
 from windtunnel.harness.virtual.network.raw_sockets import Dialled
@@ -30,6 +31,9 @@ _Ts = TypeVarTuple("_Ts")
 
 IDLE_PASSES = 500_000
 """Passes at one moment after which somebody is polling, and will go on for ever: no pass brings the next moment."""
+
+NO_PROCESSES = "nothing outside of this process follows its clock"
+NO_DESCRIPTORS = "use connections of asyncio, which are in memory here"
 
 MANY_TIMERS = 100
 """From so many timers on, cancelled ones are thrown away as soon as they are more than half."""
@@ -58,6 +62,10 @@ def tick_from(moment: float) -> float:
     return ticks / 1e6 if ticks / 1e6 >= moment else (ticks + 1) / 1e6
 
 
+def _nobody(seconds: float) -> None:
+    """Follow the loop's time with nothing."""
+
+
 class VirtualLoop(base_events.BaseEventLoop):
     """An asyncio loop on virtual time, in seconds from 0."""
 
@@ -71,6 +79,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.network = Network(self)
         self._dialled = Dialled(self.network)
         self.jumps = 0
+        self.moved: Callable[[float], object] = _nobody
+        """Told of every jump, in seconds, for clocks that follow."""
 
     # ---- time
 
@@ -115,6 +125,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         if when <= self._now:
             self._pass_by()
             return
+        self.moved(when - self._now)
         self._now = when
         self._passes = 0
         self.jumps += 1
@@ -173,7 +184,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         **_: Any,
     ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
         if ssl:
-            raise NotImplementedError("TLS does not run on the virtual clock")
+            refuse(f"TLS with {host}:{port}", "use http:// and the base URL that the call is given")
         if sock is not None:
             return self._dialled.take(protocol_factory, sock)
         if host is None or port is None:
@@ -206,6 +217,38 @@ class VirtualLoop(base_events.BaseEventLoop):
         except Exception as error:  # noqa: BLE001 - whatever it raises belongs to who asked
             future.set_exception(error)
         return future
+
+    # ---- what has no counterpart in memory, and would race with a clock that jumps
+
+    async def subprocess_exec(self, protocol_factory: Any, program: Any, *args: Any, **_: Any) -> NoReturn:
+        refuse(f"process {[program, *args]!r} was started", NO_PROCESSES)
+
+    async def subprocess_shell(self, protocol_factory: Any, cmd: Any, **_: Any) -> NoReturn:
+        refuse(f"process {cmd!r} was started", NO_PROCESSES)
+
+    async def start_tls(self, *_: Any, **__: Any) -> NoReturn:
+        refuse("TLS on a connection", "use http:// and the base URL that the call is given")
+
+    async def create_datagram_endpoint(self, *_: Any, **__: Any) -> NoReturn:
+        refuse("a datagram socket was opened", NO_DESCRIPTORS)
+
+    async def create_unix_connection(self, *_: Any, **__: Any) -> NoReturn:
+        refuse("a Unix socket was to connect", NO_DESCRIPTORS)
+
+    async def create_unix_server(self, *_: Any, **__: Any) -> NoReturn:
+        refuse("a Unix socket was to listen", NO_DESCRIPTORS)
+
+    async def connect_read_pipe(self, *_: Any, **__: Any) -> NoReturn:
+        refuse("a pipe was to be read", NO_DESCRIPTORS)
+
+    async def connect_write_pipe(self, *_: Any, **__: Any) -> NoReturn:
+        refuse("a pipe was to be written", NO_DESCRIPTORS)
+
+    def add_reader(self, fd: Any, *_: Any) -> NoReturn:  # type: ignore[override]  # refused anyway
+        refuse(f"descriptor {fd!r} was to be watched", NO_DESCRIPTORS)
+
+    def add_writer(self, fd: Any, *_: Any) -> NoReturn:  # type: ignore[override]  # refused anyway
+        refuse(f"descriptor {fd!r} was to be watched", NO_DESCRIPTORS)
 
     # ---- what a BaseEventLoop expects of a real one
 

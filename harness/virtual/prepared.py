@@ -12,17 +12,22 @@ from __future__ import annotations
 
 import gc
 import platform
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from windtunnel.harness.virtual.determinism import SeededRandom
+    from windtunnel.harness.virtual.draws import SeededRandom
     from windtunnel.harness.virtual.loop import VirtualLoop
     from windtunnel.harness.virtual.network.blocking import Blocking
 
 SEED_OF_IMPORTS = 0
 """Whatever a library draws while it is imported, it draws the same for every cell."""
+
+TEMPORARY = "tmp"
+"""Where the temporary files of a user's code go, in the cell's directory, until the cell is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,10 @@ def play(prepared: Prepared, folder: Path) -> None:
     plan = CellPlan.read_json(folder / "cell.json")
     if plan.profile.driver != "python":  # whose code may use both together
         leave_pandas_out()
+    else:  # nobody else's files stand in the way of the names that are drawn
+        tempfile.tempdir = str(folder.absolute() / TEMPORARY)
+        Path(tempfile.tempdir).mkdir(exist_ok=True)
     prepared.draws.begin(plan.seed)
     cell = VirtualPlay(plan, folder, loop, prepared.blocking, prepared.draws)
     Watchdog(loop, also=cell.write_progress).run(cell.play())
+    shutil.rmtree(folder / TEMPORARY, ignore_errors=True)

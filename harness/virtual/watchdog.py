@@ -24,7 +24,7 @@ from typing import Any, NoReturn, TextIO
 from greenlet import greenlet
 
 from windtunnel.harness.virtual import guard
-from windtunnel.harness.virtual.guard import INSTEAD, culprit
+from windtunnel.harness.virtual.guard import INSTEAD, culprit, set_real_timer
 from windtunnel.harness.virtual.loop import DeadlockError, SpinError, VirtualLoop
 from windtunnel.harness.virtual.network.blocking import Wake
 
@@ -90,10 +90,10 @@ class Watchdog:
     def start(self) -> None:
         """Begin to look. Only the main thread can."""
         signal.signal(signal.SIGALRM, self._look)
-        signal.setitimer(signal.ITIMER_REAL, self._look_s, self._look_s)
+        set_real_timer(signal.ITIMER_REAL, self._look_s, self._look_s)
 
     def stop(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        set_real_timer(signal.ITIMER_REAL, 0.0)
 
     def _look(self, _number: int, frame: FrameType | None) -> None:
         """The signal's handler: only looks; what writes is done on the loop, between its callbacks."""

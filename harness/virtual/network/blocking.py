@@ -17,6 +17,7 @@ import greenlet
 from windtunnel.harness.virtual.guard import refuse
 from windtunnel.harness.virtual.loop import VirtualLoop
 from windtunnel.harness.virtual.network.blocking_socket import BlockingSocket, Pipe
+from windtunnel.harness.virtual.replacing import Replacements
 
 
 class Blocking:
@@ -145,6 +146,8 @@ def take_over(blocking: Blocking) -> None:
         return made
 
     VirtualEvent.blocking = blocking
-    socket.create_connection = create_connection  # type: ignore[assignment]  # gives no `socket.socket`
-    threading.Event = VirtualEvent  # type: ignore[misc, assignment]  # has its methods alone
-    time.sleep = blocking.sleep  # type: ignore[assignment]  # its argument has a name
+    replacements = Replacements()
+    replacements.put(socket, "create_connection", create_connection)
+    replacements.put(threading, "Event", VirtualEvent)
+    replacements.put(time, "sleep", blocking.sleep)
+    replacements.spread()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import random
 import secrets
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -36,6 +41,19 @@ async def draws(call: Any) -> Any:
     """Draws in all the ways there are, and sends what it drew."""
     drawn = [random.choice("abc"), random.randint(0, 99), random.gauss(), secrets.token_hex(4), uuid.uuid4()]
     headers = {**call.headers, "x-drawn": f"{drawn} {random.sample(range(99), 3)}"}
+    return await sdk(call).chat.completions.create(**call.body, extra_headers=headers)
+
+
+async def worldly(call: Any) -> Any:
+    """Keeps a deadline of the wall clock, and sends the times and chances that it finds."""
+    until = datetime.now() + timedelta(seconds=1.5)
+    while datetime.now() < until:  # noqa: ASYNC110  # what is tested
+        await asyncio.sleep(0.25)
+    with tempfile.NamedTemporaryFile() as file:
+        name = Path(file.name).name
+    found = [time.strftime("%H:%M:%S"), time.ctime(), random.Random().random(), uuid.uuid1(), name]
+    found += [os.getrandom(4), time.clock_gettime(time.CLOCK_MONOTONIC), datetime.now(UTC), date.today()]
+    headers = {**call.headers, "x-found": f"{found}"}
     return await sdk(call).chat.completions.create(**call.body, extra_headers=headers)
 
 

@@ -131,6 +131,20 @@ def test_attempts_mean_the_same_with_every_driver(played: list[Path], driver: st
         assert row["pool_wait_s"] >= 0
 
 
+def test_a_callable_that_reads_clocks_and_draws_is_the_same_again(tmp_path: Path) -> None:
+    """A deadline of the wall clock passes in virtual time; times, draws and names of files are the same again."""
+    cells = [prepare(tmp_path / name, "python", target="targets:worldly") for name in ("one", "two")]
+    assert [play([cell], hash_seed) for hash_seed, cell in enumerate(cells, 1)] == [[0], [0]]
+    one, two = (json.loads((cell / "digest.json").read_text()) for cell in cells)
+    assert one == two
+    calls = [row for row in rows(cells[0], "calls") if row["phase"] == "well"]
+    assert {row["outcome"] for row in calls} == {"ok"}
+    asked = {row["call_id"]: row["started_s"] for row in rows(cells[0], "attempts") if row["attempt"] == 0}
+    waits = [asked[row["call_id"]] - row["started_s"] for row in calls]
+    assert waits == pytest.approx([1.5] * len(calls), abs=1e-4)
+    assert not (cells[0] / "tmp").exists()
+
+
 def test_callables_that_cannot_run_end_their_cells(tmp_path: Path) -> None:
     """A callable that blocks or starts a thread ends its cell, with what it did and where it did it."""
     forbidden = {"blocks": "time.sleep(0.1)", "threads": "thread 'Thread-"}

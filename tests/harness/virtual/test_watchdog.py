@@ -13,11 +13,12 @@ from windtunnel.harness.run.progress import reporter
 from windtunnel.harness.run.run import RunOptions, run
 
 PRELUDE = """
-import asyncio, sys
+import asyncio, os, sys
+real = [os.times]  # by its name it would be replaced
 from windtunnel.harness.virtual import loop as loops
 loops.IDLE_PASSES = 500
 loop = loops.VirtualLoop()
-from windtunnel.harness.virtual.determinism import make_deterministic, current_call
+from windtunnel.harness.virtual.determinism import make_deterministic
 make_deterministic(loop, seed=1)
 from windtunnel.harness.virtual.network.blocking import Blocking, take_over
 blocking = Blocking(loop)
@@ -124,6 +125,35 @@ STARTS = """
 async def main():
     subprocess.run(["true"])
 """
+STARTS_ON_THE_LOOP = """
+async def main():
+    await asyncio.create_subprocess_exec("true", "really")
+"""
+STARTS_A_SHELL = """
+async def main():
+    try:
+        await asyncio.create_subprocess_shell("true really")
+    except Exception:
+        pass
+"""
+MULTIPLIES = """
+import multiprocessing
+async def main():
+    multiprocessing.get_context("spawn").Process(target=print).start()
+"""
+ENCRYPTS = """
+async def main():
+    await asyncio.open_connection("api.example.com", 443, ssl=True)
+"""
+RINGS_IN_REAL_TIME = """
+import signal
+async def main():
+    signal.alarm(5)
+"""
+WATCHES = """
+async def main():
+    loop.add_reader(0, print)
+"""
 FORKS = """
 async def main():
     os.fork()
@@ -160,6 +190,12 @@ def play(body: str) -> subprocess.CompletedProcess[str]:
         pytest.param(CONNECTS, ["a real socket was to connect", "(main)", "through asyncio"], id="socket"),
         pytest.param(LISTENS, ["a real socket was to listen", "(main)"], id="listening"),
         pytest.param(STARTS, ["process ['true'] was started", "(main)"], id="subprocess"),
+        pytest.param(STARTS_ON_THE_LOOP, ["process ['true', 'really'] was started", "(main)"], id="exec"),
+        pytest.param(STARTS_A_SHELL, ["process 'true really' was started", "(main)"], id="shell"),
+        pytest.param(MULTIPLIES, ["was started with multiprocessing", "(main)"], id="multiprocessing"),
+        pytest.param(ENCRYPTS, ["TLS with api.example.com:443", "(main)", "http://"], id="tls"),
+        pytest.param(RINGS_IN_REAL_TIME, ["a signal was asked for", "(main)", "asyncio"], id="alarm"),
+        pytest.param(WATCHES, ["descriptor 0 was to be watched", "(main)"], id="descriptor"),
         pytest.param(FORKS, ["os.fork", "(main)"], id="fork"),
     ],
 )
@@ -205,8 +241,8 @@ async def main():
     for _ in range(400):
         await asyncio.sleep(0)
     await asyncio.sleep(1e3)
-    began = os.times().elapsed
-    while os.times().elapsed - began < 0.5:
+    began = real[0]().elapsed
+    while real[0]().elapsed - began < 0.5:
         await asyncio.sleep(10)
     print("looked" if told else "did not look")
 Watchdog(loop, also=lambda: told.append(1), look_s=0.02, stuck_s=0.2).run(main())
