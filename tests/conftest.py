@@ -22,7 +22,8 @@ ALONE = (
 )
 """Files whose tests hold what they measure against a clock, or a run against being valid.
 
-They have the machine to themselves, and so has a single test of another file that is marked `alone`. What only *waits*, for a process to end or a file to appear, is none of these.
+They have the machine to themselves, and so has a single test of another file that is marked `alone`. What only
+*waits*, for a process to end or a file to appear, is none of these.
 """
 
 
