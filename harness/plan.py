@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from windtunnel.harness.arrivals import Arrival, schedule
+from windtunnel.harness.contract.behaviour import BEHAVIOUR
 from windtunnel.harness.contract.files import PLAN_VERSION, write_whole
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.load import ClockChoice, ClockName, Load
@@ -108,6 +109,9 @@ class RunPlan(_File):
     """All cells of a run, and what is needed to understand them later."""
 
     plan_version: int = PLAN_VERSION
+    behaviour: int = Field(
+        default=BEHAVIOUR, ge=1, description="Which behaviour of windtunnel; raised whenever digests change."
+    )
     run_id: str = Field(description="Scenario, seed and time: for people.")
     created: datetime = Field(description="When the plan was made, in UTC.")
     scenario_name: str = Field(description="The scenario's name.")

@@ -56,7 +56,7 @@ def write_report(
     _write_charts(run_dir / "charts", charts)
     write_whole(run_dir / "summary.md", summary(content))
     path = write_whole(run_dir / "report.html", page(content, charts, table(view)))
-    return ReportResult(figures, content.valid, content.partial, path, content)
+    return ReportResult(figures, figures.state != "invalid", content.partial, path, content)
 
 
 def _shown(found: MeasuredRun, repeat: int | None) -> Sequence[Judged]:

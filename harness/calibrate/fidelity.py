@@ -116,7 +116,7 @@ def play_of(run: Path, metrics: dict[str, Any]) -> Play:
     cells = metrics["cells"]
     return Play(
         {cell["client"]: agreement.calls_of(run / "cells" / f"{cell['client']}-0") for cell in cells},
-        frozenset(cell["client"] for cell in cells if not cell["valid"]),
+        frozenset(cell["client"] for cell in cells if cell["state"] == "invalid"),
     )
 
 

@@ -39,7 +39,7 @@ async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Find
 
 def finding(scenario: str, virtual: Mapping[str, Any], real: Mapping[str, Any]) -> Finding:
     """The share of clients whose verdict is the same. Clients whose real cell is not sound are left out, and named."""
-    unsound = {cell["client"] for cell in real["cells"] if not cell["valid"]}
+    unsound = {cell["client"] for cell in real["cells"] if cell["state"] == "invalid"}
     differences = {
         client: _apart(verdicts_of(virtual, client), verdicts_of(real, client))
         for client in virtual["clients"]
@@ -72,7 +72,7 @@ def verdicts_of(metrics: Mapping[str, Any], client: str) -> dict[str, Any]:
     for one in metrics["expectations"]:
         if one["client"] == client:
             phase = f"@{one['phase']}" if one["phase"] else ""
-            verdicts[f"{one['metric']}{phase} {one['limit']}"] = one["passed"]
+            verdicts[f"{one['metric']}{phase} {one['limit']}"] = one["result"]
     return verdicts
 
 

@@ -16,7 +16,10 @@ from windtunnel.harness.cli.lab import require_lab
 def report(
     run_dir: Annotated[Path, typer.Argument(help="A run directory.")],
     check: Annotated[
-        bool, typer.Option("--check", help="Exit 1 if an expectation of the scenario fails.")
+        bool,
+        typer.Option(
+            "--check", help="Exit 1 if an expectation of the scenario fails, 3 if one is undecided."
+        ),
     ] = False,
 ) -> None:
     """Rebuild metrics, charts and page from the records of RUN_DIR."""
@@ -28,7 +31,7 @@ def make_report(folder: Path, *, check: bool, whole: bool) -> int:
     """Write the report, print its verdicts and last the run directory's path, and return the exit code."""
     from windtunnel.reports.build import write_report
     from windtunnel.reports.errors import ReportsError
-    from windtunnel.reports.gate.expectations import input_errors
+    from windtunnel.reports.gate.expectations import input_errors, overall_result
     from windtunnel.reports.page.terminal import verdict_lines
 
     console = Console(stderr=True)
@@ -53,5 +56,8 @@ def make_report(folder: Path, *, check: bool, whole: bool) -> int:
         return NOT_VALID
     if wrong:
         return INPUT_WRONG
-    failed = [judgement for judgement in result.figures.judgements if not judgement.passed]
-    return EXPECTATION_FAILED if check and failed else 0
+    if not check:
+        return 0
+    return {"passed": 0, "failed": EXPECTATION_FAILED, "undecided": NOT_VALID}[
+        overall_result(result.figures.judgements)
+    ]

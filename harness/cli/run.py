@@ -54,7 +54,10 @@ def run(
         ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit 1 if an expectation of the scenario fails.")
+        bool,
+        typer.Option(
+            "--check", help="Exit 1 if an expectation of the scenario fails, 3 if one is undecided."
+        ),
     ] = False,
 ) -> None:
     """Play SCENARIO against each client, cells side by side, and write the report."""

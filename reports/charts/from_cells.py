@@ -41,8 +41,8 @@ def _view(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> 
     cohort = cohort_of(judged, scenario)
     calls = cohort.calls
     names = pd.Series([phase.name for phase in cell.phases])
-    recover = figures.number("time_to_recover_s")
     recovered = figures.value("recovered")
+    recover = figures.number("time_to_recover_s") if recovered else None
     return ClientView(
         client=cell.client,
         calls=pd.DataFrame(

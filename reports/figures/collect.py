@@ -36,6 +36,7 @@ def run_figures(run: Run, cells: Sequence[MeasuredCell], *, left_out: int = 0) -
         scenario=run.scenario["name"],
         seed=run.plan.get("seed", run.scenario.get("seed", 0)),
         seeds=seeds,
+        behaviour=run.plan.get("behaviour", 1),
         clock=run.plan.get("clock", "real"),
         digest=_digest(run),
         partial=left_out > 0 or any(cell.partial for cell in measured),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -11,21 +10,21 @@ from windtunnel.reports.figures.validity import ValidityCheck
 from windtunnel.reports.gate.expectations import Judgement
 from windtunnel.reports.metrics.figure import Figure, Figures
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 def as_json(figures: RunFigures) -> dict[str, Any]:
     """The content of metrics.json, as plain JSON types."""
     return {
         "schema_version": SCHEMA_VERSION,
+        "behaviour": figures.behaviour,
         "scenario": figures.scenario,
         "seed": figures.seed,
         **_known(seeds=figures.seeds),
         "clock": figures.clock,
         **_known(digest=figures.digest),
         "partial": figures.partial,
-        "valid": figures.valid,
-        "validity": _validity(figures.checks),
+        "validity": {"state": figures.state} | _validity(figures.checks),
         "validity_checks": [_check(check) for check in figures.checks],
         "clients": {client: _client(own) for client, own in figures.clients.items()},
         "cells": [_cell(cell) for cell in figures.cells],
@@ -56,14 +55,11 @@ def _cell(cell: CellFigures) -> dict[str, Any]:
         "repeat": cell.repeat,
         **_known(seed=cell.seed, digest=cell.digest),
         "partial": cell.partial,
-        "valid": cell.valid,
+        "state": cell.state,
         "validity": _validity(cell.checks),
         **_known(damages=list(cell.damages) or None),
-        "overall": {name: figure.value for name, figure in cell.overall.items()},
-        "phases": {
-            phase: {name: figure.value for name, figure in found.items()}
-            for phase, found in cell.phases.items()
-        },
+        "overall": _group(cell.overall),
+        "phases": {phase: _group(found) for phase, found in cell.phases.items()},
     }
 
 
@@ -72,7 +68,12 @@ def _group(figures: Figures) -> dict[str, Any]:
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
-    return {"value": figure.value, "low": figure.low, "high": figure.high}
+    return {
+        "value": figure.value,
+        "low": figure.low,
+        "high": figure.high,
+        **_known(censored=figure.censored or None, reason=figure.reason or None),
+    }
 
 
 def _spread(spread: Spread) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def _spread(spread: Spread) -> dict[str, Any]:
     }
 
 
-def _validity(checks: tuple[ValidityCheck, ...]) -> Mapping[str, float | None]:
+def _validity(checks: tuple[ValidityCheck, ...]) -> dict[str, Any]:
     return {check.name: check.value for check in checks}
 
 
@@ -101,20 +102,24 @@ def _check(check: ValidityCheck) -> dict[str, Any]:
         "name": check.name,
         "value": check.value,
         "limit": check.limit,
-        "passed": check.passed,
+        "state": check.state,
         "sentence": check.sentence,
     }
 
 
 def _judgement(judgement: Judgement) -> dict[str, Any]:
     held = judgement.seeds
-    seeds = None if held is None else {"count": held.count, "held": held.held, "failed": list(held.failed)}
+    seeds = None
+    if held is not None:
+        undecided = {"undecided": held.undecided} if held.undecided else {}
+        seeds = {"count": held.count, "held": held.held, **undecided, "failed": list(held.failed)}
     return {
         "client": judgement.client,
         "metric": judgement.metric,
         "phase": judgement.phase,
         "limit": judgement.limit,
         "value": judgement.value,
-        "passed": judgement.passed,
+        "result": judgement.result,
+        **_known(censored=judgement.figure.censored or None, reason=judgement.figure.reason or None),
         **_known(error=judgement.error or None, seeds=seeds),
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from windtunnel.reports.figures.client_errors import ClientError
-from windtunnel.reports.figures.validity import ValidityCheck
+from windtunnel.reports.figures.validity import State, ValidityCheck, worst_state
 from windtunnel.reports.gate.expectations import Judgement
 from windtunnel.reports.metrics.figure import FiguresByPhase
 
@@ -65,8 +65,8 @@ class CellFigures(FiguresByPhase):
     errors: tuple[ClientError, ...] = ()
 
     @property
-    def valid(self) -> bool:
-        return all(check.passed for check in self.checks)
+    def state(self) -> State:
+        return worst_state(self.checks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +91,7 @@ class RunFigures:
     scenario: str
     seed: int
     seeds: int | None = None
+    behaviour: int = 1
     clock: str = "real"
     digest: str | None = None
     partial: bool = False
@@ -100,8 +101,8 @@ class RunFigures:
     judgements: tuple[Judgement, ...] = ()
 
     @property
-    def valid(self) -> bool:
-        return all(check.passed for check in self.checks)
+    def state(self) -> State:
+        return worst_state(self.checks)
 
     def cells_of(self, client: str) -> tuple[CellFigures, ...]:
         """The cells of one client, a repeat each."""

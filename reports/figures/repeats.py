@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
-from windtunnel.reports.metrics.figure import Figure, Figures, Value
+from windtunnel.reports.metrics.figure import NO_FIGURE, Figure, Figures, Value
 
 CONFIDENCE: Final = 0.95
 REPEATS_FOR_INTERVAL: Final = 3
@@ -28,8 +28,7 @@ def over_repeats(repeats: Sequence[Figures]) -> dict[str, Figure]:
     for name in names:
         values = [value for value in _values(repeats, name) if value is not None]
         if name == "time_to_recover_s":
-            pairs = zip(_values(repeats, "recovered"), _values(repeats, name), strict=True)
-            figures[name] = Figure(median_time(list(pairs)))
+            figures[name] = median_time(repeats)
         elif any(isinstance(value, bool) for value in values):
             figures[name] = Figure(any(values) if name in ANY_REPEAT else all(values))
         else:
@@ -57,14 +56,24 @@ def mean_interval(values: Sequence[float]) -> Figure:
     return Figure(mean, mean - spread, mean + spread)
 
 
-def median_time(repeats: Sequence[tuple[Value, Value]]) -> float | None:
-    """Median of (recovered, seconds), where unrecovered is infinite; null if the median is, or nothing is known."""
-    times = [
-        math.inf if seconds is None else float(seconds) for known, seconds in repeats if known is not None
-    ]
+def median_time(repeats: Sequence[Figures]) -> Figure:
+    """The median of `time_to_recover_s`, where a repeat that never recovered is infinite.
+
+    An infinite median is at least as long as was observed: a lower bound, null where that is not known.
+    """
+    times = []
+    for repeat in repeats:
+        time = repeat.get("time_to_recover_s", NO_FIGURE)
+        recovered = repeat.get("recovered", NO_FIGURE).value
+        if time.value is not None:
+            times.append((math.inf if time.censored else float(time.value), float(time.value)))
+        elif recovered is False:
+            times.append((math.inf, math.nan))
     if not times:
-        return None
+        return NO_FIGURE
     times.sort()
-    middle = len(times) // 2
-    median = times[middle] if len(times) % 2 else (times[middle - 1] + times[middle]) / 2
-    return None if math.isinf(median) else median
+    middle = times[(len(times) - 1) // 2 : len(times) // 2 + 1]
+    if not math.isinf(middle[-1][0]):
+        return Figure(sum(time for time, _ in middle) / len(middle))
+    bounds = [bound for _, bound in middle]
+    return NO_FIGURE if any(map(math.isnan, bounds)) else Figure(sum(bounds) / len(bounds), censored=True)

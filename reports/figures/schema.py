@@ -7,6 +7,7 @@ from typing import Any, Final
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.figures.metrics_json import SCHEMA_VERSION
 from windtunnel.reports.figures.seeds import POINTS
+from windtunnel.reports.figures.validity import STATES
 
 _VALUE: Final = {"type": ["number", "boolean", "null"]}
 _NUMBER: Final = {"type": ["number", "null"]}
@@ -74,9 +75,16 @@ def _errors() -> dict[str, Any]:
 def metrics_schema() -> dict[str, Any]:
     """The schema, as draft 2020-12; every metric carries its definition."""
     text, flag = {"type": "string"}, {"type": "boolean"}
-    figure = _object({"value": _VALUE, "low": _NUMBER, "high": _NUMBER})
+    state = {"enum": list(STATES)}
+    doubt = {
+        "censored": {**flag, "description": "The value is a lower bound: something was cut off."},
+        "reason": {**text, "description": "Why there is no value, or what it is over."},
+    }
+    figure = _object(
+        {"value": _VALUE, "low": _NUMBER, "high": _NUMBER} | doubt, optional=("censored", "reason")
+    )
     validity = {"type": "object", "additionalProperties": _NUMBER}
-    check = _object({"name": text, "value": _NUMBER, "limit": _NUMBER, "passed": flag, "sentence": text})
+    check = _object({"name": text, "value": _NUMBER, "limit": _NUMBER, "state": state, "sentence": text})
     whole = {"type": "integer", "minimum": 0}
     client = _object(
         _measured(figure, ("phase", "overall", "repeats")) | {"seeds": _spreads(), "errors": _errors()},
@@ -88,7 +96,7 @@ def metrics_schema() -> dict[str, Any]:
         "seed": {**whole, "description": "The --seed that plays this cell again, as the first repeat."},
         "digest": {**text, "description": "Equal where the cell's records are; on the virtual clock alone."},
         "partial": flag,
-        "valid": flag,
+        "state": state,
         "damages": {
             "type": "array",
             "items": text,
@@ -96,10 +104,13 @@ def metrics_schema() -> dict[str, Any]:
         },
     }
     cell = _object(
-        about | {"validity": validity} | _measured(_VALUE, ("phase", "overall")),
+        about | {"validity": validity} | _measured(figure, ("phase", "overall")),
         optional=("seed", "digest", "damages"),
     )
-    held = _object({"count": whole, "held": whole, "failed": {"type": "array", "items": whole}})
+    held = _object(
+        {"count": whole, "held": whole, "undecided": whole, "failed": {"type": "array", "items": whole}},
+        optional=("undecided",),
+    )
     expectation = _object(
         {
             "client": text,
@@ -107,17 +118,23 @@ def metrics_schema() -> dict[str, Any]:
             "phase": {"type": ["string", "null"]},
             "limit": {"type": "string", "pattern": r"^(<=|>=|==|!=|<|>) \S+$"},
             "value": _VALUE,
-            "passed": flag,
+            "result": {"enum": ["passed", "failed", "undecided"]},
+            **doubt,
             "seeds": {
                 **held,
                 "description": "In how many seeds it holds, and the first in which it does not.",
             },
             "error": text,
         },
-        optional=("seeds", "error"),
+        optional=("censored", "reason", "seeds", "error"),
     )
     top = {
         "schema_version": {"const": SCHEMA_VERSION},
+        "behaviour": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Raised whenever digests of the gallery change.",
+        },
         "scenario": text,
         "seed": {"type": "integer", "minimum": 0},
         "seeds": {**whole, "description": "Seeds that were asked for, from `seed` on; in a run over seeds."},
@@ -127,8 +144,11 @@ def metrics_schema() -> dict[str, Any]:
             **flag,
             "description": "The run was cut off, or some answers have nothing to compare with.",
         },
-        "valid": {**flag, "description": "Whether the measurement itself can be trusted."},
-        "validity": validity,
+        "validity": {
+            **validity,
+            "properties": {"state": {**state, "description": "What the measurement itself is worth."}},
+            "required": ["state"],
+        },
         "validity_checks": {"type": "array", "items": check},
         "clients": {"type": "object", "additionalProperties": client},
         "cells": {"type": "array", "items": cell},

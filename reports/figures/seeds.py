@@ -51,11 +51,7 @@ def samples_of(cells: Iterable[CellFigures], name: str) -> list[tuple[Value, int
     samples: list[tuple[Value, int]] = []
     for cell in cells:
         value = cell.value(metric, phase or None)
-        if (
-            value is None
-            and metric == "time_to_recover_s"
-            and cell.value("recovered", phase or None) is False
-        ):
+        if metric == "time_to_recover_s" and cell.value("recovered", phase or None) is False:
             value = math.inf
         if value is not None and cell.seed is not None:
             samples.append((value, cell.seed))
@@ -99,14 +95,19 @@ def _finite(value: float) -> float | None:
 def held_over_seeds(expectation: Expectation, client: str, cells: Sequence[CellFigures]) -> HeldSeeds:
     """In how many of a client's seeds an expectation holds: count, held, and the first seeds in which it fails."""
     failed: list[int] = []
+    undecided = 0
     for cell in cells:
         alone = FiguresByPhase(
             overall=over_repeats([cell.overall]),
             phases={phase: over_repeats([found]) for phase, found in cell.phases.items()},
         )
-        if not all(one.passed for one in evaluate([expectation], {client: alone})):
+        results = {one.result for one in evaluate([expectation], {client: alone})}
+        if "failed" in results:
             failed.append(cell.seed or 0)
-    return HeldSeeds(len(cells), len(cells) - len(failed), tuple(sorted(failed)[:MOST_SEEDS]))
+        elif "undecided" in results:
+            undecided += 1
+    held = len(cells) - len(failed) - undecided
+    return HeldSeeds(len(cells), held, tuple(sorted(failed)[:MOST_SEEDS]), undecided)
 
 
 def median_repeat(cells: Sequence[CellFigures]) -> int:

@@ -7,9 +7,9 @@ a figure for which there was no occasion (no call ended well, say) passes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,11 @@ CLIENT_SOURCES: Final = ("hub", "loop")
 SERVER_SOURCES: Final = ("server",)
 
 
+State = Literal["valid", "noisy", "invalid"]
+"""What a measurement is worth, from best to worst."""
+STATES: Final[tuple[State, ...]] = ("valid", "noisy", "invalid")
+
+
 @dataclass(frozen=True, slots=True)
 class ValidityCheck:
     """One figure about the measurement. `limit` is None where it only informs."""
@@ -35,6 +40,15 @@ class ValidityCheck:
     limit: float | None
     passed: bool
     sentence: str
+
+    @property
+    def state(self) -> State:
+        return "valid" if self.passed else "invalid"
+
+
+def worst_state(checks: Iterable[ValidityCheck]) -> State:
+    """The state of a measurement is that of its worst check."""
+    return max((check.state for check in checks), key=STATES.index, default="valid")
 
 
 def check_cell(judged: Judged) -> tuple[ValidityCheck, ...]:

@@ -1,42 +1,57 @@
-"""Expectations: `metric[@phase] <op> limit`, judged per client against its metrics over all repeats.
+"""Expectations: `metric[@phase] <op> limit`, judged per client against its figures over all repeats.
 
-An expectation about a metric that is null fails; one about a metric that is absent or unknown is an error in
-the input. Either way nothing else of the report depends on it.
+An expectation about a metric that is null is undecided, as is one that a lower bound cannot decide; one about a
+metric that is absent or unknown is an error in the input. Either way nothing else of the report depends on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.errors import ExpectationError
-from windtunnel.reports.metrics.figure import FiguresByPhase, Value
+from windtunnel.reports.metrics.figure import NO_FIGURE, Figure, FiguresByPhase, Value
+
+Result = Literal["passed", "failed", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
 class HeldSeeds:
-    """In how many of `count` seeds an expectation is `held`, and the first seeds in which it `failed`."""
+    """In how many of `count` seeds an expectation is `held` or `undecided`, and the first in which it `failed`."""
 
     count: int
     held: int
     failed: tuple[int, ...]
+    undecided: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """An expectation, judged for one client. `error` is a sentence where it is about a metric that is absent."""
+    """An expectation, judged for one client by `figure`.
+
+    It is undecided on a figure that has no value, and on a lower bound that does not tell. `error` is a sentence
+    where it is about a metric that is absent.
+    """
 
     expectation: Expectation
     client: str
-    value: Value = None
-    passed: bool = False
+    figure: Figure = NO_FIGURE
+    result: Result = "undecided"
     error: str = ""
     seeds: HeldSeeds | None = None
+
+    @property
+    def value(self) -> Value:
+        return self.figure.value
+
+    @property
+    def passed(self) -> bool:
+        return self.result == "passed"
 
     @property
     def metric(self) -> str:
@@ -83,6 +98,12 @@ def input_errors(judgements: Sequence[Judgement]) -> list[str]:
     return list(dict.fromkeys(one.error for one in judgements if one.error))
 
 
+def overall_result(judgements: Iterable[Judgement]) -> Result:
+    """What all of them come to: a failed one is enough, as nothing undecided could change that."""
+    results = {judgement.result for judgement in judgements}
+    return "failed" if "failed" in results else "undecided" if "undecided" in results else "passed"
+
+
 def _judged(expectation: Expectation, client: str, measured: FiguresByPhase) -> Judgement:
     phase, metric = expectation.phase, expectation.metric
     if phase is not None and phase not in measured.phases:
@@ -94,4 +115,16 @@ def _judged(expectation: Expectation, client: str, measured: FiguresByPhase) -> 
         found = f"the metric '{metric}', which has no place in a run of '{client}' like this one"
         error = ExpectationError(expectation.expect, found, "a metric that applies")
         return Judgement(expectation, client, error=str(error))
-    return Judgement(expectation, client, figure.value, passed=bool(expectation.holds(figure.value)))
+    return Judgement(expectation, client, figure, result_of(expectation, figure))
+
+
+def result_of(expectation: Expectation, figure: Figure) -> Result:
+    """Whether a figure is as expected; undecided where it has no value, or is a lower bound that does not tell."""
+    if figure.value is None:
+        return "undecided"
+    if not figure.censored:
+        return "passed" if expectation.holds(figure.value) else "failed"
+    bound, limit = float(figure.value), float(expectation.limit)
+    if bound < limit or (bound == limit and expectation.op not in ("<", ">=")):
+        return "undecided"
+    return "passed" if expectation.op in (">", ">=", "!=") else "failed"

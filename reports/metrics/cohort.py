@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 import numpy as np
 import pandas as pd
 
-from windtunnel.reports.metrics.figure import Value
+from windtunnel.reports.metrics.figure import Figure, Value
 from windtunnel.reports.read.outcomes import Bools, Judged
 from windtunnel.reports.read.run_dir import RecordedPhase
 
@@ -22,7 +22,7 @@ class Absent(Enum):
 
 
 ABSENT: Final = Absent.ABSENT
-Result: TypeAlias = Value | Literal[Absent.ABSENT]
+Result: TypeAlias = Value | Figure | Literal[Absent.ABSENT]
 
 
 SERVED_COLUMNS: Final = (

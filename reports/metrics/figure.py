@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Value: TypeAlias = float | int | bool | None
 
@@ -23,6 +23,9 @@ class Figure:
     censored: bool = False
     reason: str = ""
 
+
+NO_FIGURE: Final = Figure(None)
+"""Nothing measured."""
 
 Figures: TypeAlias = Mapping[str, Figure]
 """By metric; one that does not apply is missing."""

@@ -23,7 +23,14 @@ def _found(cohort: Cohort) -> Recovery | None:
     return recovery_of(cohort.judged, cohort.scenario)
 
 
-def _recovery(read: Callable[[Recovery], float | bool | None]) -> Compute:
+def _time_to_recover(recovery: Recovery) -> Result:
+    """The time; where it never came, at least as long as was observed."""
+    if recovery.recovered is False:
+        return Figure(recovery.observed_s, censored=True)
+    return recovery.time_s
+
+
+def _recovery(read: Callable[[Recovery], Result]) -> Compute:
     def compute(cohort: Cohort) -> Result:
         recovery = cohort.once(_found)
         return ABSENT if recovery is None else read(recovery)
@@ -48,7 +55,7 @@ COMPUTE: Final[dict[str, Compute]] = {
     "peak_amplification": attempts.peak_amplification,
     "retry_yield": attempts.retry_yield,
     "wasted_work": work.wasted_work,
-    "time_to_recover_s": _recovery(lambda recovery: recovery.time_s),
+    "time_to_recover_s": _recovery(_time_to_recover),
     "recovered": _recovery(lambda recovery: recovery.recovered),
     "recovered_fraction": _absent,
     "recovery_window_s": _recovery(lambda recovery: recovery.window_s),
@@ -82,4 +89,8 @@ def measure(cohort: Cohort) -> dict[str, Figure]:
     """The metrics that apply to a cohort; those without a value are null, those that do not apply are missing."""
     scopes = ("phase", "overall") if cohort.phase is None else ("phase",)
     found = {name: COMPUTE[name](cohort) for name, metric in METRICS.items() if metric.scope in scopes}
-    return {name: Figure(value) for name, value in found.items() if not isinstance(value, Absent)}
+    return {
+        name: value if isinstance(value, Figure) else Figure(value)
+        for name, value in found.items()
+        if not isinstance(value, Absent)
+    }

@@ -18,7 +18,7 @@ from windtunnel.harness.contract.metrics import METRICS, Kind
 from windtunnel.reports.charts.view import Span
 from windtunnel.reports.figures.model import ClientFigures, RunFigures
 from windtunnel.reports.figures.validity import ValidityCheck
-from windtunnel.reports.gate.expectations import input_errors
+from windtunnel.reports.gate.expectations import Result, input_errors
 from windtunnel.reports.metrics.figure import Value
 from windtunnel.reports.page.labels import Label, figure, label, limit, say
 from windtunnel.reports.page.seeds import SeedsText
@@ -67,10 +67,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ExpectationRow:
-    """What the scenario expects, and per client (None: not asked of it) the value and whether it passed."""
+    """What the scenario expects, and per client (None: not asked of it) the value and the result."""
 
     text: str
-    results: tuple[tuple[str, bool] | None, ...]
+    results: tuple[tuple[str, Result] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,12 @@ class ReportContent:
     @property
     def failed(self) -> int:
         """How many expectations failed, counted per client."""
-        return sum(not result[1] for e in self.expectations for result in e.results if result)
+        return sum(result[1] == "failed" for e in self.expectations for result in e.results if result)
+
+    @property
+    def undecided(self) -> int:
+        """How many expectations could not be decided, counted per client."""
+        return sum(result[1] == "undecided" for e in self.expectations for result in e.results if result)
 
     @property
     def asked(self) -> int:
@@ -148,7 +153,7 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
         clock=_clock(figures),
         repeats=repeats,
         created=_moment(str(run.plan.get("created", ""))),
-        valid=figures.valid,
+        valid=figures.state != "invalid",
         partial=figures.partial,
         troubles=_troubles(run, figures),
         checks=tuple(_check(check) for check in figures.checks),
@@ -206,7 +211,7 @@ def _troubles(run: Run, figures: RunFigures) -> tuple[str, ...]:
             until = f"; recorded up to {cell.observed_s:.1f} s" if math.isfinite(cell.observed_s) else ""
             lines.append(f"{cell.client}, repeat {cell.repeat}: {reason}{until}")
         lines += [f"{cell.client}, repeat {cell.repeat}: {damage.text}" for damage in cell.damages]
-    invalid = [cell for cell in figures.cells if not cell.valid]
+    invalid = [cell for cell in figures.cells if cell.state == "invalid"]
     if invalid:
         names = ", ".join(f"{cell.client} ({cell.repeat})" for cell in invalid)
         every = len(invalid) == len(figures.cells)
@@ -217,22 +222,27 @@ def _troubles(run: Run, figures: RunFigures) -> tuple[str, ...]:
 
 def _expectations(figures: RunFigures) -> tuple[ExpectationRow, ...]:
     clients = figures.clients
-    texts: dict[str, dict[str, tuple[str, bool]]] = {}
+    texts: dict[str, dict[str, tuple[str, Result]]] = {}
     for one in figures.judgements:
         metric = label(one.metric)
         where = f" in phase {one.phase}" if one.phase else ""
         text = f"{metric.text}{where}: {limit(one.limit, metric.kind)}"
-        never = _never(one.metric, one.value, clients[one.client])
-        value = NEVER if never else "none" if one.value is None else say(one.value, metric.kind)
-        texts.setdefault(text, {})[one.client] = (value, one.passed)
+        never = _never(one.metric, clients[one.client])
+        value = NEVER if never else "not known" if one.value is None else figure(one.figure, metric.kind)
+        texts.setdefault(text, {})[one.client] = (value, one.result)
     return tuple(
         ExpectationRow(text, tuple(by.get(client) for client in clients)) for text, by in texts.items()
     )
 
 
-def _never(name: str, value: Value, client: ClientFigures) -> bool:
-    """Whether `value` stands for a recovery that did not come: null in metrics.json, beside `recovered` false."""
-    return name == "time_to_recover_s" and value is None and client.value("recovered") is False
+def _never(name: str, client: ClientFigures) -> bool:
+    """Whether a metric is of a recovery that did not come: a lower bound in metrics.json, or null."""
+    figure = client.overall.get(name)
+    return (
+        name == "time_to_recover_s"
+        and figure is not None
+        and (figure.censored or (figure.value is None and client.value("recovered") is False))
+    )
 
 
 def _headlines(clients: Mapping[str, ClientFigures], phases: Sequence[Span], repeats: int) -> Iterable[Row]:
@@ -265,9 +275,7 @@ def _row(clients: Mapping[str, ClientFigures], name: str, phase: str | None) -> 
     if all(entry is None for entry in entries):
         return
     metric = label(name)
-    never = [
-        e is not None and _never(name, e.value, c) for e, c in zip(entries, clients.values(), strict=True)
-    ]
+    never = [e is not None and _never(name, c) for e, c in zip(entries, clients.values(), strict=True)]
     values: list[Value] = [
         math.inf if n else e.value if e else None for e, n in zip(entries, never, strict=True)
     ]

@@ -91,10 +91,12 @@ def duration(seconds: float) -> str:
 
 
 def figure(found: Figure | None, kind: Kind) -> str:
-    """A figure as text: the value, with its interval where there is one; empty for none."""
+    """A figure as text: the value, with its interval where there is one, `≥` before a lower bound; empty for none."""
     if found is None:
         return ""
     text = say(found.value, kind)
+    if found.censored:
+        text = f"≥ {text}"
     if found.low is None or found.high is None:
         return text
     return f"{text} [{say(found.low, kind)}, {say(found.high, kind)}]"

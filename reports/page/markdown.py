@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from windtunnel.reports.charts.svg import slug
+from windtunnel.reports.gate.expectations import Result
 from windtunnel.reports.page.content import CellText, ReportContent, Row
 
+SIGNS: Mapping[Result, str] = {"passed": "✓", "failed": "✗", "undecided": "?"}
 _SPECIAL = str.maketrans(
     {sign: f"\\{sign}" for sign in "\\|*_`[]#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 )
@@ -70,11 +72,11 @@ def _verdicts(content: ReportContent) -> str:
 def _expectations(content: ReportContent) -> str:
     if not content.expectations:
         return ""
-    heading = (
-        f"✗ {content.failed} of {content.asked} failed" if content.failed else f"✓ all {content.asked} passed"
-    )
+    failed = f"✗ {content.failed} of {content.asked} failed" if content.failed else ""
+    undecided = f"? {content.undecided} of {content.asked} undecided" if content.undecided else ""
+    heading = ", ".join(filter(None, (failed, undecided))) or f"✓ all {content.asked} passed"
     rows = [
-        [text(e.text), *(f"{'✓' if r[1] else '✗'} {text(r[0])}" if r else "not asked" for r in e.results)]
+        [text(e.text), *(f"{SIGNS[r[1]]} {text(r[0])}" if r else "not asked" for r in e.results)]
         for e in content.expectations
     ]
     return f"## Expectations: {heading}\n\n" + table(

@@ -72,7 +72,7 @@ def test_an_interrupt_reports_the_seeds_that_were_played(tmp_path: Path) -> None
     played = finish(running, tmp_path / "run")
     assert played.code == NOT_VALID
     assert "stopped before it began" in played.err
-    assert (played.metrics["partial"], played.metrics["valid"]) == (True, True)
+    assert (played.metrics["partial"], played.metrics["validity"]["state"]) == (True, "valid")
     assert played.metrics["clients"][CLIENT]["seeds"]["goodput"]["count"] >= 2
     wait_until(lambda: all_gone(family), "every child has ended")
 

@@ -248,7 +248,7 @@ def test_a_drowning_client_process_makes_the_run_invalid(run: Callable[..., Play
     """When the client process cannot keep up, the run is marked invalid, on the page too, and exits with 3."""
     played = run(DROWNING)
     assert played.code == NOT_VALID
-    assert played.metrics["valid"] is False
+    assert played.metrics["validity"]["state"] == "invalid"
     assert "not valid" in (played.folder / "report.html").read_text().lower()
 
 

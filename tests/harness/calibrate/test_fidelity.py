@@ -109,9 +109,10 @@ def test_a_real_run_that_is_not_sound_judges_nobody() -> None:
 
 
 def metrics(passed: bool, *, valid: bool = True) -> dict[str, Any]:
-    expectation = {"client": "a", "metric": "goodput", "phase": "after", "limit": ">= 0.6", "passed": passed}
+    result = "passed" if passed else "failed"
+    expectation = {"client": "a", "metric": "goodput", "phase": "after", "limit": ">= 0.6", "result": result}
     return {
-        "cells": [{"client": "a", "valid": valid}],
+        "cells": [{"client": "a", "state": "valid" if valid else "invalid"}],
         "clients": {"a": {"overall": {"recovered": {"value": True}}}},
         "expectations": [expectation],
     }
@@ -122,7 +123,7 @@ def test_verdicts_are_compared_client_by_client() -> None:
     assert finding("s", metrics(True), metrics(True)).met is True
     differs = finding("s", metrics(True), metrics(False))
     assert differs.met is False
-    assert "a: goodput@after >= 0.6 is True virtually, False really" in differs.note
+    assert "a: goodput@after >= 0.6 is passed virtually, failed really" in differs.note
     unsound = finding("s", metrics(True), metrics(False, valid=False))
     assert unsound.met is None
     assert "not judged" in unsound.note

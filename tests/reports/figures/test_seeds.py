@@ -71,18 +71,20 @@ def test_a_metric_that_no_seed_has_is_absent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "held", "failed"),
+    ("text", "held", "failed", "undecided"),
     [
-        ("goodput >= 0.7", 3, [100, 101, 102, 103, 104, 105, 106]),
-        ("goodput@after >= 0", 10, []),
-        ("goodput@nowhere >= 0", 0, list(range(100, 110))),
-        ("time_to_recover_s <= 9", 0, list(range(100, 110))),
+        ("goodput >= 0.7", 3, [100, 101, 102, 103, 104, 105, 106], 0),
+        ("goodput@after >= 0", 10, [], 0),
+        ("goodput@nowhere >= 0", 0, [], 10),
+        ("wait_max_s <= 9", 0, [], 10),
     ],
 )
-def test_an_expectation_is_judged_seed_by_seed(text: str, held: int, failed: list[int]) -> None:
-    """How many seeds hold it, and which do not; what is null or absent in a seed does not hold there."""
-    cells = [cell(n, goodput=n / 10, recovered=False, time_to_recover_s=None) for n in range(10)]
-    assert held_over_seeds(parse(text), "x", cells) == HeldSeeds(10, held, tuple(failed))
+def test_an_expectation_is_judged_seed_by_seed(
+    text: str, held: int, failed: list[int], undecided: int
+) -> None:
+    """How many seeds hold it, and which do not; what is null or absent in a seed is undecided there."""
+    cells = [cell(n, goodput=n / 10, wait_max_s=None) for n in range(10)]
+    assert held_over_seeds(parse(text), "x", cells) == HeldSeeds(10, held, tuple(failed), undecided)
 
 
 def test_the_median_repeat_is_one_that_every_client_played() -> None:

@@ -21,27 +21,52 @@ def measured(goodput: float | None, recovered: bool, after: float) -> FiguresByP
 CLIENTS = {"a": measured(0.9, True, 0.99), "b": measured(None, False, 0.5)}
 
 
-def passed(text: str) -> dict[str, bool]:
-    return {entry.client: entry.passed for entry in evaluate([parse(text)], CLIENTS)}
+def results(text: str) -> dict[str, str]:
+    return {entry.client: entry.result for entry in evaluate([parse(text)], CLIENTS)}
 
 
 @pytest.mark.parametrize(
     ("text", "a", "b"),
     [
-        ("goodput@after >= 0.99", True, False),
-        ("goodput@after > 0.99", False, False),
-        ("goodput@after<0.99", False, True),
-        ("goodput@after <= 0.5", False, True),
-        ("goodput@after == 0.5", False, True),
-        ("goodput@after != 0.5", True, False),
-        ("recovered == true", True, False),
-        ("recovered != true", False, True),
-        ("goodput >= 0", True, False),
+        ("goodput@after >= 0.99", "passed", "failed"),
+        ("goodput@after > 0.99", "failed", "failed"),
+        ("goodput@after<0.99", "failed", "passed"),
+        ("goodput@after <= 0.5", "failed", "passed"),
+        ("goodput@after == 0.5", "failed", "passed"),
+        ("goodput@after != 0.5", "passed", "failed"),
+        ("recovered == true", "passed", "failed"),
+        ("recovered != true", "failed", "passed"),
+        ("goodput >= 0", "passed", "undecided"),
+        ("goodput <= 1", "passed", "undecided"),
     ],
 )
-def test_every_operator_is_judged_per_client(text: str, a: bool, b: bool) -> None:
-    """An expectation holds or not for each client by itself, and never on a null."""
-    assert passed(text) == {"a": a, "b": b}
+def test_every_operator_is_judged_per_client(text: str, a: str, b: str) -> None:
+    """An expectation holds or not for each client by itself, and is undecided on a null."""
+    assert results(text) == {"a": a, "b": b}
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("wait_max_s <= 90", "undecided"),
+        ("wait_max_s <= 86", "undecided"),
+        ("wait_max_s <= 80", "failed"),
+        ("wait_max_s < 86", "failed"),
+        ("wait_max_s < 87", "undecided"),
+        ("wait_max_s > 80", "passed"),
+        ("wait_max_s > 86", "undecided"),
+        ("wait_max_s >= 86", "passed"),
+        ("wait_max_s >= 90", "undecided"),
+        ("wait_max_s == 90", "undecided"),
+        ("wait_max_s == 80", "failed"),
+        ("wait_max_s != 80", "passed"),
+        ("wait_max_s != 86", "undecided"),
+    ],
+)
+def test_a_lower_bound_decides_only_beyond_the_limit(text: str, result: str) -> None:
+    """At least 86 s are surely more than 80 s, and may be more than 90 s or not."""
+    cut_off = FiguresByPhase(overall={"wait_max_s": Figure(86.0, censored=True)})
+    assert [one.result for one in evaluate([parse(text)], {"a": cut_off})] == [result]
 
 
 def test_an_entry_says_what_was_asked_and_found() -> None:
@@ -59,9 +84,9 @@ def test_an_expectation_may_be_about_some_clients() -> None:
 
 @pytest.mark.parametrize("text", ["metastable == false", "goodput@before >= 1", "amplification@after <= 2"])
 def test_an_absent_metric_is_an_error_in_the_input(text: str) -> None:
-    """What does not apply can neither pass nor fail: the entry fails and says what to correct."""
+    """What does not apply can neither pass nor fail: the entry is undecided and says what to correct."""
     entries = evaluate([parse(text)], {"a": CLIENTS["a"]})
-    assert entries[0].passed is False
+    assert entries[0].result == "undecided"
     assert text in input_errors(entries)[0]
     assert input_errors(evaluate([parse("goodput >= 2")], CLIENTS)) == []
 
