@@ -50,7 +50,7 @@ def _of_client(
     here, there = verdicts_of(virtual[1], client), verdicts_of(real[1], client)
     cells = [cell for _, metrics in (virtual, real) for cell in metrics["cells"] if cell["client"] == client]
     return {
-        "sound": all(cell["valid"] and not cell["partial"] for cell in cells),
+        "sound": all(cell["state"] != "invalid" and not cell["partial"] for cell in cells),
         "verdicts": [
             {
                 "name": name,

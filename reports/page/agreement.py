@@ -118,12 +118,9 @@ def _verdict(found: Mapping[str, Any]) -> Pair:
     text = (
         said.text + (f" in phase {phase}" if phase else "") + (f": {limit(rest, said.kind)}" if rest else "")
     )
-    words = (
-        {True: "passed", False: "failed", None: "not known"}
-        if rest
-        else {True: "yes", False: "no", None: "not known"}
-    )
-    return Pair(text, words[found["virtual"]], words[found["real"]], bool(found["same"]))
+    words = {True: "yes", False: "no", None: "not known"}
+    here, there = (words.get(found[clock], str(found[clock])) for clock in ("virtual", "real"))
+    return Pair(text, here, there, bool(found["same"]))
 
 
 def _metrics(found: Iterable[Mapping[str, Any]]) -> Iterable[Pair]:

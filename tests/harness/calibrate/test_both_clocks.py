@@ -31,12 +31,13 @@ def play(folder: Path, *, recovered: bool, goodput: float, shift: float = 0.0, v
     pd.DataFrame({"call_id": ids}).to_parquet(cell / "attempts.parquet")
     measured = {"recovered": {"value": recovered}, "goodput": {"value": goodput}, "cost_usd": {"value": None}}
     expectation = {
-        "client": "a", "metric": "goodput", "phase": "after", "limit": ">= 0.6", "passed": goodput >= 0.6,
+        "client": "a", "metric": "goodput", "phase": "after", "limit": ">= 0.6",
+        "result": "passed" if goodput >= 0.6 else "failed",
     }  # fmt: skip
     metrics = {
         "scenario": "storm",
         "seed": 7,
-        "cells": [{"client": "a", "valid": valid, "partial": False}],
+        "cells": [{"client": "a", "state": "valid" if valid else "invalid", "partial": False}],
         "clients": {"a": {"overall": measured, "phases": {"after": {"goodput": {"value": goodput}}}}},
         "expectations": [expectation],
     }
