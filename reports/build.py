@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from windtunnel.harness.contract.files import write_whole
+from windtunnel.harness.contract.files import write_json, write_whole
 from windtunnel.reports.charts import Charts, draw
 from windtunnel.reports.charts.from_cells import run_view
 from windtunnel.reports.charts.outcomes import table
@@ -15,11 +15,14 @@ from windtunnel.reports.figures.collect import run_figures
 from windtunnel.reports.figures.metrics_json import as_json
 from windtunnel.reports.figures.model import RunFigures
 from windtunnel.reports.figures.seeds import median_repeat
+from windtunnel.reports.figures.server_view import ServerView, server_view
 from windtunnel.reports.page.content import ReportContent, content_of
 from windtunnel.reports.page.html import page
 from windtunnel.reports.page.markdown import summary
 from windtunnel.reports.page.seeds import pictures, seeds_text
+from windtunnel.reports.page.server_page import server_page, server_summary, server_text
 from windtunnel.reports.read.cells import MeasuredRun, measure_run
+from windtunnel.reports.read.journal import read_journal
 from windtunnel.reports.read.outcomes import Judged, judge
 from windtunnel.reports.read.run_dir import load_cell
 
@@ -57,6 +60,19 @@ def write_report(
     write_whole(run_dir / "summary.md", summary(content))
     path = write_whole(run_dir / "report.html", page(content, charts, table(view)))
     return ReportResult(figures, figures.state != "invalid", content.partial, path, content)
+
+
+def write_server_report(folder: Path) -> ServerView:
+    """Write the server's view of what `windtunnel serve --journal` left in `folder`: server_view.json, page, summary.
+
+    Raises `RunDirectoryError` if there are no such records.
+    """
+    view = server_view(read_journal(folder))
+    words = server_text(view, folder.resolve().name)
+    write_json(folder / "server_view.json", view.as_json(), indent=1)
+    write_whole(folder / "summary.md", server_summary(words))
+    write_whole(folder / "report.html", server_page(words))
+    return view
 
 
 def _shown(found: MeasuredRun, repeat: int | None) -> Sequence[Judged]:

@@ -11,10 +11,13 @@ from rich.console import Console
 
 from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, INPUT_WRONG, NOT_VALID
 from windtunnel.harness.cli.lab import require_lab
+from windtunnel.harness.contract.text import printable
 
 
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="A run directory.")],
+    run_dir: Annotated[
+        Path, typer.Argument(help="A run directory, or what `serve --journal` left: then the server's view.")
+    ],
     check: Annotated[
         bool,
         typer.Option(
@@ -24,7 +27,23 @@ def report(
 ) -> None:
     """Rebuild metrics, charts and page from the records of RUN_DIR."""
     require_lab("report")
+    from windtunnel.reports.read.journal import is_journal
+
+    if is_journal(run_dir):
+        raise typer.Exit(_report_of_a_server(run_dir))
     raise typer.Exit(make_report(run_dir, check=check, whole=True))
+
+
+def _report_of_a_server(folder: Path) -> int:
+    """Write the server's view of its records, print its summary and the folder, and return the exit code."""
+    from windtunnel.reports.build import write_server_report
+
+    view = write_server_report(folder)
+    print(printable((folder / "summary.md").read_text()))
+    for damage in view.damages:
+        print(printable(f"windtunnel: {damage}"), file=sys.stderr)
+    print(folder)
+    return NOT_VALID if view.damages else 0
 
 
 def make_report(folder: Path, *, check: bool, whole: bool) -> int:
@@ -42,15 +61,15 @@ def make_report(folder: Path, *, check: bool, whole: bool) -> int:
                 on_progress=lambda done, of: status.update(f"Writing the report: {done} of {of} cells …"),
             )
     except ReportsError as error:
-        print(f"windtunnel: {error}", file=sys.stderr)
+        print(printable(f"windtunnel: {error}"), file=sys.stderr)
         return INPUT_WRONG if whole else NOT_VALID
     for line in verdict_lines(result.content):
-        print(line)
+        print(printable(line))
     for damage in (damage for cell in result.figures.cells for damage in cell.damages):
-        print(f"windtunnel: {damage}", file=sys.stderr)
+        print(printable(f"windtunnel: {damage}"), file=sys.stderr)
     wrong = input_errors(result.figures.judgements)
     for message in wrong:
-        print(f"windtunnel: {message}", file=sys.stderr)
+        print(printable(f"windtunnel: {message}"), file=sys.stderr)
     print(folder)
     if not result.valid or result.partial or not whole:
         return NOT_VALID

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from windtunnel.harness.contract.text import printable
 from windtunnel.reports.charts.svg import slug
 from windtunnel.reports.gate.expectations import Result
 from windtunnel.reports.page.content import CellText, ReportContent, Row
@@ -34,8 +35,8 @@ def summary(content: ReportContent) -> str:
 
 
 def text(raw: str) -> str:
-    """`raw` without any meaning in Markdown."""
-    return " ".join(raw.translate(_SPECIAL).split())
+    """`raw` without any meaning in Markdown, or to a terminal."""
+    return printable(" ".join(raw.translate(_SPECIAL).split()))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

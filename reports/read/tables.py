@@ -8,7 +8,7 @@ that came to its end, whatever cannot be read, and every column that a figure ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -82,20 +82,28 @@ class Damage(NamedTuple):
 
 
 def read_table(
-    folder: Path, name: str, schema: pa.Schema, *, finished: bool, optional: bool = False
+    folder: Path,
+    name: str,
+    schema: pa.Schema,
+    *,
+    finished: bool,
+    optional: bool = False,
+    columns: Sequence[str] | None = None,
 ) -> tuple[pa.Table, tuple[Damage, ...]]:
     """The table `name` of a cell, and what is damaged in it, a sentence each.
 
-    Absent: an empty one (without columns, if `optional`).
+    Absent: an empty one (without columns, if `optional`). With `columns`, those alone.
     """
+    if columns is not None:
+        schema = pa.schema([field for field in schema if field.name in columns])
     whole = folder / f"{name}.parquet"
-    table, damages = _parquet(whole)
+    table, damages = _parquet(whole, columns)
     read_from = whole
     if table is None:
         paths = sorted(folder.glob(f"{name}-*.arrows"))
         batches, torn = [], []
         for path in paths:
-            found, error = _batches(path)
+            found, error = _batches(path, columns)
             batches += found
             torn += [f"{_place(path)} is cut off or damaged ({error})"] if error else []
         if paths:
@@ -117,32 +125,35 @@ def _place(path: Path) -> str:
     return "/".join(path.parts[-3:])
 
 
-def _parquet(path: Path) -> tuple[pa.Table | None, list[str]]:
+def _parquet(path: Path, columns: Sequence[str] | None) -> tuple[pa.Table | None, list[str]]:
     """The table in a Parquet file, or what is wrong with it; (None, []) if there is none."""
     if not path.exists():
         return None, []
     try:
-        return pq.read_table(path), []
+        with pq.ParquetFile(path) as file:
+            kept = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
+            return file.read(kept), []
     except (pa.ArrowException, OSError) as error:
         return None, [f"{_place(path)} cannot be read ({_first_line(error)})"]
 
 
-def _batches(path: Path) -> tuple[list[pa.RecordBatch], str]:
+def _batches(path: Path, columns: Sequence[str] | None) -> tuple[list[pa.RecordBatch], str]:
     """The whole batches of a segment, and why it ends before its end (empty: it does not)."""
     batches: list[pa.RecordBatch] = []
     with path.open("rb") as file:
         try:
             reader = pa.ipc.open_stream(file)
+            kept = [name for name in reader.schema.names if columns is None or name in columns]
             while True:
-                batches.append(reader.read_next_batch())
+                batches.append(reader.read_next_batch().select(kept))
         except StopIteration:
-            ended = file.tell() == path.stat().st_size and _has_end_mark(path)
+            ended = file.tell() == path.stat().st_size and has_end_mark(path)
             return batches, "" if ended else "it lacks its end"
         except (pa.ArrowException, OSError) as error:
             return batches, _first_line(error)
 
 
-def _has_end_mark(path: Path) -> bool:
+def has_end_mark(path: Path) -> bool:
     """Whether a segment was closed: Arrow takes the end of a file for the end of a stream as well."""
     with path.open("rb") as file:
         file.seek(-min(8, path.stat().st_size), 2)
