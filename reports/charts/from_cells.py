@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from windtunnel.reports.charts.view import ClientView, Floats, RunView, Span
+from windtunnel.reports.charts.view import ClientView, RunView, Span
 from windtunnel.reports.figures.model import CellFigures
-from windtunnel.reports.metrics.cohort import Absent, cohort_of
-from windtunnel.reports.metrics.times import Samples, service, wait
+from windtunnel.reports.metrics.cohort import cohort_of
+from windtunnel.reports.metrics.times import service, wait
 from windtunnel.reports.read.outcomes import Judged
 
 
@@ -54,8 +54,8 @@ def _view(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> 
             }
         ),
         served=_served(judged),
-        wait_s=_known(wait(cohort)),
-        service_s=_known(service(cohort)),
+        wait_s=wait(cohort).seconds,
+        service_s=service(cohort).seconds,
         never_ended=int(calls["wait_s"].isna().sum()),
         recovered=None if recovered is None else bool(recovered),
         upto_s=judged.end_s if judged.end_s < cell.end_s else math.inf,
@@ -75,12 +75,4 @@ def _served(judged: Judged) -> pd.DataFrame:
             "in_flight": served["in_flight"].astype(float),
             "delay_s": served["arrived_s"].astype(float) - due,
         }
-    )
-
-
-def _known(seconds: Samples) -> Floats:
-    return (
-        np.zeros(0)
-        if isinstance(seconds, Absent)
-        else np.asarray(seconds[~np.isnan(seconds)], dtype=np.float64)
     )

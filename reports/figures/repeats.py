@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -20,23 +21,42 @@ ANY_REPEAT: Final = frozenset({"metastable", "draining"})
 def over_repeats(repeats: Sequence[Figures]) -> dict[str, Figure]:
     """The figures of one client over its repeats, of one phase or overall.
 
-    Repeats without a value for a metric do not count for it; it is null if none has one. A metric that no
-    repeat has stays absent. `recovered_fraction` joins where there is `recovered`.
+    What must hold in all repeats is null where one has no value, unless another decides it; every other figure says
+    over how many it is. A metric that no repeat has stays absent. `recovered_fraction` joins `recovered`.
     """
     names = dict.fromkeys(name for repeat in repeats for name in repeat)
     figures: dict[str, Figure] = {}
     for name in names:
-        values = [value for value in _values(repeats, name) if value is not None]
-        if name == "time_to_recover_s":
-            figures[name] = median_time(repeats)
-        elif any(isinstance(value, bool) for value in values):
-            figures[name] = Figure(any(values) if name in ANY_REPEAT else all(values))
-        else:
-            figures[name] = mean_interval([float(value) for value in values])
+        figures[name] = _over([repeat.get(name, NO_FIGURE) for repeat in repeats], name, repeats)
         if name == "recovered":
-            known = [bool(value) for value in values]
-            figures["recovered_fraction"] = mean_interval([sum(known) / len(known)] if known else [])
+            known = [bool(value) for value in _values(repeats, name) if value is not None]
+            share = mean_interval([sum(known) / len(known)] if known else [])
+            figures["recovered_fraction"] = _over_how_many(share, len(known), len(repeats))
     return figures
+
+
+def _over(own: Sequence[Figure], name: str, repeats: Sequence[Figures]) -> Figure:
+    known = [figure for figure in own if figure.value is not None]
+    if name == "time_to_recover_s":
+        figure = median_time(repeats)
+    elif any(isinstance(one.value, bool) for one in known):
+        deciding = name in ANY_REPEAT
+        if any(bool(one.value) is deciding for one in known):
+            return Figure(deciding)
+        if len(known) == len(own):
+            return Figure(not deciding)
+        return Figure(None, reason=f"not known of {len(own) - len(known)} of {len(own)} repeats")
+    else:
+        figure = mean_interval([float(one.value) for one in known if one.value is not None])
+        if any(one.censored for one in known):
+            figure = Figure(figure.value, censored=True)
+    if not known:
+        return replace(figure, reason=next((one.reason for one in own if one.reason), ""))
+    return _over_how_many(figure, len(known), len(own))
+
+
+def _over_how_many(figure: Figure, known: int, of: int) -> Figure:
+    return figure if known in (0, of) else replace(figure, reason=f"over {known} of {of} repeats")
 
 
 def _values(repeats: Sequence[Figures], name: str) -> list[Value]:

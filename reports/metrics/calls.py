@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result, ratio
+from windtunnel.reports.metrics.figure import Figure
 
 OVERRUN_S = 0.25
 """How much longer than its declared deadline a call may take before it counts as an overrun."""
@@ -35,4 +36,5 @@ def deadline_overruns(cohort: Cohort) -> Result:
     if not cohort.judged.calls["wait_budget_s"].notna().any():
         return ABSENT
     over = cohort.calls["wait_s"] - cohort.calls["wait_budget_s"]
-    return int((over > OVERRUN_S).sum())
+    may_yet = (cohort.calls["outcome"] == "unfinished") & (over <= OVERRUN_S)
+    return Figure(int((over > OVERRUN_S).sum()), censored=bool(may_yet.any()))

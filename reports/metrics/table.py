@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from windtunnel.harness.contract.metrics import METRICS
@@ -10,8 +10,7 @@ from windtunnel.reports.metrics import attempts, calls, connections, times, work
 from windtunnel.reports.metrics.cohort import ABSENT, Absent, Cohort, Result
 from windtunnel.reports.metrics.figure import Figure
 from windtunnel.reports.metrics.recovery import Recovery, recovery_of
-
-Compute = Callable[[Cohort], Result]
+from windtunnel.reports.metrics.unknown import Compute, over_known_good, over_known_outcomes
 
 
 def _absent(cohort: Cohort) -> Result:
@@ -39,48 +38,52 @@ def _recovery(read: Callable[[Recovery], Result]) -> Compute:
 
 
 def _points(
-    family: str, points: tuple[str, ...], samples: Callable[[Cohort], times.Samples]
+    family: str, points: tuple[str, ...], samples: Callable[[Cohort], times.Samples | Absent]
 ) -> dict[str, Compute]:
     return {f"{family}_{point}_s": times.point(samples, point) for point in points}
+
+
+def _known(table: Mapping[str, Compute]) -> dict[str, Compute]:
+    return {name: over_known_outcomes(compute) for name, compute in table.items()}
 
 
 _ALL: Final = ("p50", "p90", "p95", "p99", "p999", "max")
 
 COMPUTE: Final[dict[str, Compute]] = {
     "offered": calls.offered,
-    "goodput": calls.goodput,
-    "amplification": attempts.amplification,
+    "goodput": over_known_good(calls.goodput),
+    "amplification": over_known_outcomes(attempts.amplification),
     "client_amplification": attempts.client_amplification,
-    "load_factor": attempts.load_factor,
-    "peak_amplification": attempts.peak_amplification,
-    "retry_yield": attempts.retry_yield,
-    "wasted_work": work.wasted_work,
-    "time_to_recover_s": _recovery(_time_to_recover),
-    "recovered": _recovery(lambda recovery: recovery.recovered),
+    "load_factor": over_known_outcomes(attempts.load_factor),
+    "peak_amplification": over_known_outcomes(attempts.peak_amplification),
+    "retry_yield": over_known_good(attempts.retry_yield),
+    "wasted_work": over_known_outcomes(work.wasted_work),
+    "time_to_recover_s": over_known_good(_recovery(_time_to_recover)),
+    "recovered": over_known_good(_recovery(lambda recovery: recovery.recovered)),
     "recovered_fraction": _absent,
     "recovery_window_s": _recovery(lambda recovery: recovery.window_s),
     "recovery_observed_s": _recovery(lambda recovery: recovery.observed_s),
-    "metastable": _recovery(lambda recovery: recovery.metastable),
-    "draining": _recovery(lambda recovery: recovery.draining),
-    "retry_after_violations": attempts.retry_after_violations,
-    "retry_synchrony": attempts.retry_synchrony,
-    **_points("latency", _ALL, times.latency),
+    "metastable": over_known_good(_recovery(lambda recovery: recovery.metastable)),
+    "draining": over_known_good(_recovery(lambda recovery: recovery.draining)),
+    "retry_after_violations": over_known_outcomes(attempts.retry_after_violations),
+    "retry_synchrony": over_known_outcomes(attempts.retry_synchrony),
+    **_known(_points("latency", _ALL, times.latency)),
     **_points("wait", _ALL, times.wait),
-    **_points("service", _ALL, times.service),
+    **_known(_points("service", _ALL, times.service)),
     **_points("ttft", _ALL, times.ttft),
     **_points("inter_token", _ALL, times.inter_token),
     **_points("hang", ("p50", "p99", "max"), times.hang),
     "deadline_overruns": calls.deadline_overruns,
-    "silent_corruption": calls.silent_corruption,
-    "error_budget_burn": calls.error_budget_burn,
-    "connection_churn": connections.connection_churn,
+    "silent_corruption": over_known_outcomes(calls.silent_corruption),
+    "error_budget_burn": over_known_good(calls.error_budget_burn),
+    "connection_churn": over_known_outcomes(connections.connection_churn),
     "connections_peak": connections.connections_peak,
     "connections_leaked": connections.connections_leaked,
-    **_points("stop_lag", ("p50", "p99"), times.stop_lag),
-    "tokens_after_stop": work.tokens_after_stop,
-    "duplicate_effects": work.duplicate_effects,
-    "cost_usd": work.cost_usd,
-    "cost_useful_usd": work.cost_useful_usd,
+    **_known(_points("stop_lag", ("p50", "p99"), times.stop_lag)),
+    "tokens_after_stop": over_known_outcomes(work.tokens_after_stop),
+    "duplicate_effects": over_known_outcomes(work.duplicate_effects),
+    "cost_usd": over_known_outcomes(work.cost_usd),
+    "cost_useful_usd": over_known_outcomes(work.cost_useful_usd),
 }
 """A function for each row of the contract's table."""
 

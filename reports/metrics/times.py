@@ -1,15 +1,21 @@
-"""Metrics of time. Every percentile is taken from the raw samples, with linear interpolation between ranks."""
+"""Metrics of time. Every percentile is taken from the raw samples, with linear interpolation between ranks.
+
+A wait that the end of the run cut off is entered at its bound. A percentile is exact if no such value lies at or below
+it, else it is a lower bound.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from windtunnel.reports.metrics.cohort import ABSENT, Absent, Cohort, Result
-from windtunnel.reports.read.outcomes import Floats
+from windtunnel.reports.metrics.figure import Figure
+from windtunnel.reports.read.outcomes import Bools, Floats
 
 POINTS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
 STALLS: Final = frozenset(
@@ -17,20 +23,46 @@ STALLS: Final = frozenset(
 )
 """The faults that are silence: an attempt that met one of them has met a stall."""
 
-Samples = Floats | Absent
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Durations in seconds, none of them null; those that are `cut` were longer, nobody knows how much."""
+
+    seconds: Floats
+    cut: Bools
+
+    @classmethod
+    def of(cls, seconds: pd.Series[float], cut: pd.Series[bool] | None = None) -> Samples:
+        """From columns of a frame; nulls are left out."""
+        known = seconds.notna().to_numpy()
+        marks = np.zeros(len(seconds), dtype=bool) if cut is None else cut.to_numpy(dtype=bool)
+        return cls(seconds.to_numpy(dtype=float)[known], marks[known])
+
+
 _ATTEMPTS_PER_CALL = 1 << 20
 
 
-def point(samples: Callable[[Cohort], Samples], name: str) -> Callable[[Cohort], Result]:
+def point(samples: Callable[[Cohort], Samples | Absent], name: str) -> Callable[[Cohort], Result]:
     """The metric that takes the percentile `name` (a key of POINTS) of what `samples` gives."""
 
     def percentile(cohort: Cohort) -> Result:
         values = cohort.once(samples)
         if isinstance(values, Absent):
             return ABSENT
-        return quantile(values, POINTS[name])
+        return percentile_of(values, POINTS[name])
 
     return percentile
+
+
+def percentile_of(samples: Samples, q: float) -> Figure | None:
+    """The quantile `q`, a lower bound if a cut-off value lies at or below it; null without any sample."""
+    if not len(samples.seconds):
+        return None
+    value = float(np.quantile(samples.seconds, q))
+    if not samples.cut.any():
+        return Figure(value)
+    upper = np.quantile(samples.seconds, q, method="higher")  # the greater of the two between which it lies
+    return Figure(value, censored=bool((samples.seconds[samples.cut] <= upper).any()))
 
 
 def quantile(values: Floats, q: float) -> float | None:
@@ -41,33 +73,33 @@ def quantile(values: Floats, q: float) -> float | None:
 
 def latency(cohort: Cohort) -> Samples:
     ok = cohort.calls[cohort.calls["outcome"] == "ok"]
-    return _array(ok["ended_s"] - ok["intended_s"])
+    return Samples.of(ok["ended_s"] - ok["intended_s"])
 
 
 def wait(cohort: Cohort) -> Samples:
-    return _array(cohort.calls["wait_s"])
+    return Samples.of(cohort.calls["wait_s"], cohort.calls["outcome"] == "unfinished")
 
 
 def service(cohort: Cohort) -> Samples:
     ok = cohort.calls[cohort.calls["outcome"] == "ok"]
     first_sent = cohort.attempts.groupby("call")["sent_s"].min().reindex(ok.index)
-    return _array(ok["ended_s"] - first_sent.fillna(ok["started_s"]))
+    return Samples.of(ok["ended_s"] - first_sent.fillna(ok["started_s"]))
 
 
-def ttft(cohort: Cohort) -> Samples:
+def ttft(cohort: Cohort) -> Samples | Absent:
     if not cohort.load.get("stream"):
         return ABSENT
     streamed = cohort.calls[cohort.calls["stream"]]
-    return _array(streamed["first_token_s"] - streamed["intended_s"])
+    return Samples.of(streamed["first_token_s"] - streamed["intended_s"])
 
 
-def inter_token(cohort: Cohort) -> Samples:
+def inter_token(cohort: Cohort) -> Samples | Absent:
     if not cohort.load.get("stream"):
         return ABSENT
-    return _array(cohort.gaps["gap_s"])
+    return Samples.of(cohort.gaps["gap_s"])
 
 
-def hang(cohort: Cohort) -> Samples:
+def hang(cohort: Cohort) -> Samples | Absent:
     plan = cohort.judged.cell.plan.get("server_plan", {})
     rules = [plan.get("rules"), *(phase.get("rules") for phase in plan.get("phases") or [])]
     if STALLS.isdisjoint(_words(rules)) and not _stalled(cohort.judged.served).any():
@@ -76,19 +108,19 @@ def hang(cohort: Cohort) -> Samples:
     gave_up = pairs["error_type"].notna() | pairs["abandoned"]
     pairs = pairs[_stalled(pairs) & gave_up]
     last_sign = pairs["last_content_s"].fillna(pairs["sent_s"]).fillna(pairs["started_s"])
-    return _array(pairs["ended_s"] - last_sign)
+    return Samples.of(pairs["ended_s"] - last_sign, pairs["cut"])
 
 
 def stop_lag(cohort: Cohort) -> Samples:
     pairs = cohort.once(both_sides)
-    pairs = pairs[pairs["abandoned"]]
-    return _array((pairs["abandoned_at_s"] - pairs["ended_s"]).clip(lower=0))
+    pairs = pairs[pairs["abandoned"] & ~pairs["cut"]]
+    return Samples.of((pairs["abandoned_at_s"] - pairs["ended_s"]).clip(lower=0))
 
 
 def both_sides(cohort: Cohort) -> pd.DataFrame:
     """The client's attempts with what the server saw of them: matched by call and the client's own number.
 
-    A served row without that number is matched by its ordinal.
+    A served row without that number is matched by its ordinal. `cut`: the end of the run ended the attempt.
     """
     attempts, served = cohort.attempts, cohort.served
     seen = served[["faults", "abandoned", "abandoned_at_s"]]
@@ -96,6 +128,9 @@ def both_sides(cohort: Cohort) -> pd.DataFrame:
     seen = seen.assign(pair=served["call"] * _ATTEMPTS_PER_CALL + numbers.astype("int64"))
     own = attempts[["sent_s", "started_s", "ended_s", "last_content_s", "error_type"]]
     own = own.assign(pair=attempts["call"] * _ATTEMPTS_PER_CALL + attempts["attempt"].astype("int64"))
+    unfinished = cohort.calls.index[cohort.calls["outcome"] == "unfinished"]
+    last = attempts["attempt"] == attempts.groupby("call")["attempt"].transform("max")
+    own["cut"] = attempts["call"].isin(unfinished) & last
     return own.merge(seen.drop_duplicates("pair"), on="pair")
 
 
@@ -111,7 +146,3 @@ def _words(part: Any) -> Iterator[str]:
     elif isinstance(part, dict | list):
         for element in part.values() if isinstance(part, dict) else part:
             yield from _words(element)
-
-
-def _array(samples: pd.Series[float]) -> Floats:
-    return samples.to_numpy(dtype=float)

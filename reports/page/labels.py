@@ -97,9 +97,9 @@ def figure(found: Figure | None, kind: Kind) -> str:
     text = say(found.value, kind)
     if found.censored:
         text = f"≥ {text}"
-    if found.low is None or found.high is None:
-        return text
-    return f"{text} [{say(found.low, kind)}, {say(found.high, kind)}]"
+    if found.low is not None and found.high is not None:
+        text += f" [{say(found.low, kind)}, {say(found.high, kind)}]"
+    return f"{text} ({found.reason})" if found.value is not None and found.reason else text
 
 
 def limit(text: str, kind: Kind) -> str:

@@ -38,10 +38,10 @@ def test_one_repeat_keeps_its_figure() -> None:
     assert over_repeats(planted({"goodput": 0.9}))["goodput"] == Figure(0.9)
 
 
-def test_repeats_without_a_value_do_not_count() -> None:
-    """Null repeats are left out of the mean; all null stays null; absent everywhere stays absent."""
+def test_a_mean_says_over_how_many_repeats_it_is() -> None:
+    """Null repeats are left out of the mean, which says so; all null stays null; absent everywhere stays absent."""
     found = over_repeats(planted({"a": 1.0, "b": None}, {"a": None, "b": None}, {"a": 3.0, "b": None}))
-    assert found["a"] == Figure(2.0)
+    assert found["a"] == Figure(2.0, reason="over 2 of 3 repeats")
     assert found["b"].value is None
     assert set(found) == {"a", "b"}
 
@@ -70,6 +70,25 @@ def test_unrecovered_repeats_are_infinite_in_the_median(
         "recovered": recovered,
         "recovered_fraction": pytest.approx(fraction),
     }
+
+
+def test_what_must_hold_in_all_repeats_is_not_known_if_one_is_not() -> None:
+    """Nine that recovered and three of which nobody knows are no 'recovered'; one that did not decides it."""
+    nine: list[dict[str, Value]] = [{"recovered": True, "metastable": False}] * 9
+    unknown: dict[str, Value] = {"recovered": None, "metastable": None}
+    found = over_repeats(planted(*nine, unknown, unknown, unknown))
+    assert found["recovered"] == Figure(None, reason="not known of 3 of 12 repeats")
+    assert found["metastable"].value is None
+    assert found["recovered_fraction"] == Figure(1.0, reason="over 9 of 12 repeats")
+    stuck: dict[str, Value] = {"recovered": False, "metastable": True}
+    found = over_repeats(planted(*nine, unknown, stuck))
+    assert (found["recovered"].value, found["metastable"].value) == (False, True)
+
+
+def test_a_mean_with_a_lower_bound_in_it_is_one() -> None:
+    """No interval is claimed around it either."""
+    waits = [{"wait_max_s": Figure(10.0)}, {"wait_max_s": Figure(86.0, censored=True)}]
+    assert over_repeats([*waits, waits[0]])["wait_max_s"] == Figure(106 / 3, censored=True)
 
 
 def test_repeats_that_could_not_be_told_are_left_out() -> None:

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reports.tables import Row, call, make_cell, measured, served
+from tests.reports.tables import Row, call, figures_of, make_cell, measured, served
 from windtunnel.harness.contract.metrics import METRICS
+from windtunnel.reports.metrics.figure import Figure, Figures
+from windtunnel.reports.read.outcomes import judge
 
 PRICES = {"input_per_million": 2.0, "output_per_million": 8.0}
 
@@ -136,3 +138,44 @@ def test_every_metric_is_in_the_table_with_its_definition() -> None:
     found = measured(make_cell(*work()), prices=PRICES)
     assert set(found) <= set(METRICS)
     assert all(metric.definition.endswith(".") for metric in METRICS.values())
+
+
+def with_unknown(*, late: bool = False, lost: int = 1) -> Figures:
+    """Ten calls that the client took for success, of which `lost` have no served row to compare with."""
+    rows = [call(f"c{i}", i / 10, i / 10 + (30.0 if late and i < lost else 0.5)) for i in range(10)]
+    answers = [served(f"c{i}", 0, i / 10) for i in range(lost, 10)]
+    prices = {"input_per_million": 1, "output_per_million": 2}
+    return figures_of(judge(make_cell(rows, answers)), prices=prices)
+
+
+def test_what_is_not_known_is_not_zero() -> None:
+    """Calls whose outcome is unknown make null what they could change, with the reason; waits they do not change."""
+    found = with_unknown(lost=10)
+    for name in (
+        "goodput",
+        "silent_corruption",
+        "cost_usd",
+        "cost_useful_usd",
+        "wasted_work",
+        "amplification",
+    ):
+        assert found[name] == Figure(None, reason="the outcome of 10 of 10 calls is not known"), name
+    assert found["wait_p50_s"].value == pytest.approx(0.5)
+
+
+def test_an_unknown_outcome_matters_only_where_it_could_change_the_figure() -> None:
+    """A call that ended after the deadline is not good, whatever its answer was."""
+    assert with_unknown()["goodput"].reason == "the outcome of 1 of 10 calls is not known"
+    found = with_unknown(late=True)
+    assert found["goodput"] == Figure(0.9)
+    assert found["silent_corruption"].value is None
+
+
+def test_requests_that_belong_to_no_call_are_not_left_out_of_the_bill() -> None:
+    """What was billed for requests that nobody can match to calls is not known, so it is not $0."""
+    rows = [call(f"c{i}", i / 10, i / 10 + 0.5, "error") for i in range(10)]
+    answers = [served(f"other{i}", 0, i / 10) for i in range(10)]
+    prices = {"input_per_million": 1, "output_per_million": 2}
+    found = figures_of(judge(make_cell(rows, answers)), prices=prices)
+    assert found["cost_usd"] == Figure(None, reason="10 requests could not be matched to calls")
+    assert found["goodput"] == Figure(0.0)

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reports.tables import attempt, call, make_cell, measured, served
+from tests.reports.tables import attempt, call, figures_of, make_cell, measured, served
+from windtunnel.reports.metrics.figure import Figure, Figures
+from windtunnel.reports.metrics.times import POINTS, Samples, percentile_of
+from windtunnel.reports.read.outcomes import judge
 
 STALLING = {"rules": [{"fault": "stall", "with": {"seconds": "5s"}}], "phases": []}
 
@@ -106,3 +109,54 @@ def test_stop_lag_is_from_the_client_leaving_to_the_server_seeing_it() -> None:
     found = measured(make_cell(rows, answers, made))
     assert found["stop_lag_p50_s"] == pytest.approx(0.015)
     assert measured(make_cell(rows, answers))["stop_lag_p50_s"] is None
+
+
+def cut_off(bounds: list[float], *, ended: float = 1.0, count: int = 10) -> Figures:
+    """`count` calls that ended after `ended` seconds, and one for each bound that the end of the run cut off."""
+    rows = [call(f"c{i}", i / 10, i / 10 + ended) for i in range(count)]
+    rows += [call(f"u{i}", 5.0, 5.0 + bound, "unfinished") for i, bound in enumerate(bounds)]
+    return figures_of(judge(make_cell(rows, [served(f"c{i}", 0, i / 10) for i in range(count)])))
+
+
+def test_a_wait_that_the_end_cut_off_is_a_lower_bound() -> None:
+    """It is entered at its bound: the maximum is at least that, a percentile below the bound is exact."""
+    found = cut_off([86.0])
+    assert found["wait_max_s"] == Figure(86.0, censored=True)
+    assert found["wait_p50_s"] == Figure(1.0)
+
+
+def test_a_percentile_is_exact_only_below_every_cut_off_value() -> None:
+    """A call cut off after 0.5 s may have waited for ever: no percentile from there on is exact."""
+    found = cut_off([0.5])
+    assert found["wait_p50_s"] == Figure(1.0, censored=True)
+    assert not found["latency_max_s"].censored
+
+
+def test_a_hang_that_the_end_cut_off_is_a_lower_bound() -> None:
+    """The attempt in a stall that ran when the run ended hung at least so long."""
+    rows = [call("c0", 0.0, 86.0, "unfinished")]
+    answers = [served("c0", 0, 0.0, faults=["stall"], abandoned=True, abandoned_at_s=86.0)]
+    attempts = [attempt("c0", 0, 0.0, 86.0, error_type="CancelledError")]
+    found = figures_of(judge(make_cell(rows, answers, attempts)))
+    assert found["hang_max_s"] == Figure(86.0, censored=True)
+    assert found["stop_lag_p50_s"].value is None
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 100), st.booleans(), st.floats(0, 100)), min_size=1, max_size=30),
+    st.sampled_from(sorted(POINTS.values())),
+)
+@settings(deadline=None)
+def test_what_is_called_exact_is_so_whatever_the_cut_off_values_are(
+    waits: list[tuple[float, bool, float]], q: float
+) -> None:
+    """However much longer the cut-off waits are, an exact percentile stays, and a bound stays below."""
+    seconds = np.array([wait for wait, _, _ in waits])
+    cut = np.array([is_cut for _, is_cut, _ in waits])
+    longer = seconds + np.array([more if is_cut else 0.0 for _, is_cut, more in waits])
+    found = percentile_of(Samples(seconds, cut), q)
+    assert found is not None
+    really = float(np.quantile(longer, q))
+    assert float(found.value or 0) <= really + 1e-9
+    if not found.censored:
+        assert found.value == pytest.approx(really)
