@@ -12,26 +12,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 from windtunnel.harness.contract.metrics import METRICS, Kind
 from windtunnel.reports.charts.view import Span
 from windtunnel.reports.figures.model import ClientFigures, RunFigures
+from windtunnel.reports.figures.repeats import REPEATS_FOR_INTERVAL
 from windtunnel.reports.figures.validity import ValidityCheck
 from windtunnel.reports.gate.expectations import Result, input_errors
-from windtunnel.reports.metrics.figure import Value
 from windtunnel.reports.page.labels import Label, figure, label, limit, say
+from windtunnel.reports.page.marks import Mark, marks
 from windtunnel.reports.page.seeds import SeedsText
 from windtunnel.reports.page.verdict import Verdict, verdicts
 from windtunnel.reports.read.run_dir import Run
-
-Mark = Literal["", "best", "worst"]
 
 HEADLINES = (
     "goodput", "recovered", "recovered_fraction", "time_to_recover_s", "metastable", "amplification",
     "peak_amplification", "wasted_work", "wait_p50_s", "wait_p99_s", "wait_max_s", "silent_corruption", "cost_usd",
 )  # fmt: skip
 NEVER = "never"
+MARKS = (
+    "▲ is the best of the row and ▼ the worst; they stand only where the interval overlaps no other client's."
+)
+NO_MARKS = (
+    "Best and worst are not marked: with fewer than three plays of each client, a difference may be chance. "
+    "More plays: --repeat 3, or --seeds 20 on the virtual clock."
+)
 SURVIVORS = ("latency_", "service_", "ttft_")
 """Families over answered calls alone: a client that answers few looks quick in them, and is not the best for it."""
 CHECKS: dict[str, tuple[str, Kind]] = {
@@ -122,6 +128,16 @@ class ReportContent:
     @property
     def clients(self) -> tuple[str, ...]:
         return tuple(subject.name for subject in self.subjects)
+
+    @property
+    def reading(self) -> str:
+        """How to read a table of metrics: what a figure is, and what the marks mean."""
+        several = "seeds" if self.seeds else "repeats"
+        if self.repeats < REPEATS_FOR_INTERVAL:
+            means = f"Means over {self.repeats} {several}. " if self.repeats > 1 else ""
+            alone = len(self.subjects) < 2
+            return means + ("" if alone else NO_MARKS)
+        return f"Means over {self.repeats} {several}, with their 95 % interval in brackets. {MARKS}"
 
     @property
     def failed(self) -> int:
@@ -276,26 +292,11 @@ def _row(clients: Mapping[str, ClientFigures], name: str, phase: str | None) -> 
         return
     metric = label(name)
     never = [e is not None and _never(name, c) for e, c in zip(entries, clients.values(), strict=True)]
-    values: list[Value] = [
-        math.inf if n else e.value if e else None for e, n in zip(entries, never, strict=True)
-    ]
     texts = [NEVER if n else figure(e, metric.kind) for e, n in zip(entries, never, strict=True)]
     known = METRICS.get(name)
     better = known.better if known and not name.startswith(SURVIVORS) else None
-    marks = _marks(values, better)
-    yield Row(name, metric, phase or "", tuple(CellText(t, m) for t, m in zip(texts, marks, strict=True)))
-
-
-def _marks(values: Sequence[Value], better: str | None) -> list[Mark]:
-    """`best` and `worst` of a row, ties included; none where all are alike or neither way is better."""
-    known = [float(value) for value in values if value is not None]
-    if better is None or len(known) < 2 or math.isclose(min(known), max(known), rel_tol=0.005, abs_tol=1e-9):
-        return ["" for _ in values]
-    best, worst = (max(known), min(known)) if better == "higher" else (min(known), max(known))
-    return [
-        "" if v is None else "best" if float(v) == best else "worst" if float(v) == worst else ""
-        for v in values
-    ]
+    cells = zip(texts, marks(entries, better), strict=True)
+    yield Row(name, metric, phase or "", tuple(CellText(text, mark) for text, mark in cells))
 
 
 def _clock(figures: RunFigures) -> str:

@@ -22,7 +22,7 @@ def summary(content: ReportContent) -> str:
     parts += [_verdicts(content), _expectations(content), *_seeds(content)]
     parts += ["## Metrics", _metrics(content.clients, content.headlines)]
     parts += [
-        "▲ best of the row, ▼ worst." + _repeats(content),
+        content.reading,
         "## Is the measurement valid?",
         _checks(content),
     ]
@@ -126,14 +126,6 @@ def _seeds(content: ReportContent) -> list[str]:
         table(head, spread),
         f"Any seed plays again alone: `{seeds.replay}`",
     ]
-
-
-def _repeats(content: ReportContent) -> str:
-    return (
-        f" Means over {content.repeats} {'seeds' if content.seeds else 'repeats'}."
-        if content.repeats > 1
-        else ""
-    )
 
 
 def _checks(content: ReportContent) -> str:

@@ -14,6 +14,9 @@ Status = Literal["never", "recovered", "good", "bad", "open"]
 
 AT_ONCE_S = 0.05
 MANY_RETRIES = 1.5
+MANY_IN_WINDOW = 20
+"""Retries in the worst 5 s below which a provider has not noticed: at 1 call/s, three retries make a peak of 1.6."""
+WINDOW_S = 5.0
 SOME_CORRUPT = 0.0005
 MOST_ERRORS = 5
 
@@ -60,7 +63,7 @@ def verdict(
 def _judged(client: str, figures: ClientFigures, phases: Sequence[Span], objective: float) -> Verdict:
     if figures.value("recovered") is not None:
         return _of_recovery(client, figures, phases)
-    whole = _of_goodput(client, figures, objective)
+    whole = _of_goodput(client, figures, phases, objective)
     if "recovered" not in figures.overall or whole.status == "open":
         return whole
     opening = "The run does not tell whether the provider recovers."
@@ -89,11 +92,11 @@ def _of_recovery(client: str, figures: ClientFigures, phases: Sequence[Span]) ->
     name = fault[0].name if fault else "fault"
     share = figures.number("recovered_fraction")
     if figures.seeds is not None and share is not None and 0 < share < 1:
-        return _of_some_seeds(client, figures, name, share, (faults, after))
+        return _of_some_seeds(client, figures, name, share, (faults, after), phases)
     if not figures.value("recovered"):
         slow = figures.value("draining")
         headline = "Not recovered in time" if slow else "Never recovered"
-        return Verdict(client, "never", headline, _join(_stuck(figures, name, after), _harm(figures)))
+        return Verdict(client, "never", headline, _join(_stuck(figures, name, after), _harm(figures, phases)))
     seconds = figures.number("time_to_recover_s")
     if seconds is None or seconds < AT_ONCE_S:
         headline, opening = "Recovered at once", f"The provider was well again the moment the {name} ended."
@@ -107,7 +110,7 @@ def _of_recovery(client: str, figures: ClientFigures, phases: Sequence[Span]) ->
             f", in half of them within {duration(seconds)}." if seconds else ", in most of them at once."
         )
     return Verdict(
-        client, "recovered", headline, _join(opening, _during(figures, faults, after), _harm(figures))
+        client, "recovered", headline, _join(opening, _during(figures, faults, after), _harm(figures, phases))
     )
 
 
@@ -116,7 +119,8 @@ def _of_some_seeds(
     figures: ClientFigures,
     fault: str,
     share: float,
-    phases: tuple[Sequence[Span], Sequence[Span]],
+    parts: tuple[Sequence[Span], Sequence[Span]],
+    phases: Sequence[Span],
 ) -> Verdict:
     """Of a client that recovers in some seeds and not in others: chance decides."""
     spread = figures.spread("recovered")
@@ -125,7 +129,7 @@ def _of_some_seeds(
     opening = f"Let the provider recover from the {fault} in {in_seeds}"
     median = figures.number("time_to_recover_s")
     opening += f", in half of all within {duration(median)}." if median is not None else "."
-    sentence = _join(opening, _during(figures, *phases), _harm(figures))
+    sentence = _join(opening, _during(figures, *parts), _harm(figures, phases))
     return Verdict(client, "bad" if share >= 0.5 else "never", f"Recovered in {in_seeds}", sentence)
 
 
@@ -157,11 +161,11 @@ def _during(figures: ClientFigures, faults: Sequence[Span], after: Sequence[Span
     return opening + ", ".join([f"{say(share, 'share')} in {name}" for name, share in known]) + "."
 
 
-def _harm(figures: ClientFigures) -> str:
+def _harm(figures: ClientFigures, phases: Sequence[Span]) -> str:
     """What the retries cost the provider, and what came broken."""
     sentences = []
     peak = figures.number("peak_amplification")
-    if peak is not None and peak >= MANY_RETRIES:
+    if peak is not None and peak >= MANY_RETRIES and _retries(figures, phases, peak) >= MANY_IN_WINDOW:
         sentences.append(f"Its retries multiplied the load up to {peak:.1f} times.")
     corrupt = figures.number("silent_corruption")
     if corrupt is not None and corrupt > SOME_CORRUPT:
@@ -169,7 +173,16 @@ def _harm(figures: ClientFigures) -> str:
     return " ".join(sentences)
 
 
-def _of_goodput(client: str, figures: ClientFigures, objective: float) -> Verdict:
+def _retries(figures: ClientFigures, phases: Sequence[Span], peak: float) -> float:
+    """About how many retries the worst window held, at the mean rate of calls."""
+    length = sum(phase.end - phase.start for phase in phases)
+    offered = figures.number("offered")
+    if offered is None or length <= 0:
+        return 0.0
+    return (peak - 1) * WINDOW_S * offered / length
+
+
+def _of_goodput(client: str, figures: ClientFigures, phases: Sequence[Span], objective: float) -> Verdict:
     good = figures.number("goodput")
     if good is None:
         return Verdict(client, "open", "Nothing to judge", "No call of this client could be judged.")
@@ -178,7 +191,7 @@ def _of_goodput(client: str, figures: ClientFigures, objective: float) -> Verdic
     opening += f"; 99 % of its users waited at most {duration(wait)}." if wait is not None else "."
     fine = good >= objective
     headline = f"{say(good, 'share')} good" if fine else f"Only {say(good, 'share')} good"
-    return Verdict(client, "good" if fine else "bad", headline, _join(opening, _harm(figures)))
+    return Verdict(client, "good" if fine else "bad", headline, _join(opening, _harm(figures, phases)))
 
 
 def _join(*sentences: str) -> str:

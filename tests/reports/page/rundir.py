@@ -39,9 +39,17 @@ def write_run(
     lag_s: float = 0.001,
     state: str = "finished",
     upto_s: float = float("inf"),
+    own_chances: bool = False,
 ) -> Path:
-    """Simulate every cell and write the directory; with `upto_s`, nothing that ended later was recorded."""
-    cells = [_plan(client, repeat, phases) for repeat in range(repeats) for client in clients]
+    """Simulate every cell and write the directory; with `upto_s`, nothing that ended later was recorded.
+
+    With `own_chances`, a cell draws its own chances even beside the same client, as on the real clock.
+    """
+    cells = [
+        _plan(client, repeat, phases, 7 + 1000 * repeat + (number if own_chances else 0))
+        for repeat in range(repeats)
+        for number, client in enumerate(clients)
+    ]
     scenario = {
         "name": name, "about": about, "seed": 7, "load": _load(), "objective": 0.99, "expect": list(expect),
         "provider": _PROVIDER, "clients": [client.name for client in clients],
@@ -76,11 +84,11 @@ def _phase(phase: Phase) -> Row:
     return {"name": phase.name, "for": f"{phase.end - phase.start:g}s", **changed}
 
 
-def _plan(client: Client, repeat: int, phases: Sequence[Phase]) -> Row:
+def _plan(client: Client, repeat: int, phases: Sequence[Phase], seed: int) -> Row:
     about = ABOUT.get(client.name, "A client of these tests.")
     server = {"provider": _PROVIDER, "phases": [_phase(phase) for phase in phases]}
     return {
-        "scenario": "retry_storm", "client": client.name, "repeat": repeat, "seed": 7 + 1000 * repeat,
+        "scenario": "retry_storm", "client": client.name, "repeat": repeat, "seed": seed,
         "region": "local", "profile": {"name": client.name, "about": about}, "server_plan": server,
         "load": _load(), "phases": [[p.name, p.start, p.end] for p in phases],
         "faulty": [p.name for p in phases if p.faulty], "warmup_s": 3.0, "tail_s": 10.0,

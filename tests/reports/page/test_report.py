@@ -141,7 +141,7 @@ def test_repeats_are_said(broken_run: Path) -> None:
     """With repeats, the page says whose curves it shows and what its intervals are."""
     text = html(broken_run)
     assert "the first of 3 repeats" in text
-    assert "[95 % interval]" in text
+    assert "with their 95 % interval in brackets" in text
     assert "answers it took for success were broken" in text
 
 

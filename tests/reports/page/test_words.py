@@ -95,7 +95,9 @@ def test_limits_are_said_in_words(text: str, kind: Kind, said: str) -> None:
 
 def test_a_client_that_never_recovers_is_told_so() -> None:
     """Not recovered: the headline says never, the sentence how bad it stayed and what the retries did."""
-    found = verdict("x", metrics(after=0.0, recovered=False, metastable=True, peak_amplification=9.5), PHASES)
+    found = verdict(
+        "x", metrics(after=0.0, recovered=False, metastable=True, peak_amplification=9.5, offered=700), PHASES
+    )
     assert (found.status, found.headline, found.fine) == ("never", "Never recovered", False)
     assert "brownout" in found.sentence
     assert "0 % were good" in found.sentence
@@ -134,3 +136,12 @@ def test_recovery_does_not_excuse_broken_answers() -> None:
     """A client that recovers and takes half answers for whole ones is not called fine."""
     found = verdict("x", metrics(recovered=True, time_to_recover_s=0.0, silent_corruption=0.1), PHASES)
     assert not found.fine
+
+
+@pytest.mark.parametrize(("offered", "multiplied"), [(50, False), (700, True)], ids=["1/s", "14/s"])
+def test_a_few_retries_have_not_multiplied_the_load(offered: int, multiplied: bool) -> None:
+    """At 1 call/s a peak of 2.6 is eight retries in 5 s: nothing that a provider notices, nothing that is said."""
+    found = verdict(
+        "x", metrics(recovered=True, time_to_recover_s=0.0, peak_amplification=2.6, offered=offered), PHASES
+    )
+    assert ("multiplied the load" in found.sentence) is multiplied
