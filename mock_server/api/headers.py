@@ -1,7 +1,7 @@
 """The headers of every answer, and how OpenAI writes durations in headers and messages.
 
 Header names are lower-case. Values are plain strings; nothing here reads a clock or draws at random: a
-request's id and its processing time are hashes of the draw key, so a replayed incident has the same ids.
+request's id is a hash of the draw key, so a replayed incident has the same ids.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ HTML: Final = "text/html; charset=UTF-8"
 ORGANIZATION: Final = "org-windtunnel"
 OPENAI_VERSION: Final = "2020-10-01"
 
+LEAST_MS: Final = 1
+"""Milliseconds that a refusal takes, and what only reads or writes an object."""
+
+_PROCESSING = "openai-processing-ms"
 _ORGANIZATION = ("openai-organization", ORGANIZATION)
 _VERSION = ("openai-version", OPENAI_VERSION)
 _CONTENT_TYPES: Final = {kind: ("content-type", kind) for kind in (JSON, EVENT_STREAM, HTML)}
@@ -40,9 +44,18 @@ class LimitLevel(NamedTuple):
 
 
 def request_stamp(seed: int, call_key: str, attempt: int = 0) -> RequestStamp:
-    """The request id and processing time of one attempt: a hash of (seed, call, attempt)."""
+    """The request id of one attempt, a hash of (seed, call, attempt), and the time of what takes none.
+
+    An answer that is worked on is told how long by `processed`.
+    """
     digest = blake2b(f"{seed}/request/{call_key}/{attempt}".encode(), digest_size=18).hexdigest()
-    return RequestStamp("req_" + digest[:32], 18 + int(digest[32:], 16) % 240)
+    return RequestStamp("req_" + digest[:32], LEAST_MS)
+
+
+def processed(headers: Headers, seconds: float) -> Headers:
+    """Return `headers` with `openai-processing-ms` as what the answer takes."""
+    taken = (_PROCESSING, str(max(LEAST_MS, round(seconds * 1000))))
+    return tuple([taken if header[0] == _PROCESSING else header for header in headers])
 
 
 def answer_headers(stamp: RequestStamp, content_type: str = JSON) -> Headers:
@@ -50,7 +63,7 @@ def answer_headers(stamp: RequestStamp, content_type: str = JSON) -> Headers:
     return (
         _CONTENT_TYPES.get(content_type) or ("content-type", content_type),
         _ORGANIZATION,
-        ("openai-processing-ms", str(stamp.processing_ms)),
+        (_PROCESSING, str(stamp.processing_ms)),
         _VERSION,
         ("x-request-id", stamp.request_id),
     )

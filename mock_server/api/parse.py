@@ -24,7 +24,7 @@ from windtunnel.mock_server.api.forms import BadFormError, read_form, without_bo
 from windtunnel.mock_server.api.headers import RequestStamp, answer_headers, request_stamp
 from windtunnel.mock_server.api.json_body import TooDeepError, read_json
 from windtunnel.mock_server.api.routes import RouteMatch, find
-from windtunnel.mock_server.request import AzureCall, FormPart, Request
+from windtunnel.mock_server.request import WORKING_APIS, AzureCall, FormPart, Request
 from windtunnel.mock_server.script import End, Head, Script
 
 _KEY_SALT: Final = b"windtunnel key"
@@ -78,7 +78,8 @@ def parse(method: str, path: str, headers: Mapping[str, str], body: bytes, *, re
         if method in _BODILESS and read.problem is not None:
             read.answer = _bodiless(method, found, read.problem)
         return _request(headers, hashed, region, key, read, azure=azure)
-    read = _read(found.endpoint, kind, body) if key else _Read(problem=missing_api_key())
+    deployment = azure.deployment if azure is not None and found.endpoint.api in WORKING_APIS else None
+    read = _read(found.endpoint, kind, body, deployment) if key else _Read(problem=missing_api_key())
     return _request(headers, hashed, region, key, read, found.endpoint, found.ids, fields, azure)
 
 
@@ -133,13 +134,18 @@ class _Read:
         return self.problem.script(stamp, (("allow", allow),) if allow else ())
 
 
-def _read(endpoint: Endpoint, kind: str, body: bytes) -> _Read:
-    """Read and check the body that an endpoint takes; `kind` is its Content-Type."""
+def _read(endpoint: Endpoint, kind: str, body: bytes, deployment: str | None) -> _Read:
+    """Read and check the body that an endpoint takes; `kind` is its Content-Type.
+
+    The `deployment` in one of Azure's paths is the model, whatever the body says, and need not stand there.
+    """
+    named = {"model": deployment} if deployment else {}
     if endpoint.form is not None and not (endpoint.check is not None and kind.startswith("application/json")):
         try:
             fields, parts = read_form(kind, body)
         except BadFormError as error:
             return _Read(problem=ApiError(400, f"We could not parse your request's form: {error}."))
+        fields |= named
         return _checked(endpoint.form(fields, parts), _Read(fields, parts))
     if endpoint.check is None:
         return _Read()
@@ -153,6 +159,7 @@ def _read(endpoint: Endpoint, kind: str, body: bytes) -> _Read:
             return _Read(problem=bad_json())
         if not isinstance(given, dict):
             return _Read(problem=invalid_type("body", "an object", given))
+        given |= named
     return _checked(endpoint.check(given), _Read(given))
 
 
@@ -179,7 +186,7 @@ def _request(
     body = read.body or {}
     body_hash = blake2b(hashed, digest_size=16).hexdigest()
     call_id = _shortened(get("x-windtunnel-call")) or None
-    model: Any = azure.deployment if azure is not None and azure.deployment else body.get("model")
+    model: Any = (azure.deployment if azure is not None else None) or body.get("model")
     if endpoint is not None and endpoint.path == "/models/{model}":
         model = ids[0]
     limit = None

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from windtunnel.mock_server.api.headers import LimitLevel
 from windtunnel.mock_server.plan.model import Strict
 from windtunnel.mock_server.request import APIS, STREAMING_APIS
 from windtunnel.mock_server.script import Script
@@ -54,7 +55,9 @@ class FaultContext:
 
     `headers` are those of every answer, content-type included (a fault that sends another body replaces
     it). `u` is a draw in [0, 1) for this rule, call and attempt. `created` is the answer's wall clock in
-    Unix seconds, for a Retry-After that is a date.
+    Unix seconds, for a Retry-After that is a date. `api_version` is that of a request on Azure's paths. `limits` are
+    the levels of requests and of tokens that the provider has for this key, None where there is no such limit;
+    `tokens` is what the request would be charged of the second one. `states_limits`: answers have headers about limits.
     """
 
     api: str
@@ -63,6 +66,10 @@ class FaultContext:
     headers: Headers = ()
     u: float = 0.5
     created: float = 0.0
+    api_version: str | None = None
+    limits: tuple[LimitLevel | None, LimitLevel | None] = (None, None)
+    tokens: int = 0
+    states_limits: bool = True
 
 
 Apply: TypeAlias = Callable[[Script, Any, FaultContext], Script]

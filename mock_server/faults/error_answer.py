@@ -33,7 +33,12 @@ def answer(
     ctx: FaultContext,
     wait: float | None = None,
 ) -> Script:
-    """Return a whole answer with the retry headers of `params`; without any, it says `wait` seconds."""
+    """Return a whole answer with the retry headers of `params`; without any, it says `wait` seconds.
+
+    With status 401 nobody knows whose limits they would be, so it has none of their headers.
+    """
+    if status == 401:
+        headers = tuple([header for header in headers if not header[0].startswith("x-ratelimit-")])
     added = (*retry_headers(params, ctx, wait), *params.headers.items())
     head = Head(status, replaced(headers, added))
     return Script((head, Send(body, role="terminal"), End()) if body else (head, End()))

@@ -21,7 +21,7 @@ from windtunnel.mock_server.faults.pages import (
     ray_of,
 )
 from windtunnel.mock_server.faults.patience import SlotParams, head_with_first_byte, limited
-from windtunnel.mock_server.faults.retry import RetryParams
+from windtunnel.mock_server.faults.retry import RetryParams, told_wait
 from windtunnel.mock_server.plan.units import Seconds, as_pydantic_error
 from windtunnel.mock_server.request import WORKING_APIS
 from windtunnel.mock_server.script import Script
@@ -113,6 +113,9 @@ def country_unsupported(script: Script, params: RetryParams, ctx: FaultContext) 
     return answer(403, body, with_content_type(ctx.headers, JSON), params, ctx)
 
 
+_AZURE_VERSION = "2024-08-01-preview"
+"""What the message names where the request is none of Azure's: the version that was seen."""
+
 _AZURE_OPERATIONS = {
     "chat": "ChatCompletions_Create",
     "responses": "Responses_Create",
@@ -127,9 +130,10 @@ _AZURE_OPERATIONS = {
 def azure_rate_limit(script: Script, params: AzureParams, ctx: FaultContext) -> Script:
     """429 in Azure's form: a code that is a string of digits, no type, no param."""
     operation = _AZURE_OPERATIONS.get(ctx.api, _AZURE_OPERATIONS["chat"])
-    seconds = math.ceil(params.seconds)
+    seconds = math.ceil(told_wait(params, ctx, params.seconds))
+    version = ctx.api_version or _AZURE_VERSION
     message = (
-        f"Requests to the {operation} Operation under Azure OpenAI API version 2024-08-01-preview "
+        f"Requests to the {operation} Operation under Azure OpenAI API version {version} "
         "have exceeded token rate limit of your current OpenAI S0 pricing tier. "
         f"Please retry after {seconds} seconds. "
         "Please go here: https://aka.ms/oai/quotaincrease if you would like to further increase the default "

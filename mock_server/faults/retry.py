@@ -68,6 +68,22 @@ def retry_headers(params: RetryParams, ctx: FaultContext, wait: float | None = N
     return tuple(headers)
 
 
+def told_wait(params: RetryParams, ctx: FaultContext, own: float) -> float:
+    """The wait in seconds that the headers of these parameters tell a client; `own` where they tell none.
+
+    What is said in words is this wait, so that who reads the message waits as long as who reads the header.
+    """
+    told = dict(retry_headers(params, ctx))
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            wait = float(told[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(wait) and wait >= 0:
+            return wait
+    return own if params.retry_after_date is None else params.retry_after_date
+
+
 def replaced(headers: Headers, by: Headers) -> Headers:
     """`headers` without those whose names are in `by`, and then `by`."""
     names = {name.lower() for name, _ in by}

@@ -13,50 +13,73 @@ from pydantic import Field, JsonValue, WithJsonSchema, model_validator
 
 from windtunnel.mock_server.api import errors as api
 from windtunnel.mock_server.api.errors import ApiError, error_body
-from windtunnel.mock_server.api.headers import HTML, JSON
+from windtunnel.mock_server.api.headers import HTML, JSON, LimitLevel, limit_headers
 from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.faults.base import FaultContext, with_content_type
 from windtunnel.mock_server.faults.error_answer import POSTS, answer, error, status_kind
-from windtunnel.mock_server.faults.retry import RetryParams, duration_of
+from windtunnel.mock_server.faults.retry import RetryParams, replaced, told_wait
 from windtunnel.mock_server.plan.model import raise_located
 from windtunnel.mock_server.request import WORKING_APIS
 from windtunnel.mock_server.script import Script
 
 _NO_BODY = (204, 304)
+_BEYOND = 1538
+"""Tokens beyond the limit that the message of a request which is too large names, if the real one is not known."""
+
 _WITH_CONTEXT = ("chat", "responses", "completions", "embeddings")
 
 
 class RateLimitParams(RetryParams):
     """A rate limit in the provider's own words; the wait is (used + requested - limit) / (limit / 60)."""
 
-    limit: int = Field(default=500, ge=1, description="The limit per minute that the message names.")
-    used: int = Field(default=500, ge=0, description="What the message says is used of it.")
-    requested: int = Field(default=1, ge=1, description="What the message says was asked for.")
-
-    @property
-    def wait(self) -> float:
-        """Seconds until the request would fit: what is promised, unless `retry_after` is a duration."""
-        retry_given = (
-            duration_of(self.retry_after) if self.retry_after_ms is None else duration_of(self.retry_after_ms)
-        )
-        if retry_given is not None:
-            return retry_given
-        return max(0.0, (self.used + self.requested - self.limit) / (self.limit / 60))
+    limit: int = Field(
+        default=500,
+        ge=1,
+        description="The limit per minute that message and headers name; left out: the provider's own, if it has one.",
+    )
+    used: int = Field(
+        default=500, ge=0, description="What the message says is used of it; left out: all of the provider's."
+    )
+    requested: int = Field(
+        default=1,
+        ge=1,
+        description="What the message says was asked for; left out: what the request asks for.",
+    )
 
 
 class TokenLimitParams(RateLimitParams):
     """The same for tokens."""
 
-    limit: int = Field(default=30000, ge=1, description="The limit per minute that the message names.")
-    used: int = Field(default=18928, ge=0, description="What the message says is used of it.")
-    requested: int = Field(default=11159, ge=1, description="What the message says was asked for.")
+    limit: int = Field(
+        default=30000,
+        ge=1,
+        description="The limit per minute that message and headers name; left out: the provider's own, if it has one.",
+    )
+    used: int = Field(
+        default=18928,
+        ge=0,
+        description="What the message says is used of it; left out: all of the provider's.",
+    )
+    requested: int = Field(
+        default=11159,
+        ge=1,
+        description="What the message says was asked for; left out: what the request asks for.",
+    )
 
 
 class TooLargeParams(RetryParams):
     """A request larger than the whole limit."""
 
-    limit: int = Field(default=30000, ge=1, description="The limit per minute that the message names.")
-    requested: int = Field(default=31538, ge=1, description="What the message says was asked for.")
+    limit: int = Field(
+        default=30000,
+        ge=1,
+        description="The limit per minute that message and headers name; left out: the provider's own, if it has one.",
+    )
+    requested: int = Field(
+        default=31538,
+        ge=1,
+        description="What the message says was asked for; left out: what the request asks for, if that is too large.",
+    )
 
 
 class ContextLengthParams(RetryParams):
@@ -94,21 +117,43 @@ def rate_limit_tokens(script: Script, params: TokenLimitParams, ctx: FaultContex
 
 
 def _rate_limit(kind: str, params: RateLimitParams, ctx: FaultContext) -> Script:
-    what = api.rate_limit(
-        kind,
-        model=ctx.model,
-        limit=params.limit,
-        used=params.used,
-        requested=params.requested,
-        wait_s=params.wait,
-    )
-    return error(what, params, ctx, params.wait)
+    """The 429 of a limit that is used up: the provider's own one, unless the parameters name another."""
+    requests = kind == "requests"
+    level = ctx.limits[0 if requests else 1]
+    given = params.model_fields_set
+    limit, used, requested = params.limit, params.used, params.requested
+    if "limit" in given or level is not None:
+        limit = params.limit if "limit" in given or level is None else level.limit
+        used = params.used if "used" in given else limit
+        if "requested" not in given:
+            requested = 1 if requests else ctx.tokens or params.requested
+    wait = told_wait(params, ctx, max(0.0, (used + requested - limit) / (limit / 60)))
+    what = api.rate_limit(kind, model=ctx.model, limit=limit, used=used, requested=requested, wait_s=wait)
+    # A bucket without anything in it is full again after the minute that its size is given for.
+    return error(what, params, _stating(ctx, kind, LimitLevel(limit, 0, 60.0)), wait)
 
 
 def request_too_large(script: Script, params: TooLargeParams, ctx: FaultContext) -> Script:
-    """429 that no waiting cures."""
-    what = api.request_too_large(model=ctx.model, limit=params.limit, requested=params.requested)
-    return error(what, params, ctx)
+    """429 that no waiting cures: nothing need be used up, the request alone is beyond the provider's limit."""
+    level = ctx.limits[1]
+    given = params.model_fields_set
+    limit, requested = params.limit, params.requested
+    if level is not None and "limit" not in given:
+        limit = level.limit
+    if ("requested" not in given and requested <= limit) or (level is not None and not given):
+        requested = ctx.tokens if ctx.tokens > limit else limit + _BEYOND
+    what = api.request_too_large(model=ctx.model, limit=limit, requested=requested)
+    if level is None or level.limit != limit:
+        level = LimitLevel(limit, limit, 0.0)
+    return error(what, params, _stating(ctx, "tokens", level))
+
+
+def _stating(ctx: FaultContext, kind: str, level: LimitLevel) -> FaultContext:
+    """Return the context with headers that state this level, in place of what they say of that limit."""
+    if not ctx.states_limits:
+        return ctx
+    stated = limit_headers(requests=level) if kind == "requests" else limit_headers(tokens=level)
+    return replace(ctx, headers=replaced(ctx.headers, stated))
 
 
 def overloaded_legacy(script: Script, params: RetryParams, ctx: FaultContext) -> Script:

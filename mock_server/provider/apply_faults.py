@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,10 @@ def edge_fault_script(
     """Return the script of an edge fault, which replaces the answer. A promised wait in its headers is recorded."""
     stamp = request_stamp(seed, ticket.call.key, ticket.attempt)
     headers = answer_headers(stamp) + quota_headers(quota, now)
-    script = use.kind.apply(EMPTY_SCRIPT, use.params, _context(ticket, use, headers, seed, unix_t0 + now))
+    context = _context(ticket, use, headers, seed, unix_t0 + now)
+    if quota is not None:
+        context = replace(context, limits=quota.levels(now), states_limits=quota.settings.headers)
+    script = use.kind.apply(EMPTY_SCRIPT, use.params, context)
     # An error answer has a head like any other, and what makes heads late makes this one late.
     for other in ticket.chosen.answer:
         script = other.kind.apply(script, other.params, _context(ticket, other, headers, seed, unix_t0 + now))
@@ -124,6 +128,10 @@ def _until(date: str, unix_now: float) -> float:
 
 def _context(ticket: Ticket, use: FaultUse, headers: Headers, seed: int, unix_now: float) -> FaultContext:
     request = ticket.request
+    azure = request.azure
+    tokens = ticket.prompt_tokens
+    if ticket.generates:
+        tokens += request.max_tokens or round(ticket.region.settings.tokens.median)
     return FaultContext(
         api=request.api,
         model=request.model,
@@ -131,6 +139,8 @@ def _context(ticket: Ticket, use: FaultUse, headers: Headers, seed: int, unix_no
         headers=headers,
         u=uniform(seed, "fault", use.rule_id, ticket.call.key, ticket.attempt),
         created=unix_now,
+        api_version=None if azure is None else azure.version,
+        tokens=tokens,
     )
 
 

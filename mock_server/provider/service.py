@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from windtunnel.mock_server.api.azure.paths import dress
+from windtunnel.mock_server.api.headers import processed
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.provider.apply_faults import (
     apply_answer_faults,
@@ -201,10 +202,20 @@ def _first_token(ticket: Ticket, seed: int, now: float) -> float:
 
 
 def _with_limits(script: Script, ticket: Ticket, now: float) -> Script:
-    """Return the healthy script with the `x-ratelimit-*` headers of this moment in its head."""
+    """Return the healthy script with the `x-ratelimit-*` headers of this moment in its head, and the time it takes.
+
+    That is the time since admission, queueing included: to the first token of a stream, to the end of any other
+    answer, at the present speed.
+    """
     headers = quota_headers(ticket.quota, now)
     head = script.steps[0]
-    if not headers or type(head) is not Head:
+    if type(head) is not Head:
         return script
-    changed_head = Head(head.status, head.headers + headers, head.framing, head.content_length)
+    changed = head.headers + headers
+    if ticket.progress is not None:
+        last = 0 if ticket.request.stream else max(0, ticket.tokens_planned - 1)
+        changed = processed(changed, ticket.region.due(ticket, last) - ticket.admitted_s)
+    elif not headers:
+        return script
+    changed_head = Head(head.status, changed, head.framing, head.content_length)
     return Script((changed_head, *script.steps[1:]))

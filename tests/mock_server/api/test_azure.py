@@ -16,11 +16,12 @@ from tests.mock_server.api.conftest import Wire
 from tests.mock_server.api.sdk_clients import in_process
 from windtunnel.mock_server.api.azure.errors import ACCESS_DENIED, DEPLOYMENT_NOT_FOUND, FILTERED
 from windtunnel.mock_server.api.azure.paths import dress, seconds_of, translate
-from windtunnel.mock_server.api.endpoint import Answer
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint
 from windtunnel.mock_server.api.errors import ApiError, overloaded, server_error
 from windtunnel.mock_server.api.headers import request_stamp
 from windtunnel.mock_server.api.parse import parse
-from windtunnel.mock_server.request import AzureCall, Request
+from windtunnel.mock_server.api.routes import ENDPOINTS
+from windtunnel.mock_server.request import WORKING_APIS, AzureCall, Request
 from windtunnel.mock_server.script import Close, Head, Script, Send
 from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
 
@@ -130,7 +131,11 @@ def test_a_stream_begins_with_the_verdict_on_the_prompt() -> None:
 def test_the_truth_survives_the_dressing() -> None:
     """What an Azure client reads is the truth, whole, streamed and through the SDK's helper."""
     mock = in_process()
-    same = {"model": "gpt", "messages": USER, "extra_headers": {"x-windtunnel-call": "c5"}}
+    same = {
+        "model": "gpt",
+        "messages": USER,
+        "extra_headers": {"x-windtunnel-call": "c5", "x-windtunnel-step": "0"},
+    }
     with azure(mock) as client:
         text = client.chat.completions.create(**same).choices[0].message.content
         with client.chat.completions.stream(**same) as stream:
@@ -313,3 +318,56 @@ def test_what_is_not_the_apis_is_left_alone() -> None:
 def test_durations_in_seconds(duration: str, seconds: int) -> None:
     """What OpenAI writes as a duration, Azure writes in whole seconds."""
     assert seconds_of(duration) == seconds
+
+
+FORM = b'--b\r\ncontent-disposition: form-data; name="%s"\r\n\r\nx\r\n--b--\r\n'
+WORKING = [one for one in ENDPOINTS.values() if one.api in WORKING_APIS and "{" not in one.path]
+
+
+@pytest.mark.parametrize(
+    "endpoint", [one for one in WORKING if one.method == "POST"], ids=lambda one: one.name
+)
+def test_the_deployment_in_the_path_is_the_model_before_the_body_is_checked(endpoint: Endpoint) -> None:
+    """No endpoint asks for a model that the path names; what it says of the rest of the body it says all the same."""
+    path = f"/openai/deployments/mine{endpoint.path}?api-version={VERSION}"
+    for content in (b"{}", b'{"model": 7}', FORM % b"n", FORM % b"model"):
+        kind = "application/json" if content[:1] == b"{" else "multipart/form-data; boundary=b"
+        headers = {"api-key": "key", "content-type": kind}
+        found = parse("POST", path, headers, content, region="local")
+        assert found.model == "mine"
+        if found.problem is not None:
+            said = Wire.json(found.problem)["error"]
+            assert "model" not in (said.get("param"), said["message"].lower().split("'")[0]), said
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("chat/completions", {"messages": USER, "max_tokens": 5}),
+        ("embeddings", {"input": "x"}),
+        ("completions", {"prompt": "x", "max_tokens": 5}),
+        ("audio/speech", {"input": "x", "voice": "alloy"}),
+        ("images/generations", {"prompt": "x"}),
+    ],
+)
+def test_a_body_of_azure_needs_no_model(path: str, body: dict[str, Any]) -> None:
+    """Bodies as Azure's own reference has them get their answer."""
+    mock = in_process()
+    with httpx2.Client(transport=httpx2.MockTransport(mock.handle)) as client:
+        url = f"http://mock.test/openai/deployments/mine/{path}?api-version={VERSION}"
+        answer = client.post(url, json=body, headers={"api-key": "key"})
+    assert answer.status_code == 200, answer.text
+    assert mock.tickets[0].request.model == "mine"
+
+
+def test_a_rate_limit_as_a_fault_names_the_requests_own_version() -> None:
+    """The api-version in the message is the one in the query; the wait is the one in Retry-After."""
+    mock = in_process({"fault": "azure_rate_limit", "with": {"retry_after": "9s"}})
+    with (
+        azure(mock, api_version="2025-04-01-preview") as client,
+        pytest.raises(openai.RateLimitError) as error,
+    ):
+        client.chat.completions.create(model="gpt", messages=USER)
+    assert "API version 2025-04-01-preview have exceeded" in error.value.message
+    assert "Please retry after 9 seconds." in error.value.message
+    assert error.value.response.headers["retry-after"] == "9"

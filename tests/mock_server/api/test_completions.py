@@ -166,7 +166,7 @@ async def test_the_sdk_gets_completions() -> None:
     asked: dict[str, Any] = {
         "model": "gpt-3.5-turbo-instruct",
         "prompt": "Once",
-        "extra_headers": {"x-windtunnel-call": "c1"},
+        "extra_headers": {"x-windtunnel-call": "c1", "x-windtunnel-step": "0"},
     }
     with sdk(mock) as client:
         text = client.completions.create(**asked).choices[0].text

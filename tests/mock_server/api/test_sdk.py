@@ -206,7 +206,11 @@ async def test_the_async_client_does_all_of_it() -> None:
         create = client.chat.completions.with_raw_response.create
         raw = await create(model="gpt-4.1", messages=USER)
         assert raw.headers["openai-version"] == "2020-10-01"
-        asked: Any = {"model": "gpt-4.1", "messages": USER, "extra_headers": {"x-windtunnel-call": "c1"}}
+        asked: Any = {
+            "model": "gpt-4.1",
+            "messages": USER,
+            "extra_headers": {"x-windtunnel-call": "c1", "x-windtunnel-step": "0"},
+        }
         text = (await client.chat.completions.create(**asked)).choices[0].message.content
         parts = [chunk async for chunk in await client.chat.completions.create(**asked, stream=True)]
         assert "".join(part.choices[0].delta.content or "" for part in parts) == text
