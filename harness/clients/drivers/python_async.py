@@ -1,7 +1,8 @@
 """Any async callable of a user's own: `driver: python`, `target: package.module:function`.
 
-Its attempts are recorded where they go through the clients that its `UserCall` hands it. What it sends in other ways is
-seen by the server alone: then the table of attempts has no row of it, and metrics that need one are absent.
+Its attempts are recorded where they go through the clients that its `UserCall` hands it, or through clients of httpx,
+httpx2 or aiohttp that it builds itself (`recording/own_clients.py`). What it sends in other ways is seen by the server
+alone: then the table of attempts has no row of it, and metrics that need one are absent.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.clients.loop_shell import LoopShell
 from windtunnel.harness.clients.reading import READINGS, Reading
 from windtunnel.harness.clients.recording.httpx2 import AsyncRecordingTransport, Book
+from windtunnel.harness.clients.recording.own_clients import asking, watch_own_clients
 from windtunnel.harness.inputs.target import load_target
 
 REDIRECTED = 300
@@ -39,11 +41,12 @@ class PythonAsync:
         profile = setting.profile
         assert profile.target is not None  # a profile with this driver has one
         platform.platform()  # looked up and kept now, as an SDK may ask for it on the loop
+        watch_own_clients()
         self._target = load_target(profile.target, profile.target_folders)
         undo_gevents_poll()
         undo_gevents_sockets()
         self._setting = setting
-        book = Book(setting)
+        self._book = book = Book(setting)
         self._tools = RecordedTools(setting, book)
         self.call = LoopShell(setting, book, self._request).call
 
@@ -60,8 +63,9 @@ class PythonAsync:
         before = live.attempt
         live.asked()
         try:
-            answer = await self._asked(spec, {CALL_HEADER: spec.call_id})
-            await read_answer(answer, spec.api, reading, live.content)
+            with asking(self._book, spec.call_id, self._setting.base_url):
+                answer = await self._asked(spec, {CALL_HEADER: spec.call_id})
+                await read_answer(answer, spec.api, reading, live.content)
         except Exception as error:
             live.place = place_of(error, self._setting.profile.target_folders)
             attempt = live.attempt

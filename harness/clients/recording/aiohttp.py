@@ -18,38 +18,41 @@ import aiohttp
 from aiohttp.connector import Connection
 from aiohttp.streams import AsyncStreamIterator, ChunkTupleAsyncStreamIterator
 
-from windtunnel.harness.clients.recording.httpx2 import Book, Trace
+from windtunnel.harness.clients.recording.httpx2 import AttemptBook, Trace
 
 T = TypeVar("T", bytes, tuple[bytes, bool])
 
 
 def recording_session(
-    book: Book, connector: aiohttp.BaseConnector, *, wrapped: bool = False, **arguments: Any
+    book: AttemptBook, connector: aiohttp.BaseConnector, *, wrapped: bool = False, **arguments: Any
 ) -> aiohttp.ClientSession:
     """A `ClientSession` over `connector` whose attempts are recorded in `book`; `arguments` are further ones of it."""
-
-    class Response(RecordingResponse):
-        """The response of one session: aiohttp makes it, and tells it nothing of ours."""
-
-        _book = book
-        _wrapped = wrapped
-
-    events = trace_config(book, wrapped=wrapped)
+    events, response = trace_config(book, wrapped=wrapped), response_of(book, wrapped=wrapped)
     return aiohttp.ClientSession(
-        connector=connector, trace_configs=[events], response_class=Response, **arguments
+        connector=connector, trace_configs=[events], response_class=response, **arguments
     )
 
 
-def trace_config(book: Book, *, wrapped: bool) -> aiohttp.TraceConfig:
+def response_of(book: AttemptBook, *, wrapped: bool) -> type[RecordingResponse]:
+    """Return the class of one session's responses: aiohttp makes them, and tells them nothing of ours."""
+
+    class Response(RecordingResponse):
+        _book = book
+        _wrapped = wrapped
+
+    return Response
+
+
+def trace_config(book: AttemptBook, *, wrapped: bool) -> aiohttp.TraceConfig:
     """aiohttp's trace events, as marks of the attempts in `book`."""
 
     async def begin(_: Any, context: SimpleNamespace, told: aiohttp.TraceRequestStartParams) -> None:
-        context.trace = book.open_trace(told.headers) if wrapped else book.trace(told.headers)
+        context.trace = book.open_trace(told.headers) if wrapped else book.trace(told.headers, told.url)
 
     async def redirected(_: Any, context: SimpleNamespace, told: aiohttp.TraceRequestRedirectParams) -> None:
         if context.trace is not None and not wrapped:
             context.trace.closed()
-            context.trace = book.trace(told.headers)  # the next hop is a request of its own
+            context.trace = book.trace(told.headers, told.url)  # the next hop is a request of its own
 
     async def connecting(_: Any, context: SimpleNamespace, __: Any) -> None:
         if context.trace is not None:
@@ -83,7 +86,7 @@ def trace_config(book: Book, *, wrapped: bool) -> aiohttp.TraceConfig:
 class RecordingResponse(aiohttp.ClientResponse):
     """A response that fills in the row of its attempt, whoever reads it and however."""
 
-    _book: Book
+    _book: AttemptBook
     _wrapped: bool
     _reader: Any = None
     _trace: Trace | None = None

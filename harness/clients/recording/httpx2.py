@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableM
 from functools import cache
 from importlib import import_module
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import httpx2
@@ -34,6 +34,14 @@ DONE = b"[DONE]"
 KEPT = len(DONE) - 1
 
 
+class AttemptBook(Protocol):
+    """Where attempts over aiohttp are recorded."""
+
+    def trace(self, headers: MutableMapping[str, str], url: Any) -> Trace | None: ...
+
+    def open_trace(self, headers: Mapping[str, str]) -> Trace | None: ...
+
+
 class Book:
     """The calls of one instance that are under way, and the connections it has used."""
 
@@ -46,7 +54,7 @@ class Book:
         self._connections: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._traces: dict[tuple[str, str], Trace] = {}
 
-    def trace(self, headers: MutableMapping[str, str]) -> Trace | None:
+    def trace(self, headers: MutableMapping[str, str], url: Any = None) -> Trace | None:  # not needed by all
         """Open the row of a request, and mark its headers; None if it belongs to no recorded call."""
         live = self.calls.get(headers.get(CALL_HEADER, ""))
         if live is None:

@@ -10,12 +10,16 @@ import secrets
 import tempfile
 import threading
 import time
+import urllib.request
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
+import httpx
 import httpx2
 from openai import AsyncOpenAI
 
@@ -85,10 +89,64 @@ async def by_session(call: Any) -> Any:
 
 
 async def unseen(call: Any) -> Any:
-    """A client that nobody records."""
+    """A client that nobody records: sockets by hand."""
+    at = urlsplit(call.base_url)
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+    body = json.dumps(call.body)
+    head = [
+        f"POST {at.path}/chat/completions HTTP/1.1",
+        f"host: {at.netloc}",
+        "content-type: application/json",
+    ]
+    head += [f"content-length: {len(body)}", *(f"{name}: {value}" for name, value in call.headers.items())]
+    writer.write("\r\n".join([*head, "", body]).encode())
+    answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    length = answer.partition("content-length:")[2].splitlines()[0]
+    content = await reader.readexactly(int(length))
+    writer.close()
+    return json.loads(content)
+
+
+def _url(call: Any) -> str:
+    return f"{call.base_url}/chat/completions"
+
+
+async def own_sdk(call: Any) -> Any:
+    """The SDK as people build it, who never heard of the call's headers."""
+    client = AsyncOpenAI(base_url=call.base_url, api_key=call.api_key, max_retries=1)
+    return await client.chat.completions.create(**call.body)
+
+
+async def own_httpx2(call: Any) -> Any:
+    """The same with httpx2."""
     async with httpx2.AsyncClient() as client:
-        url = f"{call.base_url}/chat/completions"
-        return (await client.post(url, json=call.body, headers=call.headers, timeout=20)).json()
+        return (await client.post(_url(call), json=call.body, timeout=20)).raise_for_status().json()
+
+
+async def own_httpx(call: Any) -> Any:
+    """The same with httpx, in a task of its own."""
+    async with httpx.AsyncClient() as client:
+        sent = asyncio.create_task(client.post(_url(call), json=call.body, timeout=20))
+        return (await sent).raise_for_status().json()
+
+
+async def own_aiohttp(call: Any) -> Any:
+    """The same with aiohttp."""
+    async with aiohttp.ClientSession() as session, session.post(_url(call), json=call.body) as answer:
+        answer.raise_for_status()
+        return await answer.json()
+
+
+async def own_urllib(call: Any) -> Any:
+    """What requests and urllib3 stand on, in a thread."""
+    body = json.dumps(call.body).encode()
+    request = urllib.request.Request(_url(call), data=body, method="POST")
+
+    def send() -> Any:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
+    return await asyncio.to_thread(send)
 
 
 async def lacks(call: Any) -> Any:

@@ -56,6 +56,46 @@ def test_every_way_of_answering_has_the_same_digest(play: Play, target: str, str
     assert attempt["connection_id"] is not None
 
 
+OWN = ("own_sdk", "own_httpx2", "own_httpx", "own_aiohttp")
+
+
+@pytest.mark.parametrize("target", OWN)
+def test_a_client_of_ones_own_is_recorded_without_the_calls_headers(play: Play, target: str) -> None:
+    """A callable that builds its own client and passes on nothing has its attempts, and the server sees whose."""
+    played = play("python", healthy, target=f"targets:{target}", calls=3)
+    assert {call["outcome"] for call in played.calls} == {"ok"}
+    assert [row["call_id"] for row in played.attempts] == ["c0", "c1", "c2"]
+    assert all(
+        row["status"] == 200 and row["connection_id"] and row["body_complete"] for row in played.attempts
+    )
+    seen = [request[1] for request in played.server.requests]
+    assert sorted(headers["x-windtunnel-call"] for headers in seen) == ["c0", "c1", "c2"]
+    assert {headers["x-windtunnel-attempt"] for headers in seen} == {"0"}
+
+
+@pytest.mark.parametrize("target", OWN)
+def test_the_retries_of_a_client_of_ones_own_are_attempts_of_the_call(play: Play, target: str) -> None:
+    """What its own SDK tries again, or a policy around it does, is counted up."""
+
+    def fails_once(exchange: Exchange) -> None:
+        if exchange.number:
+            healthy(exchange)
+        else:
+            exchange.json({"error": {"message": "no"}}, status=503)
+
+    retries = {"kind": "fixed", "tries": 2, "base": "1ms"}
+    played = play("python", fails_once, target=f"targets:{target}", retries=retries)
+    assert [(row["attempt"], row["status"]) for row in played.attempts] == [(0, 503), (1, 200)]
+    assert (played.call["outcome"], played.call["attempts_seen"]) == ("ok", 2)
+
+
+def test_blocking_clients_in_a_thread_say_whose_they_are(play: Play) -> None:
+    """What stands on http.client passes the call's header on, and is seen by the server alone."""
+    played = play("python", healthy, target="targets:own_urllib")
+    assert (played.call["outcome"], played.attempts) == ("ok", [])
+    assert played.server.requests[0][1]["x-windtunnel-call"] == "c0"
+
+
 def test_what_nobody_records_is_still_a_call(play: Play) -> None:
     """A callable with a client of its own leaves a call with its digest, and no attempt; the server sees whose."""
     played = play("python", healthy, target="targets:unseen")

@@ -1,0 +1,166 @@
+"""Recording of clients that a user's callable builds itself: whatever it does with the call's headers, its requests are
+known by the context in which they are sent.
+
+    PythonAsync ──asking(book, call)──► context ──► the callable ──► its own client
+                                           └── read by the transports of httpx, httpx2, aiohttp and http.client
+
+`watch_own_clients` replaces the transports' methods in this process, once. Outside of `asking`, and for requests to
+other servers than the one under test, they are what they were. `http.client` (below requests and urllib3) passes the
+call's header on and records nothing: blocking calls have threads of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache, wraps
+from importlib import import_module
+from threading import get_ident
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from windtunnel.harness.clients.base import CALL_HEADER
+from windtunnel.harness.clients.http_library import LIBRARIES
+from windtunnel.harness.clients.recording.aiohttp import RecordingResponse, response_of, trace_config
+from windtunnel.harness.clients.recording.http_client import watch_http_client
+from windtunnel.harness.clients.recording.httpx2 import (
+    AsyncRecordingTransport,
+    Book,
+    RecordingTransport,
+    Trace,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A call whose callable is running: requests to `server` (host, port) belong to it."""
+
+    book: Book
+    call_id: str
+    server: tuple[str | None, int | None]
+    thread: int
+
+
+_asking: ContextVar[_Asking | None] = ContextVar("windtunnel_asking", default=None)
+
+
+@contextmanager
+def asking(book: Book, call_id: str, base_url: str) -> Iterator[None]:
+    """What is sent to the server of `base_url` from here on, also by tasks that are begun here, belongs to the call."""
+    parts = urlsplit(base_url)
+    token = _asking.set(_Asking(book, call_id, (parts.hostname, parts.port), get_ident()))
+    try:
+        yield
+    finally:
+        _asking.reset(token)
+
+
+@cache
+def watch_own_clients() -> None:
+    """Watch every client that is used in this process from now on. Doing it twice is fine."""
+    for name in LIBRARIES:
+        try:
+            library = import_module(name)
+        except ImportError:
+            continue
+        _watch_blocking(library.HTTPTransport)
+        _watch_async(library.AsyncHTTPTransport)
+    _watch_aiohttp()
+    watch_http_client(_call_id)
+
+
+def _asked(host: str | None, port: int | None) -> _Asking | None:
+    asked = _asking.get()
+    return asked if asked is not None and asked.server == (host, port) else None
+
+
+def _call_id(host: str, port: int) -> str | None:
+    asked = _asked(host, port)
+    return None if asked is None else asked.call_id
+
+
+def _unrecorded(request: Any) -> _Asking | None:
+    """The call that a request of httpx belongs to; None if there is none, or it is being recorded already."""
+    asked = _asked(request.url.host, request.url.port)
+    if asked is None or asked.book.open_trace(request.headers) is not None:
+        return None
+    request.headers.setdefault(CALL_HEADER, asked.call_id)
+    return asked if asked.thread == get_ident() else None
+
+
+class _Inner:
+    """A transport as it was before it was watched."""
+
+    def __init__(self, handle: Any, transport: Any) -> None:
+        self._handle = handle
+        self._transport = transport
+
+    def handle_request(self, request: Any) -> Any:
+        return self._handle(self._transport, request)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        return await self._handle(self._transport, request)
+
+
+def _watch_blocking(transport: Any) -> None:
+    original = transport.handle_request
+
+    @wraps(original)
+    def handle_request(self: Any, request: Any) -> Any:
+        asked = _unrecorded(request)
+        if asked is None:
+            return original(self, request)
+        return RecordingTransport(_Inner(original, self), asked.book).handle_request(request)
+
+    transport.handle_request = handle_request
+
+
+def _watch_async(transport: Any) -> None:
+    original = transport.handle_async_request
+
+    @wraps(original)
+    async def handle_async_request(self: Any, request: Any) -> Any:
+        asked = _unrecorded(request)
+        if asked is None:
+            return await original(self, request)
+        recording = AsyncRecordingTransport(_Inner(original, self), asked.book)
+        return await recording.handle_async_request(request)
+
+    transport.handle_async_request = handle_async_request
+
+
+class _ContextBook:
+    """The book of the call in whose context a request of aiohttp is sent."""
+
+    def trace(self, headers: MutableMapping[str, str], url: Any) -> Trace | None:
+        asked = _asked(url.host, url.port)
+        if asked is None or asked.book.open_trace(headers) is not None:
+            return None
+        headers.setdefault(CALL_HEADER, asked.call_id)
+        return asked.book.trace(headers, url) if asked.thread == get_ident() else None
+
+    def open_trace(self, headers: Mapping[str, str]) -> Trace | None:
+        asked = _asking.get()
+        return None if asked is None else asked.book.open_trace(headers)
+
+
+def _watch_aiohttp() -> None:
+    original = aiohttp.ClientSession.__init__
+    book = _ContextBook()
+    response = response_of(book, wrapped=False)
+
+    @wraps(original)
+    def init(self: Any, *arguments: Any, **named: Any) -> None:
+        own = named.get("response_class")
+        if own is None:
+            named["response_class"] = response
+        if own is None or not issubclass(own, RecordingResponse):
+            events = trace_config(book, wrapped=own is not None)
+            named["trace_configs"] = [*(named.get("trace_configs") or ()), events]
+        original(self, *arguments, **named)
+
+    aiohttp.ClientSession.__init__ = init  # type: ignore[method-assign]  # sessions that are made from now on record
