@@ -17,6 +17,9 @@ _E = TypeVar("_E")
 MOST_ENTRIES = 2_000
 """Objects on one shelf."""
 
+KEPT_S = 30 * 24 * 3600.0
+"""Seconds on the adjustable clock for which responses and chat completions are kept, as OpenAI keeps them."""
+
 MOST_BYTES = 64 * 2**20
 """Bytes on one shelf, as the sizes given to `put` add up."""
 
@@ -109,3 +112,7 @@ class Store:
         self.uploads: Shelf[Any] = Shelf(most_bytes=128 * 2**20)
         self.batches: Shelf[Any] = Shelf()
         self.deleted_models: Shelf[bool] = Shelf()
+
+    def clock(self, now: float) -> float:
+        """Return the time on the adjustable clock, by which stored things age; `now` is the engine's."""
+        return now + self.skew_s

@@ -18,6 +18,7 @@ from windtunnel.mock_server.api.errors import ApiError, missing_parameter
 from windtunnel.mock_server.api.fields import check_fields, metadata
 from windtunnel.mock_server.api.headers import RequestStamp, answer_headers
 from windtunnel.mock_server.api.paging import Paging, listed, paging
+from windtunnel.mock_server.api.store import KEPT_S
 from windtunnel.mock_server.api.truth import digest
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
@@ -37,17 +38,20 @@ _REPEATED: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class StoredChat:
-    """A stored completion: its JSON without the metadata, the messages of its request, and the handle of its work."""
+    """A stored completion: its JSON without the metadata, the messages of its request, the handle of its work, and when
+    it was made on the store's adjustable clock."""
 
     model: str
     body: bytes
     messages: bytes
     metadata: dict[str, str]
     handle: WorkHandle
+    made_s: float
 
-    def is_visible(self, now: float) -> bool:
-        """Tell whether requests can see it: its answer is complete."""
-        return self.handle.stage(now) == "done"
+    def is_visible(self, world: World) -> bool:
+        """Tell whether requests can see it: its answer is complete, and it is not older than thirty days."""
+        young = world.store.clock(world.now) - self.made_s < KEPT_S
+        return young and self.handle.stage(world.now) == "done"
 
     def json(self) -> dict[str, Any]:
         """Return the object as the API shows it."""
@@ -77,6 +81,7 @@ def store_effect(
             orjson.dumps(body["messages"]),
             body.get("metadata") or {},
             handle,
+            world.store.clock(world.now),
         )
         world.store.completions.put(request.key_hash, whole["id"], stored, stored.size)
 
@@ -85,7 +90,7 @@ def store_effect(
 
 def _found(request: Request, world: World) -> StoredChat | ApiError:
     stored: StoredChat | None = world.store.completions.get(request.key_hash, request.ids[0])
-    if stored is not None and stored.is_visible(world.now):
+    if stored is not None and stored.is_visible(world):
         return stored
     return ApiError(404, f"Chat completion with id '{request.ids[0]}' not found.")
 
@@ -116,7 +121,7 @@ def answer_list(request: Request, world: World) -> Answer:
 
     def fits(stored: StoredChat) -> bool:
         return (
-            stored.is_visible(world.now)
+            stored.is_visible(world)
             and model in (None, stored.model)
             and all(stored.metadata.get(name) == value for name, value in wanted.items())
         )

@@ -29,7 +29,7 @@ def answer_response(request: Request, world: World) -> Answer:
     background = body.get("background") is True
     early = effect = None
     if body.get("store") is not False or "conversation" in body:
-        effect = StoredResponse(source, world.unix_t0, world.store).begin
+        effect = StoredResponse(source, world.unix_t0, world.store, world.store.clock(world.now)).begin
     if request.stream:
         script = streamed_script(source, world.stamp)
     else:

@@ -20,7 +20,7 @@ from windtunnel.mock_server.api.errors import INVALID_REQUEST, ApiError
 from windtunnel.mock_server.api.responses.input_items import input_items, references
 from windtunnel.mock_server.api.responses.items import NOTHING, item, response_id, view_of
 from windtunnel.mock_server.api.responses.wire import ResponseSource, State, reference_id, response_object
-from windtunnel.mock_server.api.store import Store
+from windtunnel.mock_server.api.store import KEPT_S, Store
 from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.request import Request
 
@@ -68,11 +68,13 @@ _NOT_ACCEPTED: Final = _NotAccepted()
 
 @dataclass(slots=True, eq=False)
 class StoredResponse:
-    """One response; its handle is given when its request is accepted. `unix_t0` is the Unix time of t0."""
+    """One response; its handle is given when its request is accepted. `unix_t0` is the Unix time of t0, `made_s` when
+    it was made on the store's adjustable clock, by which it ages."""
 
     source: ResponseSource
     unix_t0: float
     store: Store
+    made_s: float
     handle: WorkHandle = _NOT_ACCEPTED
 
     def begin(self, handle: WorkHandle) -> None:
@@ -106,8 +108,14 @@ class StoredResponse:
         """Return the state of its work."""
         return _STATES[self.handle.stage(now)]
 
+    def age(self, now: float) -> float:
+        """Return the seconds since it was made, on the adjustable clock."""
+        return self.store.clock(now) - self.made_s
+
     def is_visible(self, now: float) -> bool:
-        """Tell whether requests can see it: at once in the background, else when it is over."""
+        """Tell whether requests can see it: at once in the background, else when it is over, and for thirty days."""
+        if self.age(now) >= KEPT_S:
+            return False
         return self.background or self.state(now) in ("ended", "cancelled")
 
     def shown(self, now: float, include: frozenset[str] = NOTHING) -> dict[str, Any]:

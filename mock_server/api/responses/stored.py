@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from windtunnel.mock_server.api.conversations.items_page import items_page
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
@@ -14,6 +14,11 @@ from windtunnel.mock_server.api.responses.option_checks import includes
 from windtunnel.mock_server.api.responses.resume import resumed_script
 from windtunnel.mock_server.api.responses.state import StoredResponse, conversation_of, find_response
 from windtunnel.mock_server.request import Request
+
+RESUMABLE_S: Final = 300.0
+"""Seconds on the adjustable clock after which a background response cannot be streamed again."""
+
+TOO_OLD: Final = "This response can no longer be streamed because it is more than 5 minutes old."
 
 
 def _found(request: Request, world: World) -> StoredResponse | ApiError:
@@ -53,6 +58,8 @@ def _stream(stored: StoredResponse, include: frozenset[str], request: Request, w
         lacking = "stream=true or the stream TTL has expired" if background else "background=true"
         message = f"This response cannot be streamed because it was not created with {lacking}."
         return answered(ApiError(400, message, INVALID_REQUEST, "stream"), world)
+    if stored.age(world.now) > RESUMABLE_S:
+        return answered(ApiError(400, TOO_OLD, INVALID_REQUEST, "stream"), world)
     after = request.query.get("starting_after", "-1")
     digits = after.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal() and len(digits) < 10):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.mock_server.api.responses_bodies import Api, ManualHandle, events_of, refusal
+from tests.mock_server.api.responses_bodies import Api, ManualHandle, events_of, json_of, refusal
 from tests.mock_server.api.test_responses import SHAPES
 from tests.mock_server.scripts import body_of
 from windtunnel.mock_server.script import Script, Send, Wait
@@ -101,3 +101,35 @@ def test_streams_that_cannot_be_resumed() -> None:
         status, message = refusal(api, "GET", f"/v1/responses/{path}")
         assert status == 400
         assert words in message
+
+
+@pytest.mark.parametrize(
+    ("now", "skew", "streams"), [(320.0, 0.0, True), (321.0, 0.0, False), (30.0, 291.0, False)]
+)
+def test_a_stream_can_be_resumed_for_five_minutes(now: float, skew: float, streams: bool) -> None:
+    """By the server's own time, which can be put forward; after that the response itself can still be had."""
+    api = Api()
+    ident = api.create(background=True, stream=True)[0]["response"]["id"]
+    api.store.skew_s = skew
+    path = f"/v1/responses/{ident}"
+    if streams:
+        assert events_of(streamed(api, ident, now=now))
+    else:
+        message = "This response can no longer be streamed because it is more than 5 minutes old."
+        assert refusal(api, "GET", f"{path}?stream=true", now=now) == (400, message)
+    assert api.get(path, now=now)["id"] == ident
+
+
+def test_what_is_kept_is_kept_for_thirty_days() -> None:
+    """Responses and chat completions are forgotten then, on the adjustable clock, and not a second earlier."""
+    api = Api()
+    month = 30 * 24 * 3600.0
+    response = f"/v1/responses/{api.create()['id']}"
+    body = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "x"}], "store": True}
+    made = json_of(api.do("POST", "/v1/chat/completions", body).script)
+    api.store.skew_s = month - 1
+    assert [api.get(path)["object"] for path in (response, f"/v1/chat/completions/{made['id']}")]
+    api.store.skew_s = month
+    for path in (response, f"/v1/chat/completions/{made['id']}"):
+        assert refusal(api, "GET", path)[0] == 404
+    assert api.get("/v1/chat/completions")["data"] == []
