@@ -13,6 +13,9 @@ from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, INPUT_WRONG, N
 from windtunnel.harness.cli.lab import require_lab
 from windtunnel.harness.contract.text import printable
 
+LATE = ("lateness", "lag", "dropped_arrivals")
+"""Words in the names of the checks that a machine fails which has too much to do."""
+
 
 def report(
     run_dir: Annotated[
@@ -44,6 +47,18 @@ def _report_of_a_server(folder: Path) -> int:
         print(printable(f"windtunnel: {damage}"), file=sys.stderr)
     print(folder)
     return NOT_VALID if view.damages else 0
+
+
+def late_cells(folder: Path) -> dict[str, str]:
+    """The cells whose measurement is not valid since something was late, by name, and what was late."""
+    from windtunnel.reports.read.cells import measure_run
+
+    found = {}
+    for cell in (one.figures for one in measure_run(folder).cells):
+        failed = [check for check in cell.checks if check.state == "invalid"]
+        if any(word in check.name for check in failed for word in LATE):
+            found[f"{cell.client}-{cell.repeat}"] = " ".join(check.sentence for check in failed)
+    return found
 
 
 def make_report(folder: Path, *, check: bool, whole: bool) -> int:

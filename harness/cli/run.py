@@ -11,7 +11,7 @@ from rich.console import Console
 
 from windtunnel.harness.cli.both import run_both
 from windtunnel.harness.cli.lab import require_lab
-from windtunnel.harness.cli.report import make_report
+from windtunnel.harness.cli.report import late_cells, make_report
 
 
 def run(
@@ -26,7 +26,10 @@ def run(
         int, typer.Option(help="Play every client this often, each time with another seed.")
     ] = 1,
     jobs: Annotated[
-        int | None, typer.Option(help="Cells side by side. Default: two per core, one on the virtual clock.")
+        int | None,
+        typer.Option(
+            help="Cells side by side. Default: one a core on the virtual clock; as measured in real time."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the scenario's seed.")] = None,
     processes: Annotated[
@@ -82,7 +85,7 @@ def run(
     )
 
     def play(options: RunOptions) -> int:
-        records = run_scenario(options, reporter(Console(stderr=True)))
+        records = run_scenario(options, reporter(Console(stderr=True)), late_cells)
         for failure in records.failures:
             print(f"not whole: {failure}", file=sys.stderr)
         return make_report(records.folder, check=check, whole=not records.failures)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
 import time
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Cell:
         self.t0: float | None = None
         self.state: State = "preparing"
         self.reason = ""
+        self.played_again = ""
         self.progress = CellProgress()
         self._mock: Child | None = None
         self._load: Child | None = None
@@ -75,6 +77,13 @@ class Cell:
         if self._load is None:
             raise ValueError(f"{self.name}: the load has not been started")
         return self._load.process.pid
+
+    def again(self, because: str) -> Cell:
+        """The same cell, to be played once more, since its first play was not valid. Its records make way."""
+        shutil.rmtree(self.folder)
+        other = type(self)(self.plan, self.folder, self.processes)
+        other.played_again = because
+        return other
 
     def prepare(self) -> None:
         """Write what both processes read: the plan of the cell, of its server, and the schedule."""
@@ -240,6 +249,7 @@ class Cell:
             "t0": self.t0,
             "last_heartbeat_s": min(heartbeats.values()) if heartbeats else None,
             "processes": self.processes,
+            **({"played_again": self.played_again} if self.played_again else {}),
             "exit_codes": {
                 child.name: child.process.returncode
                 for child in (self._mock, self._load)

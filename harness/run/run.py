@@ -8,7 +8,7 @@ import os
 import resource
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,12 +19,12 @@ from windtunnel.harness.inputs.installed import check_installed
 from windtunnel.harness.inputs.load import ClockChoice
 from windtunnel.harness.plan import RunPlan, resolve
 from windtunnel.harness.run.cell import Cell
+from windtunnel.harness.run.cells_at_once import choose
 from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.supervisor import Supervisor
 from windtunnel.harness.virtual.cell_queue import VirtualSupervisor
 
 OPEN_FILES = 65_536
-CELLS_PER_CORE = 2
 START_S = 10.0
 """About what a wave of cells takes before and after it is played: imports, connections, closing the tables."""
 MOST_NAMED = 8
@@ -55,10 +55,15 @@ class RunRecords:
     failures: tuple[str, ...]
 
 
-def run(options: RunOptions, reporter: Reporter) -> RunRecords:
+FindLate = Callable[[Path], Mapping[str, str]]
+"""From a run directory to the cells (by name) whose measurement this machine has spoilt, and how."""
+
+
+def run(options: RunOptions, reporter: Reporter, find_late: FindLate = lambda _: {}) -> RunRecords:
     """Play the scenario against every client and return where the records are.
 
-    Raises `InputError` before anything is started if the input is wrong.
+    In real time, cells that `find_late` finds are played again, each alone, once. Raises `InputError` before anything
+    is started if the input is wrong.
     """
     plan = plan_for(options)
     folder = run_folder(options.out, plan.scenario_name)
@@ -71,9 +76,33 @@ def run(options: RunOptions, reporter: Reporter) -> RunRecords:
         plan = RunPlan.read_json(folder / "plan.json")
     elif plan.clock_reason:
         reporter.say(f"real time: {plan.clock_reason}")
-    supervisor = Supervisor(plan, folder, jobs=jobs_for(plan, options.jobs), reporter=reporter)
+    return _play_real(plan, folder, options, reporter, find_late)
+
+
+def _play_real(
+    plan: RunPlan, folder: Path, options: RunOptions, reporter: Reporter, find_late: FindLate
+) -> RunRecords:
+    """Play a plan in real time, as many cells at once as this machine can."""
+    jobs = options.jobs
+    if jobs is None and len(plan.cells) == 1:
+        jobs = 1
+    if jobs is None:
+        at_once = choose(plan, folder)
+        jobs = at_once.jobs
+        reporter.say(at_once.why)
+    supervisor = Supervisor(plan, folder, jobs=jobs, reporter=reporter)
     with reporter:
         asyncio.run(supervisor.play())
+    late = {} if supervisor.interrupted else find_late(folder)
+    late = {
+        cell.name: late[cell.name]
+        for cell in supervisor.cells
+        if cell.name in late and cell.state == "finished"
+    }
+    if late:
+        reporter.say(f"not valid, played again alone: {', '.join(late)}")
+        with reporter:
+            asyncio.run(supervisor.play_again(late))
     return RunRecords(folder, supervisor.interrupted, tuple(failures_of(supervisor.cells)))
 
 
@@ -84,7 +113,7 @@ def _play_virtual(plan: RunPlan, folder: Path, options: RunOptions, reporter: Re
     supervisor = VirtualSupervisor(
         plan,
         folder,
-        jobs=jobs_for(plan, options.jobs),
+        jobs=options.jobs or os.cpu_count() or 1,
         reporter=reporter,
         stop_at_refusal=chosen and plan.seeds is None,
     )
@@ -103,15 +132,10 @@ def _play_virtual(plan: RunPlan, folder: Path, options: RunOptions, reporter: Re
     return RunRecords(folder, supervisor.interrupted, tuple(failures_of(supervisor.cells)))
 
 
-def jobs_for(plan: RunPlan, asked: int | None) -> int:
-    """How many cells are played side by side, unless the user says so: one a core on the virtual clock."""
-    return asked or (1 if plan.clock == "virtual" else CELLS_PER_CORE) * (os.cpu_count() or 1)
-
-
 def _virtual_line(plan: RunPlan, took_s: float) -> str:
     """One line: how much time was played in how much, and what the same would be in real time."""
     longest = max(cell.warmup_s + cell.length_s + cell.tail_s for cell in plan.cells)
-    waves = math.ceil(len(plan.cells) / (CELLS_PER_CORE * (os.cpu_count() or 1)))
+    waves = math.ceil(len(plan.cells) / (os.cpu_count() or 1))
     told = f"virtual time: {span(longest)} of incident in {span(took_s)}"
     if plan.seeds is not None:
         return told

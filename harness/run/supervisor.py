@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +48,17 @@ class Supervisor:
                         cell.fail("interrupted", "stopped before it began")
                     continue
                 await self._play_wave(wave)
+
+    async def play_again(self, because: Mapping[str, str]) -> None:
+        """Play some cells once more, each alone: by name, with the reason, which their status keeps."""
+        self._stop = asyncio.Event()  # the first one belongs to the loop of the first play
+        with self._interruptible():
+            self.cells = [
+                cell.again(because[cell.name]) if cell.name in because else cell for cell in self.cells
+            ]
+            for cell in self.cells:
+                if cell.name in because and not self._stop.is_set():
+                    await self._play_wave([cell])
 
     async def _play_wave(self, wave: Sequence[Cell]) -> None:
         for cell in wave:

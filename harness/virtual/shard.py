@@ -27,11 +27,11 @@ def main() -> None:
     die_with_parent()
     prepared = prepare()
     for line in sys.stdin:
-        code = _forked(prepared, Path(json.loads(line)))
+        code = forked(prepared, Path(json.loads(line)))
         print(json.dumps({"code": code}), flush=True)
 
 
-def _forked(prepared: Prepared, folder: Path) -> int:
+def forked(prepared: Prepared, folder: Path) -> int:
     """Play a cell in a child; gives its exit code, negative for the signal that killed it."""
     shard = os.getpid()
     child = fork()

@@ -227,6 +227,10 @@ def _troubles(run: Run, figures: RunFigures) -> tuple[str, ...]:
             until = f"; recorded up to {cell.observed_s:.1f} s" if math.isfinite(cell.observed_s) else ""
             lines.append(f"{cell.client}, repeat {cell.repeat}: {reason}{until}")
         lines += [f"{cell.client}, repeat {cell.repeat}: {damage.text}" for damage in cell.damages]
+        if again := cell.status.get("played_again"):
+            lines.append(
+                f"{cell.client}, repeat {cell.repeat}: played again alone, since it was not valid at first: {again}"
+            )
     invalid = [cell for cell in figures.cells if cell.state == "invalid"]
     if invalid:
         names = ", ".join(f"{cell.client} ({cell.repeat})" for cell in invalid)
