@@ -27,6 +27,9 @@ def report(
             "--check", help="Exit 1 if an expectation of the scenario fails, 3 if one is undecided."
         ),
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 3 also if the measurement is noisy.")
+    ] = False,
 ) -> None:
     """Rebuild metrics, charts and page from the records of RUN_DIR."""
     require_lab("report")
@@ -34,7 +37,7 @@ def report(
 
     if is_journal(run_dir):
         raise typer.Exit(_report_of_a_server(run_dir))
-    raise typer.Exit(make_report(run_dir, check=check, whole=True))
+    raise typer.Exit(make_report(run_dir, check=check, whole=True, strict=strict))
 
 
 def _report_of_a_server(folder: Path) -> int:
@@ -61,7 +64,7 @@ def late_cells(folder: Path) -> dict[str, str]:
     return found
 
 
-def make_report(folder: Path, *, check: bool, whole: bool) -> int:
+def make_report(folder: Path, *, check: bool, whole: bool, strict: bool = False) -> int:
     """Write the report, print its verdicts and last the run directory's path, and return the exit code."""
     from windtunnel.reports.build import write_report
     from windtunnel.reports.errors import ReportsError
@@ -86,7 +89,7 @@ def make_report(folder: Path, *, check: bool, whole: bool) -> int:
     for message in wrong:
         print(printable(f"windtunnel: {message}"), file=sys.stderr)
     print(folder)
-    if not result.valid or result.partial or not whole:
+    if not result.valid or (strict and result.figures.state == "noisy") or result.partial or not whole:
         return NOT_VALID
     if wrong:
         return INPUT_WRONG

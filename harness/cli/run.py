@@ -62,6 +62,9 @@ def run(
             "--check", help="Exit 1 if an expectation of the scenario fails, 3 if one is undecided."
         ),
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 3 also if the measurement is noisy.")
+    ] = False,
 ) -> None:
     """Play SCENARIO against each client, cells side by side, and write the report."""
     require_lab("run")
@@ -88,6 +91,6 @@ def run(
         records = run_scenario(options, reporter(Console(stderr=True)), late_cells)
         for failure in records.failures:
             print(f"not whole: {failure}", file=sys.stderr)
-        return make_report(records.folder, check=check, whole=not records.failures)
+        return make_report(records.folder, check=check, whole=not records.failures, strict=strict)
 
     raise typer.Exit(run_both(options, play) if clock == "both" else play(options))

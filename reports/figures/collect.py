@@ -11,7 +11,7 @@ from windtunnel.reports.figures.client_errors import over_cells as errors_over
 from windtunnel.reports.figures.model import CellFigures, ClientFigures, RunFigures
 from windtunnel.reports.figures.repeats import over_repeats
 from windtunnel.reports.figures.seeds import held_over_seeds, over_seeds
-from windtunnel.reports.figures.validity import worst
+from windtunnel.reports.figures.validity import lag_of, worst
 from windtunnel.reports.gate.expectations import evaluate, parse
 from windtunnel.reports.read.run_dir import Run
 
@@ -54,6 +54,7 @@ def over_cells(cells: Sequence[CellFigures], *, seeds: bool = False) -> ClientFi
         overall=over_repeats([cell.overall for cell in cells]),
         phases={phase: over_repeats([cell.phases[phase] for cell in cells]) for phase in phases},
         seeds=over_seeds(cells) if seeds else None,
+        lag_s=max((lag_of(cell.checks) for cell in cells), default=0.0),
         errors=errors_over([cell.errors for cell in cells], sum(cell.calls for cell in cells)),
     )
 

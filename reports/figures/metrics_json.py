@@ -102,6 +102,7 @@ def _check(check: ValidityCheck) -> dict[str, Any]:
         "name": check.name,
         "value": check.value,
         "limit": check.limit,
+        "noisy_limit": check.noisy_limit,
         "state": check.state,
         "sentence": check.sentence,
     }

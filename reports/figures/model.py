@@ -73,11 +73,12 @@ class CellFigures(FiguresByPhase):
 class ClientFigures(FiguresByPhase):
     """The figures of a client over its repeats. `seeds`: metric or metric@phase → spread; None without seeds.
 
-    `errors` are the most frequent errors that ended its calls.
+    `errors` are the most frequent errors that ended its calls. `lag_s`: how late the harness itself was at most.
     """
 
     seeds: Mapping[str, Spread] | None = None
     errors: tuple[ClientError, ...] = ()
+    lag_s: float = 0.0
 
     def spread(self, name: str) -> Spread | None:
         """How a metric is distributed over the seeds; None if it is not."""

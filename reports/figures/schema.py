@@ -84,7 +84,10 @@ def metrics_schema() -> dict[str, Any]:
         {"value": _VALUE, "low": _NUMBER, "high": _NUMBER} | doubt, optional=("censored", "reason")
     )
     validity = {"type": "object", "additionalProperties": _NUMBER}
-    check = _object({"name": text, "value": _NUMBER, "limit": _NUMBER, "state": state, "sentence": text})
+    check = _object(
+        {"name": text, "value": _NUMBER, "limit": _NUMBER, "noisy_limit": _NUMBER}
+        | {"state": state, "sentence": text}
+    )
     whole = {"type": "integer", "minimum": 0}
     client = _object(
         _measured(figure, ("phase", "overall", "repeats")) | {"seeds": _spreads(), "errors": _errors()},

@@ -14,16 +14,21 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
+from windtunnel.reports.figures.lag_limits import VALID, LagLimits
 from windtunnel.reports.metrics.times import quantile
 from windtunnel.reports.read.outcomes import Judged
 
-LATENESS_S: Final = 0.010
-SERVER_LAG_S: Final = 0.010
-RECEIVE_LAG_S: Final = 0.010
-RECEIVE_LAG_SHARE: Final = 0.02
-CLIENT_LAG_S: Final = 0.020
 CLIENT_SOURCES: Final = ("hub", "loop")
 SERVER_SOURCES: Final = ("server",)
+WAITS_ON_PURPOSE: Final = "open_after_done"
+"""A client that meets this fault may read on until the connection closes: it is not late."""
+LAGS: Final = frozenset(
+    {"generator_lateness_p99_s", "server_lag_p99_s", "receive_lag_p99_s", "client_lag_p99_s"}
+)
+FEWER: Final = (
+    "Play fewer cells side by side (--jobs 1), or on the virtual clock (--clock virtual), "
+    "where nothing is late."
+)
 
 
 State = Literal["valid", "noisy", "invalid"]
@@ -33,17 +38,19 @@ STATES: Final[tuple[State, ...]] = ("valid", "noisy", "invalid")
 
 @dataclass(frozen=True, slots=True)
 class ValidityCheck:
-    """One figure about the measurement. `limit` is None where it only informs."""
+    """One figure about the measurement: valid up to `limit` (None: it only informs), noisy up to `noisy_limit`."""
 
     name: str
     value: float | None
     limit: float | None
-    passed: bool
+    state: State
     sentence: str
+    noisy_limit: float | None = None
 
-    @property
-    def state(self) -> State:
-        return "valid" if self.passed else "invalid"
+
+def valid_if(passed: bool) -> State:
+    """The state of what is either right or wrong."""
+    return "valid" if passed else "invalid"
 
 
 def worst_state(checks: Iterable[ValidityCheck]) -> State:
@@ -57,48 +64,63 @@ def check_cell(judged: Judged) -> tuple[ValidityCheck, ...]:
 
 
 def worst(cells: Sequence[tuple[ValidityCheck, ...]]) -> tuple[ValidityCheck, ...]:
-    """Per check the worst cell's: a failed one before a passed one, then by how near to its limit it is."""
+    """Per check the worst cell's: by its state, then by how near to its limit it is."""
     return tuple(max(checks, key=_badness) for checks in zip(*cells, strict=True))
 
 
-def _badness(check: ValidityCheck) -> tuple[bool, float]:
+def _badness(check: ValidityCheck) -> tuple[int, float]:
     value = -math.inf if check.value is None else check.value
-    return not check.passed, value / check.limit if check.limit else value
+    return STATES.index(check.state), value / check.limit if check.limit else value
 
 
 def generator_lateness(judged: Judged) -> ValidityCheck:
     calls = judged.calls
     own = calls[calls["lateness_cause"].fillna("") == ""]
     value = quantile((own["started_s"] - own["intended_s"]).to_numpy(dtype=float), 0.99)
-    return _timed("generator_lateness_p99_s", value, LATENESS_S, "Calls were started", "after their time")
+    return _timed(
+        "generator_lateness_p99_s", value, LagLimits.of(judged), "Calls were started", "after their time"
+    )
 
 
 def server_lag(judged: Judged) -> ValidityCheck:
     if judged.cell.virtual:
-        return _never_late("server_lag_p99_s", SERVER_LAG_S)
+        return _never_late("server_lag_p99_s")
     lags = _lags(judged, SERVER_SOURCES)
     value = quantile(lags["lag_s"].to_numpy(dtype=float), 0.99)
-    return _timed("server_lag_p99_s", value, SERVER_LAG_S, "The mock's event loop ran", "late", needed=True)
+    return _timed(
+        "server_lag_p99_s", value, LagLimits.of(judged), "The mock's event loop ran", "late", needed=True
+    )
 
 
 def receive_lag(judged: Judged) -> ValidityCheck:
-    ok = judged.calls[(judged.calls["outcome"] == "ok") & (judged.calls["answer"] >= 0)]
-    written = judged.served["last_byte_s"].to_numpy()[ok["answer"].to_numpy()]
-    value = quantile(ok["ended_s"].to_numpy(dtype=float) - written, 0.99)
-    waited = quantile(judged.calls["wait_s"].to_numpy(dtype=float), 0.99) or 0.0
-    limit = max(RECEIVE_LAG_S, RECEIVE_LAG_SHARE * waited)
-    return _timed("receive_lag_p99_s", value, limit, "Calls ended", "after the server's last byte")
+    """From the server's last byte to the client's end: of answers read to their end by clients that did not wait."""
+    calls, served, attempts = judged.calls, judged.served, judged.attempts
+    ok = calls[(calls["outcome"] == "ok") & (calls["answer"] >= 0)]
+    answers = served.iloc[ok["answer"].to_numpy()]
+    ended = attempts[attempts["body_complete"]].groupby("served_id")["ended_s"].min()
+    read = answers["served_id"].map(ended).to_numpy(dtype=float)
+    end = np.fmin(ok["ended_s"].to_numpy(dtype=float), read)
+    broken_off = answers["served_id"].isin(attempts["served_id"]).to_numpy() & np.isnan(read)
+    broken_off &= bool(len(ended))  # records without that column tell of no body's end
+    waits = answers["faults"].str.contains(WAITS_ON_PURPOSE).to_numpy(dtype=bool)
+    lags = (end - answers["last_byte_s"].to_numpy(dtype=float))[~broken_off & ~waits]
+    limits = LagLimits.of(judged)
+    return _timed(
+        "receive_lag_p99_s", quantile(lags, 0.99), limits, "Calls ended", "after the server's last byte"
+    )
 
 
 def client_lag(judged: Judged) -> ValidityCheck:
     if judged.cell.virtual:
-        return _never_late("client_lag_p99_s", CLIENT_LAG_S)
+        return _never_late("client_lag_p99_s")
     lags = _lags(judged, CLIENT_SOURCES)
     second = np.floor(lags["at_s"])
     bins = lags.groupby([lags["source"], lags["process"], second])["lag_s"].quantile(0.99)
     value = float(bins.max()) if len(bins) else None
     about = "late in its worst second"
-    return _timed("client_lag_p99_s", value, CLIENT_LAG_S, "The load's event loop ran", about, needed=True)
+    return _timed(
+        "client_lag_p99_s", value, LagLimits.of(judged), "The load's event loop ran", about, needed=True
+    )
 
 
 def dropped_arrivals(judged: Judged) -> ValidityCheck:
@@ -109,7 +131,7 @@ def dropped_arrivals(judged: Judged) -> ValidityCheck:
         never &= ~calls.index.isin(judged.attempts["call"]) & ~calls.index.isin(judged.served["call"])
     dropped = int(never.sum())
     few = f"{dropped} scheduled calls were never started" if dropped else "Every scheduled call was started"
-    return ValidityCheck("dropped_arrivals", dropped, 0.0, dropped == 0, f"{few} (limit 0).")
+    return ValidityCheck("dropped_arrivals", dropped, 0.0, valid_if(dropped == 0), f"{few} (limit 0).")
 
 
 def failed_cells(judged: Judged) -> ValidityCheck:
@@ -119,7 +141,7 @@ def failed_cells(judged: Judged) -> ValidityCheck:
     sentence = (
         f"A part of the measurement failed: {reason}." if failed else "No part of the measurement failed."
     )
-    return ValidityCheck("failed_cells", int(failed), 0.0, not failed, sentence)
+    return ValidityCheck("failed_cells", int(failed), 0.0, valid_if(not failed), sentence)
 
 
 def damaged_records(judged: Judged) -> ValidityCheck:
@@ -128,7 +150,7 @@ def damaged_records(judged: Judged) -> ValidityCheck:
     if damages:
         more = f", and {len(damages) - 1} more" if damages[1:] else ""
         sentence = f"Records are damaged: {damages[0].text}{more}."
-    return ValidityCheck("damaged_records", len(damages), 0.0, not damages, sentence)
+    return ValidityCheck("damaged_records", len(damages), 0.0, valid_if(not damages), sentence)
 
 
 def server_cpu(judged: Judged) -> ValidityCheck:
@@ -153,18 +175,41 @@ CHECKS: Final[tuple[Callable[[Judged], ValidityCheck], ...]] = (
 
 
 def _timed(
-    name: str, value: float | None, limit: float, did: str, what: str, *, needed: bool = False
+    name: str, value: float | None, limits: LagLimits, did: str, what: str, *, needed: bool = False
 ) -> ValidityCheck:
+    valid, noisy = limits.valid_s, limits.noisy_s
     if value is None:
         sentence = f"{did} … {what}: not measured." if needed else f"{did} … {what}: no call to tell."
-        return ValidityCheck(name, None, limit, not needed, sentence)
-    sentence = f"{did} {1000 * value:.1f} ms {what} at the 99th percentile (limit {1000 * limit:.0f} ms)."
-    return ValidityCheck(name, value, limit, value <= limit, sentence)
+        return ValidityCheck(name, None, valid, valid_if(not needed), sentence, noisy)
+    state: State = "valid" if value <= valid else "noisy" if value <= noisy else "invalid"
+    known = f"limit {1000 * valid:.0f} ms" + (
+        "" if state == "valid" else f", noisy up to {1000 * noisy:.0f} ms"
+    )
+    sentence = f"{did} {1000 * value:.1f} ms {what} at the 99th percentile ({known})."
+    return ValidityCheck(name, value, valid, state, sentence, noisy)
 
 
-def _never_late(name: str, limit: float) -> ValidityCheck:
+def _never_late(name: str) -> ValidityCheck:
     """Time stands still while code runs: there is nothing to measure."""
-    return ValidityCheck(name, None, limit, True, "On the virtual clock no event loop can be late.")
+    return ValidityCheck(
+        name, None, VALID.least_s, "valid", "On the virtual clock no event loop can be late."
+    )
+
+
+def lag_of(checks: Iterable[ValidityCheck]) -> float:
+    """The greatest lag in seconds: figures that are not much larger are no better known than that."""
+    return max((check.value or 0.0 for check in checks if check.name in LAGS), default=0.0)
+
+
+def remedies(checks: Iterable[ValidityCheck]) -> tuple[str, ...]:
+    """What to do about the checks that are not valid, a sentence each."""
+    wrong = {check.name for check in checks if check.state != "valid"}
+    found = []
+    if wrong & {*LAGS, "dropped_arrivals"}:
+        found.append(FEWER)
+    if "failed_cells" in wrong:
+        found.append("Read the log of the cell that failed, in the run directory, and run it again.")
+    return tuple(found)
 
 
 def _cpu(judged: Judged, name: str, sources: tuple[str, ...], who: str) -> ValidityCheck:
@@ -173,8 +218,8 @@ def _cpu(judged: Judged, name: str, sources: tuple[str, ...], who: str) -> Valid
     seconds = spans["at_s"]["max"] - spans["at_s"]["min"]
     cores = ((spans["cpu_s"]["max"] - spans["cpu_s"]["min"]) / seconds)[seconds > 0].max()
     if pd.isna(cores):
-        return ValidityCheck(name, None, None, True, f"{who}: CPU time not measured.")
-    return ValidityCheck(name, float(cores), None, True, f"{who} used {cores:.2f} of a core.")
+        return ValidityCheck(name, None, None, "valid", f"{who}: CPU time not measured.")
+    return ValidityCheck(name, float(cores), None, "valid", f"{who} used {cores:.2f} of a core.")
 
 
 def _lags(judged: Judged, sources: tuple[str, ...]) -> pd.DataFrame:

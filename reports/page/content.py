@@ -18,7 +18,7 @@ from windtunnel.harness.contract.metrics import METRICS, Kind
 from windtunnel.reports.charts.view import Span
 from windtunnel.reports.figures.model import ClientFigures, RunFigures
 from windtunnel.reports.figures.repeats import REPEATS_FOR_INTERVAL
-from windtunnel.reports.figures.validity import ValidityCheck
+from windtunnel.reports.figures.validity import State, ValidityCheck, remedies
 from windtunnel.reports.gate.expectations import Result, input_errors
 from windtunnel.reports.page.labels import Label, figure, label, limit, say
 from windtunnel.reports.page.marks import Mark, marks
@@ -88,6 +88,7 @@ class CheckRow:
     limit: str
     passed: bool | None
     sentence: str
+    state: State = "valid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,9 @@ class ReportContent:
     clock: str
     repeats: int
     created: str
-    valid: bool
+    state: State
     partial: bool
+    remedies: tuple[str, ...]
     troubles: tuple[str, ...]
     checks: tuple[CheckRow, ...]
     subjects: tuple[Subject, ...]
@@ -124,6 +126,11 @@ class ReportContent:
     commands: tuple[str, ...]
     parameters: str
     seeds: SeedsText | None = None
+
+    @property
+    def valid(self) -> bool:
+        """Whether verdicts stand: noisy measurements count."""
+        return self.state != "invalid"
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -169,7 +176,8 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
         clock=_clock(figures),
         repeats=repeats,
         created=_moment(str(run.plan.get("created", ""))),
-        valid=figures.state != "invalid",
+        state=figures.state,
+        remedies=remedies(figures.checks),
         partial=figures.partial,
         troubles=_troubles(run, figures),
         checks=tuple(_check(check) for check in figures.checks),
@@ -198,8 +206,8 @@ def _check(check: ValidityCheck) -> CheckRow:
         return CheckRow(text, value, "", None, check.sentence)
     most = f"at most {say(check.limit, kind)}" if check.limit else "none"
     if check.value is None:
-        value = "no occasion" if check.passed else "not measured"
-    return CheckRow(text, value, most, check.passed, check.sentence)
+        value = "no occasion" if check.state == "valid" else "not measured"
+    return CheckRow(text, value, most, check.state != "invalid", check.sentence, check.state)
 
 
 def _about(cells: Iterable[Mapping[str, Any]], client: str) -> str:
@@ -296,7 +304,10 @@ def _row(clients: Mapping[str, ClientFigures], name: str, phase: str | None) -> 
         return
     metric = label(name)
     never = [e is not None and _never(name, c) for e, c in zip(entries, clients.values(), strict=True)]
-    texts = [NEVER if n else figure(e, metric.kind) for e, n in zip(entries, never, strict=True)]
+    texts = [
+        NEVER if n else figure(e, metric.kind, lag_s=c.lag_s)
+        for e, n, c in zip(entries, never, clients.values(), strict=True)
+    ]
     known = METRICS.get(name)
     better = known.better if known and not name.startswith(SURVIVORS) else None
     cells = zip(texts, marks(entries, better), strict=True)

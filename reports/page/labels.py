@@ -16,6 +16,8 @@ _UNITS: dict[Kind, str] = {
     "truth": "",
     "usd": "USD",
 }
+SMALL = 20
+"""A time of fewer lags than that is shown with ± the lag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +92,18 @@ def duration(seconds: float) -> str:
     return f"{seconds:,.0f} s" if size < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def figure(found: Figure | None, kind: Kind) -> str:
-    """A figure as text: the value, with its interval where there is one, `≥` before a lower bound; empty for none."""
+def figure(found: Figure | None, kind: Kind, *, lag_s: float = 0.0) -> str:
+    """A figure as text: the value, with its interval where there is one, `≥` before a lower bound; empty for none.
+
+    A time that is not much longer than `lag_s`, by which the harness itself was late, is shown with ± that.
+    """
     if found is None:
         return ""
     text = say(found.value, kind)
     if found.censored:
         text = f"≥ {text}"
+    if kind == "seconds" and found.value is not None and 0 < found.value < SMALL * lag_s:
+        text += f" ± {duration(lag_s)}"
     if found.low is not None and found.high is not None:
         text += f" [{say(found.low, kind)}, {say(found.high, kind)}]"
     return f"{text} ({found.reason})" if found.value is not None and found.reason else text

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from windtunnel.harness.contract.text import printable
 from windtunnel.reports.charts.svg import slug
+from windtunnel.reports.figures.validity import State
 from windtunnel.reports.gate.expectations import Result
 from windtunnel.reports.page.content import CellText, ReportContent, Row
 
@@ -49,9 +50,17 @@ def _alarms(content: ReportContent) -> list[str]:
     alarms = []
     if not content.valid:
         failed = [f"> - {text(c.sentence)}" for c in content.checks if c.passed is False]
-        lines = "\n".join([*failed, *(f"> - {text(t)}" for t in content.troubles)])
+        helps = (f"> - What helps: {text(r)}" for r in content.remedies)
+        lines = "\n".join([*failed, *(f"> - {text(t)}" for t in content.troubles), *helps])
         alarms.append(
             f"> [!CAUTION]\n> **✗ INVALID: this measurement does not count.** Draw no conclusions.\n{lines}"
+        )
+    if content.state == "noisy":
+        late = [f"> - {text(c.sentence)}" for c in content.checks if c.state == "noisy"]
+        lines = "\n".join([*late, *(f"> - What helps: {text(r)}" for r in content.remedies)])
+        alarms.append(
+            f"> [!NOTE]\n> **Noisy: the harness was late by more than it should be.** Verdicts stand; times that this "
+            f"could have moved are shown with ± the lag.\n{lines}"
         )
     if content.partial:
         lines = "\n".join(f"> - {text(t)}" for t in content.troubles) if content.valid else ""
@@ -129,9 +138,16 @@ def _seeds(content: ReportContent) -> list[str]:
 
 
 def _checks(content: ReportContent) -> str:
-    signs = {True: "✓ ", False: "✗ ", None: ""}
-    rows = [[text(c.text), signs[c.passed] + text(c.value), text(c.limit)] for c in content.checks]
-    return ("Yes." if content.valid else "**No.**") + "\n\n" + table(["Check", "Found", "Allowed"], rows)
+    signs: dict[State, str] = {"valid": "✓ ", "noisy": "~ ", "invalid": "✗ "}
+    rows = [
+        [text(c.text), ("" if c.passed is None else signs[c.state]) + text(c.value), text(c.limit)]
+        for c in content.checks
+    ]
+    return (
+        {"valid": "Yes.", "noisy": "Noisy.", "invalid": "**No.**"}[content.state]
+        + "\n\n"
+        + table(["Check", "Found", "Allowed"], rows)
+    )
 
 
 def _versions(content: ReportContent) -> str:

@@ -13,7 +13,12 @@ def verdict_lines(content: ReportContent) -> list[str]:
         lines.append(failed if content.failed else f"✓ all {content.asked} expectations passed")
     if not content.valid:
         why = [check.sentence for check in content.checks if check.passed is False]
-        lines += [f"✗ INVALID: this measurement does not count. {' '.join((*why, *content.troubles))}"]
+        lines += [
+            f"✗ INVALID: this measurement does not count. {' '.join((*why, *content.troubles, *content.remedies))}"
+        ]
+    if content.state == "noisy":
+        why = [check.sentence for check in content.checks if check.state == "noisy"]
+        lines += [f"~ noisy: verdicts stand. {' '.join((*why, *content.remedies))}"]
     if content.partial:
         lines += [" ".join(("! partial: the run was cut off before its end.", *content.troubles))]
     return lines

@@ -80,6 +80,19 @@ def test_an_interval_stands_behind_its_value() -> None:
     assert figure(Figure(0.5, 0.4, 0.6), "share") == "50.0 % [40.0 %, 60.0 %]"
 
 
+def test_a_lower_bound_is_marked() -> None:
+    """At least 86 s; a mean over some repeats says over how many."""
+    assert figure(Figure(86.0, censored=True), "seconds") == "≥ 86 s"
+    assert figure(Figure(2.0, reason="over 2 of 3 repeats"), "seconds") == "2 s (over 2 of 3 repeats)"
+
+
+def test_a_time_that_a_lag_could_move_is_shown_with_it() -> None:
+    """20 lags and more are beyond doubt; shares and counts are no times."""
+    assert figure(Figure(0.2), "seconds", lag_s=0.02) == "200 ms ± 20 ms"
+    assert figure(Figure(0.4), "seconds", lag_s=0.02) == "400 ms"
+    assert figure(Figure(0.2), "share", lag_s=0.02) == "20.0 %"
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "said"),
     [
