@@ -11,11 +11,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from windtunnel.harness.inputs.yaml_source import YamlSource
 
@@ -24,6 +25,20 @@ FORM: Final = "package.module:function"
 IMPORT_TIMEOUT_S: Final = 60.0
 ANSWER: Final = "target: "
 """What the line begins with by which a check tells what it found; the module may print others."""
+
+
+ARGUMENTS: Final = ("call", "prompt", "messages", "model", "base_url", "api_key")
+"""What a target may ask for by the name of a parameter."""
+
+NOWHERE: Final = "http://127.0.0.1:1/v1"
+"""The base URL while a module is looked at: nothing may be asked then, and nothing real shall be."""
+
+
+class Arguments(NamedTuple):
+    """What a target is called with: what goes by position, and (parameter, what) that go by name; among ARGUMENTS."""
+
+    by_position: tuple[str, ...]
+    by_name: tuple[tuple[str, str], ...]
 
 
 class TargetError(Exception):
@@ -38,7 +53,7 @@ class TargetError(Exception):
 def load_target(target: str, folders: Sequence[str]) -> Callable[[Any], Any]:
     """The callable, with `folders` in front of `sys.path` from now on: it may import its neighbours when it is called.
 
-    Raises TargetError if there is none, if it is not async, or if it cannot be called with one argument.
+    Raises TargetError if there is none, if it is not async, or if it asks for what nobody has (`arguments_of`).
     """
     sys.path[:0] = [folder for folder in folders if folder not in sys.path]
     module_name, _, path = target.partition(":")
@@ -76,12 +91,38 @@ def _check(name: str, found: Any) -> None:
     if not _is_async(found):
         what = "a class" if inspect.isclass(found) else "a function that is not async"
         raise TargetError(f"'{name}', {what}", "`async def`, with `return` or with `yield`")
-    try:
-        inspect.signature(found).bind(None)
-    except TypeError:
-        raise TargetError(
-            f"{name}{inspect.signature(found)}", f"{name}(call): it is called with one argument"
-        ) from None
+    arguments_of(found, name)
+
+
+def arguments_of(found: Callable[..., Any], name: str = "") -> Arguments:
+    """Return what a target asks for, by the names of its parameters. Raises TargetError for one that is not known.
+
+    A single parameter of another name is the call, as in `ask(c)`; if it is annotated as `str`, it is the prompt. What
+    has a default and another name keeps its default.
+    """
+    signature = inspect.signature(found)
+    asked = [p for p in signature.parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    other = [p for p in asked if p.name not in ARGUMENTS and p.default is p.empty]
+    if len(other) == 1 and (_is_text(other[0]) or len(asked) == 1):
+        meant = {other[0].name: "prompt" if _is_text(other[0]) else "call"}
+    elif other:
+        raise TargetError(f"{name}{signature}", f"parameters among {', '.join(ARGUMENTS)}")
+    else:
+        meant = {}
+    wanted = [(p, meant.get(p.name, p.name)) for p in asked if p.name in ARGUMENTS or p.name in meant]
+    return Arguments(
+        tuple(source for p, source in wanted if p.kind is p.POSITIONAL_ONLY),
+        tuple((p.name, source) for p, source in wanted if p.kind is not p.POSITIONAL_ONLY),
+    )
+
+
+def _is_text(parameter: inspect.Parameter) -> bool:
+    return parameter.annotation in (str, "str")
+
+
+def in_environment(base_url: str, api_key: str) -> dict[str, str]:
+    """Return the variables by which the SDK, and what is built on it, find the server and its key."""
+    return {"OPENAI_BASE_URL": base_url, "OPENAI_API_BASE": base_url, "OPENAI_API_KEY": api_key}
 
 
 def _is_async(found: Any) -> bool:
@@ -97,7 +138,14 @@ def check_target(source: YamlSource, target: str, folders: Sequence[str]) -> Non
     """Look at the target of a profile in a process of its own. Raises InputError with file, line and key."""
     command = [sys.executable, "-m", "windtunnel.harness.inputs.target", target, *folders]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=IMPORT_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=IMPORT_TIMEOUT_S,
+            check=False,
+            env={**os.environ, **in_environment(NOWHERE, "sk-nobody")},
+        )
     except subprocess.TimeoutExpired:
         found = f"a module that is not imported after {IMPORT_TIMEOUT_S:.0f} s"
         raise source.error((KEY,), found=found, expected="one that does nothing but define") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import os
 import platform
 from typing import Any
 
@@ -28,7 +29,7 @@ from windtunnel.harness.clients.loop_shell import LoopShell
 from windtunnel.harness.clients.reading import READINGS, Reading
 from windtunnel.harness.clients.recording.httpx2 import AsyncRecordingTransport, Book
 from windtunnel.harness.clients.recording.own_clients import asking, watch_own_clients
-from windtunnel.harness.inputs.target import load_target
+from windtunnel.harness.inputs.target import arguments_of, in_environment, load_target
 
 REDIRECTED = 300
 """Below it, an answer has begun to be handed to the callable."""
@@ -42,7 +43,10 @@ class PythonAsync:
         assert profile.target is not None  # a profile with this driver has one
         platform.platform()  # looked up and kept now, as an SDK may ask for it on the loop
         watch_own_clients()
+        # Before its module is imported: it may build a client then.
+        os.environ.update(in_environment(setting.base_url, API_KEY))
         self._target = load_target(profile.target, profile.target_folders)
+        self._arguments = arguments_of(self._target)
         undo_gevents_poll()
         undo_gevents_sockets()
         self._setting = setting
@@ -84,7 +88,9 @@ class PythonAsync:
             headers=headers,
             tools=self._tools,
         )
-        answer = self._target(call)
+        asked = self._arguments
+        named = {name: call.argument(what) for name, what in asked.by_name}
+        answer = self._target(*map(call.argument, asked.by_position), **named)
         return await answer if inspect.isawaitable(answer) else answer
 
 

@@ -53,6 +53,23 @@ class UserCall:
     headers: dict[str, str]
     tools: Tools
 
+    def argument(self, name: str) -> Any:
+        """What a parameter of the callable stands for, by the names of `harness/inputs/target.py`."""
+        if name == "call":
+            return self
+        if name == "prompt":
+            return self.prompt
+        if name == "messages":
+            return self.body.get("messages") or [{"role": "user", "content": self.prompt}]
+        return self.body.get("model") if name == "model" else getattr(self, name)
+
+    @property
+    def prompt(self) -> str:
+        """The text that is asked: the last message's, or the input."""
+        if messages := self.body.get("messages"):
+            return str(messages[-1].get("content") or "")
+        return str(self.body.get("input") or "")
+
     @property
     def kept(self) -> dict[str, Any]:
         return self.tools.kept

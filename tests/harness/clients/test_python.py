@@ -89,6 +89,16 @@ def test_the_retries_of_a_client_of_ones_own_are_attempts_of_the_call(play: Play
     assert (played.call["outcome"], played.call["attempts_seen"]) == ("ok", 2)
 
 
+@pytest.mark.parametrize("target", ["summarise", "by_keywords", "from_environment", "by_module"])
+def test_a_function_of_an_application_needs_no_adapter(play: Play, target: str) -> None:
+    """What it asks for by name it is given; base URL and key are in the environment, already when it is imported."""
+    played = play("python", healthy, target=f"apps:{target}")
+    assert played.call["outcome"] == "ok"
+    (request,) = played.server.requests
+    assert request[1]["authorization"] == "Bearer sk-windtunnel"
+    assert request[2]["messages"][-1]["content"].endswith("Hello")
+
+
 def test_blocking_clients_in_a_thread_say_whose_they_are(play: Play) -> None:
     """What stands on http.client passes the call's header on, and is seen by the server alone."""
     played = play("python", healthy, target="targets:own_urllib")
@@ -132,7 +142,7 @@ def test_a_callable_that_returns_nothing_is_an_error(play: Play) -> None:
         ("nosuch:ask", "found no module 'nosuch', expected it in "),
         ("fine:nope", "expected one of its async functions: ask, pieces, two"),
         ("fine:blocks", "found 'blocks', a function that is not async, expected `async def`"),
-        ("fine:two", "found two(call, other), expected two(call): it is called with one argument"),
+        ("fine:two", "found two(call, other), expected parameters among call, prompt, messages, model, "),
         ("fine:NUMBER", "found 'NUMBER', which is of type int, expected an async function"),
         ("lacking:ask", "found the module 'lacking', which imports 'nosuchlib', expected that to be installed"),
         ("failing:ask", "found the module 'failing', which fails: ZeroDivisionError"),
