@@ -44,6 +44,8 @@ class RunOptions:
     time_scale: float | None = None
     clock: ClockChoice | None = None
     seeds: int | None = None
+    verify: bool | None = None
+    """On the virtual clock: play every cell twice (True) or none; by default the first cell of each user's own code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def _play_virtual(plan: RunPlan, folder: Path, options: RunOptions, reporter: Re
         jobs=options.jobs or os.cpu_count() or 1,
         reporter=reporter,
         stop_at_refusal=chosen and plan.seeds is None,
+        verify=options.verify,
     )
     began = time.monotonic()
     with reporter:

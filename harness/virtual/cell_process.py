@@ -26,6 +26,7 @@ from windtunnel.harness.load.bodies import body_of
 from windtunnel.harness.load.recorder import Recorder
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.policies.clock import Clock
+from windtunnel.harness.virtual.behaviour import Behaviours
 from windtunnel.harness.virtual.digests import RowDigest, combined
 from windtunnel.harness.virtual.draws import SeededRandom
 from windtunnel.harness.virtual.instances import Crew
@@ -47,14 +48,17 @@ PENDING_ROWS = 256
 class DigestingRecorder(Recorder):
     """Writes rows as they come, and digests them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, behaviours: Behaviours | None = None) -> None:
         super().__init__(folder, 0, on_call=lambda *_: None, on_attempt=lambda *_: None)
         self.calls = RowDigest(CALLS_SCHEMA.names)
         self.attempts = RowDigest(ATTEMPTS_SCHEMA.names)
         self._pending = 0
+        self._behaviours = behaviours
 
     def call_ended(self, row: CallRow, error: BaseException | None) -> None:
         self.calls.add(call_tuple(row))
+        if self._behaviours is not None:
+            self._behaviours.ended(row.call_id, call_tuple(row))
         super().call_ended(row, None)
         self._pending += 1
         if self._pending >= PENDING_ROWS:
@@ -63,6 +67,8 @@ class DigestingRecorder(Recorder):
 
     def attempt_ended(self, row: AttemptRow) -> None:
         self.attempts.add(attempt_tuple(row))
+        if self._behaviours is not None:
+            self._behaviours.ended(row.call_id, attempt_tuple(row))
         super().attempt_ended(row)
 
 
@@ -70,11 +76,22 @@ class VirtualPlay:
     """A cell that is being played. `make_deterministic` has put the process on `loop` already."""
 
     def __init__(
-        self, plan: CellPlan, folder: Path, loop: VirtualLoop, blocking: Blocking, draws: SeededRandom
+        self,
+        plan: CellPlan,
+        folder: Path,
+        loop: VirtualLoop,
+        blocking: Blocking,
+        draws: SeededRandom,
+        *,
+        behaviours: Behaviours | None = None,
     ) -> None:
+        """With `behaviours` it is also noted what each call does."""
         self.plan = plan
         self.clock = Clock()
-        self.observer = DigestingRecorder(folder)
+        self.observer = DigestingRecorder(folder, behaviours)
+        self._behaviours = behaviours
+        if behaviours is not None:
+            loop.network.trace = behaviours.sent
         self._folder = folder
         self._loop = loop
         self._blocking = blocking
@@ -104,6 +121,8 @@ class VirtualPlay:
         self.observer.close()
         await crew.close()
         self.write_progress(done=True)
+        if self._behaviours is not None:
+            self._behaviours.write(self._folder)
         write_json(self._folder / "digest.json", self.digests())
 
     def journal(self) -> Journal:

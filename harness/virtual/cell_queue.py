@@ -21,15 +21,27 @@ class VirtualSupervisor(Supervisor):
     kind = VirtualCell
 
     def __init__(
-        self, plan: RunPlan, folder: Path, *, jobs: int, reporter: Reporter, stop_at_refusal: bool = False
+        self,
+        plan: RunPlan,
+        folder: Path,
+        *,
+        jobs: int,
+        reporter: Reporter,
+        stop_at_refusal: bool = False,
+        verify: bool | None = None,
     ) -> None:
-        """With `stop_at_refusal` the first cell that needs real time ends the run: `refused` is that cell."""
+        """With `stop_at_refusal` the first cell that needs real time ends the run: `refused` is that cell.
+
+        `verify`: play every cell twice and hold both against each other. None: the first cell of each client that is
+        code of a user's own, since all others are known to be the same again.
+        """
         folder = folder.absolute()
         super().__init__(plan, folder, jobs=jobs, reporter=reporter)
         self.refused: VirtualCell | None = None
         self._folder = folder
         self._stop_at_refusal = stop_at_refusal
         cells = cast("Sequence[VirtualCell]", self.cells)
+        self._verified = set(cells) if verify else set() if verify is False else set(_first_of_own(cells))
         # Code of one's own goes first, where a refusal ends the run: it is what may need real time.
         order = sorted(cells, key=_is_a_users_own, reverse=True) if stop_at_refusal else cells
         self._waiting = deque(order)
@@ -59,15 +71,18 @@ class VirtualSupervisor(Supervisor):
 
     async def _work(self, number: int) -> None:
         """Take cells until there are none, or somebody asks to stop."""
-        shard = Shard(self._folder / f"shard-{number}.log")
+        shard, verifier = (Shard(self._folder / f"{name}-{number}.log") for name in ("shard", "verifier"))
         try:
             while self._waiting and not self._stop.is_set():
-                await self._play_cell(self._waiting.popleft(), shard)
+                await self._play_cell(self._waiting.popleft(), shard, verifier)
         finally:
             await shard.end()
+            await verifier.end()
 
-    async def _play_cell(self, cell: VirtualCell, shard: Shard) -> None:
+    async def _play_cell(self, cell: VirtualCell, shard: Shard, verifier: Shard) -> None:
         cell.shard = shard
+        if cell in self._verified:
+            cell.verifier = verifier
         cell.prepare()
         try:
             await cell.begin(0.0)
@@ -83,3 +98,12 @@ class VirtualSupervisor(Supervisor):
 
 def _is_a_users_own(cell: VirtualCell) -> bool:
     return cell.plan.profile.target is not None
+
+
+def _first_of_own(cells: Sequence[VirtualCell]) -> Sequence[VirtualCell]:
+    """The first cell of each client that is code of a user's own."""
+    firsts: dict[str, VirtualCell] = {}
+    for cell in cells:
+        if _is_a_users_own(cell):
+            firsts.setdefault(cell.plan.client, cell)
+    return list(firsts.values())

@@ -64,10 +64,15 @@ def prepare() -> Prepared:
     return Prepared(loop, draws, blocking)
 
 
-def play(prepared: Prepared, folder: Path) -> None:
-    """Play the cell in `folder`; once in the life of a process. Exits with 3 if it gets stuck."""
+def play(prepared: Prepared, folder: Path, *, records: Path | None = None, observed: bool = False) -> None:
+    """Play the cell in `folder`; once in the life of a process. Exits with 3 if it gets stuck.
+
+    The records go to `records` if that is not the cell's folder. With `observed` it is noted what each call does.
+    """
     from windtunnel.harness.plan import CellPlan
+    from windtunnel.harness.virtual.behaviour import Behaviours
     from windtunnel.harness.virtual.cell_process import VirtualPlay
+    from windtunnel.harness.virtual.draws import current_call
     from windtunnel.harness.virtual.preload import leave_pandas_out
     from windtunnel.harness.virtual.watchdog import Watchdog
 
@@ -79,6 +84,9 @@ def play(prepared: Prepared, folder: Path) -> None:
         tempfile.tempdir = str(folder.absolute() / TEMPORARY)
         Path(tempfile.tempdir).mkdir(exist_ok=True)
     prepared.draws.begin(plan.seed)
-    cell = VirtualPlay(plan, folder, loop, prepared.blocking, prepared.draws)
+    behaviours = Behaviours(current_call.get, loop.network.listeners) if observed else None
+    cell = VirtualPlay(
+        plan, records or folder, loop, prepared.blocking, prepared.draws, behaviours=behaviours
+    )
     Watchdog(loop, also=cell.write_progress).run(cell.play())
     shutil.rmtree(folder / TEMPORARY, ignore_errors=True)

@@ -1,7 +1,7 @@
 """`python -m windtunnel.harness.virtual.shard`: plays one cell after the other, each in a fork of a process that is
 prepared.
 
-    stdin:  a folder a line, as JSON ─► fork, play, wait ─► stdout: {"code": 0} a line
+    stdin:  {"folder", "observed", "records"} a line ─► fork, play, wait ─► stdout: {"code": 0} a line
 
 A start of Python with all imports takes seconds, a fork milliseconds. The cell's own log takes what the fork prints.
 """
@@ -27,30 +27,31 @@ def main() -> None:
     die_with_parent()
     prepared = prepare()
     for line in sys.stdin:
-        code = forked(prepared, Path(json.loads(line)))
+        asked = json.loads(line)
+        code = forked(prepared, Path(asked["folder"]), observed=asked["observed"], records=asked["records"])
         print(json.dumps({"code": code}), flush=True)
 
 
-def forked(prepared: Prepared, folder: Path) -> int:
+def forked(prepared: Prepared, folder: Path, *, observed: bool = False, records: str = ".") -> int:
     """Play a cell in a child; gives its exit code, negative for the signal that killed it."""
     shard = os.getpid()
     child = fork()
     if child == 0:
-        _play_and_exit(prepared, folder, shard)
+        _play_and_exit(prepared, folder, shard, observed, Path(records))
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
 
 
-def _play_and_exit(prepared: Prepared, folder: Path, shard: int) -> None:
-    """The life of a fork: it never comes back into its parent's code."""
+def _play_and_exit(prepared: Prepared, folder: Path, shard: int, observed: bool, records: Path) -> None:
+    """The life of a fork: it never comes back into its parent's code. `records` is a path from `folder`."""
     code = 1
     try:
         die_with_parent(shard)
-        log = os.open(folder / LOG, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        log = os.open(folder / records / LOG, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o644)
         os.dup2(log, sys.stdout.fileno())
         os.dup2(log, sys.stderr.fileno())
         os.chdir(folder)
-        play(prepared, Path())
+        play(prepared, Path(), records=records, observed=observed)
         code = 0
     except BaseException:  # noqa: BLE001  # also SystemExit: said here, or nowhere
         traceback.print_exc()

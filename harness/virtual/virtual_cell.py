@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.run.cell import POLL_S, Cell, CellProgress
 from windtunnel.harness.run.children import Child, last_line, python
 from windtunnel.harness.virtual import guard
+from windtunnel.harness.virtual.behaviour import BEHAVIOUR
+from windtunnel.harness.virtual.verify import AGAIN, difference
 
 NO_TIME_AT_ALL_S = 3600.0
 """Real seconds after which a cell is given up; its own watchdog ends one that does not move long before."""
@@ -26,8 +29,9 @@ class Shard:
         self._log = log
         self._child: Child | None = None
 
-    async def play(self, folder: Path) -> int:
-        """Play the cell in `folder` (absolute); gives its exit code, negative for a signal.
+    async def play(self, folder: Path, *, observed: bool = False, records: str = ".") -> int:
+        """Play the cell in `folder` (absolute); gives its exit code, negative for a signal. Its records go to
+        `records`, a path from there. With `observed` they say also what each call did.
 
         Raises MeasurementError if the shard itself dies.
         """
@@ -42,7 +46,8 @@ class Shard:
                 env={"PYTHONHASHSEED": "0"},
             )
         assert child.process.stdin is not None
-        child.process.stdin.write(json.dumps(str(folder)).encode() + b"\n")
+        asked = {"folder": str(folder), "observed": observed, "records": records}
+        child.process.stdin.write(json.dumps(asked).encode() + b"\n")
         said = await child.first_line(NO_TIME_AT_ALL_S)
         if not said:
             await self.end()
@@ -59,9 +64,13 @@ class Shard:
 
 
 class VirtualCell(Cell):
-    """The same life as a cell in real time; it needs no start in common with others. `shard` is who plays it."""
+    """The same life as a cell in real time; it needs no start in common with others. `shard` is who plays it.
+
+    With a `verifier` it is played twice, the second time by that one: in another process, at another time.
+    """
 
     shard: Shard
+    verifier: Shard | None = None
 
     @property
     def refusal(self) -> str:
@@ -79,8 +88,23 @@ class VirtualCell(Cell):
         self._write_status()
 
     async def watch(self) -> None:
-        """Play the cell and return when it is over. Raises MeasurementError if it gets stuck or fails."""
-        playing = asyncio.create_task(self.shard.play(self.folder))
+        """Play the cell and return when it is over.
+
+        Raises MeasurementError if it gets stuck, fails, or is not the same the second time.
+        """
+        await self._watched(self.shard, observed=self.verifier is not None)
+        if self.verifier is not None:
+            (self.folder / AGAIN).mkdir()
+            await self._watched(self.verifier, observed=True, records=AGAIN)
+            if told := await asyncio.to_thread(difference, self.folder):
+                raise MeasurementError(told)
+            shutil.rmtree(self.folder / AGAIN)
+            (self.folder / BEHAVIOUR).unlink()
+        self.state = "finished"
+
+    async def _watched(self, shard: Shard, *, observed: bool, records: str = ".") -> None:
+        """Let `shard` play the cell, and tell meanwhile how far it is."""
+        playing = asyncio.create_task(shard.play(self.folder, observed=observed, records=records))
         try:
             while not playing.done():
                 await asyncio.wait({playing}, timeout=POLL_S)
@@ -89,10 +113,10 @@ class VirtualCell(Cell):
         finally:
             if not playing.done():
                 playing.cancel()
-                await self.shard.end()
+                await shard.end()
         if code != 0:
-            raise MeasurementError(f"the virtual clock stopped ({_ending(code, self.folder / LOG)})")
-        self.state = "finished"
+            log = self.folder / records / LOG
+            raise MeasurementError(f"the virtual clock stopped ({_ending(code, log)})")
 
     def _read_progress(self) -> None:
         done = read_json(self.folder / "progress-0.json")

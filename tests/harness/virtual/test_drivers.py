@@ -67,7 +67,9 @@ def prepare(folder: Path, driver: str, *, changes: dict[str, Any] | None = None,
 
 def play(cells: list[Path], hash_seed: int) -> list[int]:
     """Play cells in one process; gives their exit codes."""
-    lines = "".join(f"{json.dumps(str(cell))}\n" for cell in cells)
+    lines = "".join(
+        f"{json.dumps({'folder': str(cell), 'observed': False, 'records': '.'})}\n" for cell in cells
+    )
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "WINDTUNNEL_PARENT_PID": str(os.getpid())}
     done = subprocess.run(SHARD, input=lines, capture_output=True, text=True, env=environment, timeout=100)
     return [json.loads(line)["code"] for line in done.stdout.splitlines()]

@@ -75,7 +75,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folders = []
     for seed in HASH_SEEDS:
         folder = tmp_path_factory.mktemp(f"gallery-{seed}")
-        lines = "".join(f"{json.dumps(str(cell))}\n" for cell in cells(folder, list(PLAYED)))
+        lines = "".join(
+            f"{json.dumps({'folder': str(cell), 'observed': False, 'records': '.'})}\n"
+            for cell in cells(folder, list(PLAYED))
+        )
         ended = [
             json.loads(line)
             for line in python(seed, "windtunnel.harness.virtual.shard", lines=lines).splitlines()
