@@ -161,9 +161,12 @@ def _shaped(
         tool = legacy_function(body, draws, tool_calls=tool_calls)
     if tool is not None:
         finish = "function_call" if kind == "legacy" else "tool_calls"
-        content = tool.arguments(draws)
         more = further_tools(body, tool, chat=chat) if chat and kind != "legacy" else ()
-        further = tuple([FurtherCall(other.name, other.kind, other.arguments(draws)) for other in more])
+        share = (1 + len(more)) * (body.get("n") or 1)
+        content = tool.arguments(draws, share=share)
+        further = tuple(
+            [FurtherCall(other.name, other.kind, other.arguments(draws, share=share)) for other in more]
+        )
         called = GeneratedChoice(index, content, finish, 0, False, ident, tool.name, kind, further, reasoning)
         return _cut(called, limit)
     text = json_text(body, draws, tokens=tokens, chat=chat)

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from windtunnel.mock_server.api.json_schema.merge import accepts, merged, named_by
+from windtunnel.mock_server.api.json_schema.merge import accepts, frozen, merged, named_by
 from windtunnel.mock_server.api.json_schema.nodes import (
     Array,
     Constants,
@@ -23,6 +23,7 @@ from windtunnel.mock_server.api.json_schema.nodes import (
     Text,
     Union,
 )
+from windtunnel.mock_server.api.json_schema.work import Work
 
 _TYPES_BY_KEYWORD: Final = {
     "object": ("properties", "required", "additionalProperties", "patternProperties", "minProperties"),
@@ -50,8 +51,9 @@ class TooLargeError(SchemaError):
 class Compiler:
     """Compiles one root schema. Equal sub-schemas become one node, which is what closes recursion."""
 
-    def __init__(self, root: dict[str, Any]) -> None:
+    def __init__(self, root: dict[str, Any], work: Work) -> None:
         self._root = root
+        self._work = work
         self._known: dict[bytes, Reference] = {}
         self._nodes: list[Node] = []
         self._text = 0
@@ -62,6 +64,7 @@ class Compiler:
         changed = True
         while changed:
             changed = False
+            self._work.spend(len(self._nodes))
             for node in self._nodes:
                 height = node.measure()
                 if height < node.height:
@@ -76,6 +79,7 @@ class Compiler:
         if not isinstance(schema, dict):
             raise SchemaError("it allows nothing" if schema is False else "a schema must be an object")
         key = orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)
+        self._work.spend(5 + len(key) // 500)
         known = self._known.get(key)
         if known is not None:
             return known
@@ -101,7 +105,7 @@ class Compiler:
             if not parts:
                 return rest
             for part in parts:
-                rest = merged(rest, part)
+                rest = merged(rest, part, self._work)
             schema = rest
         raise SchemaError("its references go round in circles")
 
@@ -119,8 +123,12 @@ class Compiler:
 
     def _build(self, schema: dict[str, Any]) -> Node:
         if "const" in schema or "enum" in schema:
-            values = [schema["const"]] if "const" in schema else list(schema["enum"])
-            fitting = [value for value in values if accepts(schema, value)]
+            values = list(schema["enum"]) if "enum" in schema else [schema["const"]]
+            self._work.spend(len(values))
+            if "const" in schema:
+                wanted = frozen(schema["const"])
+                values = [value for value in values if frozen(value) == wanted]
+            fitting = [value for value in values if accepts(schema, value, self._work)]
             if not fitting:
                 raise SchemaError("none of its constants is valid")
             return Constants(fitting)
@@ -169,11 +177,11 @@ class Compiler:
         if (len(declared) + len(required)) * len(patterns) > MOST_NAMES:
             raise TooLargeError(f"more than {MOST_NAMES} properties are to be looked for in patterns")
         for name in sorted(required - declared.keys()):
-            declared[name] = True if named_by(patterns, name) else extra
+            declared[name] = True if named_by(patterns, name, self._work) else extra
         for name, inner in declared.items():
             for pattern, also in patterns.items():
-                if named_by((pattern,), name):
-                    declared[name] = merged({"allOf": [inner]}, also)
+                if named_by((pattern,), name, self._work):
+                    declared[name] = merged({"allOf": [inner]}, also, self._work)
         properties: dict[str, Node] = {}
         for name, inner in declared.items():
             try:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from windtunnel.mock_server.api.draws import Draws
 from windtunnel.mock_server.api.json_schema.formats import FORMATS
 from windtunnel.mock_server.api.json_schema.patterns import matching
+from windtunnel.mock_server.api.json_schema.work import Work
 from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, prose
 
 FREE_LEVELS: Final = 4
@@ -32,16 +33,18 @@ class SchemaError(ValueError):
 class Making:
     """One value in the making: its draws, how much of the free part of it is left, and how much may come at all."""
 
-    __slots__ = ("_chars", "_values", "draws", "left")
+    __slots__ = ("_chars", "_values", "draws", "left", "work")
 
-    def __init__(self, draws: Draws) -> None:
+    def __init__(self, draws: Draws, work: Work) -> None:
         self.draws = draws
+        self.work = work
         self.left = FREE_VALUES
         self._values = MOST_VALUES
         self._chars = MOST_CHARS
 
     def spend(self, *, values: int = 0, chars: int = 0) -> None:
         """Count what has been made. Raises SchemaError where the whole value becomes too large."""
+        self.work.spend(5 * values + chars // 2)
         self._values -= values
         self._chars -= chars
         if self._values < 0 or self._chars < 0:
@@ -104,8 +107,10 @@ class Union(Node):
 
     def make(self, making: Making, level: int) -> Any:
         if making.is_free(level):
+            making.work.spend(1 + len(self.options) // 10)
             options = [option for option in self.options if option.height < math.inf]
             return making.draws.pick(options).make(making, level)
+        making.work.spend(1 + len(self.options) // 5)
         return min(self.options, key=lambda option: option.height).make(making, level)
 
 
@@ -146,6 +151,7 @@ class Object(Node):
         return made
 
     def _names(self, making: Making, level: int) -> set[str]:
+        making.work.spend(1 + len(self.properties) + len(self.required) // 10)
         names = set(self.required)
         free = making.is_free(level)
         for name, node in self.properties.items():
@@ -188,6 +194,7 @@ class Array(Node):
                 making.spend(values=1)
                 value = node.make(making, level + 1)
                 key = json.dumps(value, sort_keys=True) if self.unique else ""
+                making.work.spend(len(key) // 20)
                 if not self.unique or key not in seen:
                     seen.add(key)
                     made.append(value)
@@ -217,7 +224,7 @@ class Text(Node):
         draws = making.draws
         if self.pattern is not None:
             making.spend(chars=self.least)
-            return matching(self.pattern, draws, shortest=self.least, longest=self.most)
+            return matching(self.pattern, draws, making.work, shortest=self.least, longest=self.most)
         make = FORMATS.get(self.form or "")
         if make is not None:
             return self._formed(make, draws)

@@ -7,12 +7,14 @@ quantifiers, anchors. Look-around, back-references and Unicode properties are re
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
+
+import re2
 
 from windtunnel.mock_server.api.draws import Draws
+from windtunnel.mock_server.api.json_schema.work import Work
 
 DIGITS: Final = "0123456789"
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -20,9 +22,21 @@ WORD: Final = LETTERS + DIGITS + "_"
 PRINTABLE: Final = "".join(map(chr, range(32, 127)))
 _CLASSES: Final = {"d": DIGITS, "w": WORD, "s": " "}
 _CONTROLS: Final = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
+_U: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u([0-9a-fA-F]{4})")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MOST_REPEATS: Final = 20_000
-_MOST_TRIES: Final = 1e7
+_PATTERN_BYTES: Final = 2**18
+"""Memory that a compiled pattern may take; a larger one is not searched for."""
+
+_STEPS_PER_UNIT: Final = 20
+"""States times characters that the engine goes through in a unit of work, at its slowest."""
+
+_COMPILING: Final = 500
+"""Units that compiling a pattern takes at most, given the memory that it may have."""
+
+_LONGEST: Final = 5_000
+"""Characters of a pattern; a longer one is refused."""
+
 _LOOSELY: Final = (3, 3, 1, 8, 24)
 _EXACTLY: Final = 40
 
@@ -38,59 +52,76 @@ class PatternError(ValueError):
 class _Spending:
     """Draws for one string: how often its quantifiers repeat anything is limited, however they are nested."""
 
-    __slots__ = ("draws", "left")
+    __slots__ = ("draws", "left", "work")
 
-    def __init__(self, draws: Draws) -> None:
+    def __init__(self, draws: Draws, work: Work) -> None:
         self.draws = draws
         self.left = _MOST_REPEATS
+        self.work = work
 
     def count(self, least: int, most: int) -> int:
         """How often to repeat something. Raises PatternError where it is all too much."""
         count = self.draws.between(least, most)
+        self.work.spend(1 + count)
         self.left -= count
         if self.left < 0:
             raise PatternError("the strings that match the pattern are too long")
         return count
 
 
-def found_in(text: str, pattern: str) -> bool | None:
-    """Does Python's own engine find the pattern? None where it cannot read it, or might take forever."""
-    if _tries(pattern, len(text)) > _MOST_TRIES:
+def found_in(text: str, pattern: str, work: Work) -> bool | None:
+    """Is the pattern found in the text? None where the engine cannot read it, or it would take too long.
+
+    The engine does not backtrack: its time is bounded by the length of the text times the size of the pattern.
+    """
+    work.spend(_COMPILING if len(pattern) > 100 else 20)  # whether it is known already must not matter
+    compiled = _read_by_engine(pattern)
+    if compiled is None:
         return None
-    compiled = _read_by_python(pattern)
-    return None if compiled is None else compiled.search(text) is not None
-
-
-@lru_cache(maxsize=256)
-def _read_by_python(pattern: str) -> re.Pattern[str] | None:
+    units = len(text) * compiled.programsize // _STEPS_PER_UNIT
+    if units > work.left:
+        return None
+    work.spend(units)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a later Python may read differently
-            return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError):
+        return compiled.search(text) is not None
+    except UnicodeEncodeError:  # half a character
         return None
 
 
-def _tries(pattern: str, length: int) -> float:
-    """How many ways a backtracking engine may try at most: exponentially many for a quantifier within another."""
-    length = min(length, 500)
-    if re.search(r"\)[*+{]", pattern):
-        return 4.0**length
-    quantifiers = min(50, len(re.findall(r"[*+{?]", pattern)))
-    return float(length + 1) ** (quantifiers + 1)
+@lru_cache(maxsize=1024)
+def _read_by_engine(pattern: str) -> Any | None:
+    options = re2.Options()
+    options.log_errors = False  # to the process's standard error, raw
+    options.max_mem = _PATTERN_BYTES
+    try:
+        return re2.compile(_U.sub(r"\1\\x{\2}", pattern), options)
+    except (re2.error, UnicodeEncodeError, OverflowError):
+        return None
 
 
-def matching(pattern: str, draws: Draws, *, shortest: int = 0, longest: int | None = None) -> str:
+def matching(
+    pattern: str,
+    draws: Draws,
+    work: Work | None = None,
+    *,
+    shortest: int = 0,
+    longest: int | None = None,
+) -> str:
     """A string that matches `pattern` (searched, as JSON Schema does) and has an allowed length."""
+    work = work or Work()
+    if len(pattern) > _LONGEST:
+        raise PatternError(f"a pattern has more than {_LONGEST} characters")
+    work.spend(len(pattern))
     emit = _compiled(pattern)
     exactly = range(-1 - shortest // 6, -1 - shortest - _EXACTLY, -1 - shortest // 60)
     for more in (*_LOOSELY, *exactly):
-        text = emit(_Spending(draws), more)
+        text = emit(_Spending(draws, work), more)
+        work.spend(max(0, shortest - len(text)))
         if len(text) < shortest and not pattern.endswith("$"):
             text += "".join(draws.pick(LETTERS) for _ in range(shortest - len(text)))
         if len(text) < shortest or (longest is not None and len(text) > longest):
             continue
-        if found_in(text, pattern) is not False:  # a pattern that the engine cannot read is trusted
+        if found_in(text, pattern, work) is not False:  # a pattern that the engine cannot read is trusted
             return text
     raise PatternError(f"no string found for the pattern '{pattern}'")
 
@@ -134,7 +165,12 @@ class _Reader:
         parts: list[Emit] = []
         while self.peek() not in ("", "|", ")"):
             parts.append(self.repeated())
-        return lambda spending, more: "".join([part(spending, more) for part in parts])
+
+        def emit_all(spending: _Spending, more: int) -> str:
+            spending.work.spend(len(parts))
+            return "".join([part(spending, more) for part in parts])
+
+        return emit_all
 
     def repeated(self) -> Emit:
         atom = self.atom()

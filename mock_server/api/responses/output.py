@@ -169,7 +169,7 @@ def _calls(
     for tool in more:
         if left is not None and left <= 0:
             break
-        arguments, finish = tool.arguments(draws), "tool_calls"
+        arguments, finish = tool.arguments(draws, share=1 + len(more)), "tool_calls"
         counted = max(1, tokens_in(arguments))
         if left is not None and counted > left:
             arguments, counted, finish = arguments[: left * CHARS_PER_TOKEN], left, "length"

@@ -26,13 +26,16 @@ class Tool:
     kind: Literal["function", "custom"]
     parameters: dict[str, Any] | None = None
 
-    def arguments(self, draws: Draws) -> str:
-        """Raw arguments: a JSON object that is valid against the tool's schema, or free text."""
+    def arguments(self, draws: Draws, *, share: int = 1) -> str:
+        """Raw arguments: a JSON object that is valid against the tool's schema, or free text.
+
+        `share` is how many such values the answer has: together they may take as much work as a single one.
+        """
         if self.kind == "custom":
             return prose(draws.raw(draws.between(4, 16)))
         if not self.parameters:
             return "{}"
-        return instance_text(self.parameters, draws)
+        return instance_text(self.parameters, draws, share=share)
 
 
 def read_tool(tool: dict[str, Any], *, chat: bool) -> Tool | None:

@@ -17,6 +17,7 @@ from windtunnel.mock_server.api.errors import (
 from windtunnel.mock_server.api.fields import objects
 from windtunnel.mock_server.api.json_schema.strict import object_problem, strict_problem
 from windtunnel.mock_server.api.json_schema.values import schema_problem
+from windtunnel.mock_server.api.json_schema.work import Work
 from windtunnel.mock_server.api.text import tokens_in
 from windtunnel.mock_server.api.tools.calls import tool_name
 from windtunnel.mock_server.api.tools.structured import requested_format, requested_schema
@@ -35,14 +36,15 @@ def check_tools(body: dict[str, Any], *, chat: bool) -> ApiError | None:
             return ApiError(400, message, INVALID_REQUEST, "tool_choice")
         return None
     problem = objects("tools", tools, longest=MOST_TOOLS)
+    work = Work()
     for at, tool in enumerate(tools) if problem is None else ():
-        problem = _tool(at, tool, chat=chat)
+        problem = _tool(at, tool, work, chat=chat)
         if problem is not None:
             break
     return problem or _tool_choice(body, chat=chat)
 
 
-def _tool(at: int, tool: dict[str, Any], *, chat: bool) -> ApiError | None:
+def _tool(at: int, tool: dict[str, Any], work: Work, *, chat: bool) -> ApiError | None:
     param, kind = f"tools[{at}]", tool.get("type")
     if kind is None:
         return missing_parameter(f"{param}.type")
@@ -54,10 +56,10 @@ def _tool(at: int, tool: dict[str, Any], *, chat: bool) -> ApiError | None:
         if not isinstance(inner, dict):
             return missing_parameter(param) if inner is None else invalid_type(param, "an object", inner)
     assert inner is not None
-    return _function(param, inner)
+    return _function(param, inner, work)
 
 
-def _function(param: str, function: dict[str, Any]) -> ApiError | None:
+def _function(param: str, function: dict[str, Any], work: Work) -> ApiError | None:
     """A function by its name and its schema."""
     name = function.get("name")
     if name is None:
@@ -79,15 +81,15 @@ def _function(param: str, function: dict[str, Any]) -> ApiError | None:
     if not schema:  # a function without parameters
         return None
     strict = function.get("strict") is True
-    problem = object_problem(schema) or _schema_complaint(schema, strict=strict)
+    problem = object_problem(schema) or _schema_complaint(schema, work, strict=strict)
     if problem is None:
         return None
     message = f"Invalid schema for function '{name}': {problem}"
     return ApiError(400, message, INVALID_REQUEST, where, "invalid_function_parameters")
 
 
-def _schema_complaint(schema: dict[str, Any], *, strict: bool) -> str | None:
-    return (strict_problem(schema) if strict else None) or schema_problem(schema)
+def _schema_complaint(schema: dict[str, Any], work: Work, *, strict: bool) -> str | None:
+    return (strict_problem(schema) if strict else None) or schema_problem(schema, work)
 
 
 def _tool_choice(body: dict[str, Any], *, chat: bool) -> ApiError | None:
@@ -126,8 +128,9 @@ def check_functions(body: dict[str, Any]) -> ApiError | None:
         message = "'function_call' is only allowed when 'functions' are specified."
         return ApiError(400, message, INVALID_REQUEST, "function_call")
     problem = objects("functions", functions, longest=MOST_TOOLS)
+    work = Work()
     for at, function in enumerate(functions) if problem is None else ():
-        problem = problem or _function(f"functions[{at}]", function)
+        problem = problem or _function(f"functions[{at}]", function, work)
     if problem is not None or call is None or call in ("none", "auto"):
         return problem
     name = call.get("name") if isinstance(call, dict) else call
@@ -178,7 +181,7 @@ def _json_schema(form: dict[str, Any], param: str, *, chat: bool) -> ApiError | 
         if chat and "schema" not in holder:  # the API takes it for any object
             return None
         return missing_parameter(f"{inner}.schema")
-    problem = _schema_complaint(schema, strict=holder.get("strict") is True)
+    problem = _schema_complaint(schema, Work(), strict=holder.get("strict") is True)
     if problem is None:
         return None
     message = f"Invalid schema for response_format '{name}': {problem}"

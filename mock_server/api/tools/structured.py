@@ -37,7 +37,7 @@ def json_text(body: dict[str, Any], draws: Draws, *, tokens: int, chat: bool) ->
     form = requested_format(body, chat=chat)
     kind = form.get("type") if form is not None else None
     if form is not None and kind == "json_schema":
-        return instance_text(requested_schema(form, chat=chat) or {}, draws)
+        return instance_text(requested_schema(form, chat=chat) or {}, draws, share=body.get("n") or 1)
     if kind == "json_object":
         words = b"".join(draws.raw(min(left, 512)) for left in range(tokens, 0, -512))
         return orjson.dumps({"answer": prose(words[: max(1, tokens - 4)])}).decode()
