@@ -131,8 +131,8 @@ ROWS: Final = (
         "time_to_recover_s",
         "Time to recover after the fault",
         "seconds",
-        "From the end of the last faulty phase until goodput stays at 0.95 of what it was before the "
-        "first one, for 10 s; over repeats the median, where never counts as infinite.",
+        "From the end of the last faulty phase to the change point from which on calls are as good as before "
+        "the first one; a lower bound where it never came; over repeats the median, where never is infinite.",
         better="lower",
         unit="s",
         scope="overall",
@@ -142,7 +142,8 @@ ROWS: Final = (
         "recovered",
         "Recovered",
         "truth",
-        "Whether that happened before the run ended; over repeats, whether it did in all of them.",
+        "Whether the goodput from there on is that of before: at least 0.9 of it, and not below 0.95 of it at 1 % "
+        "(exact binomial test); null where too few calls tell; over repeats, whether it did in all of them.",
         better="higher",
         scope="overall",
         needs="faults",
@@ -160,7 +161,7 @@ ROWS: Final = (
         "recovery_window_s",
         "Window over which recovery was judged",
         "seconds",
-        "The widest window over which goodput was taken for this: 5 s, or wider until it held 20 calls.",
+        "From the change point to the end of the phases: at least 15 s and 20 calls.",
         unit="s",
         scope="overall",
         needs="faults",

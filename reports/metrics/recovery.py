@@ -1,31 +1,28 @@
 """Does the service come back after the incident, when, and if not: will it ever?
 
-G(t) is the goodput of the calls intended in [t, t + 5 s), a window that is widened until it holds 20 calls.
-G_pre is the goodput of all phases before the first faulty one. The service has recovered at the smallest t
-after the last faulty phase, on a grid of 0.1 s, from which on G stays at 0.95 G_pre or above for 10 s.
+The calls intended after the last faulty phase have a change point (`change_point.py`), from which on they are as good
+as those before the first faulty one. The service has recovered at that instant.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from windtunnel.reports.metrics.attempts import load_factor
 from windtunnel.reports.metrics.capacity import capacity_per_s
+from windtunnel.reports.metrics.change_point import change_point
 from windtunnel.reports.metrics.cohort import window_of
 from windtunnel.reports.metrics.work import wasted_work
-from windtunnel.reports.read.outcomes import Bools, Floats, Judged
+from windtunnel.reports.read.outcomes import Judged
 from windtunnel.reports.read.run_dir import CellRecords
 
-WINDOW_S = 5.0
-WINDOW_CALLS = 20
-STEPS_PER_S = 10
-HELD_S = 10
-SHARE_OF_BEFORE = 0.95
+RATE_PER_S = 2.0
+"""With fewer calls and some of them failed, chance alone decides where a change point is found."""
+TOO_FEW = "too few calls to say"
+NEVER_GOOD = "no call before the fault was good"
+CUT_OFF = "the run was cut off before it could be seen"
 FAULT_LENGTHS = 2.0
 LOAD_SHARE = 0.9
 LOAD_FACTOR = 1.2
@@ -38,9 +35,8 @@ _ROUNDING = 1e-9
 class Recovery:
     """What became of the service after the last faulty phase; times in seconds from t0 unless said otherwise.
 
-    `recovered` and `time_s` (from `fault_end_s`) are null if there is no goodput before the fault to compare
-    with, or if it could not be told: the run was cut off, or planned to end too soon after the fault for any client
-    to show 10 s of health. `window_s` is the widest window that G needed.
+    `recovered` and `time_s` (from `fault_end_s`) are null if it could not be told, and `reason` says why. `window_s` is
+    how long was observed from the change point on.
     """
 
     fault_start_s: float
@@ -52,6 +48,7 @@ class Recovery:
     time_s: float | None
     metastable: bool | None
     draining: bool | None
+    reason: str = ""
 
 
 def recovery_of(judged: Judged, scenario: Mapping[str, Any]) -> Recovery | None:
@@ -63,11 +60,20 @@ def recovery_of(judged: Judged, scenario: Mapping[str, Any]) -> Recovery | None:
     start, end = faulty[0].start_s, faulty[-1].end_s
     calls = judged.calls[judged.calls["judged"]]
     before = calls["good"][calls["intended_s"] < start]
-    pre = float(before.mean()) if len(before) else None
-    grid = GoodputGrid.of(calls["intended_s"].to_numpy(), calls["good"].to_numpy(), end, judged.end_s)
-    time = grid.recovered_after(SHARE_OF_BEFORE * pre) if pre else None
-    cannot_tell = judged.end_s < judged.cell.end_s or grid.is_too_short
-    recovered = None if not pre or (time is None and cannot_tell) else time is not None
+    pre = (int(before.sum()) + 0.5) / (len(before) + 1)
+    after = calls[(calls["intended_s"] >= end) & (calls["intended_s"] < judged.end_s)]
+    good = after["good"].to_numpy(dtype=bool)
+    found = change_point(after["intended_s"].to_numpy(dtype=float), good, pre, end, judged.end_s)
+    recovered, reason = None, ""
+    if not before.any():
+        reason = NEVER_GOOD
+    elif found is None or (not good.all() and len(good) < RATE_PER_S * (judged.end_s - end)):
+        reason = TOO_FEW
+    else:
+        recovered = found.is_recovery(pre)
+        if not recovered and judged.end_s < judged.cell.end_s:
+            recovered, reason = None, CUT_OFF
+    time = found.at_s - end if found and recovered else None
     observed = max(0.0, min(judged.cell.end_s, judged.cell.observed_s) - end)
     stuck = None
     if recovered is True:
@@ -80,50 +86,15 @@ def recovery_of(judged: Judged, scenario: Mapping[str, Any]) -> Recovery | None:
     return Recovery(
         fault_start_s=start,
         fault_end_s=end,
-        goodput_before=pre,
+        goodput_before=float(before.mean()) if len(before) else None,
         observed_s=observed,
-        window_s=grid.widest_s,
+        window_s=judged.end_s - found.at_s if found else None,
         recovered=recovered,
         time_s=time,
         metastable=stuck,
         draining=None if stuck is None else (not stuck and recovered is False),
+        reason=reason,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class GoodputGrid:
-    """G on the grid: `goodput` at `start_s` + k ÷ 10 s, of windows that end before the phases do."""
-
-    goodput: Floats
-    widest_s: float | None
-
-    @classmethod
-    def of(cls, intended_s: Floats, good: Bools, start_s: float, end_s: float) -> GoodputGrid:
-        """From calls in the order of intended time, those intended before `end_s` judged."""
-        steps = max(0, math.floor((end_s - WINDOW_S - start_s) * STEPS_PER_S + _ROUNDING) + 1)
-        at = start_s + np.arange(steps) / STEPS_PER_S
-        first = np.searchsorted(intended_s, at - _ROUNDING, side="left")
-        by_time = np.searchsorted(intended_s, at + WINDOW_S - _ROUNDING, side="left")
-        last = np.maximum(by_time, first + WINDOW_CALLS)
-        whole = last <= len(intended_s)
-        at, first, last, by_time = at[whole], first[whole], last[whole], by_time[whole]
-        good_until = np.concatenate([[0], np.cumsum(good)])
-        widths = np.where(last > by_time, intended_s[last - 1] - at, WINDOW_S) if len(at) else at
-        return cls(
-            (good_until[last] - good_until[first]) / (last - first), float(widths.max()) if len(at) else None
-        )
-
-    @property
-    def is_too_short(self) -> bool:
-        """Whether even perfect goodput could not be held for HELD_S on this grid."""
-        return len(self.goodput) < HELD_S * STEPS_PER_S + 1
-
-    def recovered_after(self, level: float) -> float | None:
-        """Seconds after the start from which on G stays at `level` or above for HELD_S; None if never."""
-        needed = HELD_S * STEPS_PER_S + 1
-        held = np.concatenate([[0], np.cumsum(self.goodput >= level - _ROUNDING)])
-        runs = np.flatnonzero(held[needed:] - held[:-needed] == needed)
-        return float(runs[0]) / STEPS_PER_S if len(runs) else None
 
 
 def _sustains_itself(judged: Judged, scenario: Mapping[str, Any], fault_end_s: float) -> bool:

@@ -32,7 +32,10 @@ def _time_to_recover(recovery: Recovery) -> Result:
 def _recovery(read: Callable[[Recovery], Result]) -> Compute:
     def compute(cohort: Cohort) -> Result:
         recovery = cohort.once(_found)
-        return ABSENT if recovery is None else read(recovery)
+        if recovery is None:
+            return ABSENT
+        found = read(recovery)
+        return Figure(None, reason=recovery.reason) if found is None else found
 
     return compute
 
