@@ -7,6 +7,7 @@ comes with matplotlib and is wider than what readers see: what fits here fits th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -14,19 +15,43 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MultipleLocator, NullLocator
 
 from windtunnel.reports.charts import palette
+from windtunnel.reports.charts.durations import moment, tick_step, unit_of
 from windtunnel.reports.charts.view import Floats, RunView, Span
 
 WIDTH = 560.0
+WHOLE_PAGE = 1156.0
+"""The width of a chart that stands alone in its row, so that type keeps its size there."""
 LEFT, RIGHT = 44.0, 12.0
 TEXT, SMALL = 11.0, 10.0
+BOLDER = 1.15
+"""How much wider bold type is."""
 
 
-def sheet(height: float) -> Figure:
-    """An empty transparent figure, `WIDTH` by `height` pixels."""
-    return Figure(figsize=(WIDTH / 72, height / 72), dpi=72, facecolor="none")
+def sheet(height: float, width: float = WIDTH) -> Figure:
+    """An empty transparent figure of that size in pixels."""
+    return Figure(figsize=(width / 72, height / 72), dpi=72, facecolor="none")
+
+
+def sheet_for(run: RunView, height: float) -> Figure:
+    """A figure for a chart of each client: one client alone has the whole width of the page."""
+    return sheet(height, WIDTH if len(run.clients) > 1 else WHOLE_PAGE)
+
+
+def headline(figure: Figure, text: str, size: float) -> None:
+    """The name of a chart at its upper left corner, cut where it is too long for it."""
+    width, height = figure.get_size_inches() * 72
+    figure.text(4 / width, 1 - 6 / height, fit(text, (width - 8) / BOLDER, size), fontsize=size, fontweight="bold",
+                va="top", color=palette.INK.light)  # fmt: skip
+
+
+def width_of(axes: Axes) -> float:
+    """The width of a panel in pixels."""
+    figure = axes.get_figure(root=True)
+    width = WIDTH if figure is None else float(figure.get_size_inches()[0] * 72)
+    return float(axes.get_position().width) * width
 
 
 def panel(
@@ -118,7 +143,7 @@ def cut_off(axes: Axes, upto: float, end: float) -> None:
 
 def name_phases(axes: Axes, phases: Sequence[Span], *, above: bool = False) -> None:
     """Write each phase's name inside the panel at its top, or above it, as far as it fits; faulty ones stand out."""
-    room = axes.get_position().width * WIDTH
+    room = width_of(axes)
     span = phases[-1].end - phases[0].start
     for phase in phases:
         label = fit(phase.name, (phase.end - phase.start) / span * room - 6, SMALL)
@@ -130,18 +155,27 @@ def name_phases(axes: Axes, phases: Sequence[Span], *, above: bool = False) -> N
         )  # fmt: skip
 
 
-def time_axis(axes: Axes, run: RunView, *, labels: bool = True) -> None:
-    """The shared x axis: seconds from the start of the first phase."""
+def time_axis(axes: Axes, run: RunView, *, labels: bool = True, units: bool = False) -> None:
+    """The shared x axis: from the start of the first phase, in seconds, minutes, hours or days.
+
+    With `units` each tick says its unit, and the axis has no name.
+    """
+    length = run.end - run.start
+    unit = unit_of(length)
+    sign = f" {unit.sign}" if units else ""
     axes.set_xlim(run.start, run.end)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 3, 5, 6, 10]))
+    axes.xaxis.set_major_locator(MultipleLocator(tick_step(length)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: moment(at, length) + sign))
     axes.tick_params(labelbottom=labels)
-    if labels:
-        axes.set_xlabel("seconds from the start", fontsize=SMALL, color=palette.MUTED.light, labelpad=3)
+    if labels and not units:
+        axes.set_xlabel(f"{unit.name} from the start", fontsize=SMALL, color=palette.MUTED.light, labelpad=3)
 
 
-def few_ticks(most: int) -> MaxNLocator:
-    """Ticks at round values, at most `most` of them."""
-    return MaxNLocator(nbins=most, steps=[1, 2, 5, 10])
+def beside(axes: Axes, at: float, text: str, size: float) -> Literal["left", "right"]:
+    """The side of the line at `at` (on a linear x axis) where `text` has room: `left` is text that begins there."""
+    low, high = axes.get_xlim()
+    room = (high - at) / (high - low) * width_of(axes)
+    return "left" if text_width(text, size) * BOLDER + 6 <= room else "right"
 
 
 def square_root(axes: Axes, top: float, *, headroom: float = 1.1, apart: float = 0.14) -> None:
@@ -159,7 +193,7 @@ def square_root(axes: Axes, top: float, *, headroom: float = 1.1, apart: float =
 
     axes.set_yscale("function", functions=(root, square))
     axes.set_ylim(0, top * headroom)
-    steps = [factor * 10.0**power for power in range(7) for factor in (1, 2, 5)]
+    steps = [factor * 10.0**power for power in range(-3, 7) for factor in (1, 2, 5)]
     ticks = [0.0]
     last = 1.0 + apart
     for value in reversed([step for step in steps if step <= top]):
@@ -169,4 +203,4 @@ def square_root(axes: Axes, top: float, *, headroom: float = 1.1, apart: float =
             last = place
     axes.yaxis.set_major_locator(FixedLocator(sorted(ticks)))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))

@@ -11,12 +11,14 @@ from windtunnel.reports.charts.view import ClientView, RunView
 
 HEIGHT = 92.0
 BARS = 75
+RIGHT = 20.0
+"""Room for half of the last tick, such as `20 min`."""
 
 
 def strip(view: ClientView, run: RunView) -> Chart:
     """Bars over time, 0 to 100 %: good below, lost above."""
     figure = canvas.sheet(HEIGHT)
-    axes = canvas.panel(figure, top=20, height=HEIGHT - 38, left=40)
+    axes = canvas.panel(figure, top=20, height=HEIGHT - 38, left=40, right=RIGHT)
     at = edges(run, BARS)
     share = good_share(view, at)
     known = ~np.isnan(share)
@@ -34,8 +36,7 @@ def strip(view: ClientView, run: RunView) -> Chart:
     axes.grid(visible=False)
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 1], ["0 %", "100 %"])
-    canvas.time_axis(axes, run)
-    axes.set_xlabel("")
+    canvas.time_axis(axes, run, units=True)
     for phase in run.phases:
         if phase.faulty:
             axes.axvspan(

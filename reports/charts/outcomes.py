@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from windtunnel.reports.charts import canvas, palette
+from windtunnel.reports.charts.durations import moment, unit_of
 from windtunnel.reports.charts.svg import Chart, chart
-from windtunnel.reports.charts.view import RunView
+from windtunnel.reports.charts.view import RunView, Span
 
 ROW, GAP, TOP, BOTTOM = 20.0, 26.0, 52.0, 34.0
 BAR = 0.74
@@ -71,7 +72,7 @@ def outcomes(run: RunView) -> Chart:
         _group(axes, counted.loc[[span.name]].droplevel("phase"), used)
         colour = palette.FAULT_INK if span.faulty else palette.INK
         axes.annotate(
-            f"{span.name}  ({span.start:g} to {span.end:g} s)", (0, 1), (0, 3), xycoords="axes fraction",
+            _headed(span, run), (0, 1), (0, 3), xycoords="axes fraction",
             textcoords="offset points", fontsize=canvas.TEXT, fontweight="bold", color=colour.light, va="bottom",
         )  # fmt: skip
         last = number == len(run.phases) - 1
@@ -86,6 +87,13 @@ def outcomes(run: RunView) -> Chart:
         borderaxespad=0, labelcolor=palette.INK.light, handlelength=1.4, columnspacing=1.4, labelspacing=0.45,
     )  # fmt: skip
     return chart(figure, name="outcomes", title="How calls ended, by phase", alt=_alt(run, counted, used))
+
+
+def _headed(span: Span, run: RunView) -> str:
+    """A phase's name and bounds."""
+    length = run.end - run.start
+    sign = unit_of(length).sign
+    return f"{span.name}  ({moment(span.start, length)} to {moment(span.end, length)} {sign})"
 
 
 def _columns(labels: list[str]) -> int:

@@ -12,6 +12,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
 from windtunnel.reports.charts import canvas, palette
+from windtunnel.reports.charts.durations import duration
 from windtunnel.reports.charts.svg import Chart, chart
 from windtunnel.reports.charts.view import ClientView, Floats, RunView
 
@@ -37,9 +38,8 @@ def _retries(view: ClientView, run: RunView) -> tuple[Floats, Floats]:
 
 
 def _raster(view: ClientView, times: Floats, delays: Floats, run: RunView, longest: float) -> Chart:
-    figure = canvas.sheet(HEIGHT)
-    figure.text(4 / canvas.WIDTH, 1 - 6 / HEIGHT, view.client, fontsize=13, fontweight="bold", va="top",
-                color=palette.INK.light)  # fmt: skip
+    figure = canvas.sheet_for(run, HEIGHT)
+    canvas.headline(figure, view.client, 13)
     axes = canvas.panel(figure, top=46, height=HEIGHT - 84)
     canvas.shade(axes, run.phases)
     canvas.square_root(axes, longest, headroom=HEADROOM)
@@ -57,8 +57,8 @@ def _raster(view: ClientView, times: Floats, delays: Floats, run: RunView, longe
     canvas.time_axis(axes, run)
     alt = f"Arrivals of the {times.size} retries of {view.client}"
     if times.size:
-        alt += f", from {times.min():.1f} s to {times.max():.1f} s"
-        alt += f", up to {delays.max():.1f} s after their calls were due"
+        alt += f", from {duration(times.min())} to {duration(times.max())}"
+        alt += f", up to {duration(delays.max())} after their calls were due"
     return chart(figure, name=f"retries-{view.client}", title=f"Retry arrivals: {view.client}", alt=alt + ".")
 
 

@@ -41,8 +41,7 @@ def spread(picture: Picture) -> Chart:
     never = any(np.isinf(values).any() for _, values in picture.clients)
     height = 34 + rows * ROW + 38
     figure = canvas.sheet(height)
-    figure.text(4 / canvas.WIDTH, 1 - 6 / height, picture.title, fontsize=12, fontweight="bold", va="top",
-                color=palette.INK.light)  # fmt: skip
+    canvas.headline(figure, picture.title, 12)
     axes = canvas.panel(
         figure, top=32, height=rows * ROW, left=14, right=NEVER_ROOM if never else canvas.RIGHT + 6
     )

@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from windtunnel.reports.charts import canvas, palette
 from windtunnel.reports.charts.bins import amplification, edges, level, rate
+from windtunnel.reports.charts.durations import duration
 from windtunnel.reports.charts.svg import Chart, chart
 from windtunnel.reports.charts.view import ClientView, Floats, RunView
 
@@ -79,9 +80,8 @@ def _scales(series: Sequence[Series]) -> Scales:
 
 
 def _timeline(view: ClientView, series: Series, run: RunView, at: Floats, scales: Scales) -> Chart:
-    figure = canvas.sheet(HEIGHT)
-    figure.text(4 / canvas.WIDTH, 1 - 6 / HEIGHT, view.client, fontsize=14, fontweight="bold", va="top",
-                color=palette.INK.light)  # fmt: skip
+    figure = canvas.sheet_for(run, HEIGHT)
+    canvas.headline(figure, view.client, 14)
     rates = canvas.panel(figure, top=52, height=172)
     amplified = canvas.panel(figure, top=256, height=60, share=rates)
     inside = canvas.panel(figure, top=348, height=62, share=rates)
@@ -150,13 +150,14 @@ def _draw_recovery(panels: Sequence[Axes], view: ClientView, run: RunView) -> No
     at = since + view.recover_s
     for axes in panels:
         axes.axvline(at, color=palette.GREEN.light, linewidth=1.4, linestyle=(0, (4, 2)))
-    after = f"after {view.recover_s:.1f} s" if view.recover_s >= AT_ONCE_S else "at once"
-    _note(panels[0], at, f"✓ recovers {after}", palette.OK_INK, align="left")
+    after = f"after {duration(view.recover_s)}" if view.recover_s >= AT_ONCE_S else "at once"
+    text = f"✓ recovers {after}"
+    _note(panels[0], at, text, palette.OK_INK, align=canvas.beside(panels[0], at, text, canvas.TEXT))
 
 
 def _note(axes: Axes, at: float, text: str, colour: palette.Colour, align: str = "center") -> None:
     axes.annotate(
-        text, (at, 1), (5 if align == "left" else 0, -18), xycoords=("data", "axes fraction"),
+        text, (at, 1), ({"left": 5, "center": 0, "right": -5}[align], -18), xycoords=("data", "axes fraction"),
         textcoords="offset points", ha=align, va="top", fontsize=canvas.TEXT, fontweight="bold", color=colour.light,
     )  # fmt: skip
 
@@ -164,10 +165,11 @@ def _note(axes: Axes, at: float, text: str, colour: palette.Colour, align: str =
 def _alt(view: ClientView, series: Series, run: RunView) -> str:
     fate = ""
     if view.recovered is not None:
-        recovered = view.recovered and view.recover_s is not None
-        fate = f" It recovers {view.recover_s:.1f} s after the fault." if recovered else " It never recovers."
+        fate = " It never recovers."
+        if view.recovered and view.recover_s is not None:
+            fate = f" It recovers {duration(view.recover_s)} after the fault."
     return (
-        f"Over {run.end - run.start:.0f} s, {view.client} is offered up to {series.offered.max():.0f} calls per "
+        f"Over {duration(run.end - run.start)}, {view.client} is offered up to {series.offered.max():.0f} calls per "
         f"second and sends up to {series.attempts.max():.0f} attempts per second; amplification peaks at "
         f"{_most(series.amplification):.1f} and the queue at {series.queue.max():.0f} requests.{fate}"
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from windtunnel.reports.charts import canvas, palette
+from windtunnel.reports.charts.durations import duration
 from windtunnel.reports.charts.svg import Chart, chart
 from windtunnel.reports.charts.view import ClientView, Floats, RunView
 
@@ -48,8 +50,7 @@ def _ecdf(run: RunView, limits: tuple[float, float], name: str, title: str, samp
     rows = -(-len(run.clients) // 2)
     height = HEIGHT + rows * ROW
     figure = canvas.sheet(height)
-    figure.text(4 / canvas.WIDTH, 1 - 6 / height, title, fontsize=12, fontweight="bold", va="top",
-                color=palette.INK.light)  # fmt: skip
+    canvas.headline(figure, title, 12)
     axes = canvas.panel(figure, top=48 + rows * ROW, height=HEIGHT - 86)
     for index, view in enumerate(run.clients):
         values, censored = sample(view)
@@ -64,12 +65,12 @@ def _ecdf(run: RunView, limits: tuple[float, float], name: str, title: str, samp
         bbox_to_anchor=(4 / canvas.WIDTH, 1 - 26 / height), borderaxespad=0, labelcolor=palette.INK.light,
         handlelength=3.2, labelspacing=0.45, columnspacing=2.5,
     )  # fmt: skip
-    canvas.caption(axes, "% of calls, at most so long")
+    canvas.caption(axes, "% of the calls that took no longer than this")
     return chart(figure, name=f"ecdf-{name}", title=title, alt=_alt(run, title, sample))
 
 
 def curve(values: Floats, censored: int = 0) -> tuple[Floats, Floats]:
-    """(Times, share of calls that took at most so long); `censored` calls count as longer than any.
+    """(Times, share of the calls that took no longer); `censored` calls count as longer than any.
 
     Long samples are thinned to `MOST_POINTS` quantiles: the curve stays within a quarter of a percent.
     """
@@ -92,7 +93,7 @@ def _scale(axes: Axes, limits: tuple[float, float]) -> None:
         FixedLocator([t for t in sorted((*TICKS, *inner)) if limits[0] <= t <= limits[1]])
     )
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.yaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 90, 100]))
     axes.grid(axis="x", color=palette.GRID.light, linewidth=0.8)
     axes.set_xlabel("seconds (log scale)", fontsize=canvas.SMALL, color=palette.MUTED.light, labelpad=3)
@@ -103,12 +104,24 @@ def _deadline(axes: Axes, deadline: float | None, limits: tuple[float, float]) -
         return
     axes.axvline(deadline, color=palette.FAULT_INK.light, linewidth=1.2, linestyle=(0, (4, 2)))
     low, high = np.log(limits)
-    aside = (np.log(deadline) - low) / (high - low) < 0.42
+    place = float((np.log(deadline) - low) / (high - low))
+    text = f"deadline {duration(deadline)}"
+    align, across = _place_label(axes, place, text)
     axes.annotate(
-        f"deadline {deadline:g} s", (deadline, 0 if aside else 1), (4 if aside else 0, 3),
-        xycoords=("data", "axes fraction"), textcoords="offset points", ha="left" if aside else "center",
-        va="bottom", fontsize=canvas.SMALL, color=palette.FAULT_INK.light,
+        text, (deadline, 0 if place < 0.42 else 1), (across, 3),
+        xycoords=("data", "axes fraction"), textcoords="offset points", ha=align, va="bottom",
+        fontsize=canvas.SMALL, color=palette.FAULT_INK.light,
     )  # fmt: skip
+
+
+def _place_label(axes: Axes, place: float, text: str) -> tuple[Literal["left", "center"], float]:
+    """(Alignment, pixels across) of the deadline's label, so that it stays in the picture: above the line at the
+    right, beside it at the left, where the curves leave room and the axis' caption is above."""
+    if place < 0.42:
+        return "left", 4.0
+    half = canvas.text_width(text, canvas.SMALL) / 2
+    over = half - (1 - place) * canvas.width_of(axes) - canvas.RIGHT + 4
+    return "center", min(0.0, -over)
 
 
 def _alt(run: RunView, title: str, sample: Sample) -> str:
@@ -117,7 +130,7 @@ def _alt(run: RunView, title: str, sample: Sample) -> str:
         values, _ = sample(view)
         if values.size:
             median, most = np.quantile(values, (0.5, 0.99))
-            parts.append(f"{view.client} median {median:.2f} s, 99 % within {most:.2f} s")
+            parts.append(f"{view.client} median {duration(median)}, 99 % within {duration(most)}")
         else:
             parts.append(f"{view.client} no calls")
     return f"{title}. Cumulative share of calls: " + "; ".join(parts) + "."

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from windtunnel.harness.contract.metrics import METRICS, Kind
+from windtunnel.reports.charts.durations import duration
 from windtunnel.reports.metrics.figure import Figure, Value
 
 _UNITS: dict[Kind, str] = {
@@ -76,20 +77,6 @@ def _share(value: float) -> str:
     if 0 < percent < 0.05:
         return "< 0.1 %"
     return f"{percent:.0f} %" if percent in (0, 100) else f"{percent:.1f} %"
-
-
-def duration(seconds: float) -> str:
-    """A duration in the unit that suits it."""
-    size = abs(seconds)
-    if size == 0:
-        return "0 s"
-    if size < 0.9995:
-        return f"{1000 * seconds:.1f} ms" if size < 0.00995 else f"{1000 * seconds:.0f} ms"
-    if size < 99.95:
-        if float(seconds).is_integer():
-            return f"{seconds:.0f} s"
-        return f"{seconds:.2f} s" if size < 9.995 else f"{seconds:.1f} s"
-    return f"{seconds:,.0f} s" if size < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def figure(found: Figure | None, kind: Kind, *, lag_s: float = 0.0) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from windtunnel.reports.charts.durations import duration
 from windtunnel.reports.charts.view import Span
 from windtunnel.reports.figures.model import ClientFigures
-from windtunnel.reports.page.labels import duration, say
+from windtunnel.reports.page.labels import say
 
 Status = Literal["never", "recovered", "good", "bad", "open"]
 

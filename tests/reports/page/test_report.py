@@ -184,14 +184,17 @@ def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.chromium
-@pytest.mark.parametrize(("width", "scheme"), [(1280, 1), (600, 0)], ids=["wide-light", "narrow-dark"])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, 1), (1100, 1), (600, 0)], ids=["wide-light", "laptop", "narrow-dark"]
+)
 def test_a_browser_lays_the_page_out(storm_run: Path, tmp_path: Path, width: int, scheme: int) -> None:
-    """In a browser the page is not wider than its window, wide or narrow, light or dark, and asks no network."""
+    """In a browser the page is not wider than its window, and asks no network; on a laptop no table is cut off."""
     copy = tmp_path / "report.html"
     values = (
         "document.documentElement.scrollWidth",
         "innerWidth",
         "performance.getEntriesByType('resource').length",
+        "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length",
     )
     title = " ".join(f"${{{value}}}" for value in values)
     probe = f"<script>document.title=`{title}`</script>"
@@ -203,10 +206,11 @@ def test_a_browser_lays_the_page_out(storm_run: Path, tmp_path: Path, width: int
         f"--blink-settings=preferredColorScheme={scheme}", copy.as_uri(),
     ]  # fmt: skip
     dom = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
-    found = re.search(r"<title>(\d+) (\d+) (\d+)</title>", dom)
+    found = re.search(r"<title>(\d+) (\d+) (\d+) (\d+)</title>", dom)
     assert found is not None
-    page, window, resources = map(int, found.groups())
+    page, window, resources, cut_off = map(int, found.groups())
     assert page <= window <= width
+    assert cut_off == 0 or width < 1000
     assert resources == 0
 
 

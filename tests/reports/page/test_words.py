@@ -7,10 +7,11 @@ import math
 import pytest
 
 from windtunnel.harness.contract.metrics import METRICS
+from windtunnel.reports.charts.durations import duration
 from windtunnel.reports.charts.view import Span
 from windtunnel.reports.figures.model import ClientFigures
 from windtunnel.reports.metrics.figure import Figure, Value
-from windtunnel.reports.page.labels import Kind, duration, figure, label, limit, say
+from windtunnel.reports.page.labels import Kind, figure, label, limit, say
 from windtunnel.reports.page.verdict import verdict
 
 PHASES = (Span("healthy", 0, 8, False), Span("brownout", 8, 20, True), Span("after", 20, 50, False))
