@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from windtunnel.harness.clients.base import CallSpec, Setting
 from windtunnel.harness.clients.error_text import message_of
+from windtunnel.harness.clients.handed import HandedBody
 from windtunnel.harness.clients.outcome import Outcome, outcome_of
 from windtunnel.harness.clients.reading import CUT_REASONS, READINGS, Reading, UnfinishedAnswerError
 from windtunnel.harness.contract.records import AttemptRow, CallRow
@@ -18,9 +19,24 @@ def _nothing() -> None:
 
 
 class LiveCall:
-    """One call from its start on. Used by one greenlet or task at a time."""
+    """One call from its start on. Used by one greenlet or task at a time.
 
-    __slots__ = ("_reading", "_setting", "attempt", "call_id", "place", "rearm", "row", "spec", "watch")
+    `keeps`: the bodies that its client receives are kept; `handed` is then the last of an answer.
+    """
+
+    __slots__ = (
+        "_reading",
+        "_setting",
+        "attempt",
+        "call_id",
+        "handed",
+        "keeps",
+        "place",
+        "rearm",
+        "row",
+        "spec",
+        "watch",
+    )
 
     def __init__(self, setting: Setting, spec: CallSpec, *, waited: bool) -> None:
         now = setting.clock.now()
@@ -33,6 +49,8 @@ class LiveCall:
         self.watch: Watch | None = watch_for(setting.profile.timeouts, now)
         self.rearm: Callable[[], None] = _nothing
         self.place: str | None = None
+        self.keeps = False
+        self.handed: HandedBody | None = None
         self._setting = setting
         self._reading: Reading | None = None
 
@@ -60,6 +78,7 @@ class LiveCall:
         """Another try: whatever an earlier one delivered is gone, as it is for the application."""
         reading = self._reading = READINGS[self.spec.api]()
         self.place = None
+        self.handed = None
         row = self.row
         row.saw_done = False
         row.status = row.served_id = row.first_token_s = row.last_content_s = row.gaps_max_s = None

@@ -40,13 +40,15 @@ TOOL_CONTENTS = {"function_call": "arguments", "custom_tool_call": "input"}
 
 
 class Reading:
-    """What one try delivered so far. `opened`: the answer was handed to the application."""
+    """What one try delivered so far. `opened`: the answer was handed to the application. `comparable`: it is known what
+    was delivered, so it can be compared with the truth."""
 
-    __slots__ = ("_digest", "_size", "complete", "finish_reason", "opened", "refused")
+    __slots__ = ("_digest", "_size", "comparable", "complete", "finish_reason", "opened", "refused")
 
     def __init__(self) -> None:
         self._digest: str | None = None
         self.opened = False
+        self.comparable = True
         self.complete = False
         self.finish_reason: str | None = None
         self.refused = False
@@ -76,12 +78,21 @@ class Reading:
 
     def put_together(self) -> None:
         """Put the pieces together, as the application does with a whole answer. Raises TypeError if they do not fit."""
-        self._digest = digest(self.choices())
+        self._digest = digest(self.choices()) if self.comparable else None
 
-    def digest(self) -> str:
-        """What `put_together` made."""
-        assert self._digest is not None  # a call is only taken for answered after its answer was put together
+    def digest(self) -> str | None:
+        """What `put_together` made; None if there is nothing to compare."""
         return self._digest
+
+    def become(self, other: Reading) -> None:
+        """Take over all that `other`, of the same API, has read."""
+        for kind in type(self).__mro__:
+            for name in getattr(kind, "__slots__", ()):
+                setattr(self, name, getattr(other, name))
+
+    def with_text(self, text: str) -> None:
+        """The application has kept this text of the answer, whatever was read."""
+        raise NotImplementedError(f"{type(self).__name__} has no text")
 
 
 class _ChatChoice:
@@ -132,6 +143,10 @@ class ChatReading(Reading):
             if self.finish_reason is None or index == 0:
                 self.finish_reason = kept.finish
             self.complete = all(other.finish is not None for other in self._choices.values())
+
+    def with_text(self, text: str) -> None:
+        first = self._choices.setdefault(0, _ChatChoice())
+        first.text = [text]
 
     def _add_tools(self, kept: _ChatChoice, calls: Any) -> None:
         for position, call in enumerate(calls):
@@ -196,6 +211,9 @@ class ResponseReading(Reading):
                 for part in item.content:
                     self._add_part(part)
         self._end(answer)
+
+    def with_text(self, text: str) -> None:
+        self._text = [text]
 
     def _add_part(self, part: Any) -> None:
         if part.type == "refusal":

@@ -219,6 +219,11 @@ class Profile(InputPart):
         default=None,
         description="With the driver python: `package.module:function`, an async callable of one's own.",
     )
+    returns: Literal["text", "message"] | None = Field(
+        default=None,
+        description="With a target: its return value is the answer, as text, or as an object of the API, and is "
+        "compared. null: what its client was handed is compared, and it may return anything.",
+    )
     target_folders: tuple[str, ...] = Field(
         default=(),
         description="Where the target's module is looked for first; filled in when the profile is read.",
@@ -287,8 +292,10 @@ class Profile(InputPart):
             raise complaint("pool.keepalive", str(self.pool.keepalive), "null: aiohttp keeps all it may have")
         if driver == "python" and self.target is None:
             raise complaint("target", "nothing", f"{FORM} with the driver python")
-        if driver != "python" and self.target is not None:
-            raise complaint("target", show(self.target), f"none with the driver {driver}")
+        if driver != "python":
+            for key in ("target", "returns"):
+                if getattr(self, key) is not None:
+                    raise complaint(key, show(getattr(self, key)), f"none with the driver {driver}")
 
 
 def load_profile_file(path: str | Path) -> Profile:

@@ -157,8 +157,9 @@ def _outcomes(calls: pd.DataFrame, served: pd.DataFrame, *, without_row: str) ->
     outcomes = calls["client_outcome"].fillna(without_row).to_numpy(dtype=object)
     answer = calls["answer"].to_numpy()
     truth = pc.take(_strings(served["truth_digest"]), pa.array(answer, mask=answer < 0))
+    known = calls["digest"].notna().to_numpy() & (answer >= 0)
     same = pc.fill_null(pc.equal(truth, _strings(calls["digest"])), False).to_numpy(zero_copy_only=False)
-    verdict = np.where(answer < 0, "unknown", np.where(same, "ok", "corrupt"))
+    verdict = np.where(~known, "unknown", np.where(same, "ok", "corrupt"))
     return np.where(outcomes == "ok", verdict, outcomes)
 
 

@@ -21,12 +21,12 @@ from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Sett
 from windtunnel.harness.clients.call import LiveCall
 from windtunnel.harness.clients.drivers.aiohttp_async import session_for
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
-from windtunnel.harness.clients.drivers.python_call import UserCall, read_answer
+from windtunnel.harness.clients.drivers.python_call import UserCall, compare, read_answer
 from windtunnel.harness.clients.error_text import place_of
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll, undo_gevents_sockets
 from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.clients.loop_shell import LoopShell
-from windtunnel.harness.clients.reading import READINGS, Reading
+from windtunnel.harness.clients.reading import Reading
 from windtunnel.harness.clients.recording.httpx2 import AsyncRecordingTransport, Book
 from windtunnel.harness.clients.recording.own_clients import asking, watch_own_clients
 from windtunnel.harness.inputs.target import arguments_of, in_environment, load_target
@@ -55,21 +55,32 @@ class PythonAsync:
         self.call = LoopShell(setting, book, self._request).call
 
     async def warm_up(self, spec: CallSpec) -> None:
-        reading = READINGS[spec.api]()
         with contextlib.suppress(Exception):  # a faulty provider is not what a warm-up looks for
             async with asyncio.timeout(WARM_UP_TIMEOUT_S):
-                await read_answer(await self._asked(spec, {}), spec.api, reading, lambda: None)
+                await read_answer(await self._asked(spec, {}), spec.api, lambda: None)
 
     async def close(self) -> None:
         await self._tools.close()
 
     async def _request(self, spec: CallSpec, live: LiveCall, reading: Reading) -> None:
         before = live.attempt
+        live.keeps = True
         live.asked()
         try:
             with asking(self._book, spec.call_id, self._setting.base_url):
                 answer = await self._asked(spec, {CALL_HEADER: spec.call_id})
-                await read_answer(answer, spec.api, reading, live.content)
+                strict = self._setting.profile.returns == "message"
+                returned = await read_answer(answer, spec.api, live.content, strict=strict)
+            handed = live.handed
+            if handed is not None:
+                live.attempt = handed.row  # the answer that counts, if others were begun beside it
+            compare(
+                returned,
+                None if handed is None else handed.read(spec.api),
+                self._setting.profile.returns,
+                spec.api,
+                reading,
+            )
         except Exception as error:
             live.place = place_of(error, self._setting.profile.target_folders)
             attempt = live.attempt

@@ -1,7 +1,7 @@
 """What a user's own callable is given for each call, and how what it gives back is read.
 
-target(UserCall) ──► text, an object of the API, a JSON object ──────────► Reading
-             └─► an async iterator of pieces of text or of events ──►
+target(UserCall) ──► anything, or an async iterator of anything ──► Returned ──┐
+      └── its client ──► HandedBody ──► Reading of what it was handed ─────────┴──► Reading that is compared
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, Protocol
 import aiohttp
 import httpx2
 
-from windtunnel.harness.clients.reading import JsonAnswer, Reading
+from windtunnel.harness.clients.reading import READINGS, JsonAnswer, Reading
 
 
 class AnswerTypeError(TypeError):
-    """The callable gave back what no answer can be read from."""
+    """The callable gave back something else than its profile says."""
 
 
 class Tools(Protocol):
@@ -112,65 +112,101 @@ Text has no finish reason. Who hands it on as the answer says that it is all of 
 """
 
 Told = Callable[[], None]
+MISREAD = (TypeError, ValueError, AttributeError, KeyError)
+"""What reading an object raises that is of another kind."""
 
 
-async def read_answer(answer: Any, api: str, reading: Reading, content: Told) -> None:
-    """Read what a callable gave back; `content` is told of each content.
+@dataclass(slots=True)
+class Returned:
+    """What a callable gave back: text, or what was read of objects of the API, or neither."""
 
-    Raises AnswerTypeError, and whatever iterating and reading raise.
+    text: str | None = None
+    answer: Reading | None = None
+    what: str = "nothing"
+
+
+async def read_answer(answer: Any, api: str, content: Told, *, strict: bool = False) -> Returned:
+    """Read what a callable gave back, an async iterator to its end; `content` is told of each content of one.
+
+    Of a text in one piece nothing is told: nobody knows when it began. What looks like an object of the API and is none
+    is passed over, unless `strict`. Raises whatever iterating raises, and AnswerFailedError for an answer that failed.
     """
+    returned = Returned(what=type(answer).__name__)
     if isinstance(answer, AsyncIterable):
-        await _read_pieces(answer, api, reading, content)
-        return
-    reading.opened = True
-    if isinstance(answer, str):
-        _take_text(answer, api, reading)
-        _end_text(api, reading)
-    else:
-        reading.whole(_object(answer, "returned"))
-    content()
+        await _read_pieces(answer, api, returned, content, strict=strict)
+    elif isinstance(answer, str):
+        returned.text = answer
+    elif _is_answer(answer):
+        reading = READINGS[api]()
+        with contextlib.suppress(*(() if strict else MISREAD)):
+            reading.whole(_nodes(answer) if isinstance(answer, Mapping) else answer)
+            returned.answer = reading
+            content()
+    return returned
 
 
-async def _read_pieces(pieces: Any, api: str, reading: Reading, content: Told) -> None:
-    texts = False
+async def _read_pieces(pieces: Any, api: str, returned: Returned, content: Told, *, strict: bool) -> None:
     async with contextlib.AsyncExitStack() as stack:
         if hasattr(pieces, "__aexit__"):
             pieces = await stack.enter_async_context(pieces)
         elif hasattr(pieces, "aclose"):
             stack.push_async_callback(pieces.aclose)
         async for piece in pieces:
-            reading.opened = True
+            told = bool(piece)
             if isinstance(piece, str):
-                texts = True
-                told = _take_text(piece, api, reading)
-            else:
-                told = reading.take(_object(piece, "yielded"))
+                returned.text = (returned.text or "") + piece
+            elif _is_answer(piece):
+                if returned.answer is None:
+                    returned.answer = READINGS[api]()
+                with contextlib.suppress(*(() if strict else MISREAD)):
+                    told = returned.answer.take(_nodes(piece) if isinstance(piece, Mapping) else piece)
             if told:
                 content()
+
+
+def compare(
+    returned: Returned, handed: Reading | None, returns: str | None, api: str, reading: Reading
+) -> None:
+    """Put into `reading` what of a call is compared with the truth: what was `handed`, or what was returned.
+
+    Raises AnswerTypeError if the profile says what it `returns`, and that is not it.
+    """
+    if returns == "text":
+        if returned.text is None:
+            raise AnswerTypeError(f"the target returned {returned.what}, and its profile says returns: text")
+        reading.become(_of_text(returned.text, handed, api))
+    elif returns == "message":
+        if returned.answer is None:
+            raise AnswerTypeError(
+                f"the target returned {returned.what}, and its profile says returns: message"
+            )
+        reading.become(returned.answer)
+    elif handed is not None or returned.answer is not None:
+        reading.become(handed or returned.answer or reading)
+    else:
+        reading.comparable = False
+        reading.complete = True  # as far as anybody can tell
     reading.opened = True
-    if texts and not reading.complete:
-        _end_text(api, reading)
 
 
-def _take_text(text: str, api: str, reading: Reading) -> bool:
+def _of_text(text: str, handed: Reading | None, api: str) -> Reading:
+    """What is returned as text is all of the answer; its end is the one that was handed over, if that was seen."""
+    if handed is not None:
+        handed.with_text(text)
+        return handed
+    reading = READINGS[api]()
     if api not in TEXT:
-        raise AnswerTypeError(f"the target gave back text for {api}, expected an object of the API")
-    return reading.take(TEXT[api][0](text))
+        raise AnswerTypeError(f"the target returned text for {api}, which has none")
+    piece, end = TEXT[api]
+    reading.take(piece(text))
+    reading.take(end)
+    return reading
 
 
-def _end_text(api: str, reading: Reading) -> None:
-    reading.take(TEXT[api][1])
-
-
-def _object(answer: Any, how: str) -> Any:
+def _is_answer(answer: Any) -> bool:
     if isinstance(answer, Mapping):
-        return _nodes(answer)
-    if any(hasattr(answer, name) for name in ("choices", "output", "data", "type")):
-        return answer
-    raise AnswerTypeError(
-        f"the target {how} {type(answer).__name__}, expected text, an object of the API, a JSON object, "
-        "or an async iterator of pieces of text or events"
-    )
+        return any(name in answer for name in ("choices", "output", "data", "type"))
+    return any(hasattr(answer, name) for name in ("choices", "output", "data", "type"))
 
 
 def _nodes(value: Any) -> Any:

@@ -26,11 +26,13 @@ from windtunnel.harness.clients.base import (
     Setting,
 )
 from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.handed import HandedBody
 from windtunnel.harness.clients.http_library import library_of
 from windtunnel.harness.clients.outcome import names_of
 from windtunnel.harness.contract.records import AttemptRow
 
 DONE = b"[DONE]"
+REDIRECTED = 300
 KEPT = len(DONE) - 1
 
 
@@ -62,7 +64,7 @@ class Book:
         retries = headers.get(SDK_RETRY_HEADER)
         row = live.next_attempt(int(retries) if retries is not None else None)
         headers[ATTEMPT_HEADER] = number = str(row.attempt)
-        trace = self._traces[live.call_id, number] = Trace(self, live, row)
+        trace = self._traces[live.call_id, number] = Trace(self, live, row, getattr(url, "path", ""))
         return trace
 
     def open_trace(self, headers: Mapping[str, str]) -> Trace | None:
@@ -85,10 +87,12 @@ class Book:
 class Trace:
     """Fills in one attempt's row. Every attempt is handed on exactly once."""
 
-    __slots__ = ("_book", "_live", "_open", "_tail", "row")
+    __slots__ = ("_book", "_kept", "_live", "_open", "_path", "_tail", "row")
 
-    def __init__(self, book: Book, live: LiveCall, row: AttemptRow) -> None:
+    def __init__(self, book: Book, live: LiveCall, row: AttemptRow, path: str) -> None:
         self.row = row
+        self._path = path
+        self._kept: HandedBody | None = None
         self._book = book
         self._live = live
         self._open = True
@@ -133,6 +137,8 @@ class Trace:
         row.status = status
         row.served_id = headers.get(SERVED_HEADER)
         row.http_version = version
+        if self._live.keeps and status < REDIRECTED:
+            self._live.handed = self._kept = HandedBody(row, self._path, headers)
 
     def chunk(self, data: bytes) -> None:
         """A piece of the body."""
@@ -141,6 +147,8 @@ class Trace:
         if row.first_byte_s is None:
             row.first_byte_s = row.last_byte_s
         row.body_bytes += len(data)
+        if self._kept is not None:
+            self._kept.add(data)
         if DONE in data or (self._tail and DONE in self._tail + data[:KEPT]):
             self._live.row.saw_done = True
         self._tail = data[-KEPT:]
@@ -194,7 +202,7 @@ class RecordingTransport(httpx2.BaseTransport):
         self._book = book
 
     def handle_request(self, request: Any) -> Any:
-        trace = self._book.trace(request.headers)
+        trace = self._book.trace(request.headers, request.url)
         if trace is None:
             return self._inner.handle_request(request)
         request.extensions["trace"] = trace.event
@@ -245,7 +253,7 @@ class AsyncRecordingTransport(httpx2.AsyncBaseTransport):
         self._book = book
 
     async def handle_async_request(self, request: Any) -> Any:
-        trace = self._book.trace(request.headers)
+        trace = self._book.trace(request.headers, request.url)
         if trace is None:
             return await self._inner.handle_async_request(request)
         request.extensions["trace"] = trace.event_async

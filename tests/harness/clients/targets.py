@@ -107,6 +107,12 @@ async def unseen(call: Any) -> Any:
     return json.loads(content)
 
 
+async def unseen_text(call: Any) -> str:
+    """The text of the same."""
+    said: str = (await unseen(call))["choices"][0]["message"]["content"]
+    return said
+
+
 def _url(call: Any) -> str:
     return f"{call.base_url}/chat/completions"
 
@@ -149,6 +155,29 @@ async def own_urllib(call: Any) -> Any:
     return await asyncio.to_thread(send)
 
 
+class Parsed:
+    """What an application makes of an answer; its names mean nothing here."""
+
+    type = "summary"
+    output = 7
+
+
+async def parsed(call: Any) -> Parsed:
+    """Gives back an object of its own."""
+    await text(call)
+    return Parsed()
+
+
+async def summary(call: Any) -> str:
+    """Gives back what it makes of the answer."""
+    return (await text(call))[:3]
+
+
+async def stored(call: Any) -> None:
+    """Keeps the answer somewhere, and gives back nothing."""
+    await text(call)
+
+
 async def lacks(call: Any) -> Any:
     """A bug of the application's own, before anything is sent."""
     settings = {"name": call.api}
@@ -156,7 +185,7 @@ async def lacks(call: Any) -> Any:
 
 
 async def nothing(call: Any) -> None:
-    """Forgets to return."""
+    """Asks nobody."""
 
 
 async def blocks(call: Any) -> str:

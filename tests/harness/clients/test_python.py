@@ -130,10 +130,64 @@ def test_an_exception_of_own_code_is_heard(play: Play) -> None:
     assert 'settings["model"]' in Path(__file__).with_name(file).read_text().splitlines()[int(line) - 1]
 
 
-def test_a_callable_that_returns_nothing_is_an_error(play: Play) -> None:
-    """What no answer can be read from is an error of the call, and says so by its name."""
-    call = play("python", healthy, target="targets:nothing").call
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("target", ["stored", "summary", "parsed", "text"])
+def test_what_the_client_was_handed_is_compared(play: Play, target: str, stream: bool) -> None:
+    """Whatever a callable returns, what it was handed is compared; nobody knows when it had its first content."""
+    call = play("python", healthy, stream=stream, target=f"targets:{target}").call
+    assert (call["outcome"], call["digest"], call["served_id"]) == ("ok", WHOLE, "s0")
+    assert (call["first_token_s"], call["finish_reason"]) == (None, "stop")
+
+
+@pytest.mark.parametrize("target", ["stored", "summary"])
+def test_half_an_answer_is_half_an_answer_whatever_is_returned(play: Play, target: str) -> None:
+    """A stream that ends without its end is known by what was handed over, and a profile may look for the end."""
+
+    def half(exchange: Exchange) -> None:
+        exchange.stream()
+        exchange.event(delta("Hello"))
+        exchange.end()
+
+    call = play("python", half, stream=True, target=f"targets:{target}").call
+    assert (call["outcome"], call["digest"]) == ("ok", digest([(0, "Hello", None, [], None)]))
+    call = play("python", half, stream=True, target=f"targets:{target}", checks=["end"]).call
+    assert (call["outcome"], call["error_type"]) == ("error", "UnfinishedAnswerError")
+
+
+@pytest.mark.parametrize(
+    ("target", "returns", "kept"),
+    [
+        ("text", "text", "Hello there"),
+        ("pieces", "text", "Hello there"),
+        ("summary", "text", "Hel"),
+        ("unseen_text", "text", "Hello there"),
+        ("ask", "message", "Hello there"),
+        ("unseen", "message", "Hello there"),
+        ("unseen", None, "Hello there"),
+    ],
+)
+def test_what_is_returned_is_compared_where_the_profile_says_so(
+    play: Play, target: str, returns: str | None, kept: str
+) -> None:
+    """With `returns`, text or an object of the API is the answer; without it an object that no transport saw is."""
+    stream = target == "pieces"
+    call = play("python", healthy, stream=stream, target=f"targets:{target}", returns=returns).call
+    assert (call["outcome"], call["digest"]) == ("ok", digest([(0, kept, None, [], "stop")]))
+
+
+@pytest.mark.parametrize("target", ["nothing", "unseen_text"])
+def test_what_nobody_saw_is_not_compared(play: Play, target: str) -> None:
+    """A text of requests that no transport saw, or nothing, is neither right nor wrong: there is no digest."""
+    call = play("python", healthy, target=f"targets:{target}").call
+    assert (call["outcome"], call["digest"]) == ("ok", None)
+
+
+@pytest.mark.parametrize(("target", "returns"), [("stored", "text"), ("ask", "text"), ("text", "message")])
+def test_what_is_not_what_the_profile_says_is_an_error(play: Play, target: str, returns: str) -> None:
+    """The message names what was returned and what the profile says."""
+    call = play("python", healthy, target=f"targets:{target}", returns=returns).call
     assert (call["outcome"], call["error_type"]) == ("error", "AnswerTypeError")
+    assert f"its profile says returns: {returns}" in call["error_message"]
 
 
 @pytest.mark.parametrize(
