@@ -73,7 +73,7 @@ def replay(
     with tempfile.TemporaryDirectory(prefix="windtunnel-replay-") as made:
         out = Path(made)
         cell.write_json(out / "cell.json")
-        _rerun(out, call_id, progress)
+        _rerun(out, call_id, progress, own_code=cell.profile.target is not None)
         timeline = json.loads((out / "timeline.json").read_text())
         played = {table: read_segments(out.glob(f"{table}-*.arrows")) for table in TABLES}
     rows, differences = compare(run_dir / cell.dir, played)
@@ -114,7 +114,7 @@ def check_call(cell: CellPlan, call_id: str) -> None:
     raise InputError(cell.dir, path="--call", found=f"'{call_id}'", expected=expected, hint=hint)
 
 
-def _rerun(out: Path, call_id: str, progress: Callable[[float], None]) -> None:
+def _rerun(out: Path, call_id: str, progress: Callable[[float], None], *, own_code: bool) -> None:
     """Play the cell in a process of its own. Raises `MeasurementError` if that does not end well."""
     log = out / "rerun.log"
     with log.open("wb") as stream:
@@ -124,7 +124,7 @@ def _rerun(out: Path, call_id: str, progress: Callable[[float], None]) -> None:
             stdout=stream,
             stderr=stream,
             cwd=out,
-            env=environment({"PYTHONHASHSEED": "0"}),
+            env=environment({"PYTHONHASHSEED": "0"}, own_code=own_code),
         )
         try:
             while process.poll() is None:

@@ -23,7 +23,7 @@ from windtunnel.harness.arrivals import write_schedule
 from windtunnel.harness.contract.files import read_json, write_json
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.plan import CellPlan
-from windtunnel.harness.run.children import Child, python, start_mock
+from windtunnel.harness.run.children import Child, callers_variables, python, removed_variables, start_mock
 from windtunnel.mock_server.journal.segments import compact
 
 State = Literal["preparing", "running", "finished", "interrupted", "failed"]
@@ -65,6 +65,11 @@ class Cell:
     @property
     def name(self) -> str:
         return f"{self.plan.client}-{self.plan.repeat}"
+
+    @property
+    def plays_own_code(self) -> bool:
+        """Whether the client is code of the user's own, which keeps the environment that it is used to."""
+        return self.plan.profile.target is not None
 
     @property
     def length_s(self) -> float:
@@ -127,6 +132,7 @@ class Cell:
             ),
             log=self.folder / "locust.log",
             cwd=self.folder,
+            own_code=self.plays_own_code,
         )
         await self._until_ready(self._load)
 
@@ -250,6 +256,10 @@ class Cell:
             "last_heartbeat_s": min(heartbeats.values()) if heartbeats else None,
             "processes": self.processes,
             **({"played_again": self.played_again} if self.played_again else {}),
+            "environment": {
+                "removed": removed_variables(own_code=self.plays_own_code),
+                "kept": sorted(callers_variables()) if self.plays_own_code else [],
+            },
             "exit_codes": {
                 child.name: child.process.returncode
                 for child in (self._mock, self._load)

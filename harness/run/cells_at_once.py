@@ -72,6 +72,7 @@ async def _costs(plan_file: Path, folder: Path) -> dict[str, float]:
         cwd=place,
         capture_stdout=True,
         env={"PYTHONHASHSEED": "0"},
+        own_code=True,
     )
     costs: dict[str, float] = {}
     try:

@@ -20,6 +20,18 @@ from windtunnel.harness.errors import InputError, MeasurementError
 END_GRACE_S = 5.0
 LOG_TAIL_BYTES = 4096
 
+STEERING_PREFIXES = ("OPENAI_", "AZURE_OPENAI_", "HTTPX_", "HTTPX2_", "HTTPCORE_", "AIOHTTP_")
+"""Of variables that the clients' libraries read, or may: organisation, project, base URL, logs, parsers."""
+
+STEERING = {
+    "CURL_CA_BUNDLE",
+    "NETRC",
+    "REQUESTS_CA_BUNDLE",
+    "SSLKEYLOGFILE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+}
+
 
 class Child:
     """A started process, its name for messages and its log file."""
@@ -39,8 +51,11 @@ class Child:
         cwd: Path,
         capture_stdout: bool = False,
         env: Mapping[str, str] | None = None,
+        own_code: bool = False,
     ) -> Child:
         """Start `command`. What it prints goes to `log`, but for its stdout if `capture_stdout`.
+
+        `own_code`: code of the user's own runs there, and finds the variables of `callers_variables`.
 
         Raises `InputError` if the executable does not exist.
         """
@@ -52,7 +67,7 @@ class Child:
                     stdout=asyncio.subprocess.PIPE if capture_stdout else stream,
                     stderr=stream,
                     cwd=cwd,
-                    env=environment(env or {}),
+                    env=environment(env or {}, own_code=own_code),
                     start_new_session=True,
                 )
             except FileNotFoundError as error:
@@ -133,13 +148,13 @@ def last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """A child's environment: loopback never goes through a proxy, keys stay out, gevent resolves without threads."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().endswith("_API_KEY") and name.upper() not in {"PYTHONPATH", "PYTHONSTARTUP"}
-    }
+def environment(extra: Mapping[str, str], *, own_code: bool = False) -> dict[str, str]:
+    """A child's environment: loopback never goes through a proxy, keys stay out, gevent resolves without threads.
+
+    What would change how a client of the gallery behaves stays out too, unless code of the user's own runs there.
+    """
+    out = set(removed_variables(own_code=own_code))
+    inherited = {name: value for name, value in os.environ.items() if name not in out}
     return {
         **inherited,
         "NO_PROXY": "127.0.0.1,localhost",
@@ -149,6 +164,32 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
         "WINDTUNNEL_PARENT_PID": str(os.getpid()),
         **extra,
     }
+
+
+def removed_variables(*, own_code: bool) -> list[str]:
+    """The names of this process's variables that a child does not get."""
+    return sorted(name for name in os.environ if _is_out(name) or (not own_code and _steers(name)))
+
+
+def callers_variables() -> dict[str, str]:
+    """This process's variables that code of the user's own is given, and clients of the gallery are not."""
+    return {name: value for name, value in os.environ.items() if _steers(name) and not _is_out(name)}
+
+
+def _is_out(name: str) -> bool:
+    """Whether a variable is a key, or one of Python's own that brings other code along."""
+    return name.upper().endswith("_API_KEY") or name.upper() in {"PYTHONPATH", "PYTHONSTARTUP"}
+
+
+def _steers(name: str) -> bool:
+    """Whether an SDK or an HTTP library sends, says or trusts something else because of this variable.
+
+    How loopback is reached is not the caller's to say: `environment` sets it.
+    """
+    upper = name.upper()
+    if upper == "NO_PROXY":
+        return False
+    return upper.startswith(STEERING_PREFIXES) or upper.endswith("_PROXY") or upper in STEERING
 
 
 def python(*arguments: str) -> list[str]:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from windtunnel.harness.virtual.order import Order
 from windtunnel.harness.virtual.prepared import Prepared, prepare
 from windtunnel.harness.virtual.shard import forked
 from windtunnel.mock_server.server.end_with_parent import die_with_parent
@@ -55,7 +56,7 @@ def _play(prepared: Prepared, cell: CellPlan, place: Path) -> int | None:
     )
     place.mkdir()
     piece.write_json(place / "cell.json")
-    return len(piece.schedule()) if forked(prepared, place) == 0 else None
+    return len(piece.schedule()) if forked(prepared, Order(str(place))) == 0 else None
 
 
 if __name__ == "__main__":

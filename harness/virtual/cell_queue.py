@@ -43,7 +43,9 @@ class VirtualSupervisor(Supervisor):
         cells = cast("Sequence[VirtualCell]", self.cells)
         self._verified = set(cells) if verify else set() if verify is False else set(_first_of_own(cells))
         # Code of one's own goes first, where a refusal ends the run: it is what may need real time.
-        order = sorted(cells, key=_is_a_users_own, reverse=True) if stop_at_refusal else cells
+        order = (
+            sorted(cells, key=lambda cell: cell.plays_own_code, reverse=True) if stop_at_refusal else cells
+        )
         self._waiting = deque(order)
 
     async def play(self) -> None:
@@ -96,14 +98,10 @@ class VirtualSupervisor(Supervisor):
             self._stop.set()
 
 
-def _is_a_users_own(cell: VirtualCell) -> bool:
-    return cell.plan.profile.target is not None
-
-
 def _first_of_own(cells: Sequence[VirtualCell]) -> Sequence[VirtualCell]:
     """The first cell of each client that is code of a user's own."""
     firsts: dict[str, VirtualCell] = {}
     for cell in cells:
-        if _is_a_users_own(cell):
+        if cell.plays_own_code:
             firsts.setdefault(cell.plan.client, cell)
     return list(firsts.values())

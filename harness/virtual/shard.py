@@ -1,7 +1,7 @@
 """`python -m windtunnel.harness.virtual.shard`: plays one cell after the other, each in a fork of a process that is
 prepared.
 
-    stdin:  {"folder", "observed", "records"} a line ─► fork, play, wait ─► stdout: {"code": 0} a line
+    stdin:  an `Order` a line ─► fork, play, wait ─► stdout: {"code": 0} a line
 
 A start of Python with all imports takes seconds, a fork milliseconds. The cell's own log takes what the fork prints.
 """
@@ -14,6 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from windtunnel.harness.virtual.order import Order
 from windtunnel.harness.virtual.prepared import Prepared, play, prepare
 from windtunnel.mock_server.server.end_with_parent import die_with_parent
 
@@ -27,23 +28,23 @@ def main() -> None:
     die_with_parent()
     prepared = prepare()
     for line in sys.stdin:
-        asked = json.loads(line)
-        code = forked(prepared, Path(asked["folder"]), observed=asked["observed"], records=asked["records"])
+        code = forked(prepared, Order.of(line))
         print(json.dumps({"code": code}), flush=True)
 
 
-def forked(prepared: Prepared, folder: Path, *, observed: bool = False, records: str = ".") -> int:
+def forked(prepared: Prepared, order: Order) -> int:
     """Play a cell in a child; gives its exit code, negative for the signal that killed it."""
     shard = os.getpid()
     child = fork()
     if child == 0:
-        _play_and_exit(prepared, folder, shard, observed, Path(records))
+        _play_and_exit(prepared, order, shard)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
 
 
-def _play_and_exit(prepared: Prepared, folder: Path, shard: int, observed: bool, records: Path) -> None:
-    """The life of a fork: it never comes back into its parent's code. `records` is a path from `folder`."""
+def _play_and_exit(prepared: Prepared, order: Order, shard: int) -> None:
+    """The life of a fork: it never comes back into its parent's code."""
+    folder, records = Path(order.folder), Path(order.records)
     code = 1
     try:
         die_with_parent(shard)
@@ -51,7 +52,8 @@ def _play_and_exit(prepared: Prepared, folder: Path, shard: int, observed: bool,
         os.dup2(log, sys.stdout.fileno())
         os.dup2(log, sys.stderr.fileno())
         os.chdir(folder)
-        play(prepared, Path(), records=records, observed=observed)
+        os.environ.update(order.environment)
+        play(prepared, Path(), records=records, observed=order.observed)
         code = 0
     except BaseException:  # noqa: BLE001  # also SystemExit: said here, or nowhere
         traceback.print_exc()

@@ -11,9 +11,10 @@ from pathlib import Path
 from windtunnel.harness.contract.files import read_json
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.run.cell import POLL_S, Cell, CellProgress
-from windtunnel.harness.run.children import Child, last_line, python
+from windtunnel.harness.run.children import Child, callers_variables, last_line, python
 from windtunnel.harness.virtual import guard
 from windtunnel.harness.virtual.behaviour import BEHAVIOUR
+from windtunnel.harness.virtual.order import Order
 from windtunnel.harness.virtual.verify import AGAIN, difference
 
 NO_TIME_AT_ALL_S = 3600.0
@@ -29,9 +30,8 @@ class Shard:
         self._log = log
         self._child: Child | None = None
 
-    async def play(self, folder: Path, *, observed: bool = False, records: str = ".") -> int:
-        """Play the cell in `folder` (absolute); gives its exit code, negative for a signal. Its records go to
-        `records`, a path from there. With `observed` they say also what each call did.
+    async def play(self, order: Order) -> int:
+        """Play a cell; gives its exit code, negative for a signal.
 
         Raises MeasurementError if the shard itself dies.
         """
@@ -46,8 +46,7 @@ class Shard:
                 env={"PYTHONHASHSEED": "0"},
             )
         assert child.process.stdin is not None
-        asked = {"folder": str(folder), "observed": observed, "records": records}
-        child.process.stdin.write(json.dumps(asked).encode() + b"\n")
+        child.process.stdin.write(order.line().encode())
         said = await child.first_line(NO_TIME_AT_ALL_S)
         if not said:
             await self.end()
@@ -104,7 +103,9 @@ class VirtualCell(Cell):
 
     async def _watched(self, shard: Shard, *, observed: bool, records: str = ".") -> None:
         """Let `shard` play the cell, and tell meanwhile how far it is."""
-        playing = asyncio.create_task(shard.play(self.folder, observed=observed, records=records))
+        kept = callers_variables() if self.plays_own_code else {}
+        order = Order(str(self.folder), observed=observed, records=records, environment=kept)
+        playing = asyncio.create_task(shard.play(order))
         try:
             while not playing.done():
                 await asyncio.wait({playing}, timeout=POLL_S)

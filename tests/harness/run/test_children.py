@@ -16,7 +16,14 @@ from typing import Any
 import pytest
 
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.run.children import Child, environment, last_line, python
+from windtunnel.harness.run.children import (
+    Child,
+    callers_variables,
+    environment,
+    last_line,
+    python,
+    removed_variables,
+)
 
 Spawn = Callable[..., Awaitable[Child]]
 PATIENCE_S = 30.0
@@ -178,6 +185,34 @@ async def test_a_childs_environment_is_scrubbed(
         "1",
     )
     assert found["WINDTUNNEL_PARENT_PID"] == str(os.getpid())
+
+
+STEERS = {
+    "OPENAI_ORG_ID": "org-of-the-caller",
+    "OPENAI_PROJECT_ID": "proj-of-the-caller",
+    "OPENAI_BASE_URL": "http://elsewhere.invalid/v1",
+    "OPENAI_LOG": "debug",
+    "AZURE_OPENAI_ENDPOINT": "http://elsewhere.invalid",
+    "HTTPS_PROXY": "http://proxy.invalid:3128",
+    "http_proxy": "http://proxy.invalid:3128",
+    "ALL_PROXY": "socks5://proxy.invalid",
+    "SSL_CERT_FILE": "/no/such/file",
+    "REQUESTS_CA_BUNDLE": "/no/such/file",
+}
+
+
+def test_what_steers_a_client_is_kept_for_a_users_own_code_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller's organisation, proxies and certificates reach his own code, and no client of the gallery."""
+    for name, value in STEERS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    kept = environment({}, own_code=True)
+    assert {name: kept.get(name) for name in STEERS} == STEERS
+    assert not STEERS.keys() & environment({}).keys()
+    assert callers_variables().items() >= STEERS.items()
+    assert {*STEERS, "OPENAI_API_KEY"} <= set(removed_variables(own_code=False))
+    assert "OPENAI_API_KEY" in removed_variables(own_code=True)
+    assert not STEERS.keys() & set(removed_variables(own_code=True))
 
 
 def test_the_environment_of_this_process_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:

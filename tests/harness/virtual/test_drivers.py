@@ -17,6 +17,7 @@ from windtunnel.harness.contract.records import ATTEMPTS_SCHEMA
 from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import resolve
+from windtunnel.harness.virtual.order import Order
 from windtunnel.mock_server.journal.segments import compact
 
 SCENARIO: dict[str, Any] = {
@@ -67,9 +68,7 @@ def prepare(folder: Path, driver: str, *, changes: dict[str, Any] | None = None,
 
 def play(cells: list[Path], hash_seed: int) -> list[int]:
     """Play cells in one process; gives their exit codes."""
-    lines = "".join(
-        f"{json.dumps({'folder': str(cell), 'observed': False, 'records': '.'})}\n" for cell in cells
-    )
+    lines = "".join(Order(str(cell)).line() for cell in cells)
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "WINDTUNNEL_PARENT_PID": str(os.getpid())}
     done = subprocess.run(SHARD, input=lines, capture_output=True, text=True, env=environment, timeout=100)
     return [json.loads(line)["code"] for line in done.stdout.splitlines()]

@@ -14,6 +14,7 @@ import pytest
 
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import resolve
+from windtunnel.harness.virtual.order import Order
 from windtunnel.harness.virtual.virtual_cell import VirtualCell
 from windtunnel.mock_server.journal.segments import read_segments
 
@@ -75,10 +76,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folders = []
     for seed in HASH_SEEDS:
         folder = tmp_path_factory.mktemp(f"gallery-{seed}")
-        lines = "".join(
-            f"{json.dumps({'folder': str(cell), 'observed': False, 'records': '.'})}\n"
-            for cell in cells(folder, list(PLAYED))
-        )
+        lines = "".join(Order(str(cell)).line() for cell in cells(folder, list(PLAYED)))
         ended = [
             json.loads(line)
             for line in python(seed, "windtunnel.harness.virtual.shard", lines=lines).splitlines()
