@@ -89,7 +89,14 @@ def make_report(folder: Path, *, check: bool, whole: bool, strict: bool = False)
     for message in wrong:
         print(printable(f"windtunnel: {message}"), file=sys.stderr)
     print(folder)
-    if not result.valid or (strict and result.figures.state == "noisy") or result.partial or not whole:
+    measured = all(client.measured for client in result.figures.clients.values())
+    if (
+        not measured
+        or not result.valid
+        or (strict and result.figures.state == "noisy")
+        or result.partial
+        or not whole
+    ):
         return NOT_VALID
     if wrong:
         return INPUT_WRONG

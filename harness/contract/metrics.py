@@ -86,22 +86,28 @@ ROWS: Final = (
         "amplification",
         "Attempts per call",
         "ratio",
-        "Attempts that reached the server ÷ calls with at least one of them.",
+        "Attempts that reached the server ÷ steps with at least one of them; a call has one step, unless it makes "
+        "several different requests.",
         better="lower",
     ),
     Metric(
         "client_amplification",
         "Attempts per call, as the client counts",
         "ratio",
-        "Attempts that the client made ÷ calls with at least one of them; it also counts those that "
-        "never arrived.",
+        "Attempts that the client made ÷ steps with at least one of them; it also counts those that never arrived.",
         better="lower",
+    ),
+    Metric(
+        "steps_per_call",
+        "Different requests per call (steps)",
+        "ratio",
+        "Steps ÷ calls with at least one: requests of one call with different bodies, as an agent makes them.",
     ),
     Metric(
         "load_factor",
         "Attempts arriving per call due",
         "ratio",
-        "Attempts arriving in the phase ÷ calls intended in it.",
+        "Attempts arriving in the phase ÷ calls intended in it (times steps per call, where calls have several).",
         better="lower",
     ),
     Metric(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from windtunnel.reports.figures.client_errors import errors_of
 from windtunnel.reports.figures.damages import without_lost
 from windtunnel.reports.figures.model import CellFigures
 from windtunnel.reports.figures.validity import check_cell
 from windtunnel.reports.metrics.cohort import cohort_of
+from windtunnel.reports.metrics.figure import Figure, Figures
 from windtunnel.reports.metrics.table import measure
 from windtunnel.reports.read.outcomes import Judged
-from windtunnel.reports.read.run_dir import CellRecords
+from windtunnel.reports.read.run_dir import CellRecords, RecordedPhase
+
+NOT_REACHED: Final = "none of its requests reached the mock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,12 @@ class MeasuredCell:
 def figures_of(judged: Judged, scenario: Mapping[str, Any]) -> CellFigures:
     """Every figure of a cell, and the checks of its measurement."""
     cell = judged.cell
+    measured = has_reached_the_mock(judged)
+
+    def of(phase: RecordedPhase | None) -> Figures:
+        figures = measure(cohort_of(judged, scenario, phase))
+        return without_lost(figures if measured else not_measured(figures), cell.damages)
+
     return CellFigures(
         client=cell.client,
         repeat=cell.repeat,
@@ -37,9 +46,29 @@ def figures_of(judged: Judged, scenario: Mapping[str, Any]) -> CellFigures:
         calls=int(judged.calls["judged"].sum()),
         errors=errors_of(judged),
         damages=tuple(damage.text for damage in cell.damages),
-        overall=without_lost(measure(cohort_of(judged, scenario)), cell.damages),
-        phases={
-            phase.name: without_lost(measure(cohort_of(judged, scenario, phase)), cell.damages)
-            for phase in cell.phases
-        },
+        measured=measured,
+        overall=of(None),
+        phases={phase.name: of(phase) for phase in cell.phases},
     )
+
+
+def has_reached_the_mock(judged: Judged) -> bool:
+    """Whether the cell says anything of its client: some request reached the mock, or could not because of a fault.
+
+    What a client sheds by its own decision is measured as well.
+    """
+    calls = judged.calls[judged.calls["judged"]]
+    arrived = (judged.served["arrived_s"] >= judged.cell.start_s).any()
+    if calls.empty or arrived or (calls["outcome"] == "shed").any():
+        return True
+    plan = judged.cell.plan.get("server_plan") or {}
+    rules = plan.get("rules") or any(phase.get("rules") for phase in plan.get("phases") or [])
+    return bool(rules) and not judged.attempts.empty
+
+
+def not_measured(figures: Figures) -> Figures:
+    """What a client that never got as far as the mock leaves of its figures: how many calls were offered."""
+    return {
+        name: figure if name == "offered" else Figure(None, reason=NOT_REACHED)
+        for name, figure in figures.items()
+    }

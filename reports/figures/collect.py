@@ -54,6 +54,7 @@ def over_cells(cells: Sequence[CellFigures], *, seeds: bool = False) -> ClientFi
         overall=over_repeats([cell.overall for cell in cells]),
         phases={phase: over_repeats([cell.phases[phase] for cell in cells]) for phase in phases},
         seeds=over_seeds(cells) if seeds else None,
+        measured=any(cell.measured for cell in cells),
         lag_s=max((lag_of(cell.checks) for cell in cells), default=0.0),
         errors=errors_over([cell.errors for cell in cells], sum(cell.calls for cell in cells)),
     )

@@ -42,6 +42,7 @@ def _client(client: ClientFigures) -> dict[str, Any]:
         None if client.seeds is None else {name: _spread(spread) for name, spread in client.seeds.items()}
     )
     return {
+        "measured": client.measured,
         "overall": _group(client.overall),
         "phases": {phase: _group(found) for phase, found in client.phases.items()},
         **_known(seeds=spreads),

@@ -63,6 +63,7 @@ class CellFigures(FiguresByPhase):
     damages: tuple[str, ...] = ()
     calls: int = 0
     errors: tuple[ClientError, ...] = ()
+    measured: bool = True
 
     @property
     def state(self) -> State:
@@ -74,11 +75,13 @@ class ClientFigures(FiguresByPhase):
     """The figures of a client over its repeats. `seeds`: metric or metric@phase → spread; None without seeds.
 
     `errors` are the most frequent errors that ended its calls. `lag_s`: how late the harness itself was at most.
+    It was not `measured` if none of its requests reached the mock.
     """
 
     seeds: Mapping[str, Spread] | None = None
     errors: tuple[ClientError, ...] = ()
     lag_s: float = 0.0
+    measured: bool = True
 
     def spread(self, name: str) -> Spread | None:
         """How a metric is distributed over the seeds; None if it is not."""

@@ -90,7 +90,9 @@ def metrics_schema() -> dict[str, Any]:
     )
     whole = {"type": "integer", "minimum": 0}
     client = _object(
-        _measured(figure, ("phase", "overall", "repeats")) | {"seeds": _spreads(), "errors": _errors()},
+        _measured(figure, ("phase", "overall", "repeats"))
+        | {"seeds": _spreads(), "errors": _errors(), "measured": flag},
+        | {"seeds": _spreads(), "errors": _errors(), "measured": flag},
         optional=("seeds",),
     )
     about = {

@@ -17,24 +17,33 @@ RETRIES_PER_BLOCK = 20
 BLOCKS = 5
 
 
+def steps_per_call(cohort: Cohort) -> Result:
+    if cohort.judged.served["step"].isna().all():  # records of a server that did not tell steps apart
+        return ABSENT
+    return ratio(_steps(cohort.served), cohort.served["call"].nunique())
+
+
+def _steps(served: pd.DataFrame) -> int:
+    """How many different requests there are: an agent's call has several, and none of them is a retry of another."""
+    return len(served[["call", "step"]].fillna(0).drop_duplicates())
+
+
 def amplification(cohort: Cohort) -> Result:
-    return _per_call(cohort.served)
+    return ratio(len(cohort.served), _steps(cohort.served))
 
 
 def client_amplification(cohort: Cohort) -> Result:
     if cohort.judged.attempts.empty and not cohort.judged.served.empty:
         return ABSENT
-    return _per_call(cohort.attempts)
-
-
-def _per_call(attempts: pd.DataFrame) -> float | None:
-    return ratio(len(attempts), attempts["call"].nunique())
+    more = _steps(cohort.served) - cohort.served["call"].nunique()  # steps behind the first of their call
+    return ratio(len(cohort.attempts), cohort.attempts["call"].nunique() + more)
 
 
 def load_factor(cohort: Cohort) -> Result:
     served, calls = cohort.judged.served, cohort.judged.calls
-    arrived = served["arrived_s"][served["call"] >= 0]
-    return ratio(_inside(arrived, cohort), _inside(calls["intended_s"], cohort))
+    own = served[served["call"] >= 0]
+    steps = (_steps(own) / own["call"].nunique()) if len(own) else 1.0
+    return ratio(_inside(own["arrived_s"], cohort), steps * _inside(calls["intended_s"], cohort))
 
 
 def _inside(times: pd.Series[float], cohort: Cohort) -> int:
@@ -67,7 +76,7 @@ def retry_yield(cohort: Cohort) -> Result:
 
 
 def retry_after_violations(cohort: Cohort) -> Result:
-    same = ["call", "region", "key_hash", "model"]
+    same = ["call", "step", "region", "key_hash", "model"]
     served = cohort.served[[*same, "arrived_s", "last_byte_s", "retry_after_promised_s"]]
     promised = served["call"][served["retry_after_promised_s"].notna()]
     attempts = served[served["call"].isin(promised)].sort_values("arrived_s", kind="stable")

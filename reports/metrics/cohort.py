@@ -29,6 +29,7 @@ SERVED_COLUMNS: Final = (
     "call",
     "attempt",
     "client_attempt",
+    "step",
     "arrived_s",
     "last_byte_s",
     "retry_after_promised_s",

@@ -57,6 +57,7 @@ COMPUTE: Final[dict[str, Compute]] = {
     "goodput": over_known_good(calls.goodput),
     "amplification": over_known_outcomes(attempts.amplification),
     "client_amplification": attempts.client_amplification,
+    "steps_per_call": over_known_outcomes(attempts.steps_per_call),
     "load_factor": over_known_outcomes(attempts.load_factor),
     "peak_amplification": over_known_outcomes(attempts.peak_amplification),
     "retry_yield": over_known_good(attempts.retry_yield),

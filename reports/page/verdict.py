@@ -62,6 +62,9 @@ def verdict(
 
 
 def _judged(client: str, figures: ClientFigures, phases: Sequence[Span], objective: float) -> Verdict:
+    if not figures.measured:
+        why = "None of its requests reached the mock, so nothing is known of it."
+        return Verdict(client, "open", "Not measured", why)
     if figures.value("recovered") is not None:
         return _of_recovery(client, figures, phases)
     whole = _of_goodput(client, figures, phases, objective)

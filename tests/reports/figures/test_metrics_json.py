@@ -127,3 +127,29 @@ def test_the_list_of_metrics_is_the_table() -> None:
     listed = describe()
     assert [entry["name"] for entry in listed] == list(METRICS)
     assert all(entry["about"] and entry["scope"] in ("phase", "overall", "repeats") for entry in listed)
+
+
+def test_a_client_none_of_whose_requests_arrived_is_not_measured(tmp_path: Path) -> None:
+    """'0 % good' would be said of the client; it is its own code that failed before anything was asked."""
+    planted = cells("fine", [(0.0, 70.0)]) + cells("broken", [(0.0, 70.0)])
+    rows = [row | {"outcome": "error", "error_type": "ValueError"} for row in planted[1][1]["calls"]]
+    planted[1][1].update(calls=rows, served=[], attempts=[])
+    expect = [{"expect": "goodput >= 0.9", "clients": ["broken"]}]
+    metrics = metrics_json(write_run(tmp_path, planted, expect=expect))
+    jsonschema.validate(metrics, metrics_schema())
+    assert [client["measured"] for client in metrics["clients"].values()] == [True, False]
+    overall = metrics["clients"]["broken"]["overall"]
+    assert overall["offered"]["value"] == 700
+    assert overall["goodput"]["reason"] == "none of its requests reached the mock"
+    assert metrics["expectations"][0]["result"] == "undecided"
+
+
+def test_a_client_that_the_provider_swallows_is_measured(tmp_path: Path) -> None:
+    """Attempts that a fault keeps from the mock are what the run is about."""
+    planted = cells("swallowed", [(0.0, 70.0)])
+    planted[0][1]["calls"] = [row | {"outcome": "timeout"} for row in planted[0][1]["calls"]]
+    planted[0][1]["served"] = []
+    planted[0][0]["server_plan"]["rules"] = [{"fault": "blackhole"}]
+    metrics = metrics_json(write_run(tmp_path, planted))
+    assert metrics["clients"]["swallowed"]["measured"] is True
+    assert metrics["clients"]["swallowed"]["overall"]["goodput"]["value"] == 0

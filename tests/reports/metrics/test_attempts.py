@@ -139,3 +139,26 @@ def test_too_few_retries_have_no_synchrony() -> None:
     """Four full blocks, or many thin ones, say nothing."""
     assert retries_at([block * 2 + n / 20 for block in range(4) for n in range(40)]) is None
     assert retries_at([block * 2 + n / 10 for block in range(40) for n in range(19)]) is None
+
+
+def test_the_steps_of_an_agent_are_no_retries() -> None:
+    """Five different requests of one call are five steps of one attempt each; a repeated one among them is a retry."""
+    rows = [call(f"c{i}", i, i + 0.5) for i in range(4)]
+    answers = [
+        served(f"c{i}", 0, i + step / 10, step=step, served_id=f"c{i}/{step}/0")
+        for i in range(4)
+        for step in range(5)
+    ]
+    attempts = [attempt(f"c{i}", step, i + step / 10, i + step / 10) for i in range(4) for step in range(5)]
+    found = measured(make_cell(rows, answers, attempts))
+    names = ("steps_per_call", "amplification", "client_amplification", "load_factor", "peak_amplification")
+    assert [found[name] for name in names] == [5.0, 1.0, 1.0, 1.0, 1.0]
+    again = served("c0", 1, 0.6, step=3, served_id="c0/3/1")
+    found = measured(make_cell(rows, [*answers, again], attempts))
+    assert (found["steps_per_call"], found["amplification"]) == (5.0, 21 / 20)
+    assert found["retry_yield"] == 1.0
+
+
+def test_steps_are_absent_where_nobody_told_them_apart() -> None:
+    """Records without the column say nothing of steps."""
+    assert "steps_per_call" not in measured(make_cell([call("c0", 0, 1)], [served("c0", 0, 0)]))
