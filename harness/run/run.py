@@ -71,6 +71,9 @@ def run(options: RunOptions, reporter: Reporter, find_late: FindLate = lambda _:
     folder = run_folder(options.out, plan.scenario_name)
     raise_open_file_limit()
     plan.write_json(folder / "plan.json")
+    beyond = beyond_the_phases(plan)
+    if beyond:
+        reporter.say(beyond)
     if plan.clock == "virtual":
         played = _play_virtual(plan, folder, options, reporter)
         if played is not None:
@@ -153,6 +156,19 @@ def span(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
+
+
+def beyond_the_phases(plan: RunPlan) -> str:
+    """A line on replayed arrivals that come after the last phase, which no figure counts; empty if there are none."""
+    cell = plan.cells[0]
+    times = cell.load.arrivals.times_s or ()
+    late = sum(time >= cell.length_s for time in times)
+    if not late:
+        return ""
+    return (
+        f"replay: {late} of {len(times)} arrivals come after the last phase ({span(cell.length_s)}): "
+        "no figure counts them"
+    )
 
 
 def failures_of(cells: Sequence[Cell]) -> list[str]:

@@ -166,6 +166,9 @@ def test_replay_that_ends_with_the_phases_goes_on() -> None:
         ("0\n0.5\n\n# a comment\n1.25  # and another\n", (0.0, 0.5, 1.25)),
         ("2.5\n3\n", (2.5, 3.0)),
         ("1700000000.5\n1700000001\n", (0.0, 0.5)),
+        ("1700000000123\n1700000000623\n", (0.0, 0.5)),
+        ("1700000000123456\n1700000000123457\n", (0.0, 0.000001)),
+        ("1700000000123456789\n1700000002123456789\n", (0.0, 2.0)),
         ("2026-01-01T00:00:00Z\n2026-01-01T00:00:02+00:00\n", (0.0, 2.0)),
     ],
 )
@@ -183,7 +186,15 @@ def test_timestamps(tmp_path: Path, text: str, expected: tuple[float, ...]) -> N
         ("-1\n", "times.txt:1: found '-1', expected a time"),
         ("nan\n", "times.txt:1: found 'nan', expected a time"),
         ("inf\n", "times.txt:1: found 'inf', expected a time"),
-        ("1\n1700000000\n", "times.txt:2: found '1700000000', expected times of one kind throughout"),
+        (
+            "1\n1700000000\n",
+            "times.txt:2: found '1700000000' (epoch seconds) after seconds from t0, expected times of",
+        ),
+        (
+            "1700000000\n1700000001000\n",
+            "times.txt:2: found '1700000001000' (epoch milliseconds) after epoch seconds",
+        ),
+        ("\ufeff1\n2\n", "times.txt:1: found UTF-8 with a byte order mark, expected UTF-8 without"),
         ("# nothing\n", "times.txt: found no timestamps"),
     ],
 )
