@@ -92,7 +92,6 @@ def metrics_schema() -> dict[str, Any]:
     client = _object(
         _measured(figure, ("phase", "overall", "repeats"))
         | {"seeds": _spreads(), "errors": _errors(), "measured": flag},
-        | {"seeds": _spreads(), "errors": _errors(), "measured": flag},
         optional=("seeds",),
     )
     about = {
