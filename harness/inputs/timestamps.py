@@ -31,8 +31,8 @@ BYTE_ORDER_MARKS = (
 def read_timestamps(path: Path) -> tuple[float, ...]:
     """The times of a replay file, seconds from t0, not decreasing.
 
-    One a line: a number of seconds from t0, or an epoch time (in seconds, milliseconds, microseconds or nanoseconds,
-    which its size tells) or an ISO 8601 time, which count from the first line. Empty lines and `#` comments are skipped.
+    One a line: a number of seconds from t0, or an epoch time (seconds, milliseconds, microseconds or nanoseconds,
+    which its size tells) or an ISO 8601 time, both counted from the first line. Empty and comment (`#`) lines are skipped.
     Raises InputError with the line of the first mistake.
     """
     try:
