@@ -127,6 +127,10 @@ class RunPlan(_File):
         default=None, description="What was asked for: auto left the choice; null: not recorded."
     )
     clock_reason: str = Field(default="", description="Why auto chose the real clock; empty if it did not.")
+    by_name: bool = Field(
+        default=False,
+        description="Whether scenario and clients are the gallery's, so that names and options are enough.",
+    )
     repeats: int = Field(ge=1, description="How often each client is played.")
     seeds: int | None = Field(
         default=None, description="If given, the repeats are those of so many runs with seeds in sequence."
@@ -146,6 +150,7 @@ def resolve(
     clock: ClockChoice | None = None,
     needs_real: str = "",
     seeds: int | None = None,
+    by_name: bool = False,
     created: datetime | None = None,
 ) -> RunPlan:
     """A run of `scenario` against every profile. Raises InputError if the parts do not go together.
@@ -192,6 +197,7 @@ def resolve(
         clock=clock,
         clock_asked=asked,
         clock_reason=reason,
+        by_name=by_name,
         processes=processes,
         cells=tuple(
             _cell(scenario, profile, repeat, run_seed, derived, clock)

@@ -15,7 +15,9 @@ from windtunnel.harness.cli.report import late_cells, make_report
 
 
 def run(
-    scenario: Annotated[str, typer.Argument(help="A scenario of the gallery by name, or a YAML file.")],
+    scenario: Annotated[
+        str, typer.Argument(help="A scenario of the gallery by name, a YAML file, or a run's plan.json.")
+    ],
     clients: Annotated[
         str | None, typer.Option(help="Client profiles (names or files), with commas between.")
     ] = None,
@@ -23,8 +25,8 @@ def run(
         Path | None, typer.Option(help="The run directory: absent or empty. Default: a new one in runs/.")
     ] = None,
     repeat: Annotated[
-        int, typer.Option(help="Play every client this often, each time with another seed.")
-    ] = 1,
+        int | None, typer.Option(help="Play every client this often, each time with another seed.")
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(

@@ -120,6 +120,11 @@ class Scenario(InputPart):
         """The time scale of the lengths as they are now: 1 until `played` has scaled them."""
         return self._played_at
 
+    def scaled_already(self, time_scale: float) -> Self:
+        """This scenario, whose lengths somebody has scaled by `time_scale`."""
+        self._played_at = time_scale
+        return self
+
     def played(self, time_scale: float | None = None) -> Self:
         """This scenario in the time in which it is played: its lengths scaled by `time_scale`, or by its own.
 

@@ -14,12 +14,13 @@ from datetime import datetime
 from pathlib import Path
 
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.inputs.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.gallery import is_file, load_profile, load_scenario
 from windtunnel.harness.inputs.installed import check_installed
 from windtunnel.harness.inputs.load import ClockChoice
 from windtunnel.harness.plan import RunPlan, resolve
 from windtunnel.harness.run.cell import Cell
 from windtunnel.harness.run.cells_at_once import choose
+from windtunnel.harness.run.from_plan import is_plan, profiles_of, read_plan, scenario_of
 from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.supervisor import Supervisor
 from windtunnel.harness.virtual.cell_queue import VirtualSupervisor
@@ -37,7 +38,7 @@ class RunOptions:
     scenario: str
     clients: Sequence[str] | None = None
     out: Path | None = None
-    repeats: int = 1
+    repeats: int | None = None
     jobs: int | None = None
     seed: int | None = None
     processes: int | None = None
@@ -198,6 +199,8 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
             raise InputError(
                 "windtunnel run", path=name, found=str(value), expected="a whole number of at least 1"
             )
+    if is_plan(options.scenario):
+        return _again(options, Path(options.scenario), needs_real)
     scenario = load_scenario(options.scenario, time_scale=options.time_scale)
     names = list(options.clients) if options.clients else list(scenario.clients)
     profiles = [load_profile(name) for name in names]
@@ -205,12 +208,36 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
     return resolve(
         scenario,
         profiles,
-        repeats=options.repeats,
+        repeats=options.repeats or 1,
         seed=options.seed,
         processes=options.processes,
         clock=options.clock,
         needs_real=needs_real,
         seeds=options.seeds,
+        by_name=not any(map(is_file, (options.scenario, *names))) and options.time_scale != 1,
+    )
+
+
+def _again(options: RunOptions, path: Path, needs_real: str) -> RunPlan:
+    """The plan of a run that is played again; what the options say replaces what it says."""
+    plan = read_plan(path)
+    profiles = profiles_of(plan, options.clients)
+    check_installed(profiles)
+    # A seed, or a number of repeats, is asked for in place of the many seeds that there were.
+    one = options.seed is not None or options.repeats is not None
+    seeds = options.seeds or (None if one else plan.seeds)
+    repeats = options.repeats or (1 if seeds is not None or plan.seeds is not None else plan.repeats)
+    clock = options.clock or plan.clock
+    processes = options.processes or (plan.processes if clock == "real" else None)
+    return resolve(
+        scenario_of(plan, path, options.time_scale),
+        profiles,
+        repeats=repeats,
+        seed=plan.seed if options.seed is None else options.seed,
+        processes=processes,
+        clock=clock,
+        needs_real=needs_real,
+        seeds=seeds,
     )
 
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import Any
 
 from windtunnel.harness.contract.metrics import METRICS, Kind
@@ -20,6 +18,7 @@ from windtunnel.reports.figures.model import ClientFigures, RunFigures
 from windtunnel.reports.figures.repeats import REPEATS_FOR_INTERVAL
 from windtunnel.reports.figures.validity import State, ValidityCheck, remedies
 from windtunnel.reports.gate.expectations import Result, input_errors
+from windtunnel.reports.page.commands import whole_run
 from windtunnel.reports.page.labels import Label, figure, label, limit, say
 from windtunnel.reports.page.marks import Mark, marks
 from windtunnel.reports.page.seeds import SeedsText
@@ -190,7 +189,7 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
         phases=tuple(phases),
         deadline=say(deadline, "seconds") if math.isfinite(deadline) else "",
         versions=tuple((str(k), str(v)) for k, v in run.plan.get("versions", {}).items()),
-        commands=_commands(run, clients),
+        commands=whole_run(run),
         parameters=json.dumps(scenario, indent=2, ensure_ascii=False),
     )
 
@@ -319,19 +318,3 @@ def _clock(figures: RunFigures) -> str:
     if figures.clock == "virtual":
         return f"virtual clock, digest {figures.digest or 'unknown'}"
     return "real clock"
-
-
-def _commands(run: Run, clients: Sequence[str]) -> tuple[str, ...]:
-    seed = run.plan.get("seed", run.scenario.get("seed", 0))
-    repeats = len({cell.repeat for cell in run.cells})
-    again = ["windtunnel", "run", str(run.scenario.get("name", ""))]
-    again += ["--clients", ",".join(clients), "--seed", str(seed)]
-    if run.plan.get("seeds"):
-        again += ["--seeds", str(run.plan["seeds"])]
-    elif repeats > 1:
-        again += ["--repeat", str(repeats)]
-    if run.plan.get("clock") == "virtual":
-        again += ["--clock", "virtual"]
-    if run.plan.get("time_scale", 1) != 1:
-        again += ["--time-scale", str(Fraction(run.plan["time_scale"]).limit_denominator(10**6))]
-    return (shlex.join(again), shlex.join(["windtunnel", "report", f"runs/{run.path.name}"]))

@@ -6,15 +6,14 @@ metrics.json (clients.<name>.seeds, cells, expectations) ──► SeedsText, an
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from windtunnel.harness.contract.metrics import Kind
 from windtunnel.reports.charts.spread import Picture
 from windtunnel.reports.figures.model import ClientFigures, NumberSpread, RunFigures, Spread, TruthSpread
 from windtunnel.reports.figures.seeds import samples_of
+from windtunnel.reports.page.commands import one_seed
 from windtunnel.reports.page.labels import label, limit, say
 from windtunnel.reports.read.run_dir import Run
 
@@ -86,7 +85,7 @@ def seeds_text(run: Run, figures: RunFigures, repeat: int, left_out: int) -> See
         left_out=left_out,
         held=(*_truths(figures.clients), *_expectations(figures)),
         groups=groups,
-        replay=_command(run, "CLIENT", "SEED"),
+        replay=one_seed(run, "CLIENT", "SEED"),
         commands=tuple(_commands(run, groups)),
     )
 
@@ -189,12 +188,4 @@ def _commands(run: Run, groups: Sequence[Group]) -> Iterable[tuple[str, str]]:
             for word, (value, seed) in (("least", line.least), ("most", line.most)):
                 why.setdefault((line.client, seed), []).append(f"{group.text}: {word}, {value}")
     for (client, seed), reasons in why.items():
-        yield _command(run, client, str(seed)), "; ".join(reasons)
-
-
-def _command(run: Run, client: str, seed: str) -> str:
-    words = ["windtunnel", "run", str(run.scenario.get("name", "")), "--clock", "virtual"]
-    words += ["--clients", client, "--seed", seed]
-    if run.plan.get("time_scale", 1) != 1:
-        words += ["--time-scale", str(Fraction(run.plan["time_scale"]).limit_denominator(10**6))]
-    return shlex.join(words)
+        yield one_seed(run, client, str(seed)), "; ".join(reasons)
