@@ -143,7 +143,7 @@ def test_a_report_over_seeds(tmp_path: Path) -> None:
     for found in (page, text):
         assert "Over 4 seeds" in found
         assert "Recovered in 2 of 4 seeds" in found
-        assert "windtunnel run planted --clock virtual" in found
+        assert f"windtunnel run {(tmp_path / 'run' / 'plan.json').absolute()} --clients" in found
     assert f"--clients stuck --seed {FIRST + 1}" in page
     assert f"seed {FIRST + 1}" in text
     assert (tmp_path / "run" / "charts" / "spread-goodput.svg").is_file()
