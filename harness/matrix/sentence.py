@@ -7,16 +7,12 @@ from windtunnel.harness.matrix.cases import PATIENT, Case
 from windtunnel.harness.matrix.observed_call import ObservedAnswer, ObservedCall
 from windtunnel.mock_server.manual.clients import ENDLESS, NOT_RETRIED, RETRIED, TRUE
 
-CORRUPTED = "success, but the content is not what was meant (silent corruption)"
-EMPTY = "success, but nothing in it (silent corruption)"
-EMPTY_AND_OPEN = "success, but nothing in it and no {what} (silent corruption)"
+CORRUPTED = "success, but the content is wrong (silent corruption)"
+EMPTY = "success, but the answer is empty (silent corruption)"
+EMPTY_AND_OPEN = "success, but the answer is empty and has no {what} (silent corruption)"
 INCOMPLETE = "success, incomplete: no {what} (silent, unless the application checks)"
-ERROR_UNRAISED = (
-    "no exception: the `error` event is one among others, and an error to an application that looks for it"
-)
-FAILURE_UNRAISED = (
-    "no exception: the answer says of itself that it failed (status `{status}`), an error to whoever looks"
-)
+ERROR_UNRAISED = "no exception: only code that looks for `error` events sees the error"
+FAILURE_UNRAISED = "no exception, although the answer's own status is `{status}`: only code that reads the status sees the error"
 """windtunnel's own clients look at both, so in a run such a call ends as an error."""
 
 _HEALTHY = ("stop", "tool_calls")
@@ -66,10 +62,10 @@ def _success(case: Case, answer: ObservedAnswer, truth: str | None, *, failed: b
     if answer.digest(answer.finish) == truth:
         return TRUE if answer.usage else f"{TRUE}, without its usage"
     if answer.refused:
-        return "success that says of itself that it is a refusal, and has no other content"
+        return "success, but the answer is a refusal and has no other content"
     if answer.finish in CUT_REASONS:
         words = ", ".join([f"`{name}`" for name in (answer.status, answer.reason) if name])
-        return f"success that says of itself that it was cut short ({word} {words})"
+        return f"success, but the answer is cut short, as its {word} says ({words})"
     if answer.finish not in _HEALTHY and truth in [answer.digest(finish) for finish in _HEALTHY]:
         return f"success: the content is true, {word} is `{answer.status}`"
     return CORRUPTED if answer.content else EMPTY
@@ -80,12 +76,12 @@ def _failure(case: Case, call: ObservedCall, error: BaseException, truth: str | 
     if case.fault in _CUT_ANYWHERE and type(error).__name__ in _DECODING:
         sentence = f"{' or '.join([f'`{name}`' for name in _DECODING])}, by where the cut falls"
     if call.stage == "using":
-        return f"success, until the application uses it: {sentence}"
+        return f"success, but it fails when the application uses it: {sentence}"
     if call.stage == "reading":
         sentence = (
             f"{sentence} in the application"
             if case.stream
-            else f"success, until the application reads it: {sentence}"
+            else f"success, but it fails when the application reads it: {sentence}"
         )
     if timeout := _timeout(error):
         sentence = f"waits until its {timeout} timeout: {sentence}"

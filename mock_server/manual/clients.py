@@ -56,14 +56,14 @@ def build_clients(faults: Mapping[str, Seen], versions: Mapping[str, str]) -> st
     harmless = [name for name, seen in faults.items() if _all_true(seen)]
     return "\n".join(
         (
-            "Passes for success, and is not what the server meant to say:",
+            "The client takes it for a success, and the content is wrong or incomplete:",
             "",
             f"| fault | {titles} |",
             "| --- " * (len(versions) + 1) + "|",
             *silent,
             "",
-            f"- Outlast a read timeout, however short it is: {_links(endless)}.",
-            f"- Do no harm to any of the three: {_links(harmless)}.",
+            f"- No read timeout ends these, however short it is: {_links(endless)}.",
+            f"- These do no harm to any of the three clients: {_links(harmless)}.",
             f"- openai retries by default: {', '.join(_by_sdk(faults, RETRIED))}.",
             f"- openai reports, and does not retry: {', '.join(_by_sdk(faults, NOT_RETRIED))}.",
             "",

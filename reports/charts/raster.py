@@ -53,12 +53,12 @@ def _raster(view: ClientView, times: Floats, delays: Floats, run: RunView, longe
     canvas.name_phases(axes, run.phases)
     shown = f", one in {every} drawn" if every > 1 else ""
     number = f"{times.size:,} {'retry' if times.size == 1 else 'retries'}{shown}"
-    canvas.caption(axes, f"seconds since the call was due (√ scale): {number}")
+    canvas.caption(axes, f"seconds since the planned start of the call (√ scale): {number}")
     canvas.time_axis(axes, run)
     alt = f"Arrivals of the {times.size} retries of {view.client}"
     if times.size:
         alt += f", from {duration(times.min())} to {duration(times.max())}"
-        alt += f", up to {duration(delays.max())} after their calls were due"
+        alt += f", up to {duration(delays.max())} after the planned start of their calls"
     return chart(figure, name=f"retries-{view.client}", title=f"Retry arrivals: {view.client}", alt=alt + ".")
 
 

@@ -128,7 +128,7 @@ def _draw_amplification(axes: Axes, series: Series, scales: Scales) -> None:
     axes.yaxis.set_major_locator(FixedLocator(ticks if len(ticks) < 6 else ticks[::2]))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    canvas.caption(axes, "amplification: attempts per call, over 5 s (log scale)")
+    canvas.caption(axes, "attempts per call, over 5 s (log scale)")
 
 
 def _draw_levels(axes: Axes, series: Series, at: Floats, scales: Scales) -> None:
@@ -145,7 +145,7 @@ def _draw_recovery(panels: Sequence[Axes], view: ClientView, run: RunView) -> No
     if view.recovered is None or since is None:
         return
     if not view.recovered or view.recover_s is None:
-        _note(panels[0], (since + run.end) / 2, "✗ never recovers", palette.FAULT_INK)
+        _note(panels[0], (since + run.end) / 2, "✗ does not recover", palette.FAULT_INK)
         return
     at = since + view.recover_s
     for axes in panels:
@@ -165,7 +165,7 @@ def _note(axes: Axes, at: float, text: str, colour: palette.Colour, align: str =
 def _alt(view: ClientView, series: Series, run: RunView) -> str:
     fate = ""
     if view.recovered is not None:
-        fate = " It never recovers."
+        fate = " It does not recover."
         if view.recovered and view.recover_s is not None:
             fate = f" It recovers {duration(view.recover_s)} after the fault."
     return (

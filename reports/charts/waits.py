@@ -33,8 +33,8 @@ def waits(run: RunView) -> list[Chart]:
     low, high = (samples.min() * 0.8, samples.max() * 1.25) if samples.size else (0.1, 10.0)
     limits = (float(low), float(max(high, low * 10)))
     return [
-        _ecdf(run, limits, "wait", "What users wait: from when the call was due, all calls", _wait),
-        _ecdf(run, limits, "service", "Service time alone: from when it was sent, answered calls", _service),
+        _ecdf(run, limits, "wait", "What users wait: all calls, from the planned start", _wait),
+        _ecdf(run, limits, "service", "Only answered calls, from when the request was sent", _service),
     ]
 
 

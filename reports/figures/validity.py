@@ -77,9 +77,7 @@ def generator_lateness(judged: Judged) -> ValidityCheck:
     calls = judged.calls
     own = calls[calls["lateness_cause"].fillna("") == ""]
     value = quantile((own["started_s"] - own["intended_s"]).to_numpy(dtype=float), 0.99)
-    return _timed(
-        "generator_lateness_p99_s", value, LagLimits.of(judged), "Calls were started", "after their time"
-    )
+    return _timed("generator_lateness_p99_s", value, LagLimits.of(judged), "Calls were started", "late")
 
 
 def server_lag(judged: Judged) -> ValidityCheck:
@@ -87,9 +85,7 @@ def server_lag(judged: Judged) -> ValidityCheck:
         return _never_late("server_lag_p99_s")
     lags = _lags(judged, SERVER_SOURCES)
     value = quantile(lags["lag_s"].to_numpy(dtype=float), 0.99)
-    return _timed(
-        "server_lag_p99_s", value, LagLimits.of(judged), "The mock's event loop ran", "late", needed=True
-    )
+    return _timed("server_lag_p99_s", value, LagLimits.of(judged), "The mock server ran", "late", needed=True)
 
 
 def receive_lag(judged: Judged) -> ValidityCheck:
@@ -106,7 +102,11 @@ def receive_lag(judged: Judged) -> ValidityCheck:
     lags = (end - answers["last_byte_s"].to_numpy(dtype=float))[~broken_off & ~waits]
     limits = LagLimits.of(judged)
     return _timed(
-        "receive_lag_p99_s", quantile(lags, 0.99), limits, "Calls ended", "after the server's last byte"
+        "receive_lag_p99_s",
+        quantile(lags, 0.99),
+        limits,
+        "Calls ended",
+        "after the last byte from the server",
     )
 
 
@@ -118,9 +118,7 @@ def client_lag(judged: Judged) -> ValidityCheck:
     bins = lags.groupby([lags["source"], lags["process"], second])["lag_s"].quantile(0.99)
     value = float(bins.max()) if len(bins) else None
     about = "late in its worst second"
-    return _timed(
-        "client_lag_p99_s", value, LagLimits.of(judged), "The load's event loop ran", about, needed=True
-    )
+    return _timed("client_lag_p99_s", value, LagLimits.of(judged), "A load process ran", about, needed=True)
 
 
 def dropped_arrivals(judged: Judged) -> ValidityCheck:
@@ -137,7 +135,7 @@ def dropped_arrivals(judged: Judged) -> ValidityCheck:
 def failed_cells(judged: Judged) -> ValidityCheck:
     status = judged.cell.status
     failed = status.get("state") not in ("finished", "interrupted")
-    reason = status.get("reason") or "the run did not come to its end"
+    reason = status.get("reason") or "the run did not finish"
     sentence = (
         f"A part of the measurement failed: {reason}." if failed else "No part of the measurement failed."
     )
@@ -179,7 +177,9 @@ def _timed(
 ) -> ValidityCheck:
     valid, noisy = limits.valid_s, limits.noisy_s
     if value is None:
-        sentence = f"{did} … {what}: not measured." if needed else f"{did} … {what}: no call to tell."
+        sentence = (
+            f"{did} … {what}: not measured." if needed else f"{did} … {what}: no call to measure it with."
+        )
         return ValidityCheck(name, None, valid, valid_if(not needed), sentence, noisy)
     state: State = "valid" if value <= valid else "noisy" if value <= noisy else "invalid"
     known = f"limit {1000 * valid:.0f} ms" + (
@@ -191,9 +191,7 @@ def _timed(
 
 def _never_late(name: str) -> ValidityCheck:
     """Time stands still while code runs: there is nothing to measure."""
-    return ValidityCheck(
-        name, None, VALID.least_s, "valid", "On the virtual clock no event loop can be late."
-    )
+    return ValidityCheck(name, None, VALID.least_s, "valid", "On the virtual clock nothing can be late.")
 
 
 def lag_of(checks: Iterable[ValidityCheck]) -> float:

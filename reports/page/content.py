@@ -40,15 +40,15 @@ NO_MARKS = (
 SURVIVORS = ("latency_", "service_", "ttft_")
 """Families over answered calls alone: a client that answers few looks quick in them, and is not the best for it."""
 CHECKS: dict[str, tuple[str, Kind]] = {
-    "generator_lateness_p99_s": ("Calls sent after they were due, 99th percentile", "seconds"),
-    "server_lag_p99_s": ("Lag of the mock server's loop, 99th percentile", "seconds"),
-    "receive_lag_p99_s": ("Client's end after the server's last byte, 99th percentile", "seconds"),
-    "client_lag_p99_s": ("Lag of the load processes, 99th percentile of the worst second", "seconds"),
-    "dropped_arrivals": ("Calls that were due and never sent", "count"),
+    "generator_lateness_p99_s": ("How late calls were started (99th percentile)", "seconds"),
+    "server_lag_p99_s": ("How late the mock server ran (99th percentile)", "seconds"),
+    "receive_lag_p99_s": ("From the server's last byte to the end of the call (99th percentile)", "seconds"),
+    "client_lag_p99_s": ("How late the load processes ran (99th percentile of the worst second)", "seconds"),
+    "dropped_arrivals": ("Calls that were never started", "count"),
     "failed_cells": ("Parts of the measurement that failed", "count"),
     "damaged_records": ("Records that are damaged", "count"),
-    "server_cpu_cores": ("CPU of the mock server, in cores", "count"),
-    "client_cpu_cores": ("CPU of the busiest load process, in cores", "count"),
+    "server_cpu_cores": ("CPU used by the mock server, in cores", "count"),
+    "client_cpu_cores": ("CPU used by the busiest load process, in cores", "count"),
 }
 
 
@@ -205,7 +205,7 @@ def _check(check: ValidityCheck) -> CheckRow:
         return CheckRow(text, value, "", None, check.sentence)
     most = f"at most {say(check.limit, kind)}" if check.limit else "none"
     if check.value is None:
-        value = "no occasion" if check.state == "valid" else "not measured"
+        value = "not applicable" if check.state == "valid" else "not measured"
     return CheckRow(text, value, most, check.state != "invalid", check.sentence, check.state)
 
 

@@ -114,7 +114,9 @@ def _seeds(content: ReportContent) -> list[str]:
     seeds = content.seeds
     if seeds is None:
         return []
-    left_out = f" of {seeds.asked} ({seeds.left_out} cells were not played)" if seeds.left_out else ""
+    left_out = (
+        f" of {seeds.asked} ({seeds.left_out} plays did not come to their end)" if seeds.left_out else ""
+    )
     rows = [
         [
             text(h.text),
@@ -133,7 +135,7 @@ def _seeds(content: ReportContent) -> list[str]:
         f"## Over {seeds.played} seeds{left_out}",
         table(["In how many seeds", *map(text, content.clients)], rows),
         table(head, spread),
-        f"Any seed plays again alone: `{seeds.replay}`",
+        f"To play one seed again: `{seeds.replay}`",
     ]
 
 

@@ -9,8 +9,11 @@ def verdict_lines(content: ReportContent) -> list[str]:
     """What a run came to: a line per client, and whether the measurement and the expectations hold."""
     lines = [f"{v.mark} {v.client}: {v.headline}. {v.sentence}" for v in content.verdicts]
     if content.asked:
-        failed = f"✗ {content.failed} of {content.asked} expectations failed"
-        lines.append(failed if content.failed else f"✓ all {content.asked} expectations passed")
+        failed = f"✗ {content.failed} of {content.asked} expectations failed" if content.failed else ""
+        open_ = (
+            f"? {content.undecided} of {content.asked} expectations undecided" if content.undecided else ""
+        )
+        lines += [*filter(None, (failed, open_))] or [f"✓ all {content.asked} expectations passed"]
     if not content.valid:
         why = [check.sentence for check in content.checks if check.passed is False]
         lines += [
@@ -18,7 +21,7 @@ def verdict_lines(content: ReportContent) -> list[str]:
         ]
     if content.state == "noisy":
         why = [check.sentence for check in content.checks if check.state == "noisy"]
-        lines += [f"~ noisy: verdicts stand. {' '.join((*why, *content.remedies))}"]
+        lines += [f"~ noisy: the verdicts are still right. {' '.join((*why, *content.remedies))}"]
     if content.partial:
         lines += [" ".join(("! partial: the run was cut off before its end.", *content.troubles))]
     return lines

@@ -57,7 +57,7 @@ def verdict(
     found = _judged(client, figures, phases, objective)
     corrupt = figures.number("silent_corruption")
     if corrupt is not None and corrupt > SOME_CORRUPT and found.status != "never":
-        return replace(found, status="bad", headline=f"{say(corrupt, 'share')} silently broken")
+        return replace(found, status="bad", headline=f"{say(corrupt, 'share')} broken, unnoticed")
     return found
 
 
@@ -70,7 +70,7 @@ def _judged(client: str, figures: ClientFigures, phases: Sequence[Span], objecti
     whole = _of_goodput(client, figures, phases, objective)
     if "recovered" not in figures.overall or whole.status == "open":
         return whole
-    opening = "The run does not tell whether the provider recovers."
+    opening = "The run does not show whether calls become good again after the fault."
     return Verdict(client, "open", "Recovery not known", _join(opening, whole.sentence))
 
 
@@ -103,15 +103,17 @@ def _of_recovery(client: str, figures: ClientFigures, phases: Sequence[Span]) ->
         return Verdict(client, "never", headline, _join(_stuck(figures, name, after), _harm(figures, phases)))
     seconds = figures.number("time_to_recover_s")
     if seconds is None or seconds < AT_ONCE_S:
-        headline, opening = "Recovered at once", f"The provider was well again the moment the {name} ended."
+        headline, opening = "Recovered at once", f"Calls were good again as soon as phase {name} had ended."
     else:
         headline = f"Recovered after {seconds:.1f} s"
-        opening = f"Let the provider recover {seconds:.1f} s after the {name} ended."
+        opening = f"Calls were good again {seconds:.1f} s after phase {name} had ended."
     if figures.seeds is not None:
         spread = figures.spread("recovered")
-        opening = f"Let the provider recover from the {name} in all {spread.count if spread else 0} seeds"
+        opening = f"Calls were good again after phase {name} in all {spread.count if spread else 0} seeds"
         opening += (
-            f", in half of them within {duration(seconds)}." if seconds else ", in most of them at once."
+            f", in at least half of them within {duration(seconds)}."
+            if seconds
+            else ", in most of them as soon as it had ended."
         )
     return Verdict(
         client, "recovered", headline, _join(opening, _during(figures, faults, after), _harm(figures, phases))
@@ -130,25 +132,25 @@ def _of_some_seeds(
     spread = figures.spread("recovered")
     count = spread.count if spread else 0
     in_seeds = f"{round(share * count)} of {count} seeds"
-    opening = f"Let the provider recover from the {fault} in {in_seeds}"
+    opening = f"Calls were good again after phase {fault} in {in_seeds}"
     median = figures.number("time_to_recover_s")
-    opening += f", in half of all within {duration(median)}." if median is not None else "."
+    opening += f", in at least half of all within {duration(median)}." if median is not None else "."
     sentence = _join(opening, _during(figures, *parts), _harm(figures, phases))
     return Verdict(client, "bad" if share >= 0.5 else "never", f"Recovered in {in_seeds}", sentence)
 
 
 def _stuck(figures: ClientFigures, fault: str, after: Sequence[Span]) -> str:
-    opening = f"Never let the provider recover from the {fault}"
+    opening = f"Calls did not become good again after phase {fault}"
     if after:
         good = figures.number("goodput", after[-1].name)
         length = duration(after[-1].end - after[0].start)
         if good is not None:
-            opening += f": of the calls due in the {length} after it, {say(good, 'share')} were good"
+            opening += f": in the {length} after it, {say(good, 'share')} of the calls were good"
     repeats = figures.number("recovered_fraction")
     if repeats:
         opening += f" ({say(repeats, 'share')} of the repeats recovered)"
     if figures.value("metastable"):
-        return opening + ". The overload now sustains itself."
+        return opening + ". The overload keeps itself going, although its cause is gone."
     return opening + "."
 
 
@@ -159,9 +161,9 @@ def _during(figures: ClientFigures, faults: Sequence[Span], after: Sequence[Span
     known = [(name, share) for name, share in shares if share is not None]
     if then is None or not known:
         return ""
-    opening = f"{say(then, 'share')} of the calls due after it were good, "
+    opening = f"{say(then, 'share')} of the calls after it were good, "
     if len(known) == 1:
-        return opening + f"{say(known[0][1], 'share')} of those during it."
+        return opening + f"{say(known[0][1], 'share')} of the calls during it."
     return opening + ", ".join([f"{say(share, 'share')} in {name}" for name, share in known]) + "."
 
 
@@ -173,7 +175,7 @@ def _harm(figures: ClientFigures, phases: Sequence[Span]) -> str:
         sentences.append(f"Its retries multiplied the load up to {peak:.1f} times.")
     corrupt = figures.number("silent_corruption")
     if corrupt is not None and corrupt > SOME_CORRUPT:
-        sentences.append(f"{say(corrupt, 'share')} of the answers it took for success were broken.")
+        sentences.append(f"{say(corrupt, 'share')} of the answers that it accepted as good were broken.")
     return " ".join(sentences)
 
 
@@ -189,10 +191,10 @@ def _retries(figures: ClientFigures, phases: Sequence[Span], peak: float) -> flo
 def _of_goodput(client: str, figures: ClientFigures, phases: Sequence[Span], objective: float) -> Verdict:
     good = figures.number("goodput")
     if good is None:
-        return Verdict(client, "open", "Nothing to judge", "No call of this client could be judged.")
+        return Verdict(client, "open", "Not measured", "No call of this client could be judged.")
     wait = figures.number("wait_p99_s")
     opening = f"{say(good, 'share')} of its calls were good"
-    opening += f"; 99 % of its users waited at most {duration(wait)}." if wait is not None else "."
+    opening += f"; 99 % of its users waited {duration(wait)} or less." if wait is not None else "."
     fine = good >= objective
     headline = f"{say(good, 'share')} good" if fine else f"Only {say(good, 'share')} good"
     return Verdict(client, "good" if fine else "bad", headline, _join(opening, _harm(figures, phases)))

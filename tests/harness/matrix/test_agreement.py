@@ -33,7 +33,7 @@ def _said(case: Case, client: str) -> str:
 
 def _expected(sentence: str) -> str:
     """The outcome, as the sentence has it."""
-    if "says of itself that it was cut short" in sentence or sentence.startswith(TRUE):
+    if "the answer is cut short" in sentence or sentence.startswith(TRUE):
         return "ok"
     return "ok" if SILENT in sentence else "error"
 

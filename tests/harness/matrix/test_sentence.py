@@ -53,7 +53,7 @@ def response(*pieces: str, status: str | None = "completed", reason: str | None 
     return answer
 
 
-CUT_SHORT = "success that says of itself that it was cut short"
+CUT_SHORT = "success, but the answer is cut short, as its"
 CHECKS = "(silent, unless the application checks)"
 
 
@@ -70,18 +70,18 @@ CHECKS = "(silent, unless the application checks)"
         (
             RESPONSES,
             response(status=None),
-            "success, but nothing in it and no terminal event (silent corruption)",
+            "success, but the answer is empty and has no terminal event (silent corruption)",
         ),
-        (STREAMED, chat("one", finish="length"), f"{CUT_SHORT} (finish_reason `length`)"),
+        (STREAMED, chat("one", finish="length"), f"{CUT_SHORT} finish_reason says (`length`)"),
         (
             RESPONSES,
             response("one", status="incomplete", reason="max_output_tokens"),
-            f"{CUT_SHORT} (status `incomplete`, `max_output_tokens`)",
+            f"{CUT_SHORT} status says (`incomplete`, `max_output_tokens`)",
         ),
         (
             STREAMED,
             chat("", refusal="no"),
-            "success that says of itself that it is a refusal, and has no other content",
+            "success, but the answer is a refusal and has no other content",
         ),
         (
             STREAMED,
@@ -158,8 +158,18 @@ REFUSED = httpx2.Response(429, request=ASKED)
             "content, then `APIError`: It broke…",
         ),
         (STREAMED, KeyError("choices"), "reading", "content, then `KeyError` in the application"),
-        (WHOLE, KeyError("output"), "reading", "success, until the application reads it: `KeyError`"),
-        (STREAMED, KeyError("no_tool"), "using", "success, until the application uses it: `KeyError`"),
+        (
+            WHOLE,
+            KeyError("output"),
+            "reading",
+            "success, but it fails when the application reads it: `KeyError`",
+        ),
+        (
+            STREAMED,
+            KeyError("no_tool"),
+            "using",
+            "success, but it fails when the application uses it: `KeyError`",
+        ),
     ],
 )
 def test_a_failure_is_described_by_whose_it_is(

@@ -58,6 +58,6 @@ def test_what_stands_out_is_found_in_the_sentences() -> None:
     assert "| [`swap`](#swap) | streamed | – | – |\n" in text
     assert text.count("\n| [") == 1
     assert "however short it is: [`beat`](#beat).\n" in text
-    assert "any of the three: [`calm`](#calm).\n" in text
+    assert "any of the three clients: [`calm`](#calm).\n" in text
     assert "retries by default: [`drop`](#drop) (not streamed).\n" in text
     assert "does not retry: [`drop`](#drop) (streamed).\n" in text

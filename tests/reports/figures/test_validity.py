@@ -44,7 +44,7 @@ def test_a_late_generator_is_caught() -> None:
     assert check.state == "invalid"
     assert check.value == pytest.approx(0.03)
     limits = "(limit 10 ms, noisy up to 25 ms)"
-    assert check.sentence == f"Calls were started 30.0 ms after their time at the 99th percentile {limits}."
+    assert check.sentence == f"Calls were started 30.0 ms late at the 99th percentile {limits}."
 
 
 @pytest.mark.parametrize(

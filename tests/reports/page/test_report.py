@@ -142,7 +142,7 @@ def test_repeats_are_said(broken_run: Path) -> None:
     text = html(broken_run)
     assert "the first of 3 repeats" in text
     assert "with their 95 % interval in brackets" in text
-    assert "answers it took for success were broken" in text
+    assert "answers that it accepted as good were broken" in text
 
 
 def test_text_of_the_scenario_stays_text(broken_run: Path) -> None:
@@ -230,5 +230,5 @@ def test_a_run_without_records_is_reported(tmp_path: Path) -> None:
     assert not result.valid
     assert result.partial
     text = html(folder)
-    assert "not valid: nothing to judge" in text
+    assert "not valid: not measured" in text
     assert text.count("cut off") > 3

@@ -114,8 +114,8 @@ def test_a_client_that_never_recovers_is_told_so() -> None:
     )
     assert (found.status, found.headline, found.fine) == ("never", "Never recovered", False)
     assert "brownout" in found.sentence
-    assert "0 % were good" in found.sentence
-    assert "sustains itself" in found.sentence
+    assert "0 % of the calls were good" in found.sentence
+    assert "keeps itself going" in found.sentence
     assert "9.5 times" in found.sentence
 
 
@@ -142,8 +142,8 @@ def test_without_a_fault_goodput_decides(good: float | None, status: str) -> Non
 def test_broken_answers_are_part_of_the_verdict() -> None:
     """Silent corruption is said in the sentence, whatever else is good."""
     found = verdict("x", metrics(goodput=0.999, silent_corruption=0.03), PHASES[:1])
-    assert "3.0 % of the answers it took for success were broken" in found.sentence
-    assert (found.status, found.headline) == ("bad", "3.0 % silently broken")
+    assert "3.0 % of the answers that it accepted as good were broken" in found.sentence
+    assert (found.status, found.headline) == ("bad", "3.0 % broken, unnoticed")
 
 
 def test_recovery_does_not_excuse_broken_answers() -> None:
