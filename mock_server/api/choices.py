@@ -14,6 +14,7 @@ from windtunnel.mock_server.api.citations import cited
 from windtunnel.mock_server.api.draws import Draws
 from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, prose, stream_of, tokens_in
 from windtunnel.mock_server.api.tools.calls import chosen_tool, further_tools, legacy_function
+from windtunnel.mock_server.api.tools.prompted import asks_for_form
 from windtunnel.mock_server.api.tools.structured import json_text
 from windtunnel.mock_server.api.truth import Choice
 
@@ -112,7 +113,7 @@ def generate_choices(
 ) -> list[GeneratedChoice]:
     """Every choice of the answer to a body that passed its checks; `tokens` and `limit` hold per choice."""
     count = (body.get("n") or 1) if chat else 1
-    if _SHAPING.isdisjoint(body):
+    if _SHAPING.isdisjoint(body) and not asks_for_form(body, chat=chat):
         return [_prose(seed, call_key, index, tokens, limit) for index in range(count)]
     return [
         _shaped(body, seed, call_key, index, tokens, limit, tool_calls=tool_calls, chat=chat)

@@ -81,7 +81,8 @@ class AnswerModel(Strict):
     )
     tool_calls: Literal["forced", "offered", "never"] = Field(
         default="forced",
-        description="When an answer calls a tool: where tool_choice forces it, wherever tools are offered, never.",
+        description="When an answer calls a tool: where tool_choice forces it; wherever tools are offered, until the "
+        "request holds a tool's result, as OpenAI's models do (`serve` without a plan does this); never.",
     )
 
 

@@ -141,10 +141,12 @@ def parse_arguments(argv: Sequence[str] | None) -> ServeOptions:
 
 
 def default_plan(workers: int = 1) -> Plan:
-    """Return the plan of a healthy provider; for several workers one without a limit on its slots."""
+    """Return the plan of a healthy provider that calls the tools it is offered, as OpenAI's models do; for several
+    workers one without a limit on its slots."""
+    provider: dict[str, object] = {"answer": {"tool_calls": "offered"}}
     if workers > 1:
-        return Plan.model_validate({"name": "healthy", "provider": {"capacity": {"slots": UNLIMITED_SLOTS}}})
-    return Plan(name="healthy")
+        provider["capacity"] = {"slots": UNLIMITED_SLOTS}
+    return Plan.model_validate({"name": "healthy", "provider": provider})
 
 
 def load_plan(source: str) -> Plan:

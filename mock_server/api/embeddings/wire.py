@@ -1,16 +1,20 @@
-"""Embeddings: unit vectors that are a hash of model, size and input, as floats or as base64.
+"""Embeddings: unit vectors of hashed words and some noise, as floats or as base64.
 
-The same text has the same vector in every call, as with a real model; different texts are nearly orthogonal.
+The same text has the same vector in every call, as with a real model. Texts that share words are alike, the more the
+more of them; texts without a common word are nearly at right angles.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import struct
 from array import array
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Sequence
-from hashlib import shake_128
+from functools import lru_cache
+from hashlib import blake2b, shake_128
 from typing import Any, Final
 
 import orjson
@@ -28,6 +32,29 @@ DIMENSIONS: Final = {
 }
 
 
+_WORD: Final = re.compile(r"\w+")
+_NOISE: Final = 0.3
+"""Length of the noise, where that of the words is 1: no two texts are the same but for their order."""
+
+_PLACES: Final = 4
+"""Components that one word moves."""
+
+_STEM: Final = 4
+_OF_STEM: Final = 0.7
+"""Letters of a word's beginning, and how much it counts."""
+
+_LITTLE: Final = 0.15
+_SAY_LITTLE: Final = frozenset(
+    _WORD.findall(
+        "a about after all also am an and any are as at be because been before but by can could did do does for from "
+        "had has have he her him his how i if in into is it its just like me more most my no not of on one only or "
+        "other our out over she so some than that the their them then there these they this to too up us very was we "
+        "were what when where which who why will with would you your"
+    )
+)
+"""Words that texts share whatever they are about."""
+
+
 def inputs_of(body: dict[str, Any]) -> list[str | list[int]]:
     """The items of `input`: one string, strings, one list of tokens, or lists of tokens."""
     given = body["input"]
@@ -41,8 +68,47 @@ def vector(model: str, dimensions: int, item: str | list[int]) -> tuple[float, .
     text = item if isinstance(item, str) else orjson.dumps(item).decode()
     key = f"{model}/{dimensions}/{text}".encode("utf-8", "surrogatepass")
     raw = struct.unpack(f"<{dimensions}h", shake_128(key).digest(2 * dimensions))
-    length = math.hypot(*raw) or 1.0
-    return tuple(array("f", [part / length for part in raw]))
+    parts = _words(model, dimensions, text)
+    loud = math.hypot(*parts.values())
+    if loud:
+        # Words and noise are at right angles, near enough, so their lengths decide how alike two texts are.
+        noise = _NOISE * loud / (math.hypot(*raw) or 1.0)
+        components = [part * noise for part in raw]
+        for place, part in parts.items():
+            components[place] += part
+    else:
+        components = list(raw)
+    length = math.hypot(*components) or 1.0
+    return tuple(array("f", [part / length for part in components]))
+
+
+def _words(model: str, dimensions: int, text: str) -> dict[int, float]:
+    """Return the sum of the words' vectors, by place; each word has a few places of its own, by a hash.
+
+    How often a word stands counts with its root, a word that says little counts little, and the beginning of a long
+    word is a word of its own, so that *drink* and *drinking* are alike.
+    """
+    counts = Counter(_WORD.findall(text.lower()))
+    features: dict[str, float] = {}
+    for word, count in counts.items():
+        weight = math.sqrt(count) * (_LITTLE if word in _SAY_LITTLE else 1.0)
+        features[word] = features.get(word, 0.0) + weight
+        if len(word) > _STEM:
+            stem = f"{word[:_STEM]}*"
+            features[stem] = features.get(stem, 0.0) + weight * _OF_STEM
+    parts: dict[int, float] = {}
+    for feature, weight in features.items():
+        for drawn in _draws(model, feature):
+            place = (drawn >> 1) % dimensions
+            parts[place] = parts.get(place, 0.0) + (weight if drawn & 1 else -weight)
+    return parts
+
+
+@lru_cache(maxsize=50_000)
+def _draws(model: str, feature: str) -> tuple[int, ...]:
+    """Return the numbers that stand for a word: where it acts, and with which sign."""
+    key = f"{model}/{feature}".encode("utf-8", "surrogatepass")
+    return struct.unpack(f"<{_PLACES}I", blake2b(key, digest_size=4 * _PLACES).digest())
 
 
 def vector_text(components: Sequence[float]) -> str:

@@ -1,6 +1,7 @@
 """Calls of the tools that the provider runs itself, or that are not functions: what stands in their items.
 
-A call is made where `tool_choice` forces one: it names such a tool, or is `required` and no function is offered.
+A call is made where `tool_choice` forces one: it names such a tool, or is `required` and no function is offered; with
+the plan's `tool_calls: offered` also where it is merely offered, until the request holds a tool's result.
 Web search, file search, the code interpreter, images and MCP servers are run on the spot and the answer goes on in
 words; a computer, a shell or a patch is the client's to run, and an MCP server that wants approval is the user's to
 approve, so the answer ends there.
@@ -75,19 +76,23 @@ class HostedCall(NamedTuple):
         return item
 
 
-def forced_calls(body: dict[str, Any], draws: Draws, *, functions: bool) -> list[HostedCall]:
-    """The calls that an answer to `body` makes; `functions` says that it calls a function instead."""
+def hosted_calls(
+    body: dict[str, Any], draws: Draws, *, functions: bool, offered: bool = False
+) -> list[HostedCall]:
+    """The calls that an answer to `body` makes; `functions` says that it calls a function instead, `offered` that what
+    is merely offered is called, too."""
     choice = body.get("tool_choice")
     tools = [tool for tool in body.get("tools") or () if family(tool["type"]) in _MAKERS]
     if isinstance(choice, dict):
         kinds = [choice.get("type")]
         if choice.get("type") == "allowed_tools":
-            kinds = [one.get("type") for one in choice["tools"]] if choice.get("mode") == "required" else []
+            called = offered or choice.get("mode") == "required"
+            kinds = [one.get("type") for one in choice["tools"]] if called else []
         wanted = {family(kind) for kind in kinds}
         label = choice.get("server_label")
         tools = [tool for tool in tools if family(tool["type"]) in wanted]
         tools = [tool for tool in tools if label is None or tool.get("server_label") == label]
-    elif choice != "required":
+    elif choice != "required" and not (offered and choice in (None, "auto")):
         return []
     if functions or not tools:
         return []

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from windtunnel.mock_server.api.choices import GeneratedChoice, generate_choices, reasoning_tokens
 from windtunnel.mock_server.api.draws import Draws
 from windtunnel.mock_server.api.endpoint import World
-from windtunnel.mock_server.api.responses.hosted_tools import HostedCall, forced_calls
+from windtunnel.mock_server.api.responses.hosted_tools import HostedCall, hosted_calls
 from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, prose, stream_of, tokens_in
-from windtunnel.mock_server.api.tools.calls import Tool, further_tools
+from windtunnel.mock_server.api.tools.calls import Tool, further_tools, holds_result
 from windtunnel.mock_server.api.truth import Choice, digest
 from windtunnel.mock_server.request import Request
 
@@ -117,7 +117,8 @@ def _shaped(request: Request, world: World, tokens: int, prompt_tokens: int, bas
     draws = Draws(f"{world.seed}/calls/{world.call_key}")
     generated = _generate_text(request, world, tokens, left)
     if world.tool_calls != "never":
-        outputs += forced_calls(body, draws, functions=generated.tool is not None)
+        offered = world.tool_calls == "offered" and not holds_result(body, chat=False)
+        outputs += hosted_calls(body, draws, functions=generated.tool is not None, offered=offered)
     last = outputs[-1] if outputs else None
     if isinstance(last, HostedCall) and last.ends:
         return _generation(base, outputs, "stop")

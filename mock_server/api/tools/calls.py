@@ -1,18 +1,24 @@
 """Choose the tool that an answer calls, and generate its arguments.
 
 A tool is called when the request forces one (`tool_choice` names it, or is `required`), or when it merely
-offers some and the plan says `tool_calls: offered`. An answer to a tool's result is text again unless a tool
-is forced, so an agent's loop ends. The plan's `tool_calls: never` overrides all of it.
+offers some and the plan says `tool_calls: offered`, as OpenAI's models do. Once the request holds a tool's result the
+answer is text, unless a tool is forced, so an agent's loop ends; where one is forced, and some tool is there to end
+with (`final_result` and the like), it is called then, and not before. The plan's `tool_calls: never` overrides all
+of it.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from windtunnel.mock_server.api.draws import Draws
 from windtunnel.mock_server.api.json_schema.values import instance_text
 from windtunnel.mock_server.api.text import prose
+
+_ENDING = re.compile(r"(?:^|_)(final|finish|submit|done|complete)(?:_|$)", re.IGNORECASE)
+"""Names of tools by which agents' frameworks let an answer be given: `final_result`, `final_answer`, `finish`."""
 
 MOST_CALLS = 4
 """Tool calls of one choice."""
@@ -59,8 +65,12 @@ def chosen_tool(body: dict[str, Any], draws: Draws, *, tool_calls: str, chat: bo
     if isinstance(choice, dict):
         names, forced = _named(choice, chat=chat)
         tools = [tool for tool in tools if tool.name in names]
-    offered = choice != "none" and tool_calls == "offered" and not _answers_a_tool(body, chat=chat)
-    return draws.pick(tools) if tools and (forced or offered) else None
+    over = holds_result(body, chat=chat)
+    offered = choice != "none" and tool_calls == "offered" and not over
+    if not tools or not (forced or offered):
+        return None
+    fitting = [tool for tool in tools if (_ENDING.search(tool.name) is not None) is over]
+    return draws.pick(fitting or tools)
 
 
 def further_tools(body: dict[str, Any], first: Tool, *, chat: bool) -> list[Tool]:
@@ -97,15 +107,18 @@ def tool_name(entry: dict[str, Any], *, chat: bool) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _answers_a_tool(body: dict[str, Any], *, chat: bool) -> bool:
-    """Whether the conversation ends with a tool's result."""
+def holds_result(body: dict[str, Any], *, chat: bool) -> bool:
+    """Whether the request holds what a tool gave back: who asked for it goes on from there."""
     turns = body.get("messages" if chat else "input")
-    if not isinstance(turns, list) or not turns or not isinstance(turns[-1], dict):
+    if not isinstance(turns, list):
         return False
-    last = turns[-1]
+    given = [turn for turn in turns if isinstance(turn, dict)]
     if chat:
-        return last.get("role") in ("tool", "function")
-    return last.get("type") in ("function_call_output", "custom_tool_call_output")
+        return any(turn.get("role") in ("tool", "function") for turn in given)
+    return any(
+        str(turn.get("type", "")).endswith("_call_output") or turn.get("type") == "mcp_approval_response"
+        for turn in given
+    )
 
 
 def legacy_function(body: dict[str, Any], draws: Draws, *, tool_calls: str) -> Tool | None:
@@ -117,5 +130,5 @@ def legacy_function(body: dict[str, Any], draws: Draws, *, tool_calls: str) -> T
     choice = body.get("function_call") or "auto"
     if isinstance(choice, dict):
         return next((tool for tool in tools if tool.name == choice.get("name")), None)
-    offered = choice == "auto" and tool_calls == "offered" and not _answers_a_tool(body, chat=True)
+    offered = choice == "auto" and tool_calls == "offered" and not holds_result(body, chat=True)
     return draws.pick(tools) if offered else None

@@ -9,6 +9,7 @@ import orjson
 from windtunnel.mock_server.api.draws import Draws
 from windtunnel.mock_server.api.json_schema.values import instance_text
 from windtunnel.mock_server.api.text import prose
+from windtunnel.mock_server.api.tools.prompted import prompted_text
 
 
 def requested_format(body: dict[str, Any], *, chat: bool) -> dict[str, Any] | None:
@@ -29,7 +30,7 @@ def requested_schema(form: dict[str, Any], *, chat: bool) -> dict[str, Any] | No
 
 
 def json_text(body: dict[str, Any], draws: Draws, *, tokens: int, chat: bool) -> str | None:
-    """The answer's text if it has to be JSON, else None.
+    """The answer's text if it has to be JSON, or in a form that the prompt asks for, else None.
 
     With a schema, the text is valid against it and as long as it comes out; a free JSON object is made about
     `tokens` tokens long.
@@ -38,6 +39,9 @@ def json_text(body: dict[str, Any], draws: Draws, *, tokens: int, chat: bool) ->
     kind = form.get("type") if form is not None else None
     if form is not None and kind == "json_schema":
         return instance_text(requested_schema(form, chat=chat) or {}, draws, share=body.get("n") or 1)
+    prompted = prompted_text(body, draws, chat=chat)
+    if prompted is not None:
+        return prompted
     if kind == "json_object":
         words = b"".join(draws.raw(min(left, 512)) for left in range(tokens, 0, -512))
         return orjson.dumps({"answer": prose(words[: max(1, tokens - 4)])}).decode()

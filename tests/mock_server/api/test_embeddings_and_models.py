@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import struct
+from itertools import combinations, product
 from typing import Any
 
 import openai
@@ -108,3 +109,49 @@ def test_any_model_is_found_where_all_are_served(wire: Any) -> None:
     found = wire.reply(parse("GET", "/v1/models/gpt-9", KEY, b"", region="local"))
     assert Model.model_validate_json(wire.bytes(found.script), strict=True).id == "gpt-9"
     assert len(wire.json(wire.reply(parse("GET", "/v1/models", KEY, b"", region="local")).script)["data"]) > 1
+
+
+def likeness(one: str, other: str, model: str = "text-embedding-3-small", dimensions: int = 1536) -> float:
+    """The cosine of two texts."""
+    return sum(
+        a * b for a, b in zip(vector(model, dimensions, one), vector(model, dimensions, other), strict=True)
+    )
+
+
+TEA = [
+    "Green tea should be brewed with water that is not boiling.",
+    "I drink a cup of black tea every morning.",
+    "The tea ceremony is an old Japanese tradition of drinking tea.",
+]
+ELSE = [
+    "The engine of the car failed on the motorway.",
+    "Interest rates were raised by the central bank this week.",
+    "She scored the winning goal in the last minute.",
+]
+
+
+@pytest.mark.parametrize("dimensions", [1024, 1536, 3072])
+def test_texts_about_one_thing_are_more_alike_than_others(dimensions: int) -> None:
+    """Every pair of sentences about tea scores clearly higher than any sentence about tea and one about anything."""
+    alike = [likeness(a, b, dimensions=dimensions) for a, b in combinations(TEA, 2)]
+    apart = [likeness(a, b, dimensions=dimensions) for a, b in product(TEA, ELSE)]
+    assert min(alike) > max(apart) + 0.05
+    assert min(alike) > 0.1
+    assert max(map(abs, apart)) < 0.2
+
+
+def test_words_in_other_forms_and_order_are_alike() -> None:
+    """A text is closest to itself, close to itself in another order, and two models have nothing in common."""
+    text = "Drinking tea calms nerves"
+    assert likeness(text, text) == pytest.approx(1.0, abs=1e-6)
+    assert 0.8 < likeness(text, "nerves calms tea drinking") < 0.99
+    assert likeness("drinking", "drinks") > 0.25
+    one, other = vector("text-embedding-3-small", 1536, text), vector("m", 1536, text)
+    assert abs(sum(a * b for a, b in zip(one, other, strict=True))) < 0.15
+
+
+@pytest.mark.parametrize("text", ["", "!!!", "你好", "\ud800", [1, 2, 3], "x" * 50_000, "ab " * 20_000])
+def test_any_input_has_a_unit_vector(text: Any) -> None:
+    """Whatever it is, and however few the dimensions."""
+    for dimensions in (1, 2, 1536):
+        assert math.hypot(*vector("m", dimensions, text)) == pytest.approx(1.0, abs=1e-5)

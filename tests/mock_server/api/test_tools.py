@@ -151,3 +151,65 @@ def test_a_format_is_kept(wire: Any, api: str) -> None:
     Draft202012Validator(SCHEMA).validate(json.loads(text(form)))
     assert isinstance(json.loads(text(free)), dict)
     assert abs(len(text(free)) / 4 - 1500) <= 2
+
+
+def test_a_loop_ends_whatever_comes_behind_the_result(wire: Any) -> None:
+    """Once a tool's result is held the answer is text, also where a framework adds words of its own behind it."""
+    call = {"id": "a", "type": "function", "function": {"name": "tides", "arguments": "{}"}}
+    turns = [
+        {"role": "user", "content": "How warm is it?"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "a", "content": "20"},
+        {"role": "user", "content": "Go on."},
+    ]
+    request = wire.ask("chat", messages=turns, tools=tools(True))
+    assert call_in(wire.json(wire.reply(request, tool_calls="offered").script)) is None
+    items = [
+        {"type": "function_call_output", "call_id": "a", "output": "20"},
+        {"role": "user", "content": "Go on."},
+    ]
+    request = wire.ask("responses", input=items, tools=tools(False))
+    assert call_in(wire.json(wire.reply(request, tool_calls="offered").script)) is None
+
+
+@pytest.mark.parametrize("name", ["final_result", "final_answer", "finish", "submit_answer"])
+def test_where_a_tool_must_be_called_the_last_one_ends_the_loop(wire: Any, name: str) -> None:
+    """A framework whose answers are tools gets another tool first, and after its result the tool that ends."""
+    function = {"name": name, "parameters": SCHEMA}
+    offered = [*tools(True), {"type": "function", "function": function}]
+    user = {"role": "user", "content": "How warm is it?"}
+    result = {"role": "tool", "tool_call_id": "a", "content": "20"}
+    call = {"id": "a", "type": "function", "function": {"name": "tides", "arguments": "{}"}}
+    after = [user, {"role": "assistant", "tool_calls": [call]}, result]
+    for turns, names in (([user], set(NAMES)), (after, {name})):
+        request = wire.ask("chat", messages=turns, tools=offered, tool_choice="required")
+        found = [
+            call_in(wire.json(wire.reply(request, tool_calls="offered", call_key=f"c{number}").script))
+            for number in range(12)
+        ]
+        assert {one[0] for one in found if one is not None} == names
+
+
+@pytest.mark.parametrize("kind", ["web_search", "code_interpreter", "file_search", "image_generation"])
+def test_a_hosted_tool_is_called_where_it_is_offered(wire: Any, kind: str) -> None:
+    """With `tool_calls: offered` the provider runs its own tools under `auto`, and the answer goes on in words."""
+    more = {
+        "code_interpreter": {"container": {"type": "auto"}},
+        "file_search": {"vector_store_ids": ["vs_1"]},
+    }
+    request = wire.ask("responses", tools=[{"type": kind, **more.get(kind, {})}])
+    for setting, called in (("offered", True), ("forced", False), ("never", False)):
+        output = wire.json(wire.reply(request, tool_calls=setting).script)["output"]
+        assert [item["type"] for item in output] == [*([f"{kind}_call"] if called else []), "message"]
+
+
+def test_a_hosted_tool_that_the_client_runs_is_called_once(wire: Any) -> None:
+    """A shell that is offered is called, and once its output is there the answer is text."""
+    shell = {"type": "local_shell"}
+    user = {"role": "user", "content": "List the files."}
+    done = {"type": "local_shell_call_output", "id": "a", "output": "x"}
+    for items, kind in (([user], "local_shell_call"), ([user, done], "message")):
+        request = wire.ask("responses", input=items, tools=[shell])
+        assert request.problem is None, wire.json(request.problem)
+        output = wire.json(wire.reply(request, tool_calls="offered").script)["output"]
+        assert [item["type"] for item in output] == [kind]
