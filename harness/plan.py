@@ -96,6 +96,11 @@ class CellPlan(_File):
         """Seconds from t0 to the end of the last phase."""
         return self.phases[-1].end
 
+    @property
+    def warm_up_plan(self) -> dict[str, Any]:
+        """The mock server's plan while clients are warmed up, as JSON: the provider, and no fault of the scenario."""
+        return {key: value for key, value in self.server_plan.items() if key not in ("rules", "phases")}
+
     def schedule(self) -> list[Arrival]:
         """Every call of the cell, in order of its intended time."""
         return schedule(self.load, self.length_s, self.warmup_s, self.tail_s, self.seed)

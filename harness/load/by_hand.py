@@ -11,6 +11,7 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import gevent
 
@@ -41,11 +42,11 @@ class ByHand:
 
     def start_mock(self) -> None:
         """Start the mock and write `urls.json` for the load. Raises `MeasurementError` if it does not start."""
-        write_json(self.folder / "server_plan.json", self.plan.server_plan)
+        write_json(self.folder / "warm_up_plan.json", self.plan.warm_up_plan)
         with (self.folder / "mock.log").open("a") as log:
             # Not `start_mock`: here gevent is the event loop, and asyncio has none to watch a child with.
             self._mock = subprocess.Popen(
-                mock_command("server_plan.json"),
+                mock_command("warm_up_plan.json"),
                 cwd=self.folder,
                 env=environment({}),
                 stdin=subprocess.PIPE,
@@ -62,7 +63,9 @@ class ByHand:
         write_json(self.folder / "urls.json", announced["regions"])
 
     def play_folder(self) -> Path:
-        """The folder of the next play: every start of the test is one of its own."""
+        """The folder of the next play: every start of the test is one of its own, and is warmed up without faults."""
+        self._tell("PUT", "plan", self.plan.warm_up_plan)
+        self._tell("POST", "reset", {})
         self._plays += 1
         folder = self.folder / f"play-{self._plays}"
         folder.mkdir()
@@ -77,11 +80,16 @@ class ByHand:
                 raise MeasurementError("the load processes did not get ready")
             gevent.sleep(0.05)
         t0 = time.monotonic() + LEAD_S + self.plan.warmup_s
-        body = json.dumps({"t0": t0}).encode()
-        request = urllib.request.Request(f"{self._admin}/reset", data=body, method="POST")
+        self._tell("PUT", "plan", self.plan.server_plan)
+        self._tell("POST", "reset", {"t0": t0})
+        write_json(folder / "start.json", {"t0": t0})
+
+    def _tell(self, method: str, path: str, content: dict[str, Any]) -> None:
+        """Ask something of the mock's admin API."""
+        body = json.dumps(content).encode()
+        request = urllib.request.Request(f"{self._admin}/{path}", data=body, method=method)
         with urllib.request.urlopen(request, timeout=10):
             pass
-        write_json(folder / "start.json", {"t0": t0})
 
     def close(self) -> None:
         """End the mock."""

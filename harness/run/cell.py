@@ -30,6 +30,8 @@ State = Literal["preparing", "running", "finished", "interrupted", "failed"]
 READY_TIMEOUT_S = 90.0
 POLL_S = 0.25
 OVERTIME_S = 30.0
+WARM_UP_PLAN = "warm_up_plan.json"
+"""What the mock begins with: clients are warmed up against a provider without the scenario's faults."""
 TABLES = ("calls", "attempts", "served", "connections", "lags")
 
 
@@ -95,12 +97,13 @@ class Cell:
         self.folder.mkdir(parents=True)
         self.plan.write_json(self.folder / "cell.json")
         write_json(self.folder / "server_plan.json", self.plan.server_plan, indent=1)
+        write_json(self.folder / WARM_UP_PLAN, self.plan.warm_up_plan, indent=1)
         write_schedule(self.plan, self.folder / "schedule.parquet")
         self._write_status()
 
     async def start(self) -> None:
         """Start mock and load and wait until every process says it is ready."""
-        self._mock = await start_mock(self.folder, "server_plan.json", journal=".")
+        self._mock = await start_mock(self.folder, WARM_UP_PLAN, journal=".")
         announced = await self._mock.announcement(READY_TIMEOUT_S)
         self._admin = announced["admin_url"]
         locustfile = str(files("windtunnel.scenarios") / "locustfile.py")
@@ -148,11 +151,11 @@ class Cell:
 
     async def begin(self, t0: float) -> None:
         """Announce to mock and load the one moment (monotonic seconds) at which the first phase begins."""
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(f"{self._admin}/reset", json={"t0": t0}) as answer,
-        ):
-            answer.raise_for_status()
+        async with aiohttp.ClientSession() as session:
+            async with session.put(f"{self._admin}/plan", json=self.plan.server_plan) as answer:
+                answer.raise_for_status()
+            async with session.post(f"{self._admin}/reset", json={"t0": t0}) as answer:
+                answer.raise_for_status()
         write_json(self.folder / "start.json", {"t0": t0})
         self.t0 = t0
         self.state = "running"

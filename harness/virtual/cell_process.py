@@ -104,7 +104,7 @@ class VirtualPlay:
         plan, loop = self.plan, self._loop
         server_plan = Plan.model_validate(plan.server_plan)
         journal = self.journal()
-        mock = self.mock(server_plan, journal)
+        mock = self.mock(Plan.model_validate(plan.warm_up_plan), journal)
         urls = await listen(loop, mock, server_plan)
         self.crew = crew = self._crew(urls[plan.region])
         await crew.warm_up({i: self._first(i) for i in range(plan.load.instances)})
@@ -112,6 +112,7 @@ class VirtualPlay:
         schedule = plan.schedule()
         gc.collect()
         gc.freeze()  # what is there now stays: later collections need not look at it
+        mock.set_plan(server_plan)
         mock.reset(t0)
         await crew.dispatch(self._calls(schedule), self._begun)
         await asyncio.sleep(plan.length_s + plan.tail_s - self.clock.now())

@@ -22,7 +22,7 @@ from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import CellPlan, resolve
 from windtunnel.harness.run.cell import Cell
-from windtunnel.harness.run.children import Child, python
+from windtunnel.harness.run.children import Child, python, removed_variables
 from windtunnel.mock_server.journal.schemas import LAG_SCHEMA
 from windtunnel.mock_server.journal.segments import SegmentWriter
 
@@ -89,6 +89,7 @@ def test_a_cell_is_prepared_as_files(tmp_path: Path) -> None:
         "t0": None,
         "last_heartbeat_s": None,
         "processes": 1,
+        "environment": {"removed": removed_variables(own_code=False), "kept": []},
         "exit_codes": {},
     }
     assert not list(cell.folder.glob("*.part"))
@@ -98,7 +99,7 @@ def test_a_cell_is_prepared_as_files(tmp_path: Path) -> None:
 
 async def test_a_mock_that_does_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:
     """A mock that ends before it says where it listens fails the cell at once, and no load is started."""
-    plan = PLAN.model_copy(update={"server_plan": {"phases": "none"}})
+    plan = PLAN.model_copy(update={"server_plan": {"provider": "none"}})
     cell = Cell(plan, tmp_path / "cell", 1)
     cell.prepare()
     with pytest.raises(MeasurementError, match=r"the mock did not start \(exit code 2; its last words: .+\)"):
@@ -151,7 +152,7 @@ async def admin() -> AsyncIterator[tuple[str, list[tuple[str, Any]]]]:
         return web.json_response({})
 
     app = web.Application()
-    app.router.add_post("/{action}", answer)
+    app.router.add_route("*", "/{action}", answer)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -168,7 +169,10 @@ async def test_mock_and_load_are_told_one_moment(
     cell = await cell_with()
     cell._admin, asked = admin
     await cell.begin(1234.5)
-    assert asked == [("/reset", {"t0": 1234.5})]
+    assert asked == [("/plan", PLAN.server_plan), ("/reset", {"t0": 1234.5})]
+    first = json.loads((cell.folder / "warm_up_plan.json").read_text())
+    assert not first.keys() & {"rules", "phases"}
+    assert first == {key: PLAN.server_plan[key] for key in first}
     assert json.loads((cell.folder / "start.json").read_text()) == {"t0": 1234.5}
     assert (cell.state, cell.t0, status(cell)["state"], status(cell)["t0"]) == (
         "running",

@@ -159,6 +159,19 @@ def test_callables_that_cannot_run_end_their_cells(tmp_path: Path) -> None:
         assert not (cell / "digest.json").exists()
 
 
+@pytest.mark.parametrize("fault", ["stall_with_heartbeats", "hang", "blackhole"])
+def test_a_warm_up_meets_no_fault(tmp_path: Path, fault: str) -> None:
+    """A scenario whose faults act from its first moment on is played; the first calls of clients end before."""
+    phases = [{"name": "at_once", "for": "3s", "rules": [{"fault": fault}]}]
+    always = {"rules": [{"fault": "server_error"}], "phases": phases}
+    cells = [prepare(tmp_path / name, name, changes=always) for name in ("openai-async", "httpx2", "python")]
+    assert play(cells, 0) == [0, 0, 0]
+    for cell in cells:
+        calls = [row for row in rows(cell, "calls") if row["phase"] == "at_once"]
+        assert len(calls) == 15
+        assert not {"ok"} & {row["outcome"] for row in calls}
+
+
 def test_answers_of_wrong_types_lose_no_call(tmp_path: Path) -> None:
     """In a run whose streams hold numbers for text every scheduled call has its row, as an error of its reader."""
     retyped = {"fault": "wrong_shape", "with": {"action": "retype"}}
