@@ -32,8 +32,8 @@ def read_timestamps(path: Path) -> tuple[float, ...]:
     """The times of a replay file, seconds from t0, not decreasing.
 
     One a line: a number of seconds from t0, or an epoch time (seconds, milliseconds, microseconds or nanoseconds,
-    which its size tells) or an ISO 8601 time, both counted from the first line. Empty and comment (`#`) lines are skipped.
-    Raises InputError with the line of the first mistake.
+    which its size tells) or an ISO 8601 time, both counted from the first line. Empty lines and comments (`#`) are no
+    times. Raises InputError with the line of the first mistake.
     """
     try:
         content = path.read_bytes()
