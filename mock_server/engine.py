@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Generator
 from typing import Any
 
 from windtunnel.mock_server.api.routes import healthy_answer
@@ -125,6 +126,13 @@ class Engine:
             u = uniform(self._plan.seed, "rtt", request.region, call.key, attempt)
             rtt_s = round(rtt.at(u), 6)  # microseconds: libm's last digits differ between machines
         return Ticket(request, call, attempt, region, self._phase, rtt_s, now, self._plan.name, certainty)
+
+    def preparation(self, ticket: Ticket, now: float) -> Generator[None, None, None] | None:
+        """Return work to be done before `admit`, step by step so that others are served meanwhile; None for none.
+
+        `admit` does by itself what was not prepared.
+        """
+        return self._admission.preparation(ticket, now) if ticket.region.open else None
 
     def admit(self, ticket: Ticket, now: float) -> None:
         """Decide on a request that has reached the provider. Sets `state`, and for a refusal `script` and `status`."""

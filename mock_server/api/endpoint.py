@@ -8,9 +8,9 @@ request changes is its `effect`, which the engine calls once, when the request i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from windtunnel.mock_server.api.errors import ApiError
 from windtunnel.mock_server.api.headers import RequestStamp, request_stamp
@@ -71,7 +71,7 @@ class World:
     `now` is the engine's time, `unix_t0` the Unix time of t0, `models` the names that the provider serves (None: all).
     `line` gives the whole answer, faults included, to one line of a batch (`LineFunction`). The engine gives it,
     because batches are themselves endpoints and cannot import the table of all; None where no lines are run.
-    `batches` is how fast batches go.
+    `batches` is how fast batches go. `prepared` is what the endpoint's `prepare` has made, None where it was not run.
     """
 
     seed: int
@@ -86,6 +86,7 @@ class World:
     models: tuple[str, ...] | None = None
     line: LineFunction | None = None
     batches: BatchPace = DEFAULT_BATCH_PACE
+    prepared: Any = None
 
     @property
     def created(self) -> int:
@@ -98,11 +99,27 @@ class World:
         return request_stamp(self.seed, self.call_key, self.attempt)
 
 
+Preparation: TypeAlias = Generator[None, None, Any]
+"""Work in steps of a few milliseconds at most; what it returns is its result."""
+
 Check: TypeAlias = Callable[[dict[str, Any]], ApiError | int]
 """Checks a body; gives the error, or the number of prompt tokens."""
 
 FormCheck: TypeAlias = Callable[[dict[str, Any], Mapping[str, tuple[FormPart, ...]]], ApiError | int]
 """The same for a multipart form: its fields, and its files."""
+
+
+_T = TypeVar("_T")
+
+
+def run(steps: Generator[None, None, _T]) -> _T:
+    """Do at once what could be done in steps; returns the result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as over:
+            result: _T = over.value
+            return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +131,10 @@ class Endpoint:
     error that a request meets before it takes quota or slot (a previous response that does not exist). `empty`:
     no body at all stands for `{}`. `streams` says from the body and the query whether a stream is asked for, where
     that is not `"stream": true`.
+
+    `prepare` is for what takes long: it does the work that an answer needs in steps, after each of which others are
+    served, and what it returns is `World.prepared`. None where there is little to do. `outgoing` estimates the bytes of
+    an answer that may be large.
     """
 
     name: str
@@ -127,3 +148,5 @@ class Endpoint:
     refuse: Callable[[Request, World], ApiError | None] | None = None
     empty: bool = False
     streams: Callable[[Mapping[str, Any], Mapping[str, str]], bool] | None = None
+    prepare: Callable[[Request, World], Preparation | None] | None = None
+    outgoing: Callable[[Request], int] | None = None

@@ -6,14 +6,14 @@ checks ─► look-ups ─► idempotency ─► edge faults ─► limits ─�
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
 from windtunnel.mock_server.api import errors
 from windtunnel.mock_server.api.azure.paths import dress
-from windtunnel.mock_server.api.endpoint import Answer, World
+from windtunnel.mock_server.api.endpoint import Answer, Preparation, World
 from windtunnel.mock_server.api.headers import RequestStamp, request_stamp
 from windtunnel.mock_server.api.routes import ENDPOINTS
 from windtunnel.mock_server.api.store import Store
@@ -44,6 +44,13 @@ EARLY_S = 0.001
 """Seconds: a client that comes back this much before the promised time has a coarse timer, and is not early."""
 
 _REFUSING = {endpoint.name: endpoint.refuse for endpoint in ENDPOINTS.values() if endpoint.refuse is not None}
+
+_PREPARING = {
+    endpoint.name: endpoint.prepare for endpoint in ENDPOINTS.values() if endpoint.prepare is not None
+}
+_OUTGOING = {
+    endpoint.name: endpoint.outgoing for endpoint in ENDPOINTS.values() if endpoint.outgoing is not None
+}
 
 
 @dataclass(slots=True)
@@ -80,6 +87,15 @@ class Admission:
             self._limit(ticket, now)
         if ticket.state != "refused":
             self._accepted(ticket, now)
+
+    def preparation(self, ticket: Ticket, now: float) -> Generator[None, None, None] | None:
+        """Return work that the answer needs and that takes long, to be done step by step; None if there is little."""
+        prepare = _PREPARING.get(ticket.request.endpoint)
+        if prepare is None or ticket.request.problem is not None:
+            return None
+        steps = prepare(ticket.request, self._world(ticket, now))
+        ticket.world = None  # the answer's own has what is prepared now
+        return None if steps is None else _prepared(ticket, steps)
 
     def refusal(self, ticket: Ticket, now: float) -> Script | None:
         """Return the script for a request that its checks or an edge fault refuse, else None. Chooses the faults."""
@@ -232,6 +248,7 @@ class Admission:
             unix_t0=self.unix_t0,
             models=settings.models,
             batches=settings.batches,
+            prepared=ticket.prepared,
             line=None if ticket.takes_slot else partial(line_answer, self, ticket, now),
         )
         # Requests without a slot need a world once; theirs has a `line` that refers to the ticket, so it is not kept.
@@ -241,6 +258,16 @@ class Admission:
 
     def _stamp(self, ticket: Ticket) -> RequestStamp:
         return request_stamp(self.plan.seed, ticket.call.key, ticket.attempt)
+
+
+def _prepared(ticket: Ticket, steps: Preparation) -> Generator[None, None, None]:
+    ticket.prepared = yield from steps
+
+
+def outgoing(request: Request) -> int:
+    """Estimate the bytes of an answer that may be large; 0 for any other."""
+    estimate = _OUTGOING.get(request.endpoint)
+    return 0 if estimate is None or request.problem is not None else estimate(request)
 
 
 def _refuse(ticket: Ticket, script: Script) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from windtunnel.mock_server.provider.calls import KnownCall
 from windtunnel.mock_server.request import GENERATING_APIS, WORKING_APIS, Request
@@ -65,6 +65,7 @@ class Ticket:
         "in_flight",
         "phase",
         "plan",
+        "prepared",
         "progress",
         "prompt_tokens",
         "prompt_tokens_billed",
@@ -127,6 +128,7 @@ class Ticket:
         self.done = False
         self.chosen: Chosen = NO_FAULTS
         self.answer: Answer | None = None
+        self.prepared: Any = None  # what the endpoint's `prepare` has made
         self.world: World | None = None  # what the answer is made from, once it was needed
         self.quota: Quota | None = None
         self.charged_tokens = 0

@@ -37,6 +37,7 @@ from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0
 from windtunnel.mock_server.provider.calls import Via
 from windtunnel.mock_server.script import script_text
+from windtunnel.mock_server.server.long_work import LongWork
 from windtunnel.mock_server.transports.admin import AdminExchange
 from windtunnel.mock_server.transports.exchange import Exchange
 from windtunnel.mock_server.transports.http1.limits import IncomingRequests
@@ -93,6 +94,7 @@ class Server:
         """Open connections, and since when on the clock each is open."""
         self._connection_ids = serial << 40
         self.write_batch = WriteBatch(loop)
+        self.long_work = LongWork(loop)
         self.incoming = IncomingRequests(loop)
 
         self.punctuality = Punctuality()

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
+from windtunnel.mock_server.provider.admission import outgoing
 from windtunnel.mock_server.script import Close, Script
 from windtunnel.mock_server.transports.failures import FAILED
+from windtunnel.mock_server.transports.http1.intake import FULL
+from windtunnel.mock_server.transports.http1.limits import LARGE
 from windtunnel.mock_server.transports.player import TOLERANCE, Player
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ class Exchange:
         "_admit_at",
         "_free_at",
         "_holds_slot",
+        "_preparing",
         "_speed_version",
         "_timer",
         "_waiting",
@@ -72,6 +76,7 @@ class Exchange:
         self.ending: str | None = None
         self.wire_over = False
         self._holds_slot = False
+        self._preparing = False
         self._waiting = False
         self._admit_at: float | None = None
         self._speed_version = -1
@@ -89,14 +94,41 @@ class Exchange:
     def arrive(self, now: float) -> None:
         """Admit the request after half a round trip; the first one of a connection takes another one, to connect."""
         rtt = self.ticket.rtt_s
-        if rtt > 0.0:
+        size = outgoing(self.ticket.request)
+        if size > LARGE and not self.server.incoming.take(self, size):
+            self._refuse_full(now)
+        elif rtt > 0.0:
             self._admit_at = now + rtt * (1.5 if self.number == 0 else 0.5)
             self._arm(self._admit_at, now)
         else:
             self._admit(now)
 
+    def _refuse_full(self, now: float) -> None:
+        """Refuse a request whose answer would take more memory than there is for all."""
+        self._wire_ends("close", now)
+        self.connection.refuse(503, FULL)
+        self.connection.over()
+        self.server.record(self, now)
+
     def _admit(self, now: float) -> None:
         self._admit_at = None
+        steps = self.engine.preparation(self.ticket, now)
+        if steps is None:
+            self._decide(now)
+        else:
+            self._preparing = True
+            self.server.long_work.add(steps, self._prepared)
+
+    @_step
+    def _prepared(self, error: Exception | None) -> None:
+        """Go on once the answer is prepared. A request whose client left meanwhile still arrives, as any would."""
+        self._preparing = False
+        if error is not None:
+            raise error
+        if self in self.server.exchanges:  # else the server began anew, or ended
+            self._decide(self.server.now())
+
+    def _decide(self, now: float) -> None:
         ticket = self.ticket
         server = self.server
         self.engine.admit(ticket, now)
@@ -167,6 +199,8 @@ class Exchange:
         """Do what is due now. Called by the timer, and when a slow client has read on."""
         now = self.server.now()
         self._disarm()
+        if self._preparing:
+            return
         if self._admit_at is not None:
             if self._admit_at > now + TOLERANCE:  # woken by the connection, not by the timer
                 self._arm(self._admit_at, now)
@@ -252,6 +286,8 @@ class Exchange:
         # After `done` leaving is no abandoning, but a slot that an endless fault holds is freed by nothing else.
         if not ticket.done or self._free_at == math.inf:
             self._leave(now)
+        if self._preparing and ticket.state == "identified":
+            return
         # Half a round trip away from a client that has left, the request still arrives at the provider.
         if self._admit_at is not None and ticket.state == "identified":
             self._arm(self._admit_at, now)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, Final
 
-from windtunnel.mock_server.api.batches.input import InputFile, InputProblem, read_input_file
+from windtunnel.mock_server.api.batches.input import InputFile, InputProblem, input_file_steps
 from windtunnel.mock_server.api.batches.stages import BatchTimeline
-from windtunnel.mock_server.api.batches.state import StoredBatch, put, settle, shown_batch
-from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
+from windtunnel.mock_server.api.batches.state import StoredBatch, put, settle, shown_batch, work_through
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, Preparation, World, run
 from windtunnel.mock_server.api.errors import ApiError, invalid_type, invalid_value, missing_parameter
 from windtunnel.mock_server.api.fields import string
 from windtunnel.mock_server.api.files.state import find_file, lifetime
@@ -67,7 +68,7 @@ def check_batch(body: dict[str, Any]) -> ApiError | int:
 
 def _create(request: Request, world: World) -> Answer:
     body, now, pace = request.body, unix_now(world), world.batches
-    input_file = _input_file(request, world, now)
+    input_file = world.prepared or run(_input_file(request, world, now))
     after = body.get("output_expires_after")
     seconds = None if after is None else lifetime("output_expires_after", after)
     batch = StoredBatch(
@@ -84,7 +85,12 @@ def _create(request: Request, world: World) -> Answer:
     return answered(shown(value, lambda: put(world.store, batch)), world)
 
 
-def _input_file(request: Request, world: World, now: float) -> InputFile:
+def _prepare_creation(request: Request, world: World) -> Preparation | None:
+    """Read the input file step by step."""
+    return _input_file(request, world, unix_now(world))
+
+
+def _input_file(request: Request, world: World, now: float) -> Generator[None, None, InputFile]:
     """Read the input file. A missing file fails the batch, not the request that creates it."""
     ident = request.body["input_file_id"]
     file = find_file(world.store, request.key_hash, ident, now)
@@ -94,7 +100,7 @@ def _input_file(request: Request, world: World, now: float) -> InputFile:
     if file.purpose != "batch":
         message = f"The purpose of file {ident} is '{file.purpose}', expected 'batch'."
         return InputFile(problems=(InputProblem("invalid_request", message, None, "file_id"),))
-    return read_input_file(file.data, request.body["endpoint"], world.models)
+    return (yield from input_file_steps(file.data, request.body["endpoint"], world.models))
 
 
 def _found(request: Request, world: World) -> StoredBatch | ApiError:
@@ -151,10 +157,25 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         api="batches",
         answer=_create,
         check=check_batch,
+        prepare=_prepare_creation,
     ),
-    Endpoint(name="batches.list", method="GET", path="/batches", api="batches", answer=_list),
-    Endpoint(name="batches.retrieve", method="GET", path="/batches/{id}", api="batches", answer=_retrieve),
     Endpoint(
-        name="batches.cancel", method="POST", path="/batches/{id}/cancel", api="batches", answer=_cancel
+        name="batches.list", method="GET", path="/batches", api="batches", answer=_list, prepare=work_through
+    ),
+    Endpoint(
+        name="batches.retrieve",
+        method="GET",
+        path="/batches/{id}",
+        api="batches",
+        answer=_retrieve,
+        prepare=work_through,
+    ),
+    Endpoint(
+        name="batches.cancel",
+        method="POST",
+        path="/batches/{id}/cancel",
+        api="batches",
+        answer=_cancel,
+        prepare=work_through,
     ),
 )

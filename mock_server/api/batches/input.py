@@ -6,10 +6,11 @@ Codes, messages and params of errors are those of failed batches as people have 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from windtunnel.mock_server.api.endpoint import run
 from windtunnel.mock_server.api.json_body import read_json
 
 MOST_LINES: Final = 50_000
@@ -40,6 +41,10 @@ class InputProblem:
         return {"code": self.code, "line": self.line, "message": self.message, "param": self.param}
 
 
+LINES_PER_STEP: Final = 50
+"""Lines that are checked at once, in a millisecond or so."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputFile:
     """The input file of a batch: its lines as JSON, the one model that they name, and the errors found."""
@@ -51,6 +56,13 @@ class InputFile:
 
 def read_input_file(data: bytes, endpoint: str, models: Collection[str] | None) -> InputFile:
     """Check an input file for `endpoint`; `models` are those that are served (None: all). Blank lines do not count."""
+    return run(input_file_steps(data, endpoint, models))
+
+
+def input_file_steps(
+    data: bytes, endpoint: str, models: Collection[str] | None
+) -> Generator[None, None, InputFile]:
+    """The same in steps."""
     numbered = [(at, line) for at, line in enumerate(data.split(b"\n"), 1) if line.strip()]
     if not numbered:
         empty = "The batch input file is empty. It must hold at least one request."
@@ -60,7 +72,9 @@ def read_input_file(data: bytes, endpoint: str, models: Collection[str] | None) 
         return InputFile(problems=(InputProblem("too_many_tasks", many),))
     reader = _Reader(endpoint, models)
     problems: list[InputProblem] = []
-    for at, line in numbered:
+    for place, (at, line) in enumerate(numbered, 1):
+        if place % LINES_PER_STEP == 0:
+            yield
         problem = reader.problem(at, line)
         if problem is not None:
             problems.append(problem)

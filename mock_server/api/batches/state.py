@@ -13,7 +13,7 @@ from typing import Any, Final
 from windtunnel.mock_server.api.batches.input import InputFile
 from windtunnel.mock_server.api.batches.lines import LineResult, Usage, left_out, run_line, unfinished
 from windtunnel.mock_server.api.batches.stages import BatchStage, BatchTimeline
-from windtunnel.mock_server.api.endpoint import World
+from windtunnel.mock_server.api.endpoint import Preparation, World
 from windtunnel.mock_server.api.files.state import MOST_FILE_BYTES, StoredFile, expiry, keep
 from windtunnel.mock_server.api.objects import unix_now
 from windtunnel.mock_server.api.store import Store
@@ -21,6 +21,10 @@ from windtunnel.mock_server.request import Request
 
 LINE_BYTES: Final = 2_048
 """What the answer to one line is taken to need, until it is in a file."""
+
+
+FEW_LINES: Final = 20
+"""Lines that are run at once, in some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,30 @@ def bring_up_to_date(key: str, world: World) -> None:
     ]
     for batch in due:
         settle(batch, world)
+
+
+def work_through(request: Request, world: World) -> Preparation | None:
+    """Run the lines that are due of all batches of a key, one in each step; None where they are few."""
+    now = unix_now(world)
+    batches = [batch for _, batch in world.store.batches.of(request.key_hash) if not batch.filed]
+    due = sum([batch.timeline.at(now).done - len(batch.results) for batch in batches])
+    return _lines_due(batches, world) if due > FEW_LINES else None
+
+
+def _lines_due(batches: Sequence[StoredBatch], world: World) -> Preparation:
+    now = unix_now(world)
+    for batch in batches:
+        done = batch.timeline.at(now).done
+        size = sum([len(result.data) for result in batch.results])
+        # Requests that come meanwhile work on the same results, so their number is read anew each time.
+        while (at := len(batch.results)) < min(done, len(batch.input_file.lines)):
+            line = batch.input_file.lines[at]
+            if size < MOST_FILE_BYTES:
+                batch.results.append(run_line(line, batch.ident, batch.creation, world))
+            else:
+                batch.results.append(left_out(line, batch.ident))
+            size += len(batch.results[-1].data)
+            yield
 
 
 def settle(batch: StoredBatch, world: World) -> tuple[StoredBatch, BatchStage]:

@@ -12,17 +12,21 @@ import struct
 from array import array
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from functools import lru_cache
 from hashlib import blake2b, shake_128
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 
+from windtunnel.mock_server.api.endpoint import run
 from windtunnel.mock_server.api.headers import RequestStamp, answer_headers
 from windtunnel.mock_server.api.truth import Choice
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
+
+Vectors: TypeAlias = tuple[list[bytes], list[Choice]]
+"""Each vector as JSON, and what they say."""
 
 DEFAULT_DIMENSIONS: Final = 1536
 DIMENSIONS: Final = {
@@ -116,22 +120,38 @@ def vector_text(components: Sequence[float]) -> str:
     return b64encode(struct.pack(f"<{len(components)}f", *components)).decode()
 
 
-def embeddings_script(request: Request, *, stamp: RequestStamp) -> tuple[Script, list[Choice]]:
-    """The healthy answer to an embeddings request, and what it says.
+def dimensions_of(request: Request) -> int:
+    """The components of each vector that a request asks for."""
+    asked = request.body.get("dimensions") or DIMENSIONS.get(request.model, DEFAULT_DIMENSIONS)
+    return int(asked)
+
+
+def vectors(request: Request) -> Generator[None, None, Vectors]:
+    """The vectors of a request, one in each step: as JSON, and as the truth takes them."""
+    dimensions = dimensions_of(request)
+    as_text = request.body.get("encoding_format") == "base64"
+    data: list[bytes] = []
+    choices: list[Choice] = []
+    for index, item in enumerate(inputs_of(request.body)):
+        components = vector(request.model, dimensions, item)
+        text = vector_text(components)
+        choices.append((index, text, None, (), None))
+        shown = text if as_text else components
+        data.append(orjson.dumps({"object": "embedding", "index": index, "embedding": shown}))
+        yield
+    return data, choices
+
+
+def embeddings_script(
+    request: Request, made: Vectors | None = None, *, stamp: RequestStamp
+) -> tuple[Script, list[Choice]]:
+    """The healthy answer to an embeddings request, and what it says; `made` are its vectors, if they are there.
 
     It generates no text; that it is one unit of work (`tokens=1`) is what a slot is held for.
     """
-    body, model = request.body, request.model
-    dimensions = body.get("dimensions") or DIMENSIONS.get(model, DEFAULT_DIMENSIONS)
-    as_text = body.get("encoding_format") == "base64"
-    data: list[dict[str, Any]] = []
-    choices: list[Choice] = []
-    for index, item in enumerate(inputs_of(body)):
-        components = vector(model, dimensions, item)
-        text = vector_text(components)
-        choices.append((index, text, None, (), None))
-        data.append({"object": "embedding", "index": index, "embedding": text if as_text else components})
+    data, choices = made or run(vectors(request))
     usage = {"prompt_tokens": request.prompt_tokens, "total_tokens": request.prompt_tokens}
-    answer = orjson.dumps({"object": "list", "data": data, "model": model, "usage": usage})
+    rest = orjson.dumps({"model": request.model, "usage": usage})
+    answer = b"".join((b'{"object":"list","data":[', b",".join(data), b"],", rest[1:]))
     head = Head(200, answer_headers(stamp))
     return Script((head, FirstToken(), Send(answer, 1, "terminal"), End())), choices

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from windtunnel.mock_server.api.batches.state import bring_up_to_date
+from windtunnel.mock_server.api.batches.state import bring_up_to_date, work_through
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
 from windtunnel.mock_server.api.errors import ApiError
 from windtunnel.mock_server.api.files.state import (
@@ -153,8 +153,29 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         name="files.create", method="POST", path="/files", api="files", answer=_create, form=check_upload
     ),
-    Endpoint(name="files.list", method="GET", path="/files", api="files", answer=_list),
-    Endpoint(name="files.retrieve", method="GET", path="/files/{id}", api="files", answer=_retrieve),
-    Endpoint(name="files.content", method="GET", path="/files/{id}/content", api="files", answer=_content),
-    Endpoint(name="files.delete", method="DELETE", path="/files/{id}", api="files", answer=_delete),
+    Endpoint(name="files.list", method="GET", path="/files", api="files", answer=_list, prepare=work_through),
+    Endpoint(
+        name="files.retrieve",
+        method="GET",
+        path="/files/{id}",
+        api="files",
+        answer=_retrieve,
+        prepare=work_through,
+    ),
+    Endpoint(
+        name="files.content",
+        method="GET",
+        path="/files/{id}/content",
+        api="files",
+        answer=_content,
+        prepare=work_through,
+    ),
+    Endpoint(
+        name="files.delete",
+        method="DELETE",
+        path="/files/{id}",
+        api="files",
+        answer=_delete,
+        prepare=work_through,
+    ),
 )

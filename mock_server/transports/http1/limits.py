@@ -115,10 +115,16 @@ class IncomingRequests:
         self.held += size
         return True
 
-    def take(self, exchange: Hashable, weight: int) -> None:
-        """Count the memory of a large request, until `done`."""
-        self._under_way[exchange] = weight
+    def take(self, exchange: Hashable, weight: int) -> bool:
+        """Count the memory of a large request, or of its answer, until `done`; returns whether there is room for it.
+
+        Something larger than all that is kept goes alone.
+        """
+        if self.held + weight > MAX_HELD and self._under_way:
+            return False
+        self._under_way[exchange] = self._under_way.get(exchange, 0) + weight
         self.held += weight
+        return True
 
     def done(self, exchange: Hashable) -> None:
         """Discount a request that is over, large or not."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import orjson
 import pytest
 
+from tests.mock_server import engines
 from tests.mock_server.hardening.calls import PATIENCE, ask, in_process
 from windtunnel.mock_server import rules
 from windtunnel.mock_server.api.batches import state as batch_store
@@ -129,7 +129,7 @@ def test_idempotency_keys() -> None:
 
 def asking(call_id: str | None, body: str = "") -> Any:
     """What the registry looks at in a request."""
-    return SimpleNamespace(call_id=call_id, body_hash=body, key_hash="k", sdk_retry_count=0)
+    return engines.request(call_id, body_hash=body, sdk_retry_count=0)
 
 
 def test_calls() -> None:
@@ -143,7 +143,7 @@ def test_calls() -> None:
     assert len(registry._bodies) == calls.UNNAMED_BODIES
     for _ in range(calls.OPEN_CALLS_PER_BODY + 100):
         registry.call_of(asking(None, "body"))
-    assert max(len(body.open) for body in registry._bodies.values()) == calls.OPEN_CALLS_PER_BODY
+    assert max(len(body.seen) for body in registry._bodies.values()) == calls.OPEN_CALLS_PER_BODY
 
 
 def test_quotas() -> None:
