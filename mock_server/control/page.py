@@ -40,6 +40,7 @@ FILES = (
     "curves.js",
     "traffic.js",
     "provider.js",
+    "faults.js",
     "plans.js",
     "requests.js",
 )

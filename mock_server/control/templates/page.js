@@ -2,6 +2,7 @@
 
 import { Samples } from "./curves.js";
 import { byId, clock, write } from "./dom.js";
+import { Faults } from "./faults.js";
 import { Plans } from "./plans.js";
 import { drawProvider } from "./provider.js";
 import { Requests } from "./requests.js";
@@ -13,6 +14,7 @@ const TOKEN = "windtunnel admin token";
 
 const samples = new Samples();
 const plans = new Plans(ask, look);
+const faults = new Faults(plans);
 const requests = new Requests(ask);
 let token = sessionStorage.getItem(TOKEN);
 let timer = 0;
@@ -62,7 +64,7 @@ async function fetchState() {
   } else if (reply.status !== 401) {
     silentSince ??= Date.now();
     const why = reply.content?.error?.message ?? `no answer for ${clock((Date.now() - silentSince) / 1000)}`;
-    alarm(`The server cannot be asked: ${why}. What is shown is from before; trying again.`);
+    alarm(`The server does not answer: ${why}. The page shows its last state and tries again.`);
     pill("no answer", "bad");
   }
 }
@@ -81,11 +83,12 @@ function draw(state) {
   write(byId("plan"), state.plan || "without a name");
   document.title = `${state.plan || "plan"} – windtunnel`;
   const now = state.now_s;
-  write(byId("clock"), now < 0 ? `begins in ${clock(-now)} · pid ${process}` : `${clock(now)} since the beginning · pid ${process}`);
+  write(byId("clock"), now < 0 ? `starts in ${clock(-now)} · pid ${process}` : `${clock(now)} since the start · pid ${process}`);
   const notice = byId("notice");
   notice.hidden = state.shared === null;
-  write(notice, state.shared === null ? "" : `These are the figures of one process, and nothing can be switched: ${state.shared}.`);
+  write(notice, state.shared === null ? "" : `This page shows one process only, and its buttons do nothing: ${state.shared}.`);
   drawTraffic(state, samples);
+  faults.draw(state);
   plans.draw(state);
   drawProvider(state);
   requests.draw(state);

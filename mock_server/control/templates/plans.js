@@ -37,16 +37,23 @@ export class Plans {
   async use(button) {
     const one = button.choice;
     if (one.kind === "reset") {
-      if (sure(button, one.label)) await this.tell("POST", "reset", undefined, "Begun anew: the time is 0 s, and all counts of the provider are forgotten.");
+      if (sure(button, one.label)) await this.change("POST", "reset", undefined, "Reset: the time is 0 s again, and all counts are zero.");
     } else if (one.kind === "named") {
-      await this.tell("POST", "plan/use", { name: one.name }, `In force: ${one.label}.`);
+      await this.change("POST", "plan/use", { name: one.name }, `Now used: ${one.label}.`);
     } else if (one.kind === "healthy") {
-      await this.tell("PUT", "plan", healthy(this.regions), `In force: ${one.label}.`);
+      await this.change("PUT", "plan", healthy(this.regions), `Now used: ${one.label}.`);
     } else {
       const first = await this.ask("GET", "plan/first");
-      if (first.status !== 200) return this.said(first, "");
-      await this.tell("PUT", "plan", part(first.content, one.phase), `In force: ${one.label}.`);
+      if (first.status !== 200) return this.showResult(first, "");
+      await this.change("PUT", "plan", part(first.content, one.phase), `Now used: ${one.label}.`);
     }
+  }
+
+  /** Put the plan in force again, as `edit(plan)` makes it. */
+  async changeInForce(edit, done) {
+    const now = await this.ask("GET", "plan");
+    if (now.status !== 200) return this.showResult(now, "");
+    await this.change("PUT", "plan", edit(now.content), done);
   }
 
   async putOwn() {
@@ -58,29 +65,29 @@ export class Plans {
     }
     problems([]);
     const name = plan !== null && typeof plan === "object" ? plan.name || "without a name" : "";
-    await this.tell("PUT", "plan", plan, `In force: ${name}.`, problems);
+    await this.change("PUT", "plan", plan, `Now used: ${name}.`, problems);
   }
 
   async loadOwn() {
     const reply = await this.ask("GET", "plan");
-    if (reply.status !== 200) return this.said(reply, "");
+    if (reply.status !== 200) return this.showResult(reply, "");
     problems([]);
     byId("plan-text").value = JSON.stringify(reply.content, null, 2);
   }
 
-  async tell(method, path, body, done, wrong = null) {
+  async change(method, path, body, done, wrong = null) {
     const reply = await this.ask(method, path, body);
     const found = reply.content?.error;
     if (wrong && found) wrong(found.problems ?? [{ path: found.path ?? "", message: found.message }]);
-    this.said(reply, done, Boolean(wrong));
+    this.showResult(reply, done, Boolean(wrong));
     await this.refresh();
   }
 
-  said(reply, done, elsewhere = false) {
-    const told = byId("told");
+  showResult(reply, done, elsewhere = false) {
+    const result = byId("plan-result");
     const fine = reply.status === 200;
-    told.className = fine ? "fine" : "wrong";
-    write(told, fine ? done : elsewhere ? "" : `Not done: ${reply.content?.error?.message ?? "no answer from the server"}`);
+    result.className = fine ? "fine" : "wrong";
+    write(result, fine ? done : elsewhere ? "" : `Not changed: ${reply.content?.error?.message ?? "no answer from the server"}`);
   }
 }
 
@@ -93,7 +100,7 @@ function sure(button, label) {
     return true;
   }
   button.dataset.sure = "asked";
-  write(button, "Really reset? Cuts all requests");
+  write(button, "Really reset? It cuts all requests");
   button.timer = setTimeout(() => {
     delete button.dataset.sure;
     write(button, label);
@@ -103,7 +110,7 @@ function sure(button, label) {
 
 function problems(list) {
   byId("problems").replaceChildren(
-    ...(list.length ? [el("p", { class: "wrong" }, "Not put in force:"), el("ul", { class: "wrong" }, ...list.map(item))] : []),
+    ...(list.length ? [el("p", { class: "wrong" }, "This plan is not used, because:"), el("ul", { class: "wrong" }, ...list.map(item))] : []),
   );
 }
 
@@ -123,7 +130,7 @@ function part(plan, phase) {
   return { ...plan, name: held(plan.name, phase), phases: plan.phases.filter((one) => one.name === phase) };
 }
 
-const held = (plan, phase) => `${plan || "first plan"}, ${phase} held`;
+const held = (plan, phase) => `${plan || "first plan"}, only ${phase}`;
 
 function choices(state) {
   const first = state.first_plan;
@@ -131,19 +138,19 @@ function choices(state) {
   const one = (kind, label, title, more = {}) => ({ key: kind, kind, label, title, in_force: false, key_hash: null, ...more });
   const list = [];
   if (!(first.name === "healthy" && !first.phases.length)) {
-    list.push(one("healthy", "Healthy", "Every default of the provider, and no fault", { in_force: state.plan === "healthy" }));
+    list.push(one("healthy", "Healthy", "All defaults of the provider, no fault", { in_force: state.plan === "healthy" }));
   }
-  list.push(one("first", `${name} (began with it)`, "The plan that the server began with; its phases count from t0", { phase: null, in_force: first.in_force || state.plan === first.name }));
+  list.push(one("first", `${name} (start plan)`, "The plan that the server started with; its phases count from the start", { phase: null, in_force: first.in_force || state.plan === first.name }));
   for (const phase of first.phases) {
     const label = `${name}: only ${phase}`;
-    list.push(one("phase", label, `The phase ${phase} of that plan, until another plan is put in force`, { key: `phase ${phase}`, phase, in_force: state.plan === held(first.name, phase) }));
+    list.push(one("phase", label, `The phase ${phase} of that plan, until you choose another plan`, { key: `phase ${phase}`, phase, in_force: state.plan === held(first.name, phase) }));
   }
   for (const plan of state.plans) {
     const whose = plan.key_hash === null ? "" : ` (key ${plan.key_hash.slice(0, 8)} alone)`;
-    const title = plan.key_hash === null ? "A named plan" : "In force for one key already";
+    const title = plan.key_hash === null ? "A named plan" : "Already used for one key";
     list.push(one("named", plan.name + whose, title, { key: `named ${plan.name}`, name: plan.name, key_hash: plan.key_hash, in_force: plan.in_force }));
   }
-  list.push(one("reset", "Reset", "Begin anew: time, slots, queue, limits, stored objects and records; cuts all requests"));
+  list.push(one("reset", "Reset", "Start again: time, slots, queue, limits, stored objects and records; it cuts all requests"));
   return list;
 }
 
@@ -155,14 +162,14 @@ function drawPhases(state) {
   if (!place.firstElementChild) place.append(el("p", { class: "phase" }), el("ol", { class: "strip" }));
   const [said, strip] = place.children;
   strip.hidden = !phases.length;
-  if (!phases.length) return write(said, "One endless phase.");
+  if (!phases.length) return write(said, "This plan has one phase without end.");
   const now = state.now_s;
   const ends = phases.map((_, i) => (i + 1 < phases.length ? phases[i + 1].start_s : end));
   const left = ends[at] - now;
   const next = at + 1 < phases.length ? `, then ${phases[at + 1].name}` : "";
   const last = at + 1 === phases.length;
-  const time = now < phases[0].start_s ? `begins in ${clock(phases[0].start_s - now)}` : left > 0 ? `${clock(left)} left${next}` : "its time is over, and it goes on";
-  write(said, `Phase ${at + 1} of ${phases.length}: ${phases[at].name} – ${last && left > 0 ? `${clock(left)} left, then it goes on` : time}`);
+  const time = now < phases[0].start_s ? `starts in ${clock(phases[0].start_s - now)}` : left > 0 ? `${clock(left)} left${next}` : "its time is over; it goes on without end";
+  write(said, `Phase ${at + 1} of ${phases.length}: ${phases[at].name} – ${last && left > 0 ? `${clock(left)} left, then it goes on without end` : time}`);
   keyed(strip, phases, (phase) => phase.name, (phase) => el("li", {}, el("i"), el("span", {}, phase.name), el("span", { class: "quiet" })), (li, phase) => {
     const i = phases.indexOf(phase);
     const length = ends[i] - phase.start_s;

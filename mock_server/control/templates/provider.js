@@ -34,7 +34,7 @@ function updateCard(element, card) {
   closed.hidden = card.closed_by === null;
   write(closed, card.closed_by === null ? "" : `port closed: ${card.closed_by}`);
   if (unlimited(card.slots)) fill(slots, "Slots busy", 0, `${count(card.in_flight)}, no limit`);
-  else if (card.slots === 0) fill(slots, "Slots busy", 1, `${count(card.in_flight)} of 0: the region is dark`, "full");
+  else if (card.slots === 0) fill(slots, "Slots busy", 1, `${count(card.in_flight)} of 0: the region answers nothing`, "full");
   else {
     const share = card.in_flight / card.slots;
     fill(slots, "Slots busy", share, `${count(card.in_flight)} of ${count(card.slots)}`, share >= 1 ? "full" : "");
@@ -53,7 +53,7 @@ function updateCard(element, card) {
 function lowest(limits) {
   const shares = limits.flatMap((limit) =>
     ["requests", "tokens"].filter((what) => limit[`most_${what}`]).map((what) => [limit[`remaining_${what}`] / limit[`most_${what}`], what]));
-  if (!shares.length) return "growth alone is limited";
+  if (!shares.length) return "only growth is limited";
   const [share, what] = shares.reduce((least, one) => (one[0] < least[0] ? one : least));
   return `${Math.round(share * 100)} % of ${what}`;
 }
@@ -84,7 +84,7 @@ function bar() {
     "div",
     { class: "bar" },
     el("span", { class: "name" }),
-    el("span", { class: "said" }),
+    el("span", { class: "value" }),
     el("span", { class: "track", "aria-hidden": "true" }, el("i")),
   );
 }
@@ -112,20 +112,20 @@ function drawRules(state) {
   }
   const [none, table, header] = place.children;
   none.hidden = rules.length > 0;
-  write(none, "None: every request is answered as the provider's slots, queue and limits allow.");
+  write(none, "None. Only slots, queue and limits of the provider decide.");
   table.hidden = rules.length === 0;
   keyed(table.querySelector("tbody"), rules, (rule) => `${rule.whose} ${rule.id}`, makeRule, (row, rule) => {
     const texts = [faultsOf(rule), matchOf(rule), triggerOf(rule), acted(rule), rule.id];
     texts.forEach((text, i) => write(row.children[i], text));
   });
   header.hidden = asked === 0;
-  write(header, `Asked for by requests themselves (header or name of the model): acted ${count(asked)} times.`);
+  write(header, `Faults that requests asked for (by header or model name) acted ${count(asked)} times.`);
 }
 
 function rulesTable() {
   const titles = ["Fault", "For whom", "When", "Acted", "Rule"];
   const head = el("thead", {}, el("tr", {}, ...titles.map((title) => el("th", { scope: "col" }, title))));
-  return el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Faults in force" },
+  return el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Active faults" },
     el("table", { class: "rules" }, head, el("tbody")));
 }
 

@@ -77,7 +77,7 @@ export class Requests {
     if (!this.held) return this.show();
     const known = new Set([...this.body.children].map((row) => row.dataset.key));
     const more = this.chosen().filter((one) => !known.has(one.served_id)).length;
-    write(byId("held"), `Held while you look${more ? `: ${count(more)} newer` : ""}.`);
+    write(byId("held"), `Paused while you look${more ? `: ${count(more)} newer` : ""}.`);
     const still = new Map(this.newest.map((one) => [one.served_id, one]));
     for (const row of this.body.querySelectorAll("tr.request")) {
       const one = still.get(row.dataset.key);
@@ -100,7 +100,7 @@ export class Requests {
     write(this.none, this.newest.length ? "None of this kind." : "None yet.");
     const way = this.newest.filter((one) => one.ended_s === null).length;
     const cut = this.filter === "all" && way > UNDER_WAY ? `, ${UNDER_WAY} of them shown` : "";
-    write(byId("held"), `Under way: ${way >= 100 ? "100 or more" : count(way)}${cut}; below them those that ended last.`);
+    write(byId("held"), `Under way: ${way >= 100 ? "100 or more" : count(way)}${cut}; below them the ones that ended last.`);
     this.open = new Set(chosen.map((one) => one.served_id).filter((id) => this.open.has(id)));
     const rows = chosen.flatMap((one) => (this.open.has(one.served_id) ? [one, { detail: one }] : [one]));
     const key = (one) => (one.detail ? `${one.detail.served_id} script` : one.served_id);

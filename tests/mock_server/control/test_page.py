@@ -195,13 +195,13 @@ async def test_buttons_switch_plans(devtools: str, mock: Mock) -> None:
     async with tab(devtools, mock.page) as page:
         for label, name in (
             ("Healthy", "healthy"),
-            ("storm: only worse", "storm, worse held"),
+            ("storm: only worse", "storm, only worse"),
             ("mine", "mine"),
-            ("storm (began", "storm"),
+            ("storm (start", "storm"),
         ):
             await page.until(f"!document.getElementById('live').hidden && {_click(label)} === undefined")
             await page.until(
-                f"{TEXT % 'told'}.startsWith('In force: ') && {TEXT % 'plan'} === {json.dumps(name)}"
+                f"{TEXT % 'plan-result'}.startsWith('Now used: ') && {TEXT % 'plan'} === {json.dumps(name)}"
             )
             assert mock.plan()["name"] == name
             pressed = "document.querySelector('#choices [aria-pressed=true]').textContent"
@@ -214,6 +214,28 @@ async def test_buttons_switch_plans(devtools: str, mock: Mock) -> None:
     assert mock.tell("DELETE", "plans/mine") == 200
 
 
+async def test_one_click_breaks_every_request(devtools: str, mock: Mock) -> None:
+    """A button per common fault: it acts on the next request and shows that it is on; Off leaves the plan as it was."""
+    before = mock.plan()
+    async with tab(devtools, mock.page) as page:
+        await page.until("document.querySelectorAll('#faults button').length === 8")
+        for label, status in (("429", 429), ("500", 500), ("503", 503), ("Malformed", 200)):
+            await page.value(_click(label))
+            pressed = "document.querySelector('#faults [aria-pressed=true]').textContent"
+            await page.until(f"{pressed}.startsWith('{label}') && {TEXT % 'rules'}.includes('live page: ')")
+            assert mock.chat("good", f"with-{label}") == status
+            assert [rule["id"] for rule in mock.plan()["rules"] if rule["id"]].pop().startswith("live page: ")
+        for label in ("Slow first", "Stall", "Cut"):
+            await page.value(_click(label))
+            await page.until(f"{pressed}.startsWith('{label}')")
+        assert len(mock.plan()["rules"]) == len(before["rules"]) + 2
+        await page.value(_click("Off"))
+        await page.until(f"{pressed} === 'Off' && !{TEXT % 'rules'}.includes('live page: ')")
+        assert mock.plan() == before
+        assert mock.chat("good", "well") == 200
+        assert page.complaints == []
+
+
 async def test_a_reset_wants_two_clicks(devtools: str, mock: Mock) -> None:
     """One click asks, the second one begins anew."""
     mock.chat("good", "before")
@@ -221,7 +243,7 @@ async def test_a_reset_wants_two_clicks(devtools: str, mock: Mock) -> None:
         await page.until(_row("before"))
         await page.value(_click("Reset"))
         await page.value(_click("Really reset?"))
-        await page.until(f"{TEXT % 'told'}.startsWith('Begun anew') && !{_row('before')}")
+        await page.until(f"{TEXT % 'plan-result'}.startsWith('Reset: ') && !{_row('before')}")
 
 
 async def test_a_plan_of_one_s_own(devtools: str, mock: Mock) -> None:
