@@ -309,7 +309,7 @@ ROWS: Final = (
         "tokens_after_stop",
         "Tokens billed after stopping",
         "count",
-        "Output tokens billed for attempts that the client left, beyond those already sent to it.",
+        "Output tokens billed for attempts that the client left, beyond those generated until then.",
         better="lower",
         unit="tokens",
     ),

@@ -79,6 +79,7 @@ SERVED_COLUMNS: tuple[Column, ...] = (
     Column(
         "identity_certainty", "float64", "how sure it is that the call is the right one; 1.0 with a header"
     ),
+    Column("tokens_when_left", "int32", "output tokens generated when the client left; null if it stayed"),
 )
 """The served records: one row per request that arrived."""
 

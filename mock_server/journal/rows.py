@@ -71,4 +71,5 @@ def served_row(exchange: Exchange, now: float) -> tuple[Any, ...]:
         _PID,
         ticket.call.step,
         ticket.identity_certainty,
+        ticket.tokens_when_left,
     )

@@ -100,6 +100,8 @@ def left(ticket: Ticket, now: float) -> list[Ticket]:
     if not ticket.abandoned:
         ticket.abandoned = True
         ticket.abandoned_at_s = now
+        if ticket.generates:
+            ticket.tokens_when_left = ticket.region.generated(ticket, now)
     if ticket.region.settings.keep_working:
         return _finish_abandoned(ticket, now) if ticket.state == "running" else []
     return cancel(ticket, now)

@@ -83,6 +83,7 @@ class Ticket:
         "takes_slot",
         "tokens_billed",
         "tokens_planned",
+        "tokens_when_left",
         "truth_digest",
         "world",
     )
@@ -121,6 +122,7 @@ class Ticket:
         self.prompt_tokens_billed = 0
         self.abandoned = False
         self.abandoned_at_s: float | None = None
+        self.tokens_when_left: int | None = None
         self.queue_depth = 0
         self.in_flight = 0
         self.retry_after_promised_s: float | None = None

@@ -36,6 +36,7 @@ SERVED_COLUMNS: Final = (
     "tokens_billed",
     "prompt_tokens_billed",
     "tokens_sent",
+    "tokens_when_left",
     "abandoned",
     "abandoned_at_s",
     "faults",

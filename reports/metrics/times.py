@@ -15,7 +15,7 @@ import pandas as pd
 
 from windtunnel.reports.metrics.cohort import ABSENT, Absent, Cohort, Result
 from windtunnel.reports.metrics.figure import Figure
-from windtunnel.reports.read.outcomes import Bools, Floats
+from windtunnel.reports.read.outcomes import Bools, Floats, Judged
 
 POINTS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
 STALLS: Final = frozenset(
@@ -89,12 +89,22 @@ def service(cohort: Cohort) -> Samples:
 def ttft(cohort: Cohort) -> Samples | Absent:
     if not cohort.load.get("stream"):
         return ABSENT
+    if has_whole_answers_alone(cohort.judged):
+        return ABSENT
     streamed = cohort.calls[cohort.calls["stream"]]
     return Samples.of(streamed["first_token_s"] - streamed["intended_s"])
 
 
+def has_whole_answers_alone(judged: Judged) -> bool:
+    """Whether nobody saw the first content of any call that succeeded: a callable that returns whole text, say."""
+    done = judged.calls[judged.calls["client_outcome"] == "ok"]
+    return not done.empty and bool(done["first_token_s"].isna().all())
+
+
 def inter_token(cohort: Cohort) -> Samples | Absent:
     if not cohort.load.get("stream"):
+        return ABSENT
+    if has_whole_answers_alone(cohort.judged):
         return ABSENT
     return Samples.of(cohort.gaps["gap_s"])
 

@@ -27,8 +27,9 @@ def wasted_work(cohort: Cohort) -> Result:
 
 
 def tokens_after_stop(cohort: Cohort) -> Result:
-    left = cohort.served.loc[cohort.served["abandoned"], ["tokens_billed", "tokens_sent"]]
-    after = left["tokens_billed"].fillna(0) - left["tokens_sent"].fillna(0)
+    left = cohort.served[cohort.served["abandoned"]]
+    generated = left["tokens_when_left"].fillna(left["tokens_sent"]).fillna(0)  # older records lack the first
+    after = left["tokens_billed"].fillna(0) - generated
     return int(after.clip(lower=0).sum())
 
 

@@ -85,6 +85,7 @@ def judge(cell: CellRecords) -> Judged:
     served = cell.served.assign(call=positions(cell.served["call_id"], offered["call_id"]))
     calls = _joined(offered, rows, row_of)
     calls["answer"] = _answers(calls, served)
+    calls.loc[_ended_by_the_harness(cell, calls), "client_outcome"] = "unfinished"
     calls["outcome"] = _outcomes(calls, served, without_row=_without_row(cell))
     late = calls["ended_s"] - calls["intended_s"] > cell.deadline_s + _ROUNDING_S
     ended = calls["ended_s"].fillna(cell.observed_s if math.isfinite(cell.observed_s) else math.nan)
@@ -160,7 +161,15 @@ def _outcomes(calls: pd.DataFrame, served: pd.DataFrame, *, without_row: str) ->
     known = calls["digest"].notna().to_numpy() & (answer >= 0)
     same = pc.fill_null(pc.equal(truth, _strings(calls["digest"])), False).to_numpy(zero_copy_only=False)
     verdict = np.where(~known, "unknown", np.where(same, "ok", "corrupt"))
-    return np.where(outcomes == "ok", verdict, outcomes)
+    # The truth itself may be cut by the request's own max_tokens: who delivers all of it, and does not raise, is ok.
+    whole = (outcomes == "incomplete") & same & calls["error_type"].isna().to_numpy()
+    return np.where((outcomes == "ok") | whole, verdict, outcomes)
+
+
+def _ended_by_the_harness(cell: CellRecords, calls: pd.DataFrame) -> pd.Series[bool]:
+    """Calls that still ran when the cell was over: their end is no decision of the application."""
+    over = cell.end_s + float(cell.plan.get("tail_s", math.inf))
+    return (calls["client_outcome"] == "cancelled") & (calls["ended_s"] >= over - _ROUNDING_S)
 
 
 def _judged(cell: CellRecords, calls: pd.DataFrame) -> Bools:

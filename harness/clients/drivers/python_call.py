@@ -128,8 +128,8 @@ class Returned:
 async def read_answer(answer: Any, api: str, content: Told, *, strict: bool = False) -> Returned:
     """Read what a callable gave back, an async iterator to its end; `content` is told of each content of one.
 
-    Of a text in one piece nothing is told: nobody knows when it began. What looks like an object of the API and is none
-    is passed over, unless `strict`. Raises whatever iterating raises, and AnswerFailedError for an answer that failed.
+    Of an answer in one piece nothing is told: nobody knows when it began. What looks like an object of the API and is
+    none is passed over, unless `strict`. Raises whatever iterating raises, and AnswerFailedError for an answer that failed.
     """
     returned = Returned(what=type(answer).__name__)
     if isinstance(answer, AsyncIterable):
@@ -141,7 +141,6 @@ async def read_answer(answer: Any, api: str, content: Told, *, strict: bool = Fa
         with contextlib.suppress(*(() if strict else MISREAD)):
             reading.whole(_nodes(answer) if isinstance(answer, Mapping) else answer)
             returned.answer = reading
-            content()
     return returned
 
 

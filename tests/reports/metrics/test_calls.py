@@ -179,3 +179,14 @@ def test_requests_that_belong_to_no_call_are_not_left_out_of_the_bill() -> None:
     found = figures_of(judge(make_cell(rows, answers)), prices=prices)
     assert found["cost_usd"] == Figure(None, reason="10 requests could not be matched to calls")
     assert found["goodput"] == Figure(0.0)
+
+
+def test_tokens_generated_before_the_client_left_are_not_counted_after_it() -> None:
+    """An answer in one piece that was generated and not yet sent is no work after the stop."""
+    left = {"abandoned": True, "abandoned_at_s": 1.0, "tokens_billed": 100, "tokens_sent": 0}
+    rows = [call("c0", 0, 1, "timeout"), call("c1", 0, 1, "timeout")]
+    answers = [
+        served("c0", 0, 0, **left, tokens_when_left=100),
+        served("c1", 0, 0, **left, tokens_when_left=60),
+    ]
+    assert measured(make_cell(rows, answers))["tokens_after_stop"] == 40

@@ -160,3 +160,10 @@ def test_what_is_called_exact_is_so_whatever_the_cut_off_values_are(
     assert float(found.value or 0) <= really + 1e-9
     if not found.censored:
         assert found.value == pytest.approx(really)
+
+
+def test_the_first_token_of_whole_answers_is_absent() -> None:
+    """A callable that returns its text in one piece has no first token, and its latency is none."""
+    cell = make_cell([call("c0", 0, 3, first_token_s=None)], [served("c0", 0, 0)])
+    assert not {"ttft_p50_s", "inter_token_p50_s"} & set(measured(cell))
+    assert "ttft_p50_s" in measured(make_cell([call("c0", 0, 3, first_token_s=1.0)], [served("c0", 0, 0)]))

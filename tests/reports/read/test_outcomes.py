@@ -20,16 +20,20 @@ def test_the_same_digest_is_ok() -> None:
     assert outcome(call("c0", 0, 1), served("c0", 0, 0)) == "ok"
 
 
-@pytest.mark.parametrize("digest", ["half of it", None])
-def test_another_digest_is_corrupt(digest: str | None) -> None:
-    """A success with another digest than the truth, or with none, is corrupt."""
-    assert outcome(call("c0", 0, 1, digest=digest), served("c0", 0, 0)) == "corrupt"
+def test_another_digest_is_corrupt() -> None:
+    """A success with another digest than the truth is corrupt."""
+    assert outcome(call("c0", 0, 1, digest="half of it"), served("c0", 0, 0)) == "corrupt"
 
 
 def test_an_answer_that_was_never_meant_is_corrupt() -> None:
     """A success delivered from a row without any truth is corrupt, not ok by accident."""
-    row = call("c0", 0, 1, digest=None)
+    row = call("c0", 0, 1, digest="something")
     assert outcome(row, served("c0", 0, 0, truth_digest=None)) == "corrupt"
+
+
+def test_an_answer_that_nobody_saw_is_unknown() -> None:
+    """Without a digest there is nothing to compare with the truth."""
+    assert outcome(call("c0", 0, 1, digest=None), served("c0", 0, 0)) == "unknown"
 
 
 def test_nothing_to_compare_with_is_unknown() -> None:
@@ -49,7 +53,7 @@ def test_the_last_delivered_row_stands_in_for_a_missing_served_id() -> None:
     assert judged.calls["answer"][0] == 1
 
 
-@pytest.mark.parametrize("name", ["error", "timeout", "deadline", "cancelled", "shed", "incomplete"])
+@pytest.mark.parametrize("name", ["error", "timeout", "deadline", "cancelled", "shed"])
 def test_what_the_client_did_not_take_for_success_stays(name: str) -> None:
     """Failures that the client noticed are not judged again, whatever the server sent."""
     assert outcome(call("c0", 0, 1, name), served("c0", 0, 0)) == name
@@ -157,3 +161,23 @@ def test_shares_of_outcomes_add_up_to_one() -> None:
     assert list(shares.index) == list(OUTCOMES)
     assert shares["ok"] == shares["unfinished"] == 0.5
     assert shares.sum() == 1
+
+
+def test_a_truth_that_is_cut_by_max_tokens_is_ok_for_who_delivers_it() -> None:
+    """The request's own max_tokens cut the truth: a profile that looks at finish_reason has lost nothing."""
+    rows = [
+        call("c0", 0, 1),
+        call("c1", 0, 1, "incomplete", finish_reason="length", declared_incomplete=True),
+        call("c2", 0, 1, "incomplete", digest="half", finish_reason="length", declared_incomplete=True),
+        call("c3", 0, 1, "incomplete", finish_reason="length", error_type="LengthFinishReasonError"),
+    ]
+    judged = judge(make_cell(rows, [served(f"c{i}", 0, 0) for i in range(4)]))
+    assert list(judged.calls["outcome"]) == ["ok", "ok", "incomplete", "incomplete"]
+
+
+def test_what_the_end_of_the_cell_cut_off_is_unfinished() -> None:
+    """The harness ended it, 10 s after the phases; what the application cancelled before is cancelled."""
+    rows = [call("c0", 0, 20.0, "cancelled"), call("c1", 0, 19.0, "cancelled")]
+    judged = judge(make_cell(rows, [served(f"c{i}", 0, 0) for i in range(2)]))
+    assert list(judged.calls["outcome"]) == ["unfinished", "cancelled"]
+    assert list(judged.calls["wait_s"]) == [20.0, 19.0]
