@@ -37,6 +37,12 @@ def serve(
         Literal["real", "fixed"],
         typer.Option(help="The time that answers state; fixed: equal runs have equal bytes."),
     ] = "real",
+    unknown_fields: Annotated[
+        Literal["refuse", "accept"],
+        typer.Option(
+            help="Fields that OpenAI does not have: a 400, or ignored, for tools that send a vLLM's."
+        ),
+    ] = "refuse",
 ) -> None:
     """Run the mock alone; prints one JSON line with its base_url once it is ready."""
     from windtunnel.harness.inputs.gallery import load_scenario
@@ -56,6 +62,7 @@ def serve(
         workers=workers,
         control_token=admin_token,
         epoch=epoch,
+        unknown_fields=unknown_fields,
     )
     try:
         code = serve_mock(options)

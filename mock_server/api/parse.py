@@ -20,6 +20,7 @@ from windtunnel.mock_server.api.errors import (
     missing_api_key,
     unknown_url,
 )
+from windtunnel.mock_server.api.foreign_fields import without_unknown
 from windtunnel.mock_server.api.forms import BadFormError, read_form, without_boundary
 from windtunnel.mock_server.api.headers import RequestStamp, answer_headers, request_stamp
 from windtunnel.mock_server.api.json_body import TooDeepError, read_json
@@ -49,8 +50,18 @@ def key_hash(key: str) -> str:
     return blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8, salt=_KEY_SALT).hexdigest()
 
 
-def parse(method: str, path: str, headers: Mapping[str, str], body: bytes, *, region: str) -> Request:
+def parse(
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    region: str,
+    unknown_fields: bool = False,
+) -> Request:
     """Read and check one request. `path` may carry a query; `headers` is case-insensitive, or lower-case.
+
+    With `unknown_fields` those that the API does not have are taken and ignored, for tools that send another server's.
 
     Any key will do, but there must be one. A request that the API refuses has its error answer in
     `problem`; `model`, `stream` and the rest are then filled in as far as they could be read.
@@ -79,7 +90,11 @@ def parse(method: str, path: str, headers: Mapping[str, str], body: bytes, *, re
             read.answer = _bodiless(method, found, read.problem)
         return _request(headers, hashed, region, key, read, azure=azure)
     deployment = azure.deployment if azure is not None and found.endpoint.api in WORKING_APIS else None
-    read = _read(found.endpoint, kind, body, deployment) if key else _Read(problem=missing_api_key())
+    read = (
+        _read(found.endpoint, kind, body, deployment, unknown_fields)
+        if key
+        else _Read(problem=missing_api_key())
+    )
     return _request(headers, hashed, region, key, read, found.endpoint, found.ids, fields, azure)
 
 
@@ -134,7 +149,7 @@ class _Read:
         return self.problem.script(stamp, (("allow", allow),) if allow else ())
 
 
-def _read(endpoint: Endpoint, kind: str, body: bytes, deployment: str | None) -> _Read:
+def _read(endpoint: Endpoint, kind: str, body: bytes, deployment: str | None, unknown_fields: bool) -> _Read:
     """Read and check the body that an endpoint takes; `kind` is its Content-Type.
 
     The `deployment` in one of Azure's paths is the model, whatever the body says, and need not stand there.
@@ -160,7 +175,10 @@ def _read(endpoint: Endpoint, kind: str, body: bytes, deployment: str | None) ->
         if not isinstance(given, dict):
             return _Read(problem=invalid_type("body", "an object", given))
         given |= named
-    return _checked(endpoint.check(given), _Read(given))
+    checked = endpoint.check(given)
+    if unknown_fields and isinstance(checked, ApiError):
+        checked = without_unknown(given, endpoint.check, checked)
+    return _checked(checked, _Read(given))
 
 
 def _checked(checked: ApiError | int, read: _Read) -> _Read:

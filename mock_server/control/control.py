@@ -13,6 +13,7 @@
     GET  /_windtunnel/schemas/plan     JSON Schemas of the plan and of a served record
     GET  /_windtunnel/schemas/served
     GET  /metrics                      Prometheus text
+    GET  /health                       {"status": "ok"}, on every port and without a token
 
 With a token every request needs `Authorization: Bearer TOKEN`, but those for the page's own files. Without one the
 server listens on loopback alone, and refuses requests to any name but that (as they come from a page whose own name
@@ -51,6 +52,9 @@ from windtunnel.mock_server.plan.schema import plan_schema, served_schema
 from windtunnel.mock_server.server.options import is_loopback
 
 PREFIX = "/_windtunnel/"
+_HEALTH = "/health"
+"""Where tools and orchestrators ask whether a server lives; like the pages, it needs no token."""
+
 
 _P = ParamSpec("_P")
 
@@ -115,6 +119,8 @@ class Control:
     def handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answer one request. Raises nothing for a bad request: the reply says what is wrong with it."""
         bare, _, query = path.partition("?")
+        if bare == _HEALTH and method in ("GET", "HEAD"):
+            return json_reply(200, {"status": "ok"})
         page = page_reply(method, bare)
         if page is not None:
             return page

@@ -35,7 +35,8 @@ class ServeOptions:
     `ports` are the regions' ports, in the plan's order; without it the first region listens on `port` and the others
     on the ports after it (0: any free port each). The admin API is on every one of them, and on `admin_port`, which
     no fault closes. `epoch`: answers state the real time, or that t0 was at the beginning of 2026, so that equal runs
-    have equal bytes. `worker` and `t0` are set for the workers of one group.
+    have equal bytes. `unknown_fields`: whether fields that the API does not have are a 400, as they are for OpenAI, or
+    taken and ignored. `worker` and `t0` are set for the workers of one group.
     """
 
     plan: Plan = field(default_factory=Plan)
@@ -51,6 +52,7 @@ class ServeOptions:
     with_parent: bool = False
     loop: Literal["uvloop", "asyncio"] = "uvloop"
     epoch: Literal["real", "fixed"] = "real"
+    unknown_fields: Literal["refuse", "accept"] = "refuse"
 
     def check(self) -> None:
         """Check that the options are safe and fit each other. Raises `ServeError`."""
@@ -137,6 +139,7 @@ def parse_arguments(argv: Sequence[str] | None) -> ServeOptions:
         with_parent=arguments.with_parent,
         loop=arguments.loop,
         epoch=arguments.epoch,
+        unknown_fields=arguments.unknown_fields,
     )
 
 
@@ -189,6 +192,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=("real", "fixed"),
         default="real",
         help="the time that answers state (default: real)",
+    )
+    parser.add_argument(
+        "--unknown-fields",
+        choices=("refuse", "accept"),
+        default="refuse",
+        help="fields that the API does not have: a 400, or ignored (default: refuse)",
     )
     parser.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop", help="the event loop")
     return parser

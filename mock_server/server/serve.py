@@ -91,6 +91,7 @@ async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, jou
         unix_time=time.time if options.epoch == "real" else None,
         serial=options.worker,
         t0=options.t0,
+        unknown_fields=options.unknown_fields == "accept",
     )
     server.control = Control(server, token=options.control_token, shared=options.shared_reason())
     lags = LagSampler(loop, server.now, options.journal)

@@ -56,7 +56,8 @@ class Server:
 
     `engine` is one for `plan` if it is not given. `clock` gives monotonic seconds, `t0` is where the engines' zero
     lies on it (default: now). `unix_time` gives the Unix time, which answers state; None makes them state a fixed
-    time, for bytes that are equal in every run. `serial` keeps the ids of several workers apart.
+    time, for bytes that are equal in every run. `serial` keeps the ids of several workers apart. With `unknown_fields`
+    requests may have fields that the API does not have.
     """
 
     def __init__(
@@ -70,10 +71,12 @@ class Server:
         unix_time: Callable[[], float] | None = None,
         serial: int = 0,
         t0: float | None = None,
+        unknown_fields: bool = False,
     ) -> None:
         self.loop = loop
         self.clock = clock
         self.unix_time = unix_time
+        self._unknown_fields = unknown_fields
         self.journal = journal
         self.t0 = clock() if t0 is None else t0
         self._latest = -math.inf
@@ -164,7 +167,14 @@ class Server:
         `number` counts the requests of its connection; `weight` is what `IncomingRequests` counts for a large one.
         """
         now = self.now()
-        request = parse(message.method, message.path, message.headers, body, region=connection.region)
+        request = parse(
+            message.method,
+            message.path,
+            message.headers,
+            body,
+            region=connection.region,
+            unknown_fields=self._unknown_fields,
+        )
         engine = self.engine
         if self.plans.scoped:
             engine, request = self.plans.route(request, engine)

@@ -65,6 +65,8 @@ def _spawn(options: ServeOptions, index: int, ports: str, t0: float) -> subproce
         options.loop,
         "--epoch",
         options.epoch,
+        "--unknown-fields",
+        options.unknown_fields,
         "--with-parent",
     ]
     if options.journal is not None:

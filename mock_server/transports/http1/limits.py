@@ -56,7 +56,7 @@ LARGE: Final = 16_384
 SPARE_DESCRIPTORS: Final = 200
 """Descriptors of the process that connections leave to listeners, segments, and what is accepted at once."""
 
-ADMIN_PATHS: Final = ("/_windtunnel", "/metrics")
+ADMIN_PATHS: Final = ("/_windtunnel", "/metrics", "/health")
 
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _VALUE_BYTES = 64

@@ -182,3 +182,12 @@ def test_one_of_several_workers(server: Server) -> None:
         assert reply.status == 409
         assert _content(reply)["error"]["message"] == "one of several workers"
     assert _ask(control, "GET", "/_windtunnel/health").status == 200
+
+
+@pytest.mark.parametrize("token", [None, "secret"])
+def test_health_is_asked_without_a_token(token: str | None) -> None:
+    """Tools that only want to know whether a server lives get a 200, on a path that they know."""
+    control = Control(Server(), token=token)
+    reply = _ask(control, "GET", "/health")
+    assert (reply.status, _content(reply)) == (200, {"status": "ok"})
+    assert _ask(control, "POST", "/health").status in (401, 404)
