@@ -249,9 +249,9 @@ class Admission:
             models=settings.models,
             batches=settings.batches,
             prepared=ticket.prepared,
-            line=None if ticket.takes_slot else partial(line_answer, self, ticket, now),
+            line=None if ticket.takes_slot else partial(line_answer, self, ticket.region, ticket.phase, now),
         )
-        # Requests without a slot need a world once; theirs has a `line` that refers to the ticket, so it is not kept.
+        # Requests without a slot need a world once.
         if ticket.takes_slot:
             ticket.world = world
         return world

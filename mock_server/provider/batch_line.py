@@ -17,6 +17,7 @@ from windtunnel.mock_server.script import Script, TimeLimit
 if TYPE_CHECKING:
     from windtunnel.mock_server.api.endpoint import Answer
     from windtunnel.mock_server.plan.plan import Plan
+    from windtunnel.mock_server.provider.regions import RegionState
 
 _HEADERS: Final = {"authorization": "Bearer batch", "content-type": "application/json"}
 """A line has no headers of its own. Any key passes the check that there is one; the batch's own replaces it."""
@@ -37,7 +38,8 @@ class Decisions(Protocol):
 
 def line_answer(
     admission: Decisions,
-    batch: Ticket,
+    region: RegionState,
+    phase: int,
     now: float,
     creation: Request,
     url: str,
@@ -46,14 +48,15 @@ def line_answer(
 ) -> Script:
     """Return the whole answer to one line at `now`, as a request of the key and in the region of `creation`.
 
-    `creation` is the request that made the batch; `batch` is a later one that reads the batch's state.
+    `creation` is the request that made the batch; `region` and `phase` are those of a later one that reads its state.
+    (Not that one's ticket: it would refer to itself, and stay in memory.)
 
     Everything is drawn by `call_id`; edge faults replace the answer, answer faults change it. Nothing is charged,
     billed or stored.
     """
     read = parse("POST", url, _HEADERS, orjson.dumps(body), region=creation.region)
     request = replace(read, key_hash=creation.key_hash, call_id=call_id)
-    ticket = Ticket(request, KnownCall(call_id, inferred=False), 0, batch.region, batch.phase, 0.0, now)
+    ticket = Ticket(request, KnownCall(call_id, inferred=False), 0, region, phase, 0.0, now)
     refused = admission.refusal(ticket, now)
     if refused is not None:
         return refused
