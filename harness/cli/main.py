@@ -6,10 +6,14 @@ does its work when it is called: `--help` is quick, and `serve` and `list` need 
 
 from __future__ import annotations
 
+import errno
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
+from windtunnel.harness.cli.bug import BUG, report_bug
 from windtunnel.harness.cli.calibrate import calibrate
 from windtunnel.harness.cli.exit_codes import NOT_VALID
 from windtunnel.harness.cli.list_command import list_command
@@ -19,21 +23,74 @@ from windtunnel.harness.cli.run import run
 from windtunnel.harness.cli.serve import serve
 from windtunnel.harness.errors import HarnessError
 
+OF_THE_SYSTEM = {
+    getattr(errno, name)
+    for name in (
+        *("EACCES", "EADDRINUSE", "EADDRNOTAVAIL", "EDQUOT", "EFBIG", "EIO", "EMFILE", "ENAMETOOLONG"),
+        *("ENFILE", "ENOMEM", "ENOSPC", "EPERM", "EPIPE", "EROFS"),
+    )
+}
+"""What the operating system may refuse to anybody. Any other error of it is a mistake of ours."""
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="windtunnel",
     help="A wind tunnel for OpenAI clients.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command("run")(run)
-app.command("report")(report)
-app.command("replay")(replay)
-app.command("serve")(serve)
-app.command("list")(list_command)
-app.command("calibrate")(calibrate)
+EXAMPLES = {
+    "run": (
+        "windtunnel run retry_storm",
+        "windtunnel run retry_storm --clients openai-default,./my-client.yaml",
+        "windtunnel run ./mine.yaml --seeds 20 --check",
+        "windtunnel run retry_storm --clock both --out compared",
+        "windtunnel run runs/20261121-101502-retry_storm/plan.json",
+    ),
+    "report": (
+        "windtunnel report runs/20261121-101502-retry_storm",
+        "windtunnel report runs/20261121-101502-retry_storm --check",
+    ),
+    "replay": ("windtunnel replay runs/20261121-101502-retry_storm --client naive-loop --call c17",),
+    "serve": (
+        "windtunnel serve --port 8080",
+        "windtunnel serve --scenario rate_limit_wave --port 8080 --journal served",
+    ),
+    "list": ("windtunnel list scenarios", "windtunnel list faults --json"),
+    "calibrate": ("windtunnel calibrate", "windtunnel calibrate --only server,tokens --json"),
+}
+"""What people type, by command; each is at the end of the command's help."""
+
+
+def _epilog(command: str) -> str:
+    return "\n\n".join(("Examples:", *EXAMPLES[command]))
+
+
+app.command("run", epilog=_epilog("run"))(run)
+app.command("report", epilog=_epilog("report"))(report)
+app.command("replay", epilog=_epilog("replay"))(replay)
+app.command("serve", epilog=_epilog("serve"))(serve)
+app.command("list", epilog=_epilog("list"))(list_command)
+app.command("calibrate", epilog=_epilog("calibrate"))(calibrate)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"windtunnel {version('windtunnel')}")
+        raise typer.Exit
+
+
+@app.callback(epilog="\n\n".join(("Examples:", *(lines[0] for lines in EXAMPLES.values()))))
+def windtunnel(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """A wind tunnel for OpenAI clients."""
 
 
 def main() -> None:
@@ -41,8 +98,16 @@ def main() -> None:
     try:
         app()
     except HarnessError as error:
+        if error.exit_code == BUG:
+            raise SystemExit(report_bug(error)) from None
         print(f"windtunnel: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except OSError as error:  # a full disk, a folder that may not be written
+        if error.errno not in OF_THE_SYSTEM:
+            raise SystemExit(report_bug(error)) from None
         print(f"windtunnel: {error}", file=sys.stderr)
         raise SystemExit(NOT_VALID) from None
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is a bug, and says so
+        raise SystemExit(report_bug(error)) from None

@@ -64,6 +64,13 @@ def run(
             "--check", help="Exit 1 if an expectation of the scenario fails, 3 if one is undecided."
         ),
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Play every client twice on the virtual clock; nothing is claimed where they differ.",
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 3 also if the measurement is noisy.")
     ] = False,
@@ -87,6 +94,7 @@ def run(
         asked_time_scale(time_scale, "run"),
         None if clock == "both" else clock,
         seeds,
+        verify=True if verify else None,
     )
 
     def play(options: RunOptions) -> int:

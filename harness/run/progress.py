@@ -131,7 +131,7 @@ class LiveReporter:
 
 
 class PlainReporter:
-    """A line per cell every few seconds, for logs."""
+    """A line every few seconds over all cells, for logs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -147,22 +147,23 @@ class PlainReporter:
         return None
 
     def show(self, cells: Sequence[Cell]) -> None:
-        """Print every cell as it stands now, if the last time is long enough ago."""
+        """Print a line of how far all cells are, if the last time is long enough ago."""
         if time.monotonic() - self._last < PLAIN_EVERY_S:
             return
         self._last = time.monotonic()
-        if len(cells) > MOST_ROWS:
-            whole = self._whole
-            parts = (whole.counts(cells), f"{100 * whole.share(cells):.0f} %", whole.left(cells, self._last))
-            self.say(", ".join(part for part in parts if part))
-            return
-        for cell in cells:
-            done = cell.progress
-            phase = done.phase if cell.state == "running" else cell.state
-            self.say(
-                f"{cell.name}: {phase}, {done.at_s:.0f} of {cell.length_s:.0f} s, {done.ended} calls, "
-                f"{done.ok} good, {done.attempts} attempts ({amplification(cell)} per call)"
-            )
+        whole = self._whole
+        ended, attempts = (
+            sum(cell.progress.ended for cell in cells),
+            sum(cell.progress.attempts for cell in cells),
+        )
+        calls = f"{ended:,} calls, {attempts:,} attempts" if ended else ""
+        parts = (
+            whole.counts(cells),
+            f"{100 * whole.share(cells):.0f} %",
+            calls,
+            whole.left(cells, self._last),
+        )
+        self.say(", ".join(part for part in parts if part))
 
     def say(self, message: str) -> None:
         """Print one line."""

@@ -199,6 +199,9 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
             raise InputError(
                 "windtunnel run", path=name, found=str(value), expected="a whole number of at least 1"
             )
+    if options.verify and options.clock == "real":
+        expected = "--clock virtual: in real time no two plays are the same"
+        raise InputError("windtunnel run", path="--verify", found="--clock real", expected=expected)
     if is_plan(options.scenario):
         return _again(options, Path(options.scenario), needs_real)
     scenario = load_scenario(options.scenario, time_scale=options.time_scale)

@@ -22,6 +22,7 @@ from windtunnel.harness.run.cell import POLL_S, Cell
 from windtunnel.harness.run.progress import Reporter
 
 LEAD_S = 1.0
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Supervisor:
@@ -114,23 +115,47 @@ class Supervisor:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """A first SIGINT or SIGTERM stops the run in good order; a second one quits at once.
+        """A first SIGINT, SIGTERM or SIGHUP stops the run in good order; a second one quits at once (not of SIGHUP:
+        a terminal that closes may send it twice).
 
         Quitting at once is safe: every child asked the kernel to end it with its parent.
         """
         loop = asyncio.get_running_loop()
 
-        def on_signal() -> None:
+        def on_signal(number: signal.Signals) -> None:
+            if number == signal.SIGHUP:
+                _leave_the_terminal()
+                if self.interrupted:
+                    return
             if self.interrupted:
                 os._exit(130)
             self.interrupted = True
             self._stop.set()
             self._reporter.say("Stopping: records are kept, a partial report follows. Again to quit at once.")
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, on_signal)
+        # Whoever ignores a signal from the start (`nohup` does so) means it.
+        heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+        for number in heard:
+            loop.add_signal_handler(number, on_signal, number)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in heard:
                 loop.remove_signal_handler(number)
+
+
+def _leave_the_terminal() -> None:
+    """What is still said goes nowhere, where it would go to a terminal that has closed; the report is written."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        if os.isatty(stream) or not _is_open(stream):
+            os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def _is_open(stream: int) -> bool:
+    try:
+        os.write(stream, b"")
+    except OSError:
+        return False
+    return True

@@ -101,12 +101,13 @@ def test_a_killed_supervisor_leaves_no_process_and_a_run_that_can_be_reported(tm
     assert metrics["clients"]["openai-default"]["overall"]["offered"]["value"] >= 10
 
 
-def test_one_interrupt_stops_in_good_order(tmp_path: Path) -> None:
-    """Ctrl-C ends the children, keeps the records, and still writes a partial report."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_one_interrupt_stops_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C, `kill` or a closed terminal ends the children, keeps the records, and still writes a partial report."""
     running = begin(tmp_path, LONG)
     wait_until_recorded(tmp_path)
     family = descendants(running)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     played = finish(running, tmp_path / "run")
     assert played.code == NOT_VALID
     assert played.metrics["partial"] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import subprocess
@@ -12,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from windtunnel.harness.cli import lab
-from windtunnel.harness.cli.main import app, main
-from windtunnel.harness.errors import InputError
+from windtunnel.harness.cli.main import EXAMPLES, app, main
+from windtunnel.harness.errors import HarnessError, InputError
 
 COMMANDS = ("run", "report", "replay", "serve", "list", "calibrate")
 HEAVY = (*lab.LAB_MODULES, "aiohttp", "httpx2")
@@ -112,3 +113,51 @@ def test_the_command_line_is_light() -> None:
     code = "import sys, windtunnel.harness.cli.main; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert set(loaded.split()) & set(HEAVY) == set()
+
+
+def test_the_version_is_printed() -> None:
+    """`--version` prints name and version, and needs no command."""
+    shown = CliRunner().invoke(app, ["--version"])
+    assert shown.exit_code == 0
+    assert shown.stdout == f"windtunnel {importlib.metadata.version('windtunnel')}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples(command: str) -> None:
+    """Every command shows what people type, and the options in it exist."""
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).stdout
+    examples = [line.strip() for line in shown.splitlines() if line.strip().startswith("windtunnel ")]
+    assert examples == list(EXAMPLES[command])
+    for option in {word for line in examples for word in line.split() if word.startswith("--")}:
+        assert option in shown.split("Examples:")[0]
+
+
+def test_completion_can_be_installed() -> None:
+    """The shell's completion is typer's own."""
+    assert "--install-completion" in CliRunner().invoke(app, ["--help"]).stdout
+
+
+@pytest.mark.parametrize(
+    "bug",
+    [KeyError("call_id"), RecursionError("deep"), FileNotFoundError(2, "No such file"), HarnessError("?")],
+)
+def test_a_bug_of_ours_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bug: Exception, tmp_path: Path
+) -> None:
+    """What nobody expected exits with 70, and says type, place and where the traceback is."""
+
+    def broken(_command: str) -> None:
+        raise bug
+
+    monkeypatch.setattr("windtunnel.harness.cli.report.require_lab", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["windtunnel", "report", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 70
+    said = capsys.readouterr().err
+    assert type(bug).__name__ in said
+    assert "test_commands.py:" in said
+    (kept,) = tmp_path.glob("windtunnel-bug-*.txt")
+    assert str(kept) in said
+    assert "Traceback (most recent call last)" in kept.read_text()

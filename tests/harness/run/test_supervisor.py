@@ -182,7 +182,7 @@ async def test_a_mistake_of_the_program_ends_the_run_with_its_cells_closed(tmp_p
     assert played.cells[0].state == "interrupted"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("step", ["start", "watch"])
 async def test_one_signal_stops_in_good_order(tmp_path: Path, number: signal.Signals, step: str) -> None:
     """What runs is stopped and closed, what has not begun is marked so, and the signals are the program's own again."""
