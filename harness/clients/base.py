@@ -45,6 +45,13 @@ class Observer(Protocol):
     def attempt_ended(self, row: AttemptRow) -> None: ...
 
 
+@dataclass(slots=True)
+class EndOfLoad:
+    """When the harness ended all calls that still ran, on the cell's clock; None as long as it has not."""
+
+    at_s: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """Where an instance stands: what is the same in all of its rows, and what it needs from outside.
@@ -63,6 +70,7 @@ class Setting:
     observer: Observer
     clock: Clock = field(default_factory=Clock)
     waiting: Waiting = field(default_factory=GeventWaiting)
+    end: EndOfLoad = field(default_factory=EndOfLoad)
 
 
 class GreenletInstance(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from windtunnel.harness.clients.base import CallSpec, Setting
 from windtunnel.harness.clients.error_text import message_of
 from windtunnel.harness.clients.handed import HandedBody
-from windtunnel.harness.clients.outcome import Outcome, outcome_of
+from windtunnel.harness.clients.outcome import Outcome, cut_off, outcome_of
 from windtunnel.harness.clients.reading import CUT_REASONS, READINGS, Reading, UnfinishedAnswerError
 from windtunnel.harness.contract.records import AttemptRow, CallRow
 from windtunnel.harness.policies.call import CallEnding
@@ -134,9 +134,15 @@ class LiveCall:
             self.rearm()
 
     def ended(self, outcome: Outcome) -> None:
-        """Close the row with what came of it, and hand it on."""
+        """Close the row with what came of it, and hand it on.
+
+        What comes of a call after the load's end is not its own doing: it is unfinished, and ended with the load.
+        """
         row, attempt, reading = self.row, self.attempt, self._reading
-        row.ended_s = self._setting.clock.now()
+        end_s = self._setting.end.at_s
+        if end_s is not None:
+            outcome = cut_off(outcome)
+        row.ended_s = self._setting.clock.now() if end_s is None else end_s
         row.outcome = outcome.outcome
         row.error_type = outcome.error_type
         row.error_cause = outcome.error_cause
@@ -161,6 +167,15 @@ class LiveCall:
 def _as_text(value: object) -> str | None:
     """A finish reason as its column holds it: a broken answer can have any JSON value there."""
     return value if value is None or isinstance(value, str) else repr(value)
+
+
+def never_started(setting: Setting, spec: CallSpec) -> None:
+    """Record a call that still waited for a worker of its instance when the load ended."""
+    row = new_row(setting, spec)
+    row.outcome = "unfinished"
+    row.lateness_cause = "client_limit"
+    row.ended_s = setting.clock.now() if setting.end.at_s is None else setting.end.at_s
+    setting.observer.call_ended(row, None)
 
 
 def new_row(setting: Setting, spec: CallSpec) -> CallRow:

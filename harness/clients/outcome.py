@@ -16,7 +16,9 @@ from windtunnel.harness.policies.call import CallEnding
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.watchdog import WatchdogTimeout
 
-OutcomeName: TypeAlias = Literal["ok", "incomplete", "error", "timeout", "deadline", "cancelled", "shed"]
+OutcomeName: TypeAlias = Literal[
+    "ok", "incomplete", "error", "timeout", "deadline", "cancelled", "shed", "unfinished"
+]
 
 TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)
 CONNECTIONS = (
@@ -139,5 +141,10 @@ def overdue(error: WatchdogTimeout) -> Outcome:
 
 
 def cancelled(error: BaseException | None) -> Outcome:
-    """Return the outcome of a call that was still running when the load ended."""
+    """Return the outcome of a call that the application itself has cancelled."""
     return Outcome("cancelled", None, None if error is None else type(error).__name__)
+
+
+def cut_off(outcome: Outcome) -> Outcome:
+    """Return the outcome of a call that the harness ended, whatever the application made of that."""
+    return Outcome("unfinished", None, outcome.error_type, outcome.error_cause)

@@ -59,7 +59,7 @@ CALLS_SCHEMA = pa.schema(
         ("first_token_s", pa.float64()),  # first content seen by the application
         ("last_content_s", pa.float64()),
         ("ended_s", pa.float64()),
-        ("outcome", pa.string()),  # ok incomplete error timeout deadline cancelled shed
+        ("outcome", pa.string()),  # ok incomplete error timeout deadline cancelled shed unfinished
         ("error_type", pa.string()),
         ("error_cause", pa.string()),
         ("status", pa.int32()),

@@ -16,6 +16,7 @@ from gevent.pool import Group
 
 from windtunnel.harness.clients import DRIVERS
 from windtunnel.harness.clients.base import CallSpec, GreenletInstance, LoopInstance, Setting
+from windtunnel.harness.clients.call import never_started
 from windtunnel.harness.load.heartbeat import loop_beat
 from windtunnel.harness.load.loop_thread import LoopThread
 from windtunnel.harness.load.recorder import Recorder
@@ -37,29 +38,38 @@ class Fleet(Protocol):
         """
 
     def cancel(self) -> None:
-        """End what still runs: those calls are recorded as cancelled."""
+        """End what still runs: those calls are recorded as unfinished."""
 
     def close(self) -> None: ...
 
 
 def build_fleet(settings: Mapping[int, Setting], concurrency: int | None, recorder: Recorder) -> Fleet:
     """The fleet that the profile's driver needs. `settings` are by number of the instance."""
-    first = next(iter(settings.values()))
-    driver, clock = DRIVERS[first.profile.driver], first.clock
+    driver = DRIVERS[next(iter(settings.values())).profile.driver]
     if driver.kind == "greenlet":
         instances = {i: driver.build(setting) for i, setting in settings.items()}
-        return GreenletFleet(instances, concurrency, clock.now)
+        return GreenletFleet(instances, settings, concurrency)
     return LoopFleet(settings, driver.build, concurrency, recorder)
+
+
+def _end(settings: Mapping[int, Setting], at_s: float) -> None:
+    """Say that from now on it is the harness that ends calls."""
+    for setting in settings.values():
+        setting.end.at_s = at_s
 
 
 class GreenletFleet:
     """Instances with a blocking client."""
 
     def __init__(
-        self, instances: Mapping[int, GreenletInstance], concurrency: int | None, now: Callable[[], float]
+        self,
+        instances: Mapping[int, GreenletInstance],
+        settings: Mapping[int, Setting],
+        concurrency: int | None,
     ) -> None:
         self._instances = instances
-        self._now = now
+        self._settings = settings
+        self._now = next(iter(settings.values())).clock.now
         self._places = {i: Semaphore(concurrency) for i in instances} if concurrency else {}
         self._running = Group()
 
@@ -80,10 +90,18 @@ class GreenletFleet:
     def _in_place(self, instance: int, spec: CallSpec) -> None:
         place = self._places[instance]
         waited = place.locked()
-        with place:
+        try:
+            place.acquire()
+        except gevent.GreenletExit:
+            never_started(self._settings[instance], spec)
+            raise
+        try:
             self._instances[instance].call(spec, waited=waited)
+        finally:
+            place.release()
 
     def cancel(self) -> None:
+        _end(self._settings, self._now())
         self._running.kill(timeout=CANCEL_TIMEOUT_S)
 
     def close(self) -> None:
@@ -101,6 +119,7 @@ class LoopFleet:
         concurrency: int | None,
         recorder: Recorder,
     ) -> None:
+        self._settings = settings
         self._thread = LoopThread()
         self._instances: dict[int, LoopInstance] = {}
         self._places: dict[int, asyncio.Semaphore] = {}
@@ -119,7 +138,10 @@ class LoopFleet:
 
     def warm_up(self, specs: Mapping[int, CallSpec]) -> None:
         async def all_of_them() -> None:
-            await asyncio.gather(*(self._instances[i].warm_up(spec) for i, spec in specs.items()))
+            first = (self._instances[i].warm_up(spec) for i, spec in specs.items())
+            for result in await asyncio.gather(*first, return_exceptions=True):
+                if isinstance(result, Exception):  # not the cancelling of an application that cancels itself
+                    raise result
 
         self._thread.wait_for(all_of_them(), WARM_UP_TIMEOUT_S)
 
@@ -143,11 +165,19 @@ class LoopFleet:
     async def _in_place(self, instance: int, spec: CallSpec) -> None:
         place = self._places[instance]
         waited = place.locked()
-        async with place:
+        try:
+            await place.acquire()
+        except asyncio.CancelledError:
+            never_started(self._settings[instance], spec)
+            raise
+        try:
             await self._instances[instance].call(spec, waited=waited)
+        finally:
+            place.release()
 
     def cancel(self) -> None:
         async def all_of_them() -> None:
+            _end(self._settings, self._now())
             running = list(self._running)
             for task in running:
                 task.cancel()

@@ -14,6 +14,7 @@ from greenlet import GreenletExit, greenlet
 
 from windtunnel.harness.clients import DRIVERS
 from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.call import never_started
 from windtunnel.harness.virtual.draws import SeededRandom, current_call
 from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.watchdog import blocked, within
@@ -41,6 +42,7 @@ class Crew:
         self._greenlets = driver.kind == "greenlet"
         self._instances: dict[int, Any] = {i: driver.build(setting) for i, setting in settings.items()}
         self._places = {i: asyncio.Semaphore(concurrency) for i in settings} if concurrency else {}
+        self._settings = settings
         self._now = first.clock.now
         self._blocking = blocking
         self._draws = draws
@@ -54,7 +56,8 @@ class Crew:
         ]
         await within(WARM_UP_S, tasks, "warm-up calls do not end", "give them a timeout")
         for task in tasks:
-            task.result()
+            if not task.cancelled():  # an application that cancels itself does so in its calls as well
+                task.result()
 
     async def dispatch(
         self, calls: Iterable[tuple[int, CallSpec]], begun: Callable[[CallSpec], None]
@@ -69,7 +72,9 @@ class Crew:
             begun(spec)
 
     async def cancel(self) -> None:
-        """End what still runs: those calls are recorded as cancelled. Raises `StuckError` if some go on."""
+        """End what still runs: those calls are recorded as unfinished. Raises `StuckError` if some go on."""
+        for setting in self._settings.values():
+            setting.end.at_s = self._now()
         running = list(self._tasks)
         for task in running:
             task.cancel()
@@ -101,8 +106,15 @@ class Crew:
             await self._of(call, spec)
             return
         waited = place.locked()
-        async with place:
+        try:
+            await place.acquire()
+        except asyncio.CancelledError:
+            never_started(self._settings[instance], spec)
+            raise
+        try:
             await self._of(call, spec, waited=waited)
+        finally:
+            place.release()
 
     async def _of(self, work: Callable[..., Any], spec: CallSpec, **keywords: Any) -> None:
         """Do `work` for a call: draws are the call's, and blocking work gets a greenlet."""

@@ -36,7 +36,7 @@ KINDS = {
     "timeout": Kind("timeout", palette.ORANGE),
     "deadline": Kind("gave up at its deadline", palette.YELLOW, "\\\\\\"),
     "shed": Kind("refused by the client itself", palette.PURPLE),
-    "cancelled": Kind("still waiting", palette.GREY),
+    "cancelled": Kind("cancelled", palette.GREY),
     "unfinished": Kind("unfinished", palette.PALE, "xxx"),
     "unknown": Kind("unknown", palette.PALE, "..."),
 }

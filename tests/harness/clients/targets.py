@@ -61,6 +61,23 @@ async def worldly(call: Any) -> Any:
     return await sdk(call).chat.completions.create(**call.body, extra_headers=headers)
 
 
+async def gives_itself_up(call: Any) -> None:
+    """Cancels the task in which it runs, as a timeout of one's own may."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(1)
+
+
+async def stubborn(call: Any) -> str:
+    """Makes an answer of its own out of being cancelled."""
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        return "I was late."
+    return "never"
+
+
 async def text(call: Any) -> str:
     """The text alone."""
     answer = await ask(call)

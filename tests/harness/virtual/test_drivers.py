@@ -16,7 +16,7 @@ from tests.harness.clients.conftest import DRIVERS, profile_of
 from windtunnel.harness.contract.records import ATTEMPTS_SCHEMA
 from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.scenario import Scenario
-from windtunnel.harness.plan import resolve
+from windtunnel.harness.plan import CellPlan, resolve
 from windtunnel.harness.virtual.order import Order
 from windtunnel.mock_server.journal.segments import compact
 
@@ -170,6 +170,38 @@ def test_a_warm_up_meets_no_fault(tmp_path: Path, fault: str) -> None:
         calls = [row for row in rows(cell, "calls") if row["phase"] == "at_once"]
         assert len(calls) == 15
         assert not {"ok"} & {row["outcome"] for row in calls}
+
+
+@pytest.mark.parametrize("driver", ["openai-async", "httpx2", "aiohttp"])
+def test_what_the_end_cuts_off_is_unfinished(tmp_path: Path, driver: str) -> None:
+    """Calls under way, and those that wait for a worker, have rows that end with the load; none was cancelled."""
+    hang = [{"name": "hang", "for": "2s", "rules": [{"fault": "hang"}]}]
+    load = {**SCENARIO["load"], "concurrency": 2, "instances": 1, "deadline": "3s"}
+    cell = prepare(
+        tmp_path,
+        driver,
+        changes={"phases": hang, "load": load},
+        timeouts={},
+        retries={"kind": "none", "tries": 1},
+    )
+    assert play([cell], 0) == [0]
+    calls = [row for row in rows(cell, "calls") if row["phase"] == "hang"]
+    plan = CellPlan.read_json(cell / "cell.json")
+    over = plan.length_s + plan.tail_s
+    assert [row["outcome"] for row in calls] == ["unfinished"] * 10
+    assert [row["ended_s"] for row in calls] == pytest.approx([over] * 10, abs=1e-5)
+    assert sum(row["started_s"] is not None for row in calls) == 2
+    assert {row["lateness_cause"] for row in calls if row["started_s"] is None} == {"client_limit"}
+
+
+def test_what_the_application_cancels_is_not_what_the_end_cuts_off(tmp_path: Path) -> None:
+    """A callable that cancels itself is cancelled; one that makes something of its end is unfinished all the same."""
+    parts = {"timeouts": {}, "retries": {"kind": "none", "tries": 1}}
+    names = ("gives_itself_up", "stubborn")
+    cells = [prepare(tmp_path / name, "python", target=f"targets:{name}", **parts) for name in names]
+    assert play(cells, 0) == [0, 0]
+    found = [{row["outcome"] for row in rows(cell, "calls")} for cell in cells]
+    assert found == [{"cancelled"}, {"unfinished"}]
 
 
 def test_answers_of_wrong_types_lose_no_call(tmp_path: Path) -> None:
