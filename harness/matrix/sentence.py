@@ -12,7 +12,10 @@ EMPTY = "success, but the answer is empty (silent corruption)"
 EMPTY_AND_OPEN = "success, but the answer is empty and has no {what} (silent corruption)"
 INCOMPLETE = "success, incomplete: no {what} (silent, unless the application checks)"
 ERROR_UNRAISED = "no exception: only code that looks for `error` events sees the error"
-FAILURE_UNRAISED = "no exception, although the answer's own status is `{status}`: only code that reads the status sees the error"
+FAILURE_UNRAISED = (
+    "no exception, although the answer's own status is `{status}`: "
+    "only code that reads the status sees the error"
+)
 """windtunnel's own clients look at both, so in a run such a call ends as an error."""
 
 _HEALTHY = ("stop", "tool_calls")

@@ -26,7 +26,7 @@ LAGS: Final = frozenset(
     {"generator_lateness_p99_s", "server_lag_p99_s", "receive_lag_p99_s", "client_lag_p99_s"}
 )
 FEWER: Final = (
-    "Play fewer cells side by side (--jobs 1), or on the virtual clock (--clock virtual), "
+    "Play fewer cells at the same time (--jobs 1), or use the virtual clock (--clock virtual), "
     "where nothing is late."
 )
 

@@ -18,9 +18,11 @@ from windtunnel.reports.figures.model import ClientFigures, RunFigures
 from windtunnel.reports.figures.repeats import REPEATS_FOR_INTERVAL
 from windtunnel.reports.figures.validity import State, ValidityCheck, remedies
 from windtunnel.reports.gate.expectations import Result, input_errors
+from windtunnel.reports.metrics.figure import Figure
 from windtunnel.reports.page.commands import whole_run
 from windtunnel.reports.page.labels import Label, figure, label, limit, say
 from windtunnel.reports.page.marks import Mark, marks
+from windtunnel.reports.page.notes import Notes
 from windtunnel.reports.page.seeds import SeedsText
 from windtunnel.reports.page.verdict import Verdict, verdicts
 from windtunnel.reports.read.run_dir import Run
@@ -124,6 +126,7 @@ class ReportContent:
     versions: tuple[tuple[str, str], ...]
     commands: tuple[str, ...]
     parameters: str
+    notes: tuple[str, ...] = ()
     seeds: SeedsText | None = None
 
     @property
@@ -168,6 +171,10 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
     deadline = run.cells[0].deadline_s
     cells = run.plan["cells"]
     repeats = len({cell.repeat for cell in run.cells})
+    notes = Notes()
+    expectations = _expectations(figures, notes)
+    headlines = tuple(_headlines(figures.clients, phases, repeats, notes))
+    details = tuple(_details(figures.clients, phases, notes))
     return ReportContent(
         title=figures.scenario,
         about=str(scenario.get("about", "")),
@@ -182,10 +189,11 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
         checks=tuple(_check(check) for check in figures.checks),
         subjects=tuple(Subject(name, _about(cells, name)) for name in clients),
         verdicts=verdicts(figures.clients, phases, objective=float(scenario.get("objective", 0.99))),
-        expectations=_expectations(figures),
+        expectations=expectations,
         mistakes=tuple(input_errors(figures.judgements)),
-        headlines=tuple(_headlines(figures.clients, phases, repeats)),
-        details=tuple(_details(figures.clients, phases)),
+        headlines=headlines,
+        details=details,
+        notes=notes.lines(),
         phases=tuple(phases),
         deadline=say(deadline, "seconds") if math.isfinite(deadline) else "",
         versions=tuple((str(k), str(v)) for k, v in run.plan.get("versions", {}).items()),
@@ -242,20 +250,24 @@ def _troubles(run: Run, figures: RunFigures) -> tuple[str, ...]:
     if invalid:
         names = ", ".join(f"{cell.client} ({cell.repeat})" for cell in invalid)
         every = len(invalid) == len(figures.cells)
-        where = "every cell" if every else f"the cells of these clients (repeats): {names}"
-        lines.insert(0, f"this concerns {where}")
+        where = "all clients and repeats" if every else f"these clients (repeats): {names}"
+        lines.insert(0, f"This concerns {where}.")
     return tuple(lines)
 
 
-def _expectations(figures: RunFigures) -> tuple[ExpectationRow, ...]:
+def _expectations(figures: RunFigures, notes: Notes) -> tuple[ExpectationRow, ...]:
     clients = figures.clients
     texts: dict[str, dict[str, tuple[str, Result]]] = {}
     for one in figures.judgements:
         metric = label(one.metric)
         where = f" in phase {one.phase}" if one.phase else ""
         text = f"{metric.text}{where}: {limit(one.limit, metric.kind)}"
-        never = _never(one.metric, clients[one.client])
-        value = NEVER if never else "not known" if one.value is None else figure(one.figure, metric.kind)
+        client = clients[one.client]
+        value = notes.unknown(one.figure)
+        if _never(one.metric, client):
+            value = _said_never(one.figure)
+        elif one.value is not None:
+            value = figure(one.figure, metric.kind, lag_s=client.lag_s)
         texts.setdefault(text, {})[one.client] = (value, one.result)
     return tuple(
         ExpectationRow(text, tuple(by.get(client) for client in clients)) for text, by in texts.items()
@@ -272,19 +284,26 @@ def _never(name: str, client: ClientFigures) -> bool:
     )
 
 
-def _headlines(clients: Mapping[str, ClientFigures], phases: Sequence[Span], repeats: int) -> Iterable[Row]:
+def _said_never(found: Figure) -> str:
+    """A recovery that did not come, and for how long it was waited for."""
+    return NEVER if found.value is None else f"{NEVER} (≥ {say(found.value, 'seconds')})"
+
+
+def _headlines(
+    clients: Mapping[str, ClientFigures], phases: Sequence[Span], repeats: int, notes: Notes
+) -> Iterable[Row]:
     for name in HEADLINES if repeats > 1 else (name for name in HEADLINES if name != "recovered_fraction"):
-        yield from _row(clients, name, None)
+        yield from _row(clients, name, None, notes)
         if name == "goodput" and len(phases) > 1:
             for phase in phases:
-                yield from _row(clients, name, phase.name)
+                yield from _row(clients, name, phase.name, notes)
 
 
-def _details(clients: Mapping[str, ClientFigures], phases: Sequence[Span]) -> Iterable[Row]:
+def _details(clients: Mapping[str, ClientFigures], phases: Sequence[Span], notes: Notes) -> Iterable[Row]:
     """Every metric there is: the whole run first, then phase by phase."""
     for phase in (None, *(phase.name for phase in phases)):
         for name in sorted(_names(clients, phase), key=_rank):
-            yield from _row(clients, name, phase)
+            yield from _row(clients, name, phase, notes)
 
 
 def _rank(name: str) -> tuple[int, str]:
@@ -296,21 +315,30 @@ def _names(clients: Mapping[str, ClientFigures], phase: str | None) -> set[str]:
     return {name for client in clients.values() for name in client.of(phase)}
 
 
-def _row(clients: Mapping[str, ClientFigures], name: str, phase: str | None) -> Iterable[Row]:
+def _row(clients: Mapping[str, ClientFigures], name: str, phase: str | None, notes: Notes) -> Iterable[Row]:
     """The row of a metric; none if it applies to no client."""
     entries = [client.of(phase).get(name) for client in clients.values()]
     if all(entry is None for entry in entries):
         return
     metric = label(name)
-    never = [e is not None and _never(name, c) for e, c in zip(entries, clients.values(), strict=True)]
     texts = [
-        NEVER if n else figure(e, metric.kind, lag_s=c.lag_s)
-        for e, n, c in zip(entries, never, clients.values(), strict=True)
+        _figure(name, entry, client, notes) for entry, client in zip(entries, clients.values(), strict=True)
     ]
     known = METRICS.get(name)
     better = known.better if known and not name.startswith(SURVIVORS) else None
     cells = zip(texts, marks(entries, better), strict=True)
     yield Row(name, metric, phase or "", tuple(CellText(text, mark) for text, mark in cells))
+
+
+def _figure(name: str, found: Figure | None, client: ClientFigures, notes: Notes) -> str:
+    """A figure as it stands in a table; empty for a metric that is not of this client."""
+    if found is None:
+        return ""
+    if _never(name, client):
+        return _said_never(found)
+    if found.value is None:
+        return notes.unknown(found)
+    return figure(found, label(name).kind, lag_s=client.lag_s)
 
 
 def _clock(figures: RunFigures) -> str:

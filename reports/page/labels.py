@@ -89,11 +89,16 @@ def figure(found: Figure | None, kind: Kind, *, lag_s: float = 0.0) -> str:
     text = say(found.value, kind)
     if found.censored:
         text = f"≥ {text}"
-    if kind == "seconds" and found.value is not None and 0 < found.value < SMALL * lag_s:
-        text += f" ± {duration(lag_s)}"
+    if kind == "seconds" and found.value is not None:
+        text += late_by(found.value, lag_s)
     if found.low is not None and found.high is not None:
         text += f" [{say(found.low, kind)}, {say(found.high, kind)}]"
     return f"{text} ({found.reason})" if found.value is not None and found.reason else text
+
+
+def late_by(seconds: float, lag_s: float) -> str:
+    """` ± 12 ms` behind a time that is not much longer than the lag; else nothing."""
+    return f" ± {duration(lag_s)}" if 0 < seconds < SMALL * lag_s else ""
 
 
 def limit(text: str, kind: Kind) -> str:

@@ -24,6 +24,7 @@ def summary(content: ReportContent) -> str:
     parts += ["## Metrics", _metrics(content.clients, content.headlines)]
     parts += [
         content.reading,
+        "\n".join(f"- {text(note)}" for note in content.notes),
         "## Is the measurement valid?",
         _checks(content),
     ]

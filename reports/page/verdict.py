@@ -9,7 +9,7 @@ from typing import Literal
 from windtunnel.reports.charts.durations import duration
 from windtunnel.reports.charts.view import Span
 from windtunnel.reports.figures.model import ClientFigures
-from windtunnel.reports.page.labels import say
+from windtunnel.reports.page.labels import late_by, say
 
 Status = Literal["never", "recovered", "good", "bad", "open"]
 
@@ -70,7 +70,9 @@ def _judged(client: str, figures: ClientFigures, phases: Sequence[Span], objecti
     whole = _of_goodput(client, figures, phases, objective)
     if "recovered" not in figures.overall or whole.status == "open":
         return whole
-    opening = "The run does not show whether calls become good again after the fault."
+    opening = (
+        f"The run does not show whether calls become good again after the fault{_why(figures, 'recovered')}."
+    )
     return Verdict(client, "open", "Recovery not known", _join(opening, whole.sentence))
 
 
@@ -98,15 +100,15 @@ def _of_recovery(client: str, figures: ClientFigures, phases: Sequence[Span]) ->
     if figures.seeds is not None and share is not None and 0 < share < 1:
         return _of_some_seeds(client, figures, name, share, (faults, after), phases)
     if not figures.value("recovered"):
-        slow = figures.value("draining")
-        headline = "Not recovered in time" if slow else "Never recovered"
+        headline = "Never recovered" if figures.value("metastable") else "Not recovered in time"
         return Verdict(client, "never", headline, _join(_stuck(figures, name, after), _harm(figures, phases)))
     seconds = figures.number("time_to_recover_s")
     if seconds is None or seconds < AT_ONCE_S:
         headline, opening = "Recovered at once", f"Calls were good again as soon as phase {name} had ended."
     else:
-        headline = f"Recovered after {seconds:.1f} s"
-        opening = f"Calls were good again {seconds:.1f} s after phase {name} had ended."
+        after_s = f"{seconds:.1f} s" + late_by(seconds, figures.lag_s)
+        headline = f"Recovered after {after_s}"
+        opening = f"Calls were good again {after_s} after phase {name} had ended."
     if figures.seeds is not None:
         spread = figures.spread("recovered")
         opening = f"Calls were good again after phase {name} in all {spread.count if spread else 0} seeds"
@@ -191,13 +193,34 @@ def _retries(figures: ClientFigures, phases: Sequence[Span], peak: float) -> flo
 def _of_goodput(client: str, figures: ClientFigures, phases: Sequence[Span], objective: float) -> Verdict:
     good = figures.number("goodput")
     if good is None:
-        return Verdict(client, "open", "Not measured", "No call of this client could be judged.")
-    wait = figures.number("wait_p99_s")
+        return Verdict(
+            client,
+            "open",
+            "Not measured",
+            f"No call of this client could be judged{_why(figures, 'goodput')}.",
+        )
     opening = f"{say(good, 'share')} of its calls were good"
-    opening += f"; 99 % of its users waited {duration(wait)} or less." if wait is not None else "."
+    opening += _wait(figures)
     fine = good >= objective
     headline = f"{say(good, 'share')} good" if fine else f"Only {say(good, 'share')} good"
     return Verdict(client, "good" if fine else "bad", headline, _join(opening, _harm(figures, phases)))
+
+
+def _why(figures: ClientFigures, metric: str) -> str:
+    """The reason why a metric has no value, behind a colon."""
+    found = figures.overall.get(metric)
+    return f": {found.reason}" if found is not None and found.reason else ""
+
+
+def _wait(figures: ClientFigures) -> str:
+    """How long users waited; where the end of the run cut waits off, only from how long on."""
+    wait = figures.overall.get("wait_p99_s")
+    if wait is None or wait.value is None:
+        return "."
+    length = duration(float(wait.value)) + late_by(float(wait.value), figures.lag_s)
+    if wait.censored:
+        return f"; at least 1 % of its users waited {length} or longer, and the run ended before they had an answer."
+    return f"; 99 % of its users waited {length} or less."
 
 
 def _join(*sentences: str) -> str:

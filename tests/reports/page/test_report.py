@@ -120,6 +120,24 @@ def test_an_invalid_run_says_so_before_anything_else(invalid_run: Path) -> None:
     assert "INVALID" in (invalid_run / "summary.md").read_text(encoding="utf-8").split("##")[0]
 
 
+def test_the_three_states_look_different(tmp_path: Path, invalid_run: Path, storm_run: Path) -> None:
+    """Valid raises no box, noisy an amber one with `~`, invalid a red one with `✗`; each says cause and remedy."""
+    noisy = html(write_noisy(tmp_path / "noisy"))
+    assert 'class="alarm amber"' in noisy
+    assert "~ noisy measurement" in noisy
+    assert 'class="alarm"' in html(invalid_run)
+    assert 'class="alarm' not in html(storm_run)
+    for text in (noisy, html(invalid_run)):
+        assert "What helps:" in text
+        assert "--jobs 1" in text
+
+
+def write_noisy(folder: Path) -> Path:
+    """A run whose processes lagged by 20 ms."""
+    write_report(write_run(folder, clients=CLIENTS[:1], lag_s=0.02))
+    return folder
+
+
 def test_a_valid_run_raises_no_alarm(storm_run: Path) -> None:
     """A whole, valid run says that it is valid and has no alarm."""
     text = html(storm_run)

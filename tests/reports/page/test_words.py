@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from windtunnel.reports.charts.view import Span
 from windtunnel.reports.figures.model import ClientFigures
 from windtunnel.reports.metrics.figure import Figure, Value
 from windtunnel.reports.page.labels import Kind, figure, label, limit, say
+from windtunnel.reports.page.notes import Notes
 from windtunnel.reports.page.verdict import verdict
 
 PHASES = (Span("healthy", 0, 8, False), Span("brownout", 8, 20, True), Span("after", 20, 50, False))
@@ -159,3 +161,43 @@ def test_a_few_retries_have_not_multiplied_the_load(offered: int, multiplied: bo
         "x", metrics(recovered=True, time_to_recover_s=0.0, peak_amplification=2.6, offered=offered), PHASES
     )
     assert ("multiplied the load" in found.sentence) is multiplied
+
+
+def test_a_wait_that_was_cut_off_is_said_as_a_lower_bound() -> None:
+    """Nobody waited `at most` what the end of the run cut off."""
+    figures = ClientFigures(
+        overall={"goodput": Figure(0.9), "wait_p99_s": Figure(86.0, censored=True)}, phases={}
+    )
+    sentence = verdict("x", figures, PHASES[:1]).sentence
+    assert "1 % of its users waited 86 s or longer" in sentence
+    assert "or less" not in sentence
+
+
+def test_the_verdict_says_why_nothing_is_known() -> None:
+    """A null figure brings its reason into the sentence."""
+    figures = ClientFigures(
+        overall={"goodput": Figure(None, reason="the outcome of 3 of 80 calls is not known")}
+    )
+    assert "the outcome of 3 of 80 calls is not known" in verdict("x", figures, PHASES[:1]).sentence
+
+
+def test_only_an_overload_that_keeps_itself_going_never_recovers() -> None:
+    """What was not good again when the run ended may still become good: `never` is said of a metastable run alone."""
+    assert verdict("x", metrics(recovered=False, metastable=None), PHASES).headline == "Not recovered in time"
+    assert verdict("x", metrics(recovered=False, metastable=True), PHASES).headline == "Never recovered"
+
+
+def test_a_recovery_in_a_noisy_run_has_its_lag_beside_it() -> None:
+    """A time that is not much longer than the harness was late is shown with ± that."""
+    figures = replace(metrics(recovered=True, time_to_recover_s=0.3), lag_s=0.02)
+    assert verdict("x", figures, PHASES).headline == "Recovered after 0.3 s ± 20 ms"
+
+
+def test_a_figure_without_a_value_has_a_footnote() -> None:
+    """Equal reasons share a number; a figure without a reason has none."""
+    notes = Notes()
+    assert notes.unknown(Figure(None, reason="too few calls")) == "not known [1]"
+    assert notes.unknown(Figure(None, reason="no records")) == "not known [2]"
+    assert notes.unknown(Figure(None, reason="too few calls")) == "not known [1]"
+    assert notes.unknown(Figure(None)) == "not known"
+    assert notes.lines() == ("[1] too few calls", "[2] no records")
