@@ -314,6 +314,24 @@ ROWS: Final = (
         unit="tokens",
     ),
     Metric(
+        "false_timeouts",
+        "Timeouts that were too early",
+        "count",
+        "Attempts that a timeout of the client ended although it would have had more of its answer within the load's "
+        "deadline.",
+        better="lower",
+        unit="attempts",
+    ),
+    Metric(
+        "false_timeout_cost_usd",
+        "Cost of timeouts that were too early",
+        "usd",
+        "Tokens billed for such attempts × the scenario's prices.",
+        better="lower",
+        unit="USD",
+        needs="prices",
+    ),
+    Metric(
         "duplicate_effects",
         "Side effects executed twice",
         "count",

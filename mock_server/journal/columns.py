@@ -80,6 +80,9 @@ SERVED_COLUMNS: tuple[Column, ...] = (
         "identity_certainty", "float64", "how sure it is that the call is the right one; 1.0 with a header"
     ),
     Column("tokens_when_left", "int32", "output tokens generated when the client left; null if it stayed"),
+    Column(
+        "next_content_s", "float64", "when a client that left would have had more of its answer; null: never"
+    ),
 )
 """The served records: one row per request that arrived."""
 

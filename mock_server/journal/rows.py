@@ -72,4 +72,5 @@ def served_row(exchange: Exchange, now: float) -> tuple[Any, ...]:
         ticket.call.step,
         ticket.identity_certainty,
         ticket.tokens_when_left,
+        ticket.next_content_s,
     )

@@ -63,6 +63,7 @@ class Ticket:
         "idempotency",
         "identity_certainty",
         "in_flight",
+        "next_content_s",
         "phase",
         "plan",
         "prepared",
@@ -123,6 +124,7 @@ class Ticket:
         self.abandoned = False
         self.abandoned_at_s: float | None = None
         self.tokens_when_left: int | None = None
+        self.next_content_s: float | None = None
         self.queue_depth = 0
         self.in_flight = 0
         self.retry_after_promised_s: float | None = None

@@ -13,7 +13,7 @@ from windtunnel.mock_server.script import Close, Script
 from windtunnel.mock_server.transports.failures import FAILED
 from windtunnel.mock_server.transports.http1.intake import FULL
 from windtunnel.mock_server.transports.http1.limits import LARGE
-from windtunnel.mock_server.transports.player import TOLERANCE, Player
+from windtunnel.mock_server.transports.player import TOLERANCE, Player, content_at
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.engine import Engine, Ticket
@@ -176,6 +176,9 @@ class Exchange:
         self._apply_side_effects(now)
 
     def _play(self, script: Script | None, now: float) -> None:
+        if script is not None and self.wire_over and self.ticket.abandoned:
+            at = content_at(script.steps, self.ticket, self.engine.due, now)
+            self._note_next_content(at + self.ticket.rtt_s / 2)
         if script is not None and not self.wire_over:
             # Written into the head of the answer, so that a client can name the request that the journal records.
             self.connection.answer_header = f"x-windtunnel-served: {self.served_id}\r\n"
@@ -281,6 +284,8 @@ class Exchange:
         server = self.server
         now = server.now()
         ticket = self.ticket
+        if self.player is not None and not ticket.done:
+            self._note_next_content(self.player.next_content_at())
         self._wire_ends("left", now)
         self._disarm()
         # After `done` leaving is no abandoning, but a slot that an endless fault holds is freed by nothing else.
@@ -293,6 +298,10 @@ class Exchange:
             self._arm(self._admit_at, now)
         elif ticket.state != "queued":
             self._continue(now)
+
+    def _note_next_content(self, at: float) -> None:
+        """Note when the client, which has left, would have had more of its answer."""
+        self.ticket.next_content_s = at if at < math.inf else None
 
     def _leave(self, now: float) -> None:
         self._release(self.engine.left(self.ticket, now))

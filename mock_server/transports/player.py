@@ -12,7 +12,7 @@ whose time comes before the next step replaces the rest of the script with its o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from windtunnel.mock_server.journal.punctuality import Punctuality
@@ -74,6 +74,27 @@ class Wire(Protocol):
 
     def abort(self) -> None:
         """Reset the connection with an RST, after everything that was flushed."""
+
+
+REDIRECTED = 300
+"""Below it, a status is that of an answer."""
+
+
+def content_at(steps: Sequence[Step], ticket: Any, due: Due, at: float, work: int = 0) -> float:
+    """When the first bytes of an answer that are no comment leave, if `steps` begin at `at`; `inf` if none do."""
+    for step in steps:
+        if type(step) is Wait:
+            at += step.seconds
+        elif type(step) is FirstToken:
+            at = max(at, due(ticket, 0))
+        elif type(step) is Tokens:
+            work += step.n
+            at = max(at, due(ticket, work))
+        elif (type(step) is Send and step.role != "comment") or type(step) is Torn:
+            return at
+        elif (type(step) is Head and step.status >= REDIRECTED) or type(step) in (End, Close, Abort):
+            return math.inf
+    return math.inf
 
 
 class Player:
@@ -230,6 +251,13 @@ class Player:
         self._steps = (End(),)
         self._index = 0
         self._at = now - self._shift
+
+    def next_content_at(self) -> float:
+        """When the client has more of the answer if it stays, at the present speed; `inf` if never. Plays nothing."""
+        if self.status is not None and self.status >= REDIRECTED:
+            return math.inf
+        at = content_at(self._steps[self._index :], self._ticket, self._due, self._at, self._work)
+        return at + self._shift if at <= self._limit_at else math.inf
 
     def _ready(self, step: FirstToken | Wait) -> float:
         if type(step) is Wait:

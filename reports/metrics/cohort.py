@@ -37,6 +37,7 @@ SERVED_COLUMNS: Final = (
     "prompt_tokens_billed",
     "tokens_sent",
     "tokens_when_left",
+    "next_content_s",
     "abandoned",
     "abandoned_at_s",
     "faults",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from windtunnel.harness.contract.metrics import METRICS
-from windtunnel.reports.metrics import attempts, calls, connections, times, work
+from windtunnel.reports.metrics import attempts, calls, connections, false_timeouts, times, work
 from windtunnel.reports.metrics.cohort import ABSENT, Absent, Cohort, Result
 from windtunnel.reports.metrics.figure import Figure
 from windtunnel.reports.metrics.recovery import Recovery, recovery_of
@@ -85,6 +85,8 @@ COMPUTE: Final[dict[str, Compute]] = {
     "connections_leaked": connections.connections_leaked,
     **_known(_points("stop_lag", ("p50", "p99"), times.stop_lag)),
     "tokens_after_stop": over_known_outcomes(work.tokens_after_stop),
+    "false_timeouts": over_known_outcomes(false_timeouts.false_timeouts),
+    "false_timeout_cost_usd": over_known_outcomes(false_timeouts.false_timeout_cost_usd),
     "duplicate_effects": over_known_outcomes(work.duplicate_effects),
     "cost_usd": over_known_outcomes(work.cost_usd),
     "cost_useful_usd": over_known_outcomes(work.cost_useful_usd),

@@ -41,14 +41,15 @@ def duplicate_effects(cohort: Cohort) -> Result:
 
 
 def cost_usd(cohort: Cohort) -> Result:
-    return _cost(cohort, *_billed(cohort))
+    return cost_of(cohort, *_billed(cohort))
 
 
 def cost_useful_usd(cohort: Cohort) -> Result:
-    return _cost(cohort, *_useful(cohort))
+    return cost_of(cohort, *_useful(cohort))
 
 
-def _cost(cohort: Cohort, output: float, prompt: float) -> Result:
+def cost_of(cohort: Cohort, output: float, prompt: float) -> Result:
+    """What so many tokens cost by the scenario's prices; absent without any."""
     prices = cohort.scenario.get("prices")
     if not prices:
         return ABSENT

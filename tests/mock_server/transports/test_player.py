@@ -24,7 +24,7 @@ from windtunnel.mock_server.script import (
     Trickle,
     Wait,
 )
-from windtunnel.mock_server.transports.player import PIECE, TOLERANCE, Player
+from windtunnel.mock_server.transports.player import PIECE, TOLERANCE, Player, content_at
 
 
 class Ticket:
@@ -268,3 +268,20 @@ def test_a_torn_chunk_reaches_the_wire_as_such() -> None:
     assert player.play(0.0) == math.inf
     assert wire.flushed == [(b"H<10:abc", True)]
     assert (wire.ends, ticket.done) == (["close"], True)
+
+
+@pytest.mark.parametrize(
+    ("steps", "at"),
+    [
+        ((Head(200), FirstToken(), Send(b"a", 1)), 13.0),
+        ((Head(200), FirstToken(), Tokens(2), Send(b"a", 3)), 15.0),
+        ((Wait(4.0), Head(200), FirstToken(), Send(b"a", 1)), 14.0),
+        ((Head(200), Send(b":", role="comment"), Wait(5.0), Send(b"a", 1)), 15.0),
+        ((Head(200), Wait(math.inf), Send(b"a", 1)), math.inf),
+        ((Head(503), Send(b"error")), math.inf),
+        ((Head(200), FirstToken(), Close()), math.inf),
+    ],
+)
+def test_when_a_client_would_have_more_is_known(steps: tuple[Step, ...], at: float) -> None:
+    """The first bytes of an answer that are no comment, behind work and waits; never behind an endless stall."""
+    assert content_at(steps, None, lambda ticket, tokens: 13.0 + tokens, 10.0) == at

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reports.tables import Row, call, figures_of, make_cell, measured, served
+from tests.reports.tables import Row, attempt, call, figures_of, make_cell, measured, served
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.metrics.figure import Figure, Figures
 from windtunnel.reports.read.outcomes import judge
@@ -190,3 +190,21 @@ def test_tokens_generated_before_the_client_left_are_not_counted_after_it() -> N
         served("c1", 0, 0, **left, tokens_when_left=60),
     ]
     assert measured(make_cell(rows, answers))["tokens_after_stop"] == 40
+
+
+def test_a_timeout_is_false_if_the_answer_would_have_come_in_time() -> None:
+    """Given up at 2 s: false if content was due at 3 s, not if it was due after the deadline of 5 s, or never."""
+    rows = [call(f"c{i}", 0, 9, "timeout") for i in range(3)]
+    rows += [call("harness", 0, 9, "unfinished"), call("hedged", 0, 1)]
+    left = {"abandoned": True, "abandoned_at_s": 2.0, "tokens_when_left": 0}
+    due = {"c0": 3.0, "c1": 6.0, "c2": None, "harness": 3.0, "hedged": 3.0}
+    answers = [served(name, 0, 0, **left, next_content_s=at) for name, at in due.items()]
+    attempts = [
+        attempt(name, 0, 0, 2, error_type="ReadTimeout" if name[0] == "c" else "Cancelled") for name in due
+    ]
+    found = measured(
+        make_cell(rows, answers, attempts), prices={"input_per_million": 0, "output_per_million": 1e6}
+    )
+    assert (found["false_timeouts"], found["false_timeout_cost_usd"]) == (1, 10)
+    older = [row | {"tokens_when_left": None, "next_content_s": None} for row in answers]
+    assert "false_timeouts" not in measured(make_cell(rows, older, attempts))
