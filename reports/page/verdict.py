@@ -19,7 +19,10 @@ MANY_IN_WINDOW = 20
 """Retries in the worst 5 s below which a provider has not noticed: at 1 call/s, three retries make a peak of 1.6."""
 WINDOW_S = 5.0
 SOME_CORRUPT = 0.0005
+STARVED = 0.5
+"""Below so many attempts per call, without a fault, and with no more good calls, a client keeps its calls to itself."""
 MOST_ERRORS = 5
+SELF_MADE = "Blocked by itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,15 @@ def _of_recovery(client: str, figures: ClientFigures, phases: Sequence[Span]) ->
     share = figures.number("recovered_fraction")
     if figures.seeds is not None and share is not None and 0 < share < 1:
         return _of_some_seeds(client, figures, name, share, (faults, after), phases)
+    if (
+        not figures.value("recovered")
+        and after
+        and not after[-1].faulty
+        and _starves(figures, after[-1].name)
+    ):
+        opening = _stuck(figures, name, after).partition(" The overload")[0]
+        sentence = _join(opening, _held_up(figures, after[-1].name), _harm(figures, phases))
+        return Verdict(client, "never", SELF_MADE, sentence)
     if not figures.value("recovered"):
         headline = "Never recovered" if figures.value("metastable") else "Not recovered in time"
         return Verdict(client, "never", headline, _join(_stuck(figures, name, after), _harm(figures, phases)))
@@ -156,6 +168,21 @@ def _stuck(figures: ClientFigures, fault: str, after: Sequence[Span]) -> str:
     return opening + "."
 
 
+def _starves(figures: ClientFigures, phase: str | None) -> bool:
+    """Whether most calls of a phase (None: of the run) never reached a provider that had no fault."""
+    arriving, good = figures.number("load_factor", phase), figures.number("goodput", phase)
+    return arriving is not None and good is not None and arriving < STARVED and good < STARVED
+
+
+def _held_up(figures: ClientFigures, phase: str | None) -> str:
+    """Who is to blame for calls that never reached the provider."""
+    arriving = figures.number("load_factor", phase) or 0.0
+    return (
+        f"The provider is not the cause: only {say(arriving, 'share')} of these calls reached it. The client itself "
+        "held up the rest: connections that it does not give back, its own limit or breaker, or a deadlock."
+    )
+
+
 def _during(figures: ClientFigures, faults: Sequence[Span], after: Sequence[Span]) -> str:
     """How many calls were good after the last fault, and in each phase that had one."""
     then = figures.number("goodput", after[-1].name) if after else None
@@ -201,6 +228,8 @@ def _of_goodput(client: str, figures: ClientFigures, phases: Sequence[Span], obj
         )
     opening = f"{say(good, 'share')} of its calls were good"
     opening += _wait(figures)
+    if not any(phase.faulty for phase in phases) and _starves(figures, None):
+        return Verdict(client, "bad", SELF_MADE, _join(opening, _held_up(figures, None)))
     fine = good >= objective
     headline = f"{say(good, 'share')} good" if fine else f"Only {say(good, 'share')} good"
     return Verdict(client, "good" if fine else "bad", headline, _join(opening, _harm(figures, phases)))

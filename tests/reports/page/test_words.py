@@ -201,3 +201,25 @@ def test_a_figure_without_a_value_has_a_footnote() -> None:
     assert notes.unknown(Figure(None, reason="too few calls")) == "not known [1]"
     assert notes.unknown(Figure(None)) == "not known"
     assert notes.lines() == ("[1] too few calls", "[2] no records")
+
+
+@pytest.mark.parametrize(
+    ("arriving", "headline"), [(0.1, "Blocked by itself"), (1.0, "Not recovered in time")]
+)
+def test_a_client_that_starves_beside_an_idle_provider_is_said_to_be_the_cause(
+    arriving: float, headline: str
+) -> None:
+    """Where the calls after a fault never reach the provider, the client's own pool, limit or deadlock is to blame."""
+    measured = metrics(after=0.0, recovered=False)
+    after = {**measured.phases["after"], "load_factor": Figure(arriving)}
+    found = verdict("x", replace(measured, phases={**measured.phases, "after": after}), PHASES)
+    assert (found.status, found.headline) == ("never", headline)
+    assert ("The provider is not the cause: only 10.0 % of these calls reached it." in found.sentence) is (
+        arriving < 0.5
+    )
+
+
+def test_a_client_that_starves_without_any_fault_is_said_to_be_the_cause() -> None:
+    """The same in a run in which nothing is wrong with the provider."""
+    assert verdict("x", metrics(goodput=0.2, load_factor=0.2), PHASES[:1]).headline == "Blocked by itself"
+    assert verdict("x", metrics(goodput=0.2, load_factor=1.0), PHASES[:1]).headline == "Only 20.0 % good"
