@@ -1,10 +1,11 @@
 """The Locust file that plays any scenario, in stock Locust.
 
-    locust -f scenarios/locustfile.py --scenario retry_storm --client openai-4s-timeout
+    python -m windtunnel.scenarios.locustfile --scenario retry_storm --client openai-4s-timeout
 
-opens Locust's own page. `windtunnel run` starts it headless, with `--cell`. Calls and attempts appear as rows of their
-own (types CALL and ATTEMPT). Locust's users only stand by: arrivals come from the scenario's schedule, one greenlet
-each (async clients: one task each), so the number of users and the spawn rate change nothing.
+is `locust -f THIS_FILE …`, and opens Locust's own page. Each test that is started there leaves a run directory with a
+report. `windtunnel run` starts it headless, with `--cell`. Calls and attempts appear as rows of their own (types CALL
+and ATTEMPT), and the total counts calls. Locust's users only stand by: arrivals come from the scenario's schedule, one
+greenlet each (async clients: one task each), so the number of users and the spawn rate change nothing.
 
 Locust forks after importing this file, so nothing is started here: all begins in `test_start`, on each worker.
 """
@@ -20,6 +21,9 @@ import traceback
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":  # before Locust is imported: the file is loaded again, by Locust
+    os.execv(sys.executable, [sys.executable, "-m", "locust", "-f", __file__, *sys.argv[1:]])
 
 import gevent
 from locust import User, constant, events, task
@@ -103,23 +107,24 @@ class Session:
         """Show a call in Locust's statistics; its time counts from the intended moment."""
         failure = error if error is not None or row.outcome == "ok" else RuntimeError(row.outcome)
         took_ms = ((row.ended_s or row.intended_s) - row.intended_s) * 1000
-        self._fire("CALL", f"{row.api} {row.client}", took_ms, row.tokens_received, failure)
-
-    def on_attempt(self, row: AttemptRow) -> None:
-        """Show an attempt in Locust's statistics."""
-        failed = row.error_type or (f"status {row.status}" if (row.status or 0) >= 400 else None)
-        took_ms = ((row.ended_s or row.started_s) - row.started_s) * 1000
-        self._fire("ATTEMPT", row.client, took_ms, row.body_bytes, RuntimeError(failed) if failed else None)
-
-    def _fire(self, kind: str, name: str, took_ms: float, length: int, error: BaseException | None) -> None:
         self.environment.events.request.fire(
-            request_type=kind,
-            name=name,
+            request_type="CALL",
+            name=f"{row.api} {row.client}",
             response_time=took_ms,
-            response_length=length,
-            exception=error,
+            response_length=row.tokens_received,
+            exception=failure,
             context={},
         )
+
+    def on_attempt(self, row: AttemptRow) -> None:
+        """Show an attempt in Locust's statistics, in a row of its own."""
+        failed = row.error_type or (f"status {row.status}" if (row.status or 0) >= 400 else None)
+        took_ms = ((row.ended_s or row.started_s) - row.started_s) * 1000
+        # Not through the event: it would be added to the total, which counts calls. A call has one attempt at least.
+        entry = self.environment.stats.get(row.client, "ATTEMPT")
+        entry.log(round(took_ms), row.body_bytes)
+        if failed:
+            entry.log_error(failed)
 
 
 def session_folder(environment: Environment) -> Path:
@@ -150,7 +155,6 @@ def on_init(environment: Environment, **_: Any) -> None:
             by_hand = ByHand(
                 session_folder(environment), options.scenario, options.client, max(1, options.processes or 1)
             )
-            by_hand.start_mock()
         except HarnessError as error:
             print(f"windtunnel: {error}", file=sys.stderr)
             sys.exit(error.exit_code)
@@ -173,6 +177,14 @@ def on_done(environment: Environment, msg: Any, **_: Any) -> None:
     session.waiting_for -= 1
     if session.waiting_for == 0:
         session.over()
+
+
+@events.test_stop.add_listener
+def on_test_stop(environment: Environment, **_: Any) -> None:
+    """By hand, a test that is over becomes a report."""
+    options: Any = environment.parsed_options
+    if options is not None and (by_hand := session_of(environment).by_hand) is not None:
+        by_hand.finish()
 
 
 @events.test_start.add_listener
