@@ -112,6 +112,7 @@ class ReportContent:
     created: str
     state: State
     partial: bool
+    cut_off: bool
     remedies: tuple[str, ...]
     troubles: tuple[str, ...]
     checks: tuple[CheckRow, ...]
@@ -133,6 +134,13 @@ class ReportContent:
     def valid(self) -> bool:
         """Whether verdicts stand: noisy measurements count."""
         return self.state != "invalid"
+
+    @property
+    def why_partial(self) -> str:
+        """Why a partial run is not whole, as the end of a sentence."""
+        if self.cut_off:
+            return "the run was cut off before its end"
+        return "some answers have no record of the server to be compared with, and figures that need them are not known"
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -185,6 +193,7 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
         state=figures.state,
         remedies=remedies(figures.checks),
         partial=figures.partial,
+        cut_off=run.partial or len(run.cells) < len(run.plan["cells"]),
         troubles=_troubles(run, figures),
         checks=tuple(_check(check) for check in figures.checks),
         subjects=tuple(Subject(name, _about(cells, name)) for name in clients),

@@ -65,7 +65,7 @@ def _alarms(content: ReportContent) -> list[str]:
         )
     if content.partial:
         lines = "\n".join(f"> - {text(t)}" for t in content.troubles) if content.valid else ""
-        alarms.append(f"> [!WARNING]\n> **Partial: the run was cut off before its end.**\n{lines}".rstrip())
+        alarms.append(f"> [!WARNING]\n> **Partial: {content.why_partial}.**\n{lines}".rstrip())
     return alarms
 
 

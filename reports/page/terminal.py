@@ -23,5 +23,5 @@ def verdict_lines(content: ReportContent) -> list[str]:
         why = [check.sentence for check in content.checks if check.state == "noisy"]
         lines += [f"~ noisy: the verdicts are still right. {' '.join((*why, *content.remedies))}"]
     if content.partial:
-        lines += [" ".join(("! partial: the run was cut off before its end.", *content.troubles))]
+        lines += [" ".join((f"! partial: {content.why_partial}.", *content.troubles))]
     return lines

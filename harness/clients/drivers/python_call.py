@@ -129,7 +129,7 @@ async def read_answer(answer: Any, api: str, content: Told, *, strict: bool = Fa
     """Read what a callable gave back, an async iterator to its end; `content` is told of each content of one.
 
     Of an answer in one piece nothing is told: nobody knows when it began. What looks like an object of the API and is
-    none is passed over, unless `strict`. Raises whatever iterating raises, and AnswerFailedError for an answer that failed.
+    none is passed over, unless `strict`. Raises whatever iterating raises, and AnswerFailedError where it failed.
     """
     returned = Returned(what=type(answer).__name__)
     if isinstance(answer, AsyncIterable):

@@ -14,6 +14,8 @@ import pytest
 
 from tests.reports.page.queue_simulation import CLIENTS, STORM
 from tests.reports.page.rundir import write_run
+from tests.reports.tables import cell_plan, even_calls, quiet_lags
+from tests.reports.tables import write_run as write_planted
 from windtunnel.reports.build import write_report
 from windtunnel.reports.errors import RunDirectoryError
 
@@ -250,3 +252,14 @@ def test_a_run_without_records_is_reported(tmp_path: Path) -> None:
     text = html(folder)
     assert "not valid: not measured" in text
     assert text.count("cut off") > 3
+
+
+def test_a_run_without_a_truth_was_not_cut_off(tmp_path: Path) -> None:
+    """Answers that nothing can be compared with make a run partial; nobody says that it was cut off."""
+    calls, answers = even_calls(10.0, 20.0)
+    tables = {"calls": calls, "served": answers[:-1], "attempts": [], "lags": quiet_lags(25)}
+    write_report(write_planted(tmp_path / "lost", [(cell_plan((("only", 0.0, 20.0),)), tables)]))
+    for name in ("report.html", "summary.md"):
+        text = (tmp_path / "lost" / name).read_text(encoding="utf-8")
+        assert "Partial: some answers have no record of the server" in text
+        assert "was cut off" not in text
