@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from windtunnel.harness.inputs.validation import InputPart, complaint, show
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.distributions import Size
-from windtunnel.mock_server.plan.units import PositiveSeconds, Rate
+from windtunnel.mock_server.plan.units import MOST_SECONDS, PositiveSeconds, Rate
 
 Api: TypeAlias = Literal["chat", "responses", "embeddings"]
 ClockName: TypeAlias = Literal["real", "virtual"]
@@ -63,7 +63,7 @@ class Arrivals(InputPart):
         description="A file of timestamps, one a line: seconds from t0, or epoch seconds or ISO 8601, "
         "which count from the first line.",
     )
-    times_s: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
+    times_s: tuple[Annotated[float, Field(ge=0, le=MOST_SECONDS)], ...] | None = Field(
         default=None,
         description="The times of `replay`, seconds from t0; filled in when the scenario is read.",
     )
@@ -130,18 +130,31 @@ class Load(InputPart):
     instances: int = Field(
         default=1,
         ge=1,
-        description="Copies of the application, each with its own client, pool, budget and limiter.",
+        le=100_000,
+        description="Copies of the application, each with its own client, pool, budget and limiter."
+        " At most 100,000: each is a client with a pool of its own.",
     )
     concurrency: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="Workers per instance: a call waits for a free one, and waiting counts. null: no limit.",
+        le=1_000_000,
+        description="Workers per instance: a call waits for a free one, and waiting counts. null: no limit."
+        " At most 1,000,000: more than any machine has connections.",
     )
-    processes: int = Field(default=1, ge=1, description="Load processes; they share the instances.")
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=1_000,
+        description="Load processes; they share the instances."
+        " At most 1,000: each is a process of this machine.",
+    )
     prompt_tokens: Size = Field(
         default_factory=lambda: Size.model_validate(50), description="Length of a prompt, drawn per call."
     )
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="The most tokens an answer may have; null: the request does not say."
+        default=None,
+        le=200_000,
+        description="The most tokens an answer may have; null: the request does not say."
+        " At most 200,000: no model writes more.",
     )
     request: dict[str, Any] = Field(
         default_factory=dict, description="Further keys of the request's body (tools, response_format, n, …)."

@@ -96,10 +96,16 @@ class Pool(InputPart):
     """The connections that one instance of the application may hold."""
 
     connections: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="Connections at once; null: without a limit."
+        default=None,
+        le=1_000_000,
+        description="Connections at once; null: without a limit."
+        " At most 1,000,000: more than any machine has connections.",
     )
     keepalive: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="Idle connections kept; null: without a limit."
+        default=None,
+        le=1_000_000,
+        description="Idle connections kept; null: without a limit."
+        " At most 1,000,000: more than any machine has connections.",
     )
     expiry: Seconds | None = Field(
         default=None, description="How long an idle connection is kept; null: for ever."
@@ -124,7 +130,8 @@ Target: TypeAlias = Annotated[
     str, AfterValidator(_target), WithJsonSchema({"type": "string", "pattern": TARGET})
 ]
 RetryCause: TypeAlias = Annotated[
-    int | Literal["timeout", "connection", "broken_answer", "4xx", "5xx", "everything"],
+    Annotated[int, Field(le=599)]
+    | Literal["timeout", "connection", "broken_answer", "4xx", "5xx", "everything"],
     BeforeValidator(_retry_cause),
 ]
 SDK_RETRIES: tuple[RetryCause, ...] = ("timeout", "connection", 408, 409, 429, "5xx")
@@ -136,7 +143,13 @@ class Retries(InputPart):
     kind: Literal["none", "fixed", "exponential"] = Field(
         default="none", description="fixed: `base` each time; exponential: min(base·2ⁿ, cap), n from 0."
     )
-    tries: int = Field(default=1, ge=1, description="Tries of one call at most, the first included.")
+    tries: int = Field(
+        default=1,
+        ge=1,
+        le=1_000_000,
+        description="Tries of one call at most, the first included."
+        " At most 1,000,000: no call lives so long.",
+    )
     base: Seconds = Field(default=0.5, description="The first wait.", validate_default=False)
     cap: Seconds = Field(default=8.0, description="The longest wait before jitter.", validate_default=False)
     jitter: Jitter = Field(
@@ -177,12 +190,33 @@ class Budget(InputPart):
     kind: Literal["ratio", "bucket"] = Field(
         description="ratio: every call deposits; bucket: every call that succeeds at its first try does."
     )
-    deposit: float = Field(ge=0, description="What a deposit adds.")
-    cap: float = Field(gt=0, description="What the budget holds at most.")
-    start: float = Field(default=0.0, ge=0, description="What it holds at the start.")
-    cost: float = Field(default=1.0, gt=0, description="What a retry takes.")
+    deposit: float = Field(
+        ge=0,
+        le=1_000_000_000,
+        description="What a deposit adds. At most 1,000,000,000: as good as no budget.",
+    )
+    cap: float = Field(
+        gt=0,
+        le=1_000_000_000,
+        description="What the budget holds at most. At most 1,000,000,000: as good as no budget.",
+    )
+    start: float = Field(
+        default=0.0,
+        ge=0,
+        le=1_000_000_000,
+        description="What it holds at the start. At most 1,000,000,000: as good as no budget.",
+    )
+    cost: float = Field(
+        default=1.0,
+        gt=0,
+        le=1_000_000_000,
+        description="What a retry takes. At most 1,000,000,000: no budget holds more.",
+    )
     throttle_cost: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="What a retry after a 429 takes; null: the same."
+        default=None,
+        le=1_000_000_000,
+        description="What a retry after a 429 takes; null: the same."
+        " At most 1,000,000,000: no budget holds more.",
     )
 
     @model_validator(mode="after")
@@ -201,10 +235,17 @@ def _rpm(value: Any) -> Any:
 class Limiter(InputPart):
     """A local limiter, one an instance: a token bucket in front of every attempt, which waits its turn."""
 
-    rpm: Annotated[Annotated[int, Field(ge=1)] | Literal["quota"], BeforeValidator(_rpm)] = Field(
+    rpm: Annotated[Annotated[int, Field(ge=1, le=10**9)] | Literal["quota"], BeforeValidator(_rpm)] = Field(
         description="Requests a minute; quota: an instance's share of the provider's rpm (none: no limiter)."
+        " At most 1,000,000,000: as good as no limiter.",
     )
-    burst: int = Field(default=1, ge=1, description="Requests that may go at once after a pause.")
+    burst: int = Field(
+        default=1,
+        ge=1,
+        le=1_000_000_000,
+        description="Requests that may go at once after a pause."
+        " At most 1,000,000,000: as good as no limiter.",
+    )
 
 
 class Profile(InputPart):

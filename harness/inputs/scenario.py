@@ -69,8 +69,18 @@ class ScenarioPhase(server.Phase):
 class Prices(InputPart):
     """What tokens cost."""
 
-    input_per_million: float = Field(ge=0, description="US dollars for a million prompt tokens.")
-    output_per_million: float = Field(ge=0, description="US dollars for a million answer tokens.")
+    input_per_million: float = Field(
+        ge=0,
+        le=1_000_000_000,
+        description="US dollars for a million prompt tokens."
+        " At most 1,000,000,000: more than all tokens ever cost.",
+    )
+    output_per_million: float = Field(
+        ge=0,
+        le=1_000_000_000,
+        description="US dollars for a million answer tokens."
+        " At most 1,000,000,000: more than all tokens ever cost.",
+    )
 
 
 class Scenario(InputPart):
@@ -78,7 +88,13 @@ class Scenario(InputPart):
 
     name: str = Field(pattern=NAME, description="Letters, digits, dots, dashes and underscores.")
     about: str = Field(min_length=1, description="What happens, and what question it answers, in a sentence.")
-    seed: int = Field(default=0, ge=0, description="Where every draw comes from; --seed replaces it.")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**63 - 1,
+        description="Where every draw comes from; --seed replaces it."
+        " At most 9,223,372,036,854,775,807: it is kept in 64 bits.",
+    )
     provider: server.Provider = Field(
         default_factory=server.Provider, description="The provider: regions, capacity, answers, limits."
     )
@@ -100,8 +116,10 @@ class Scenario(InputPart):
     prices: Prices | None = Field(default=None, description="For the metrics of cost; null: they are absent.")
     time_scale: TimeScale = Field(
         default=1.0,
+        le=1_000_000,
         description="How long a second of the lengths in this file takes when it is played, in seconds, such as 1/60; "
-        "--time-scale replaces it.",
+        "--time-scale replaces it."
+        " At most 1,000,000: a second then takes eleven days.",
     )
     clock: ClockChoice = Field(
         default="auto",

@@ -18,7 +18,11 @@ class BrokenParams(Params):
     """Which event of a stream is broken."""
 
     after_chunks: int = Field(
-        default=1, ge=0, description="Streams: the event after this many chunks of content."
+        default=1,
+        ge=0,
+        le=1_000_000,
+        description="Streams: the event after this many chunks of content."
+        " At most 1,000,000: no answer has more.",
     )
 
 

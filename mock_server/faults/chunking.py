@@ -21,7 +21,11 @@ class PiecesParams(Params):
     """How small the pieces are, and how far apart."""
 
     bytes: int = Field(
-        default=16, ge=1, description="Bytes of the body in one piece; a write's last is shorter."
+        default=16,
+        ge=1,
+        le=1_048_576,
+        description="Bytes of the body in one piece; a write's last is shorter."
+        " At most 1,048,576: larger pieces cut nothing.",
     )
     pause: PositiveSeconds = Field(
         default=0.002,

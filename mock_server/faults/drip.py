@@ -26,7 +26,11 @@ class DripParams(Params):
     """How fast the bytes come."""
 
     bytes_per_second: float = Field(
-        default=100.0, gt=0, le=1e9, allow_inf_nan=False, description="How many bytes arrive in a second."
+        default=100.0,
+        gt=0,
+        le=1e9,
+        allow_inf_nan=False,
+        description="How many bytes arrive in a second. At most 1,000,000,000.0: faster is no drip.",
     )
     head: bool = Field(default=False, description="Status line and headers come as slowly as the body.")
 

@@ -50,7 +50,11 @@ class EarlyEndParams(Params):
     """Where a stream ends as if it were complete."""
 
     after_chunks: int | None = Field(
-        default=None, ge=0, description="After this many chunks of content; left out: after the last one."
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="After this many chunks of content; left out: after the last one."
+        " At most 1,000,000: no answer has more.",
     )
 
 

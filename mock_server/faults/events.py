@@ -44,7 +44,11 @@ class EventParams(Params):
     """Which event of a stream is hit."""
 
     after_chunks: int = Field(
-        default=1, ge=0, description="The event after this many chunks of content; 0 is the first."
+        default=1,
+        ge=0,
+        le=1_000_000,
+        description="The event after this many chunks of content; 0 is the first."
+        " At most 1,000,000: no answer has more.",
     )
 
 
@@ -60,7 +64,13 @@ class DatalessParams(EventParams):
 class DuplicateParams(EventParams):
     """How many events are sent twice."""
 
-    count: int = Field(default=1, ge=1, description="So many events of content in a row are sent twice.")
+    count: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        description="So many events of content in a row are sent twice."
+        " At most 10,000: more would be no stream any more.",
+    )
 
 
 Edit: TypeAlias = Callable[[Steps, int, Any], Steps]

@@ -57,7 +57,9 @@ class GatewayTimeoutParams(GatewayParams, SlotParams):
 class CloudflareParams(RetryParams):
     """An error page of the edge network."""
 
-    status: EdgeStatus = Field(default=520, description="520 to 524, or 530.")
+    status: EdgeStatus = Field(
+        default=520, le=599, description="520 to 524, or 530. At most 599: the largest status."
+    )
 
 
 class AzureParams(RetryParams):

@@ -35,15 +35,23 @@ class RateLimitParams(RetryParams):
     limit: int = Field(
         default=500,
         ge=1,
-        description="The limit per minute that message and headers name; left out: the provider's own, if it has one.",
+        le=1_000_000_000,
+        description="The limit per minute that message and headers name; left out: the provider's own, if it has one."
+        " At most 1,000,000,000: it only stands in texts.",
     )
     used: int = Field(
-        default=500, ge=0, description="What the message says is used of it; left out: all of the provider's."
+        default=500,
+        ge=0,
+        le=1_000_000_000,
+        description="What the message says is used of it; left out: all of the provider's."
+        " At most 1,000,000,000: it only stands in texts.",
     )
     requested: int = Field(
         default=1,
         ge=1,
-        description="What the message says was asked for; left out: what the request asks for.",
+        le=1_000_000_000,
+        description="What the message says was asked for; left out: what the request asks for."
+        " At most 1,000,000,000: it only stands in texts.",
     )
 
 
@@ -53,17 +61,23 @@ class TokenLimitParams(RateLimitParams):
     limit: int = Field(
         default=30000,
         ge=1,
-        description="The limit per minute that message and headers name; left out: the provider's own, if it has one.",
+        le=1_000_000_000,
+        description="The limit per minute that message and headers name; left out: the provider's own, if it has one."
+        " At most 1,000,000,000: it only stands in texts.",
     )
     used: int = Field(
         default=18928,
         ge=0,
-        description="What the message says is used of it; left out: all of the provider's.",
+        le=1_000_000_000,
+        description="What the message says is used of it; left out: all of the provider's."
+        " At most 1,000,000,000: it only stands in texts.",
     )
     requested: int = Field(
         default=11159,
         ge=1,
-        description="What the message says was asked for; left out: what the request asks for.",
+        le=1_000_000_000,
+        description="What the message says was asked for; left out: what the request asks for."
+        " At most 1,000,000,000: it only stands in texts.",
     )
 
 
@@ -73,26 +87,42 @@ class TooLargeParams(RetryParams):
     limit: int = Field(
         default=30000,
         ge=1,
-        description="The limit per minute that message and headers name; left out: the provider's own, if it has one.",
+        le=1_000_000_000,
+        description="The limit per minute that message and headers name; left out: the provider's own, if it has one."
+        " At most 1,000,000,000: it only stands in a text.",
     )
     requested: int = Field(
         default=31538,
         ge=1,
-        description="What the message says was asked for; left out: what the request asks for, if that is too large.",
+        le=1_000_000_000,
+        description="What the message says was asked for; left out: what the request asks for, if that is too large."
+        " At most 1,000,000,000: it only stands in a text.",
     )
 
 
 class ContextLengthParams(RetryParams):
     """Messages longer than the model's context."""
 
-    limit: int = Field(default=8192, ge=1, description="The context length that the message names.")
-    requested: int = Field(default=10240, ge=1, description="The length of the messages that it names.")
+    limit: int = Field(
+        default=8192,
+        ge=1,
+        le=1_000_000_000,
+        description="The context length that the message names."
+        " At most 1,000,000,000: it only stands in a text.",
+    )
+    requested: int = Field(
+        default=10240,
+        ge=1,
+        le=1_000_000_000,
+        description="The length of the messages that it names."
+        " At most 1,000,000,000: it only stands in a text.",
+    )
 
 
 class StatusParams(RetryParams):
     """Any other status."""
 
-    status: int = Field(ge=200, le=599, description="The status.")
+    status: int = Field(ge=200, le=599, description="The status. At most 599: the largest status.")
     body: Annotated[JsonValue, WithJsonSchema({})] = Field(
         default=None,
         description="The body: text as it is, anything else as JSON; left out: an error in OpenAI's form.",

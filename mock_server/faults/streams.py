@@ -43,7 +43,11 @@ class PositionParams(Params):
     """Where in a stream something happens."""
 
     after_chunks: int = Field(
-        default=1, ge=0, description="After this many chunks of content; 0 is before the first."
+        default=1,
+        ge=0,
+        le=1_000_000,
+        description="After this many chunks of content; 0 is before the first."
+        " At most 1,000,000: no answer has more.",
     )
 
 

@@ -40,7 +40,11 @@ class ShortBodyParams(Params):
     """How much is missing."""
 
     missing: int = Field(
-        default=100, ge=1, le=2**40, description="How many bytes Content-Length promises beyond those sent."
+        default=100,
+        ge=1,
+        le=2**40,
+        description="How many bytes Content-Length promises beyond those sent."
+        " At most 1,099,511,627,776: no client waits for more.",
     )
 
 
@@ -48,7 +52,11 @@ class IncompleteChunkedParams(Params):
     """Where the chunk is torn."""
 
     after_bytes: int | None = Field(
-        default=None, ge=0, description="After this many bytes of the body; left out: half way through it."
+        default=None,
+        ge=0,
+        le=1_073_741_824,
+        description="After this many bytes of the body; left out: half way through it."
+        " At most 1,073,741,824: no answer is larger.",
     )
 
 
@@ -64,9 +72,17 @@ class HugeHeadersParams(Params):
     """How much is added."""
 
     bytes: int = Field(
-        default=262_144, ge=1, le=MOST_FILLING, description="The size of all added headers together."
+        default=262_144,
+        ge=1,
+        le=MOST_FILLING,
+        description="The size of all added headers together. At most MOST_FILLING: clients refuse far less.",
     )
-    count: int = Field(default=1, ge=1, le=10_000, description="Over how many headers it is spread.")
+    count: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        description="Over how many headers it is spread. At most 10,000: clients refuse far fewer.",
+    )
 
 
 class BadGzipParams(Params):

@@ -12,7 +12,10 @@ from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.plan.model import Strict
 from windtunnel.mock_server.plan.units import DURATION_SCHEMA, Seconds, as_pydantic_error
 
-Count = Annotated[float, Field(ge=1)]
+MOST_TOKENS = 200_000
+"""Tokens of an answer: more than any model writes; each takes memory before the first one is sent."""
+
+Count = Annotated[float, Field(ge=1, le=MOST_TOKENS)]
 
 
 class Lognormal(Strict):
@@ -91,12 +94,17 @@ class Duration(Lognormal):
 class Size(Lognormal):
     """A random count of one or more. A bare number is a constant."""
 
-    model_config = ConfigDict(json_schema_extra=_or({"type": "number", "minimum": 1}))
+    model_config = ConfigDict(json_schema_extra=_or({"type": "number", "minimum": 1, "maximum": MOST_TOKENS}))
 
-    median: Count | None = Field(default=None, description="Half of all draws lie below this count.")
-    mean: Count | None = Field(default=None, description="The arithmetic mean, instead of the median.")
+    median: Count | None = Field(
+        default=None,
+        description="Half of all draws lie below this count. At most 200,000: no model writes more.",
+    )
+    mean: Count | None = Field(
+        default=None, description="The arithmetic mean, instead of the median. At most 200,000."
+    )
     p99: Count | None = Field(
-        default=None, description="99 of 100 draws lie below this count; left out: constant."
+        default=None, description="99 of 100 draws lie below this count; left out: constant. At most 200,000."
     )
 
     @model_validator(mode="before")
@@ -110,5 +118,5 @@ class Size(Lognormal):
         return self
 
     def draw(self, u: float) -> int:
-        """A count of at least 1 for `u` in [0, 1)."""
-        return max(1, round(self.quantile(u)))
+        """A count of at least 1, at most `MOST_TOKENS`, for `u` in [0, 1)."""
+        return max(1, min(MOST_TOKENS, round(self.quantile(u))))

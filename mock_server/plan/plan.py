@@ -50,7 +50,11 @@ class Plan(Strict):
     """Everything that the mock server has to know."""
 
     name: str = Field(default="", description="The name of the plan.")
-    seed: int = Field(default=0, description="Where every draw comes from.")
+    seed: int = Field(
+        default=0,
+        le=2**63 - 1,
+        description="Where every draw comes from. At most 9,223,372,036,854,775,807: it is kept in 64 bits.",
+    )
     provider: Provider = Field(default=Provider(), description="The provider itself.")
     rules: list[Rule] = Field(default=[], description="Faults that are always on.")
     phases: list[Phase] = Field(default=[], description="What changes, and when; none: one endless phase.")

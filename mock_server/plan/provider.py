@@ -36,12 +36,18 @@ class Capacity(Strict):
     """How many requests are served at once, and what happens to the others."""
 
     slots: int = Field(
-        default=64, ge=0, description="Requests served at the same time; 0 is a provider gone dark."
+        default=64,
+        ge=0,
+        le=10_000_000,
+        description="Requests served at the same time; 0 is a provider gone dark."
+        " At most 10,000,000: more than any machine has connections.",
     )
     queue: int = Field(
         default=1000,
         ge=0,
-        description="Requests that may wait for a slot, first in, first out; more are refused.",
+        le=10_000_000,
+        description="Requests that may wait for a slot, first in, first out; more are refused."
+        " At most 10,000,000: more than any machine has connections.",
     )
     abandoned: Literal["keep_working", "stop"] = Field(
         default="keep_working",
@@ -65,16 +71,30 @@ class AnswerModel(Strict):
     )
     tokens: Size = Field(default=Size.model_validate(60), description="Tokens of an answer; drawn per call.")
     tokens_per_second: float = Field(
-        default=80.0, gt=0, description="Token rate of one answer on an idle provider."
+        default=80.0,
+        gt=0,
+        le=10_000_000,
+        description="Token rate of one answer on an idle provider. At most 10,000,000: faster than any wire.",
     )
-    tokens_per_chunk: int = Field(default=4, ge=1, description="Tokens in one event of a stream.")
+    tokens_per_chunk: int = Field(
+        default=4,
+        ge=1,
+        le=200_000,
+        description="Tokens in one event of a stream. At most 200,000: no answer has more tokens.",
+    )
     slowdown: float = Field(
-        default=0.0, ge=0, description="Token rate = tokens_per_second / (1 + slowdown * busy / slots)."
+        default=0.0,
+        ge=0,
+        le=10_000,
+        description="Token rate = tokens_per_second / (1 + slowdown * busy / slots)."
+        " At most 10,000: an answer then takes days.",
     )
     prefill_tokens_per_second: float | None = Field(
         default=None,
         gt=0,
-        description="Prompt tokens read per second, before the first token; left out: at once.",
+        le=1_000_000_000,
+        description="Prompt tokens read per second, before the first token; left out: at once."
+        " At most 1,000,000,000: as good as at once.",
     )
     cold_start: ColdStart | None = Field(
         default=None, description="What the first answer after idleness waits for; left out: nothing."
@@ -92,21 +112,42 @@ class Growth(Strict):
     factor: float = Field(
         default=2.0,
         gt=1,
-        description="Refused where the recent rate is above this multiple of the baseline's.",
+        le=1_000_000,
+        description="Refused where the recent rate is above this multiple of the baseline's."
+        " At most 1,000,000: as good as no limit.",
     )
     baseline: PositiveSeconds = Field(default=60.0, description="Time constant of the baseline rate.")
     recent: PositiveSeconds = Field(default=5.0, description="Time constant of the recent rate.")
     floor: float = Field(
-        default=1.0, ge=0, description="Requests per second; up to factor * floor nothing is refused."
+        default=1.0,
+        ge=0,
+        le=1_000_000,
+        description="Requests per second; up to factor * floor nothing is refused."
+        " At most 1,000,000: more than any machine makes.",
     )
 
 
 class Limits(Strict):
     """Rate limits per key and model: buckets that refill continuously."""
 
-    rpm: int | None = Field(default=None, ge=1, description="Requests per minute; left out: no limit.")
-    tpm: int | None = Field(default=None, ge=1, description="Tokens per minute; left out: no limit.")
-    burst: float = Field(default=1.0, gt=0, description="Capacity of the buckets, in minutes' worth.")
+    rpm: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="Requests per minute; left out: no limit. At most 1,000,000,000: as good as no limit.",
+    )
+    tpm: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000_000,
+        description="Tokens per minute; left out: no limit. At most 1,000,000,000,000: as good as no limit.",
+    )
+    burst: float = Field(
+        default=1.0,
+        gt=0,
+        le=100_000,
+        description="Capacity of the buckets, in minutes' worth. At most 100,000: as good as no limit.",
+    )
     quantised: bool = Field(
         default=False, description="60 RPM as one per second: the bucket holds one second's worth."
     )

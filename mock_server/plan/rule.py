@@ -39,7 +39,11 @@ class Match(Strict):
         description="The key's hash as in the served records, or the beginning of it.",
     )
     attempt: int | None = Field(
-        default=None, ge=0, description="The attempt of the call, as the server counts them, from 0."
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="The attempt of the call, as the server counts them, from 0."
+        " At most 1,000,000: no call is tried more often.",
     )
 
     @model_validator(mode="after")
@@ -130,9 +134,18 @@ class Rule(Strict):
     rate: Probability | None = Field(
         default=None, description="The probability that it acts, drawn per attempt."
     )
-    every: int | None = Field(default=None, ge=1, description="It acts on every n-th call (or request).")
+    every: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="It acts on every n-th call (or request). At most 1,000,000,000: no run has more calls.",
+    )
     first: int | None = Field(
-        default=None, ge=1, description="It acts on the first n attempts (or requests)."
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="It acts on the first n attempts (or requests)."
+        " At most 1,000,000,000: no run has more calls.",
     )
     sequence: list[str | SequenceEntry] | None = Field(
         default=None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
@@ -28,6 +29,24 @@ _RATE_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _A_DURATION = "a duration with its unit, such as 250ms, 12s, 5m or 1h"
 _A_RATE = "a rate with its unit, such as 14/s or 60/min"
 _FOREVER = "forever"
+
+MOST_SECONDS = 366 * 24 * 3600.0
+"""A year: longer than anything that is measured, and dates that lie so far ahead can still be written."""
+
+MOST_PER_SECOND = 1_000_000.0
+"""Events per second: more than any machine makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """Marks a type whose validator has an upper bound, and says why."""
+
+    most: float
+    reason: str
+
+
+_A_YEAR = Bounded(MOST_SECONDS, "at most a year (8784h): longer than anything that is measured")
+_A_MILLION = Bounded(MOST_PER_SECOND, "at most 1000000/s: more than any machine makes")
 
 BARE_SECONDS = {"bare_seconds": True}
 
@@ -99,9 +118,17 @@ def _bare(value: object, info: ValidationInfo) -> bool:
 
 def _seconds(value: Any, info: ValidationInfo) -> float:
     try:
-        return parse_seconds(f"{value}s" if _bare(value, info) else value)
+        seconds = parse_seconds(f"{value}s" if _bare(value, info) else value)
     except PlanError as error:
         raise as_pydantic_error(error) from None
+    return _within(seconds, value, _A_YEAR)
+
+
+def _within(number: float, value: object, bound: Bounded) -> float:
+    """Return a number that is not above its bound."""
+    if number > bound.most:
+        raise as_pydantic_error(PlanError("", str(value), bound.reason))
+    return number
 
 
 def _positive_seconds(value: Any, info: ValidationInfo) -> float:
@@ -115,27 +142,31 @@ def _seconds_or_forever(value: Any, info: ValidationInfo) -> float:
     if value == _FOREVER:
         return math.inf
     try:
-        return parse_seconds(f"{value}s" if _bare(value, info) else value)
+        seconds = parse_seconds(f"{value}s" if _bare(value, info) else value)
     except PlanError as error:
         raise as_pydantic_error(PlanError("", error.found, f"{_A_DURATION}, or forever")) from None
+    return _within(seconds, value, _A_YEAR)
 
 
 def _rate(value: Any) -> float:
     try:
-        return parse_rate(value)
+        rate = parse_rate(value)
     except PlanError as error:
         raise as_pydantic_error(error) from None
+    return _within(rate, value, _A_MILLION)
 
 
 _DURATION_PATTERN = rf"^\s*{_NUMBER}\s*(ms|s|m|h)\s*$"
 DURATION_SCHEMA = {"type": "string", "pattern": _DURATION_PATTERN, "examples": ["250ms", "12s", "5m", "1h"]}
 _WRITE_SECONDS = PlainSerializer(format_seconds, return_type=str)
 
-Seconds = Annotated[float, BeforeValidator(_seconds), _WRITE_SECONDS, WithJsonSchema(DURATION_SCHEMA)]
-"""A duration of zero or more; seconds inside."""
+Seconds = Annotated[
+    float, BeforeValidator(_seconds), _WRITE_SECONDS, WithJsonSchema(DURATION_SCHEMA), _A_YEAR
+]
+"""A duration of zero or more, at most a year; seconds inside."""
 
 PositiveSeconds = Annotated[
-    float, BeforeValidator(_positive_seconds), _WRITE_SECONDS, WithJsonSchema(DURATION_SCHEMA)
+    float, BeforeValidator(_positive_seconds), _WRITE_SECONDS, WithJsonSchema(DURATION_SCHEMA), _A_YEAR
 ]
 """A duration above zero; seconds inside."""
 
@@ -144,6 +175,7 @@ SecondsOrForever = Annotated[
     BeforeValidator(_seconds_or_forever),
     _WRITE_SECONDS,
     WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": _FOREVER}]}),
+    _A_YEAR,
 ]
 """A duration, or the word `forever` (infinity inside)."""
 
@@ -154,5 +186,6 @@ Rate = Annotated[
     WithJsonSchema(
         {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*/\s*(s|min|h)\s*$", "examples": ["14/s", "60/min"]}
     ),
+    _A_MILLION,
 ]
 """Events per second."""

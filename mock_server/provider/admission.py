@@ -18,6 +18,7 @@ from windtunnel.mock_server.api.headers import RequestStamp, request_stamp
 from windtunnel.mock_server.api.routes import ENDPOINTS
 from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.chance import uniform
+from windtunnel.mock_server.plan.distributions import MOST_TOKENS
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import service
 from windtunnel.mock_server.provider.apply_faults import edge_fault_script, record_promise
@@ -241,7 +242,7 @@ class Admission:
             call_key=call_id,
             store=self.store,
             attempt=ticket.attempt,
-            tokens=max(1, round(drawn)),
+            tokens=max(1, min(MOST_TOKENS, round(drawn))),
             tokens_per_chunk=settings.tokens_per_chunk,
             tool_calls=settings.tool_calls,
             now=now,

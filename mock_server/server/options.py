@@ -21,6 +21,12 @@ from windtunnel.mock_server.plan.plan import Plan
 UNLIMITED_SLOTS = 100_000
 """From this many slots on, capacity counts as unlimited, and several workers need not share it."""
 
+MOST_PORT = 65_535
+"""The last port there is."""
+
+MOST_WORKERS = 256
+"""Processes; more than any machine has cores to spare."""
+
 TOKEN_VARIABLE = "WINDTUNNEL_CONTROL_TOKEN"
 
 
@@ -63,12 +69,25 @@ class ServeOptions:
             )
         if self.journal is not None and find_spec("pyarrow") is None:
             raise ServeError("--journal writes Arrow files, which needs more: pip install 'windtunnel[lab]'")
-        if self.workers < 1:
-            raise ServeError(f"--workers {self.workers}: expected at least 1")
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise ServeError(
+                f"--workers {self.workers}: expected 1 to {MOST_WORKERS}, more processes than cores"
+            )
+        last = self.port + len(self.plan.provider.regions) - 1 if self.port else 0
+        for option, port in (("--port", self.port), ("--admin-port", self.admin_port), *self._listed_ports()):
+            if not 0 <= port <= MOST_PORT:
+                raise ServeError(f"{option} {port}: expected a port from 0 to {MOST_PORT}")
+        if self.ports is None and last > MOST_PORT:
+            raise ServeError(
+                f"--port {self.port}: its regions would need the ports up to {last}, and {MOST_PORT} is the last one"
+            )
         if self.workers > 1:
             reason = needs_shared_state(self.plan)
             if reason is not None:
                 raise ServeError(f"--workers {self.workers} is refused: {reason}; workers share no state")
+
+    def _listed_ports(self) -> list[tuple[str, int]]:
+        return [("--ports", port) for port in self.ports or ()]
 
     def shared_reason(self) -> str | None:
         """Return why the admin API of this process changes nothing and shows no records; None if it does."""
@@ -205,8 +224,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     port = int(text)
-    if not 0 <= port <= 65_535:
-        raise argparse.ArgumentTypeError(f"found {port}, expected a port from 0 to 65535")
+    if not 0 <= port <= MOST_PORT:
+        raise argparse.ArgumentTypeError(f"found {port}, expected a port from 0 to {MOST_PORT}")
     return port
 
 

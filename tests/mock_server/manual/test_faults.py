@@ -180,7 +180,7 @@ def test_the_description_is_plain_data() -> None:
             "name": "after_chunks",
             "default": 1,
             "required": False,
-            "about": "After this many chunks of content; 0 is before the first.",
+            "about": "After this many chunks of content; 0 is before the first. At most 1,000,000: no answer has more.",
         },
         {
             "name": "seconds",
