@@ -7,4 +7,7 @@ INPUT_WRONG = 2
 """A scenario, a profile or an option is wrong, or the command needs what is not installed."""
 
 NOT_VALID = 3
-"""The measurement is not valid or not whole; wins over `EXPECTATION_FAILED`."""
+"""The measurement is not valid (with `--strict`: or noisy), not whole, or no request of a client reached the mock.
+
+It wins over `EXPECTATION_FAILED`. It is also that of an undecided expectation, with `--check`, where none failed.
+"""
