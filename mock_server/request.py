@@ -90,7 +90,8 @@ class Request:
     already decided on (401, 404, 400 …); a request with a problem takes no quota and no slot.
 
     `endpoint` is the name of the endpoint in `api.endpoints`, `ids` what its path named, in order, `query` the last
-    value of every query parameter, `parts` the files of a multipart form (whose other fields are the `body`).
+    value of every query parameter, `parts` the files of a multipart form (whose other fields are the `body`). With
+    `unknown_ids` an id that names nothing gets an object that is made up.
     """
 
     api: Api
@@ -115,4 +116,5 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, tuple[FormPart, ...]] = field(default_factory=dict)
     idempotency_key: str | None = None
+    unknown_ids: bool = False
     azure: AzureCall | None = None

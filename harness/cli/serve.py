@@ -43,6 +43,12 @@ def serve(
             help="Fields that OpenAI does not have: a 400, or ignored, for tools that send a vLLM's."
         ),
     ] = "refuse",
+    unknown_ids: Annotated[
+        Literal["refuse", "accept"],
+        typer.Option(
+            help="Ids that name nothing: a 404, or an object that is made up, for suites with made-up ids."
+        ),
+    ] = "refuse",
 ) -> None:
     """Run the mock alone; prints one JSON line with its base_url once it is ready."""
     from windtunnel.harness.inputs.gallery import load_scenario
@@ -63,6 +69,7 @@ def serve(
         control_token=admin_token,
         epoch=epoch,
         unknown_fields=unknown_fields,
+        unknown_ids=unknown_ids,
     )
     try:
         code = serve_mock(options)

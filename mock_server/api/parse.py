@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Final, overload
 from urllib.parse import parse_qsl
@@ -58,10 +58,12 @@ def parse(
     *,
     region: str,
     unknown_fields: bool = False,
+    unknown_ids: bool = False,
 ) -> Request:
     """Read and check one request. `path` may carry a query; `headers` is case-insensitive, or lower-case.
 
     With `unknown_fields` those that the API does not have are taken and ignored, for tools that send another server's.
+    With `unknown_ids` the request is marked so that ids which name nothing get an object that is made up.
 
     Any key will do, but there must be one. A request that the API refuses has its error answer in
     `problem`; `model`, `stream` and the rest are then filled in as far as they could be read.
@@ -95,7 +97,8 @@ def parse(
         if key
         else _Read(problem=missing_api_key())
     )
-    return _request(headers, hashed, region, key, read, found.endpoint, found.ids, fields, azure)
+    request = _request(headers, hashed, region, key, read, found.endpoint, found.ids, fields, azure)
+    return replace(request, unknown_ids=True) if unknown_ids else request
 
 
 def _nowhere(method: str, route: str, allowed: tuple[str, ...], key: str) -> ApiError:

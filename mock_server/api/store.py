@@ -111,6 +111,8 @@ class Store:
         self.files: Shelf[Any] = Shelf(most_bytes=256 * 2**20)
         self.uploads: Shelf[Any] = Shelf(most_bytes=128 * 2**20)
         self.batches: Shelf[Any] = Shelf()
+        self.made_up: Shelf[str] = Shelf()
+        """By an id that named nothing: the own id of the object that was made up for it."""
         self.deleted_models: Shelf[bool] = Shelf()
 
     def clock(self, now: float) -> float:

@@ -15,6 +15,7 @@ from windtunnel.mock_server.api import errors
 from windtunnel.mock_server.api.azure.paths import dress
 from windtunnel.mock_server.api.endpoint import Answer, Preparation, World
 from windtunnel.mock_server.api.headers import RequestStamp, request_stamp
+from windtunnel.mock_server.api.made_up import answer_anyway, make_references
 from windtunnel.mock_server.api.routes import ENDPOINTS
 from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.chance import uniform
@@ -105,6 +106,8 @@ class Admission:
             return request.problem
         if not self._serves(ticket):
             return errors.model_not_found(request.model).script(self._stamp(ticket))
+        if request.unknown_ids:
+            make_references(request, self._world(ticket, now), self.answer)
         refuse = _REFUSING.get(request.endpoint)
         error = None if refuse is None else refuse(request, self._world(ticket, now))
         if error is None and request.idempotency_key is not None:
@@ -224,7 +227,9 @@ class Admission:
         """Return the ticket's healthy answer, made once. It is drawn per call, so every attempt says the same."""
         answer = ticket.answer
         if answer is None:
-            answer = ticket.answer = self.answer(ticket.request, self._world(ticket, now))
+            request, world = ticket.request, self._world(ticket, now)
+            made = answer_anyway(request, world, self.answer) if request.unknown_ids else None
+            answer = ticket.answer = made or self.answer(request, world)
             ticket.truth_digest = answer.truth_digest
             ticket.tokens_planned = answer.tokens
             ticket.prompt_tokens += answer.context_tokens

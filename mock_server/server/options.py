@@ -42,7 +42,8 @@ class ServeOptions:
     on the ports after it (0: any free port each). The admin API is on every one of them, and on `admin_port`, which
     no fault closes. `epoch`: answers state the real time, or that t0 was at the beginning of 2026, so that equal runs
     have equal bytes. `unknown_fields`: whether fields that the API does not have are a 400, as they are for OpenAI, or
-    taken and ignored. `worker` and `t0` are set for the workers of one group.
+    taken and ignored; `unknown_ids`: whether an id that names nothing is a 404, or gets an object that is made up.
+    `worker` and `t0` are set for the workers of one group.
     """
 
     plan: Plan = field(default_factory=Plan)
@@ -59,6 +60,7 @@ class ServeOptions:
     loop: Literal["uvloop", "asyncio"] = "uvloop"
     epoch: Literal["real", "fixed"] = "real"
     unknown_fields: Literal["refuse", "accept"] = "refuse"
+    unknown_ids: Literal["refuse", "accept"] = "refuse"
 
     def check(self) -> None:
         """Check that the options are safe and fit each other. Raises `ServeError`."""
@@ -159,6 +161,7 @@ def parse_arguments(argv: Sequence[str] | None) -> ServeOptions:
         loop=arguments.loop,
         epoch=arguments.epoch,
         unknown_fields=arguments.unknown_fields,
+        unknown_ids=arguments.unknown_ids,
     )
 
 
@@ -217,6 +220,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=("refuse", "accept"),
         default="refuse",
         help="fields that the API does not have: a 400, or ignored (default: refuse)",
+    )
+    parser.add_argument(
+        "--unknown-ids",
+        choices=("refuse", "accept"),
+        default="refuse",
+        help="ids that name nothing: a 404, or an object that is made up (default: refuse)",
     )
     parser.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop", help="the event loop")
     return parser

@@ -92,6 +92,7 @@ async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, jou
         serial=options.worker,
         t0=options.t0,
         unknown_fields=options.unknown_fields == "accept",
+        unknown_ids=options.unknown_ids == "accept",
     )
     server.control = Control(server, token=options.control_token, shared=options.shared_reason())
     lags = LagSampler(loop, server.now, options.journal)

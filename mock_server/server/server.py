@@ -57,7 +57,7 @@ class Server:
     `engine` is one for `plan` if it is not given. `clock` gives monotonic seconds, `t0` is where the engines' zero
     lies on it (default: now). `unix_time` gives the Unix time, which answers state; None makes them state a fixed
     time, for bytes that are equal in every run. `serial` keeps the ids of several workers apart. With `unknown_fields`
-    requests may have fields that the API does not have.
+    requests may have fields that the API does not have; with `unknown_ids`, ids that name nothing.
     """
 
     def __init__(
@@ -72,11 +72,13 @@ class Server:
         serial: int = 0,
         t0: float | None = None,
         unknown_fields: bool = False,
+        unknown_ids: bool = False,
     ) -> None:
         self.loop = loop
         self.clock = clock
         self.unix_time = unix_time
         self._unknown_fields = unknown_fields
+        self._unknown_ids = unknown_ids
         self.journal = journal
         self.t0 = clock() if t0 is None else t0
         self._latest = -math.inf
@@ -174,6 +176,7 @@ class Server:
             body,
             region=connection.region,
             unknown_fields=self._unknown_fields,
+            unknown_ids=self._unknown_ids,
         )
         engine = self.engine
         if self.plans.scoped:

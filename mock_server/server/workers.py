@@ -67,6 +67,8 @@ def _spawn(options: ServeOptions, index: int, ports: str, t0: float) -> subproce
         options.epoch,
         "--unknown-fields",
         options.unknown_fields,
+        "--unknown-ids",
+        options.unknown_ids,
         "--with-parent",
     ]
     if options.journal is not None:
