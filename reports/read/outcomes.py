@@ -43,6 +43,9 @@ OUTCOMES: Final = (
 )
 """Every outcome a call can have, from best to least known."""
 
+CUT_ERROR: Final = "LengthFinishReasonError"
+"""What the SDK's parse helpers raise on an answer that max_tokens cut."""
+
 _ROUNDING_S: Final = 1e-9
 
 
@@ -163,7 +166,17 @@ def _outcomes(calls: pd.DataFrame, served: pd.DataFrame, *, without_row: str) ->
     verdict = np.where(~known, "unknown", np.where(same, "ok", "corrupt"))
     # The truth itself may be cut by the request's own max_tokens: who delivers all of it, and does not raise, is ok.
     whole = (outcomes == "incomplete") & same & calls["error_type"].isna().to_numpy()
+    outcomes = np.where(_raised_on_a_cut_truth(calls, served), "incomplete", outcomes)
     return np.where((outcomes == "ok") | whole, verdict, outcomes)
+
+
+def _raised_on_a_cut_truth(calls: pd.DataFrame, served: pd.DataFrame) -> Bools:
+    """Calls whose own code raised because the request's max_tokens cut the answer: no fault had a part in it."""
+    answer = calls["answer"].to_numpy()
+    healthy = np.append((served["faults"] == "").to_numpy(), False)[answer]
+    raised = (calls["client_outcome"] == "error").to_numpy()
+    cut = (calls["finish_reason"] == "length") | (calls["error_type"] == CUT_ERROR)
+    return np.asarray(raised & healthy & cut.to_numpy(dtype=bool))
 
 
 def _ended_by_the_harness(cell: CellRecords, calls: pd.DataFrame) -> pd.Series[bool]:

@@ -175,6 +175,14 @@ def test_a_truth_that_is_cut_by_max_tokens_is_ok_for_who_delivers_it() -> None:
     assert list(judged.calls["outcome"]) == ["ok", "ok", "incomplete", "incomplete"]
 
 
+def test_who_raises_on_a_truth_that_is_cut_is_incomplete() -> None:
+    """It is no error of the provider's, unless a fault was in the answer."""
+    raised = {"finish_reason": "length", "error_type": "LengthFinishReasonError", "digest": None}
+    rows = [call(f"c{i}", 0, 1, "error", **raised) for i in range(2)] + [call("c2", 0, 1, "error")]
+    answers = [served("c0", 0, 0), served("c1", 0, 0, faults=["finish_length"]), served("c2", 0, 0)]
+    assert list(judge(make_cell(rows, answers)).calls["outcome"]) == ["incomplete", "error", "error"]
+
+
 def test_what_the_end_of_the_cell_cut_off_is_unfinished() -> None:
     """The harness ended it, 10 s after the phases; what the application cancelled before is cancelled."""
     rows = [call("c0", 0, 20.0, "cancelled"), call("c1", 0, 19.0, "cancelled")]
