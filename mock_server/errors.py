@@ -36,6 +36,11 @@ class FaultHeaderError(PlanError):
     """An `x-windtunnel-fault` header asks for something that does not exist or cannot be done."""
 
 
+def printable(text: str) -> str:
+    """Return text for a terminal or a log: control characters are spelled out, since they could do anything there."""
+    return "".join([char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text])
+
+
 def nearest(name: str, known: Iterable[str], *, what: str = "name") -> str:
     """Return a phrase for an error message: the known name that is most like `name`, or all of them."""
     names = sorted(known)

@@ -22,6 +22,7 @@ from windtunnel.harness.cli.report import report
 from windtunnel.harness.cli.run import run
 from windtunnel.harness.cli.serve import serve
 from windtunnel.harness.errors import HarnessError
+from windtunnel.mock_server.errors import printable
 
 OF_THE_SYSTEM = {
     getattr(errno, name)
@@ -100,12 +101,12 @@ def main() -> None:
     except HarnessError as error:
         if error.exit_code == BUG:
             raise SystemExit(report_bug(error)) from None
-        print(f"windtunnel: {error}", file=sys.stderr)
+        print(printable(f"windtunnel: {error}"), file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except OSError as error:  # a full disk, a folder that may not be written
         if error.errno not in OF_THE_SYSTEM:
             raise SystemExit(report_bug(error)) from None
-        print(f"windtunnel: {error}", file=sys.stderr)
+        print(printable(f"windtunnel: {error}"), file=sys.stderr)
         raise SystemExit(NOT_VALID) from None
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None

@@ -53,7 +53,7 @@ def serve(
     """Run the mock alone; prints one JSON line with its base_url once it is ready."""
     from windtunnel.harness.inputs.gallery import load_scenario
     from windtunnel.harness.inputs.time_scale import asked_time_scale
-    from windtunnel.mock_server.errors import WindtunnelServerError
+    from windtunnel.mock_server.errors import WindtunnelServerError, printable
     from windtunnel.mock_server.server.options import ServeOptions, default_plan
     from windtunnel.mock_server.server.serve import run as serve_mock
 
@@ -74,6 +74,6 @@ def serve(
     try:
         code = serve_mock(options)
     except WindtunnelServerError as error:
-        print(f"windtunnel serve: {error}", file=sys.stderr)
+        print(f"windtunnel serve: {printable(str(error))}", file=sys.stderr)
         code = INPUT_WRONG
     raise typer.Exit(code)

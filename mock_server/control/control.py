@@ -24,10 +24,10 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ParamSpec, Protocol
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -240,6 +240,10 @@ class Control:
         }
 
 
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+"""A Host header: a name or an address, and perhaps a port."""
+
+
 def _local_name(headers: Mapping[str, str]) -> bool:
     """Whether the server was called by a name of this machine.
 
@@ -248,11 +252,10 @@ def _local_name(headers: Mapping[str, str]) -> bool:
     """
     if "Host" not in headers:
         return True
-    try:
-        name = urlsplit(f"//{headers['Host']}").hostname
-    except ValueError:
-        return False
-    return name is not None and is_loopback(name)
+    found = _HOST.fullmatch(
+        headers["Host"]
+    )  # whole: `127.0.0.1/.evil.example` begins as a name of this machine does
+    return found is not None and is_loopback(found[1].lower())
 
 
 __all__ = ["Control", "ControlledServer", "Reply", "problem"]

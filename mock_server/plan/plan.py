@@ -32,6 +32,9 @@ from windtunnel.mock_server.plan.provider import (
 from windtunnel.mock_server.plan.rule import Burst, Match, Ramp, Rule, SequenceEntry
 from windtunnel.mock_server.plan.units import PositiveSeconds
 
+PLAN_VERSIONS = (1,)
+"""What `plan_version` of a plan may be; a plan need not have one."""
+
 
 class Phase(Strict):
     """A stretch of time with conditions of its own."""
@@ -63,6 +66,19 @@ class Plan(Strict):
     )
     _settings: tuple[Provider, ...] = PrivateAttr(default=())
     _starts: tuple[float, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_known_version(cls, data: Any) -> Any:
+        """Take the version off a plan that has one. Of another version nothing else can be relied on."""
+        if not isinstance(data, dict) or "plan_version" not in data:
+            return data
+        version = data["plan_version"]
+        if version not in PLAN_VERSIONS or isinstance(version, bool):
+            known = " or ".join(map(str, PLAN_VERSIONS))
+            error = PlanError("", repr(version), f"{known}, the only version that there is")
+            raise_located(cls.__name__, [(("plan_version",), error)])
+        return {key: value for key, value in data.items() if key != "plan_version"}
 
     @model_validator(mode="after")
     def _settle(self) -> Self:

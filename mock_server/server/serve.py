@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from windtunnel.mock_server.control.control import Control
+from windtunnel.mock_server.errors import printable
 from windtunnel.mock_server.journal.journal import Journal
 from windtunnel.mock_server.server.end_with_parent import die_with_parent
 from windtunnel.mock_server.server.loop_lag import LagSampler
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = parse_arguments(argv)
         return run(options)
     except ServeError as error:
-        print(f"windtunnel serve: {error}", file=sys.stderr)
+        print(f"windtunnel serve: {printable(str(error))}", file=sys.stderr)
         return 2
 
 

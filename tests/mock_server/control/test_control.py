@@ -191,3 +191,37 @@ def test_health_is_asked_without_a_token(token: str | None) -> None:
     reply = _ask(control, "GET", "/health")
     assert (reply.status, _content(reply)) == (200, {"status": "ok"})
     assert _ask(control, "POST", "/health").status in (401, 404)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1/.evil.example",
+        "127.0.0.1?.evil.example",
+        "127.0.0.1#.evil.example",
+        "evil.example@127.0.0.1",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "localhost:80:80",
+        "127.0.0.1\t.evil.example",
+        "",
+    ],
+)
+def test_a_host_is_compared_whole(server: Server, host: str) -> None:
+    """A name that begins or ends as one of this machine does is another name."""
+    assert _ask(Control(server), "GET", "health", headers={"Host": host}).status == 403
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8080", "LOCALHOST:1", "[::1]:8080", "127.8.0.1"])
+def test_names_of_this_machine_are_known(server: Server, host: str) -> None:
+    """With and without a port, in any case."""
+    assert _ask(Control(server), "GET", "health", headers={"Host": host}).status == 200
+
+
+def test_a_plan_of_another_version_is_a_400(server: Server) -> None:
+    """The error says which versions there are; the known one is taken."""
+    reply = _ask(Control(server), "PUT", "plan", {"plan_version": 99})
+    assert reply.status == 400
+    assert b"plan_version" in reply.body
+    assert b"expected 1" in reply.body
+    assert _ask(Control(server), "PUT", "plan", {"plan_version": 1}).status == 200

@@ -304,3 +304,22 @@ def test_no_key_reaches_the_disk(tmp_path: Path) -> None:
     written = b"".join([path.read_bytes() for path in journal.iterdir()])
     assert b"very-secret" not in written
     assert b"4711" not in written
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        ({"plan_version": 99}, "plan_version: found 99, expected 1, the only version that there is"),
+        ({"\x1b]0;mine\x07\x1b[2J": 1}, r"\x1b]0;mine\x07\x1b[2J"),
+    ],
+)
+def test_a_plan_that_is_refused_at_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], plan: dict[str, Any], expected: str
+) -> None:
+    """Exit 2 and one message; no escape sequence of the file reaches the terminal."""
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(plan))
+    assert main(["--plan", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert "\x1b" not in said
