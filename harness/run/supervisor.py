@@ -64,7 +64,7 @@ class Supervisor:
     async def _play_wave(self, wave: Sequence[Cell]) -> None:
         for cell in wave:
             cell.prepare()
-        shown = asyncio.create_task(self._show(wave))
+        shown = asyncio.create_task(self._show(self.cells))
         try:
             await self._each(wave, lambda cell: cell.start())
             alive = [cell for cell in wave if cell.state == "preparing"]
@@ -80,7 +80,7 @@ class Supervisor:
                     cell.fail("interrupted", "stopped by the user")
             await asyncio.gather(*(cell.close() for cell in wave))
             shown.cancel()
-            self._reporter.show(wave)
+            self._reporter.show(self.cells)
 
     async def _each(self, cells: Sequence[Cell], act: Callable[[Cell], Awaitable[None]]) -> None:
         """Do `act` with every cell at once, until all are done or the user asks to stop."""
