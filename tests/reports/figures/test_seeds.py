@@ -163,4 +163,4 @@ def test_many_cells_are_measured_like_few_and_unplayed_ones_are_left_out(
     assert result.figures.cells == whole.cells
     assert result.figures.clients == whole.clients
     assert (result.partial, result.valid) == (True, True)
-    assert "2 cells" in (tmp_path / "many" / "summary.md").read_text()
+    assert "2 plays" in (tmp_path / "many" / "summary.md").read_text()
