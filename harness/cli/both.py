@@ -50,5 +50,7 @@ def run_both(options: RunOptions, play: Callable[[RunOptions], int]) -> int:
 
 
 def _on(options: RunOptions, clock: ClockName) -> RunOptions:
-    """The same on one clock. Several load processes are a thing of real time."""
-    return replace(options, clock=clock, processes=None if clock == "virtual" else options.processes)
+    """The same on one clock. Several load processes are of real time alone, `--verify` of the virtual clock."""
+    if clock == "virtual":
+        return replace(options, clock=clock, processes=None)
+    return replace(options, clock=clock, verify=None)

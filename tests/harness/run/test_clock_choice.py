@@ -9,6 +9,7 @@ from typing import Self
 
 import pytest
 
+from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import RunPlan, resolve
 from windtunnel.harness.run.cell import Cell
@@ -131,3 +132,10 @@ def test_who_asks_for_virtual_gets_no_other(tmp_path: Path) -> None:
     )
     (failure,) = run(asked, Said()).failures
     assert "or run it with --clock real" in failure
+
+
+def test_verify_is_of_the_virtual_clock(tmp_path: Path) -> None:
+    """In real time no two plays are the same: to ask for both is a mistake that is named."""
+    asked = RunOptions("healthy", out=tmp_path / "run", clock="real", verify=True)
+    with pytest.raises(InputError, match=r"--verify: found --clock real, expected --clock virtual"):
+        run(asked, Said())
