@@ -167,6 +167,8 @@ NO_CLOCK = (
 CLOCKS = {"time", "random", "socket", "threading", "asyncio", "secrets", "uuid", "aiohttp", "datetime"}
 
 PRIVATE_OF_AIOHTTP = {
+    ("harness/clients/recording/pools.py", "_acquired"),
+    ("harness/clients/recording/pools.py", "_conns"),
     ("mock_server/server/server.py", "aiohttp.http.RawRequestMessage"),
     ("mock_server/transports/http1/connection.py", "_resume_transport_reading"),
     ("mock_server/transports/http1/connection.py", "aiohttp.http.RawRequestMessage"),

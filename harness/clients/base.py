@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from windtunnel.harness.clients.waiting import GeventWaiting, Waiting
 from windtunnel.harness.contract.records import AttemptRow, CallRow
@@ -57,6 +58,7 @@ class Setting:
     """Where an instance stands: what is the same in all of its rows, and what it needs from outside.
 
     `base_url` ends with `/v1`. `seed` is the cell's, for the jitter of waits. `waiting` is how blocking calls wait.
+    Into `pools` go the connection pools that the instance's clients turn out to have.
     """
 
     profile: Profile
@@ -71,6 +73,7 @@ class Setting:
     clock: Clock = field(default_factory=Clock)
     waiting: Waiting = field(default_factory=GeventWaiting)
     end: EndOfLoad = field(default_factory=EndOfLoad)
+    pools: WeakSet[Any] = field(default_factory=WeakSet)
 
 
 class GreenletInstance(Protocol):

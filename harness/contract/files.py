@@ -10,6 +10,10 @@ PLAN_VERSION: Final = 1
 """The form of plan.json and of the tables beside it; raised when records of the old form can no longer be read."""
 
 
+POOLS_FILE: Final = "pools-{worker}.json"
+"""What was open in the connection pools of a load process, by its number: {pools, leaked, idle}."""
+
+
 def write_whole(path: Path, content: str | bytes) -> Path:
     """Write `content`, text as UTF-8, so that `path` holds all of it or is as it was before. Returns `path`."""
     part = path.with_name(f"{path.name}.part")

@@ -292,10 +292,20 @@ ROWS: Final = (
     ),
     Metric(
         "connections_leaked",
-        "Connections left open",
+        "Connections lost to the client",
         "count",
-        "Connections still open 2 s after the last call ended.",
+        "Open connections with an answer that was not read to its end, which can neither be used again nor return to "
+        "their pool: by the client's pools, when all calls are over, after a garbage collection. By the server's view "
+        "alone null.",
         better="lower",
+        unit="connections",
+        scope="overall",
+    ),
+    Metric(
+        "connections_idle",
+        "Connections kept for reuse",
+        "count",
+        "Open connections that are idle and whole in the client's pools, at the same moment.",
         unit="connections",
         scope="overall",
     ),

@@ -17,6 +17,7 @@ from gevent.pool import Group
 from windtunnel.harness.clients import DRIVERS
 from windtunnel.harness.clients.base import CallSpec, GreenletInstance, LoopInstance, Setting
 from windtunnel.harness.clients.call import never_started
+from windtunnel.harness.clients.recording.pools import OpenConnections, open_connections
 from windtunnel.harness.load.heartbeat import loop_beat
 from windtunnel.harness.load.loop_thread import LoopThread
 from windtunnel.harness.load.recorder import Recorder
@@ -39,6 +40,9 @@ class Fleet(Protocol):
 
     def cancel(self) -> None:
         """End what still runs: those calls are recorded as unfinished."""
+
+    def connections(self) -> OpenConnections:
+        """What is open in the clients' pools; after `cancel`."""
 
     def close(self) -> None: ...
 
@@ -103,6 +107,9 @@ class GreenletFleet:
     def cancel(self) -> None:
         _end(self._settings, self._now())
         self._running.kill(timeout=CANCEL_TIMEOUT_S)
+
+    def connections(self) -> OpenConnections:
+        return _open_in(self._settings)
 
     def close(self) -> None:
         for instance in self._instances.values():
@@ -185,6 +192,13 @@ class LoopFleet:
 
         self._thread.wait_for(all_of_them(), CANCEL_TIMEOUT_S)
 
+    def connections(self) -> OpenConnections:
+        async def look() -> OpenConnections:
+            return _open_in(self._settings)  # on the loop, where what is collected was made
+
+        found: OpenConnections = self._thread.wait_for(look(), CANCEL_TIMEOUT_S)
+        return found
+
     def close(self) -> None:
         async def all_of_them() -> None:
             self._beat.cancel()
@@ -192,3 +206,7 @@ class LoopFleet:
 
         self._thread.wait_for(all_of_them(), CANCEL_TIMEOUT_S)
         self._thread.stop()
+
+
+def _open_in(settings: Mapping[int, Setting]) -> OpenConnections:
+    return open_connections(pool for setting in settings.values() for pool in setting.pools)

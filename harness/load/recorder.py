@@ -50,6 +50,7 @@ class Recorder:
         on_attempt: Callable[[AttemptRow], None],
     ) -> None:
         self.counts = Counts()
+        self.last_ended_s = float("-inf")
         self.lags: deque[Lag] = deque()
         self._calls: deque[tuple[CallRow, BaseException | None]] = deque()
         self._attempts: deque[AttemptRow] = deque()
@@ -62,6 +63,8 @@ class Recorder:
     def call_ended(self, row: CallRow, error: BaseException | None) -> None:
         """Take the row of a call that ended; from any thread."""
         self._calls.append((row, error))
+        if row.ended_s is not None:
+            self.last_ended_s = max(self.last_ended_s, row.ended_s)
 
     def attempt_ended(self, row: AttemptRow) -> None:
         """Take the row of an attempt that ended; from any thread."""

@@ -11,13 +11,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import gevent
 
 from windtunnel.harness.arrivals import Arrival, share
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.contract.files import write_json
+from windtunnel.harness.contract.files import POOLS_FILE, write_json
 from windtunnel.harness.load.bodies import body_of
 from windtunnel.harness.load.heartbeat import hub_beat
 from windtunnel.harness.load.instances import Fleet, build_fleet
@@ -29,6 +30,8 @@ POLL_S = 0.02
 DRAIN_S = 0.1
 PROGRESS_S = 0.5
 FLUSH_S = 1.0
+LINGER_S = 2.0
+"""After the last call has ended, connections may be on their way back to their pool."""
 START_TIMEOUT_S = 300.0
 COLLECTOR = (5_000, 20, 50)
 """The garbage collector's thresholds: rarer than usual, as failures leave no cycles behind (`forget_frames`)."""
@@ -71,6 +74,9 @@ class Worker:
             fleet.dispatch(self._calls(), self._begun)
             self._sleep_until(self.plan.length_s + self.plan.tail_s)
             fleet.cancel()
+            self._sleep_until(recorder.last_ended_s + LINGER_S)
+            pools = self._folder / POOLS_FILE.format(worker=self._number)
+            write_json(pools, asdict(fleet.connections()))
         finally:
             gevent.killall([beating, writing])
             recorder.close()

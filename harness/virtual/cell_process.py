@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from windtunnel.harness.arrivals import Arrival
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.contract.files import write_json
+from windtunnel.harness.contract.files import POOLS_FILE, write_json
 from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
@@ -117,6 +118,7 @@ class VirtualPlay:
         await crew.dispatch(self._calls(schedule), self._begun)
         await asyncio.sleep(plan.length_s + plan.tail_s - self.clock.now())
         await crew.cancel()
+        write_json(self._folder / POOLS_FILE.format(worker=0), asdict(crew.connections()))
         mock.cut()
         journal.close()
         self.observer.close()

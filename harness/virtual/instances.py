@@ -15,6 +15,7 @@ from greenlet import GreenletExit, greenlet
 from windtunnel.harness.clients import DRIVERS
 from windtunnel.harness.clients.base import CallSpec, Setting
 from windtunnel.harness.clients.call import never_started
+from windtunnel.harness.clients.recording.pools import OpenConnections, open_connections
 from windtunnel.harness.virtual.draws import SeededRandom, current_call
 from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.watchdog import blocked, within
@@ -44,6 +45,7 @@ class Crew:
         self._places = {i: asyncio.Semaphore(concurrency) for i in settings} if concurrency else {}
         self._settings = settings
         self._now = first.clock.now
+        self._pools = [setting.pools for setting in settings.values()]
         self._blocking = blocking
         self._draws = draws
         self._tasks: dict[asyncio.Task[None], str] = {}
@@ -70,6 +72,10 @@ class Crew:
             self._tasks[task] = spec.call_id
             task.add_done_callback(self._over)
             begun(spec)
+
+    def connections(self) -> OpenConnections:
+        """What is open in the clients' pools; after `cancel`."""
+        return open_connections(pool for pools in self._pools for pool in pools)
 
     async def cancel(self) -> None:
         """End what still runs: those calls are recorded as unfinished. Raises `StuckError` if some go on."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result, ratio
+from windtunnel.reports.metrics.figure import Figure
 
-LEAK_AFTER_S = 2.0
-"""A connection that is still open this long after the last call ended is leaked."""
+UNSEEN = "the client's connection pools could not be looked into"
 
 
 def connection_churn(cohort: Cohort) -> Result:
@@ -27,12 +27,16 @@ def connections_peak(cohort: Cohort) -> Result:
 
 
 def connections_leaked(cohort: Cohort) -> Result:
-    connections = cohort.judged.cell.connections
-    if connections is None:
-        return ABSENT
-    last = cohort.judged.cell.calls["ended_s"].max()
-    if np.isnan(last):
-        return None
-    at = last + LEAK_AFTER_S
-    still = connections["closed_s"].isna() | (connections["closed_s"] > at)
-    return int((still & (connections["opened_s"] <= at)).sum())
+    return _in_pools(cohort, "leaked")
+
+
+def connections_idle(cohort: Cohort) -> Result:
+    return _in_pools(cohort, "idle")
+
+
+def _in_pools(cohort: Cohort, what: str) -> Result:
+    """What the load processes found in the pools of their clients. The server cannot tell a leak from a reserve."""
+    pools = cohort.judged.cell.pools
+    if not pools:
+        return Figure(None, reason=UNSEEN)
+    return sum(int(found[what]) for found in pools)

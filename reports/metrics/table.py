@@ -83,6 +83,7 @@ COMPUTE: Final[dict[str, Compute]] = {
     "connection_churn": over_known_outcomes(connections.connection_churn),
     "connections_peak": connections.connections_peak,
     "connections_leaked": connections.connections_leaked,
+    "connections_idle": connections.connections_idle,
     **_known(_points("stop_lag", ("p50", "p99"), times.stop_lag)),
     "tokens_after_stop": over_known_outcomes(work.tokens_after_stop),
     "false_timeouts": over_known_outcomes(false_timeouts.false_timeouts),

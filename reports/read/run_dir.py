@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windtunnel.harness.contract.files import PLAN_VERSION
+from windtunnel.harness.contract.files import PLAN_VERSION, POOLS_FILE
 from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
@@ -70,6 +70,7 @@ class CellRecords:
     gaps: pd.DataFrame
     connections: pd.DataFrame | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
+    pools: tuple[Mapping[str, Any], ...] = ()
     damages: tuple[Damage, ...] = ()
 
     @property
@@ -202,6 +203,7 @@ def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
         gaps=exploded_gaps(calls),
         connections=frame_of(connections) if connections.num_columns else None,
         digests=_json(folder / "digest.json"),
+        pools=_pools(folder),
         damages=tuple(damages),
     )
 
@@ -219,6 +221,12 @@ def _phases(entry: Mapping[str, Any], scenario: Mapping[str, Any]) -> tuple[Reco
     if not phases:
         raise IndexError("phases")
     return tuple(phases)
+
+
+def _pools(folder: Path) -> tuple[Mapping[str, Any], ...]:
+    """What each load process found in its pools; none if one of them had no pool to look into."""
+    found = [_json(path) for path in sorted(folder.glob(POOLS_FILE.format(worker="*")))]
+    return tuple(found) if all(one.get("pools") for one in found) else ()
 
 
 def _json(path: Path) -> dict[str, Any]:

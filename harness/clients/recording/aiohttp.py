@@ -18,15 +18,17 @@ import aiohttp
 from aiohttp.connector import Connection
 from aiohttp.streams import AsyncStreamIterator, ChunkTupleAsyncStreamIterator
 
-from windtunnel.harness.clients.recording.httpx2 import AttemptBook, Trace
+from windtunnel.harness.clients.recording.httpx2 import AttemptBook, Book, Trace
+from windtunnel.harness.clients.recording.pools import note_pool
 
 T = TypeVar("T", bytes, tuple[bytes, bool])
 
 
 def recording_session(
-    book: AttemptBook, connector: aiohttp.BaseConnector, *, wrapped: bool = False, **arguments: Any
+    book: Book, connector: aiohttp.BaseConnector, *, wrapped: bool = False, **arguments: Any
 ) -> aiohttp.ClientSession:
     """A `ClientSession` over `connector` whose attempts are recorded in `book`; `arguments` are further ones of it."""
+    note_pool(book.pools, connector)
     events, response = trace_config(book, wrapped=wrapped), response_of(book, wrapped=wrapped)
     return aiohttp.ClientSession(
         connector=connector, trace_configs=[events], response_class=response, **arguments
@@ -46,8 +48,12 @@ def response_of(book: AttemptBook, *, wrapped: bool) -> type[RecordingResponse]:
 def trace_config(book: AttemptBook, *, wrapped: bool) -> aiohttp.TraceConfig:
     """aiohttp's trace events, as marks of the attempts in `book`."""
 
-    async def begin(_: Any, context: SimpleNamespace, told: aiohttp.TraceRequestStartParams) -> None:
+    async def begin(
+        session: aiohttp.ClientSession, context: SimpleNamespace, told: aiohttp.TraceRequestStartParams
+    ) -> None:
         context.trace = book.open_trace(told.headers) if wrapped else book.trace(told.headers, told.url)
+        if context.trace is not None:
+            context.trace.goes_through(session.connector)
 
     async def redirected(_: Any, context: SimpleNamespace, told: aiohttp.TraceRequestRedirectParams) -> None:
         if context.trace is not None and not wrapped:

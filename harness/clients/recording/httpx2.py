@@ -29,6 +29,7 @@ from windtunnel.harness.clients.call import LiveCall
 from windtunnel.harness.clients.handed import HandedBody
 from windtunnel.harness.clients.http_library import library_of
 from windtunnel.harness.clients.outcome import names_of
+from windtunnel.harness.clients.recording.pools import note_pool
 from windtunnel.harness.contract.records import AttemptRow
 
 DONE = b"[DONE]"
@@ -49,6 +50,7 @@ class Book:
 
     def __init__(self, setting: Setting) -> None:
         self.now = setting.clock.now
+        self.pools = setting.pools
         self._ended = setting.observer.attempt_ended
         self.calls: dict[str, LiveCall] = {}
         self._prefix = f"{setting.worker}.{setting.instance}"
@@ -109,6 +111,10 @@ class Trace:
         seen = EVENTS.get(name)
         if seen is not None:
             seen(self, info)
+
+    def goes_through(self, connector: Any) -> None:
+        """The attempt takes its connection from this connector of aiohttp."""
+        note_pool(self._book.pools, connector)
 
     def connecting(self) -> None:
         """It has its place in the pool: it connects, or takes a connection that is there."""
@@ -200,6 +206,7 @@ class RecordingTransport(httpx2.BaseTransport):
     def __init__(self, inner: Any, book: Book) -> None:
         self._inner = inner
         self._book = book
+        note_pool(book.pools, inner)
 
     def handle_request(self, request: Any) -> Any:
         trace = self._book.trace(request.headers, request.url)
@@ -251,6 +258,7 @@ class AsyncRecordingTransport(httpx2.AsyncBaseTransport):
     def __init__(self, inner: Any, book: Book) -> None:
         self._inner = inner
         self._book = book
+        note_pool(book.pools, inner)
 
     async def handle_async_request(self, request: Any) -> Any:
         trace = self._book.trace(request.headers, request.url)

@@ -98,6 +98,7 @@ class _Inner:
     def __init__(self, handle: Any, transport: Any) -> None:
         self._handle = handle
         self._transport = transport
+        self._pool = transport._pool  # by which it is looked into
 
     def handle_request(self, request: Any) -> Any:
         return self._handle(self._transport, request)

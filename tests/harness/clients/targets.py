@@ -134,6 +134,10 @@ def _url(call: Any) -> str:
     return f"{call.base_url}/chat/completions"
 
 
+def _key(call: Any) -> dict[str, str]:
+    return {"authorization": f"Bearer {call.api_key}"}
+
+
 async def own_sdk(call: Any) -> Any:
     """The SDK as people build it, who never heard of the call's headers."""
     client = AsyncOpenAI(base_url=call.base_url, api_key=call.api_key, max_retries=1)
@@ -193,6 +197,34 @@ async def summary(call: Any) -> str:
 async def stored(call: Any) -> None:
     """Keeps the answer somewhere, and gives back nothing."""
     await text(call)
+
+
+async def leaks(call: Any) -> Any:
+    """Streams by hand, and forgets the answers that it refuses."""
+    client = call.http_client
+    answer = await client.send(
+        client.build_request("POST", _url(call), json=call.body, headers=_key(call)), stream=True
+    )
+    if answer.status_code != 200:
+        call.kept.setdefault("forgotten", Forgotten()).answers.append(answer)
+        raise RuntimeError(f"HTTP {answer.status_code}")
+    await answer.aread()
+
+
+async def tidy(call: Any) -> Any:
+    """The same, but closes them."""
+    client = call.http_client
+    async with client.stream("POST", _url(call), json=call.body, headers=_key(call)) as answer:
+        if answer.status_code != 200:
+            raise RuntimeError(f"HTTP {answer.status_code}")
+        await answer.aread()
+
+
+class Forgotten:
+    """Answers that are checked out for ever."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
 
 
 async def lacks(call: Any) -> Any:

@@ -27,7 +27,7 @@ SCHEMAS = {"calls": CALLS_SCHEMA, "attempts": ATTEMPTS_SCHEMA, "lags": LAG_SCHEM
 READY_TIMEOUT_S = 60.0
 
 
-def plan_of(driver: str, **load: Any) -> CellPlan:
+def plan_of(driver: str, target: str | None = None, **load: Any) -> CellPlan:
     """Forty calls in two phases of a second each, with 0.5 s before and after."""
     scenario = Scenario.model_validate(
         {
@@ -39,7 +39,11 @@ def plan_of(driver: str, **load: Any) -> CellPlan:
             "clients": ["openai-default"],
         }
     )
-    plan = resolve(scenario, [Profile.model_validate(profile_of(driver))], clock="real")
+    plan = resolve(
+        scenario,
+        [Profile.model_validate(profile_of(driver, **({"target": target} if target else {})))],
+        clock="real",
+    )
     return plan.cells[0].model_copy(update={"warmup_s": 0.5, "tail_s": 0.5})
 
 
@@ -66,9 +70,11 @@ Play = Callable[..., Share]
 def play(tmp_path: Path) -> Play:
     """`play(handler, driver, processes=…, **load)` plays a cell and reads what it recorded."""
 
-    def run(handler: Handler, driver: str, *, processes: int = 1, **load: Any) -> Share:
+    def run(
+        handler: Handler, driver: str, *, processes: int = 1, target: str | None = None, **load: Any
+    ) -> Share:
         cell = tmp_path / "cell.json"
-        plan_of(driver, **load).write_json(cell)
+        plan_of(driver, target, **load).write_json(cell)
         script = str(Path(__file__).parent / "load_process.py")
         environment = {**os.environ, "NO_PROXY": "127.0.0.1", "WINDTUNNEL_PARENT_PID": str(os.getpid())}
         with FaultServer(handler).running() as server:
@@ -97,6 +103,24 @@ def begin_when_ready(folder: Path, workers: list[subprocess.Popen[bytes]]) -> No
     part = folder / "start.part"
     part.write_text(json.dumps({"t0": time.monotonic() + 1.0}))
     part.rename(folder / "start.json")
+
+
+@pytest.mark.parametrize(("target", "leaked"), [("leaks", 4), ("tidy", 0)])
+def test_connections_that_are_lost_are_told_from_those_that_are_kept(
+    play: Play, target: str, leaked: int
+) -> None:
+    """Each refused answer that is kept unread costs a connection; those that wait for their next request do not."""
+
+    def refuses_four(exchange: Exchange) -> None:
+        if exchange.headers.get("x-windtunnel-call") in ("c5", "c15", "c25", "c35"):
+            exchange.json({"error": {"message": "no"}}, status=429)
+        else:
+            exchange.json(completion())
+
+    share = play(refuses_four, "python", target=f"targets:{target}")
+    found = json.loads((share.folder / "pools-0.json").read_text())
+    assert (found["pools"], found["leaked"]) == (3, leaked)
+    assert found["idle"] > 0
 
 
 def healthy(exchange: Exchange) -> None:

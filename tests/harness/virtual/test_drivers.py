@@ -213,3 +213,21 @@ def test_answers_of_wrong_types_lose_no_call(tmp_path: Path) -> None:
     calls = [row for row in rows(cell, "calls") if row["phase"] == "retyped"]
     assert len(calls) == 10
     assert {(row["outcome"], row["error_type"]) for row in calls} == {("error", "TypeError")}
+
+
+@pytest.mark.parametrize(("target", "leaked"), [("leaks", 1), ("tidy", 0)])
+def test_connections_that_are_lost_are_told_from_those_that_are_kept(
+    tmp_path: Path, target: str, leaked: int
+) -> None:
+    """Each answer that is kept unread costs a connection of the pool; a client that closes them loses none."""
+    phases = [
+        {"name": "refused", "for": "500ms", "rules": [{"fault": "rate_limit_requests"}]},
+        {"name": "after", "for": "2s"},
+    ]
+    cell = prepare(tmp_path, "python", changes={"phases": phases}, target=f"targets:{target}", retries={})
+    assert play([cell], 0) == [0]
+    found = json.loads((cell / "pools-0.json").read_text())
+    refused = sum(row["status"] == 429 for row in rows(cell, "served"))
+    assert refused >= 3
+    assert found["pools"] == 1
+    assert found["leaked"] - refused * leaked in (0, leaked)  # the warm-up call may be refused, too

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,14 +111,17 @@ def test_connections_are_counted_by_their_first_request() -> None:
     assert measured(make_cell(rows, answers))["connection_churn"] == 0.5
 
 
-def test_connections_left_open_are_leaked() -> None:
-    """Open at most at one moment, and open 2 s after the last call's end; absent where nobody kept a list."""
+def test_open_connections_are_the_clients_to_tell() -> None:
+    """How many are open is the server's; whether one is lost or kept for reuse, only the client's pools say."""
     rows, answers = [call("c0", 0, 5)], [served("c0", 0, 0)]
     spans = [(-3.0, 1.0), (0.5, 3.0), (2.0, 6.9), (2.5, None), (2.6, 7.1)]
     listed = [{"connection_id": i, "opened_s": a, "closed_s": b} for i, (a, b) in enumerate(spans)]
     found = measured(make_cell(rows, answers, connections=listed))
     assert found["connections_peak"] == 4
-    assert found["connections_leaked"] == 2
+    assert (found["connections_leaked"], found["connections_idle"]) == (None, None)
+    pools = ({"pools": 2, "leaked": 1, "idle": 3}, {"pools": 1, "leaked": 2, "idle": 0})
+    found = measured(replace(make_cell(rows, answers), pools=pools))
+    assert (found["connections_leaked"], found["connections_idle"]) == (3, 3)
     assert "connections_peak" not in measured(make_cell(rows, answers))
 
 

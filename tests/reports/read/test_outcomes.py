@@ -25,6 +25,11 @@ def test_another_digest_is_corrupt() -> None:
     assert outcome(call("c0", 0, 1, digest="half of it"), served("c0", 0, 0)) == "corrupt"
 
 
+def test_without_a_digest_it_is_unknown() -> None:
+    """A success of which nobody saw what was handed over is neither right nor wrong."""
+    assert outcome(call("c0", 0, 1, digest=None), served("c0", 0, 0)) == "unknown"
+
+
 def test_an_answer_that_was_never_meant_is_corrupt() -> None:
     """A success delivered from a row without any truth is corrupt, not ok by accident."""
     row = call("c0", 0, 1, digest="something")
