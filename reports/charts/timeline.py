@@ -72,8 +72,8 @@ def _most(*curves: Floats) -> float:
 
 def _scales(series: Sequence[Series]) -> Scales:
     return Scales(
-        max(1.0, *(_most(s.offered) for s in series)),
-        max(1.0, *(_most(s.attempts, s.offered) for s in series)),
+        max(_most(s.offered) for s in series) or 1.0,
+        max(_most(s.attempts, s.offered) for s in series) or 1.0,
         max(2.0, *(_most(s.amplification) for s in series)),
         max(4.0, *(_most(s.queue, s.busy) for s in series)),
     )
@@ -105,16 +105,29 @@ def _steps(values: Floats) -> Floats:
 
 
 def _draw_rates(axes: Axes, series: Series, at: Floats, scales: Scales) -> None:
-    good = axes.fill_between(at, _steps(series.good), step="post", color=palette.GOOD.light, linewidth=0)
-    (attempts,) = axes.step(at, _steps(series.attempts), where="post", color=palette.BAD.light, linewidth=1.6)
-    (offered,) = axes.step(at, _steps(series.offered), where="post", color=palette.INK.light, linewidth=1.0)
+    per, unit = _per(scales.rate)
+    good = axes.fill_between(
+        at, per * _steps(series.good), step="post", color=palette.GOOD.light, linewidth=0
+    )
+    (attempts,) = axes.step(
+        at, per * _steps(series.attempts), where="post", color=palette.BAD.light, linewidth=1.6
+    )
+    (offered,) = axes.step(
+        at, per * _steps(series.offered), where="post", color=palette.INK.light, linewidth=1.0
+    )
     crowded = scales.rate > CROWDED * scales.offered
     if crowded:
-        canvas.square_root(axes, scales.rate, headroom=HEADROOM)
+        canvas.square_root(axes, per * scales.rate, headroom=HEADROOM)
     else:
-        axes.set_ylim(0, scales.rate * np.sqrt(HEADROOM))
-    canvas.caption(axes, "per second (√ scale)" if crowded else "per second")
+        axes.set_ylim(0, per * scales.rate * np.sqrt(HEADROOM))
+    canvas.caption(axes, f"per {unit} (√ scale)" if crowded else f"per {unit}")
     canvas.legend(axes, [offered, attempts, good], ["calls offered", "attempts arriving", "good calls"])
+
+
+def _per(rate: float) -> tuple[float, str]:
+    """The unit of time, in seconds and by name, in which a rate per second is at least one."""
+    units = ((1.0, "second"), (60.0, "minute"), (3600.0, "hour"))
+    return next((unit for unit in units if rate * unit[0] >= 1), units[-1])
 
 
 def _draw_amplification(axes: Axes, series: Series, scales: Scales) -> None:

@@ -177,3 +177,11 @@ def test_edges_cover_the_phases() -> None:
     """The bins begin with the first phase and reach to the end of the last one."""
     at = edges(stage(view(), end=50.0))
     assert (at[0], at[-1]) == (0.0, 50.0)
+
+
+def test_a_slow_load_is_counted_per_minute() -> None:
+    """Two calls a minute fill their axis; they are not a line at the bottom of one that counts seconds."""
+    slow = stage(view(intended=[30.0 * index for index in range(120)]), end=3600.0)
+    assert "per minute" in "".join(ET.fromstring(draw(slow).timelines[0].file).itertext())
+    fast = stage(view(intended=[0.1 * index for index in range(100)]))
+    assert "per second" in "".join(ET.fromstring(draw(fast).timelines[0].file).itertext())
