@@ -185,4 +185,4 @@ def write_schedule(plan: CellPlan, path: Path) -> None:
         "section": [sections[arrival.call_id[0]] for arrival in arrivals],
         "phase": [plan.phase_at(arrival.intended_s) for arrival in arrivals],
     }
-    pq.write_table(pa.table(columns, schema=SCHEDULE_SCHEMA), path)
+    pq.write_table(pa.table(columns, schema=SCHEDULE_SCHEMA), path, write_page_checksum=True)

@@ -151,7 +151,7 @@ def compact(paths: Iterable[Path], to: Path, schema: pa.Schema | None = None) ->
         raise ValueError("no readable segment, and no schema to make an empty file of")
     partial = to.with_name(f"{to.name}.partial")
     written = 0
-    with pq.ParquetWriter(partial, found, compression="zstd") as writer:
+    with pq.ParquetWriter(partial, found, compression="zstd", write_page_checksum=True) as writer:
         for table in _groups(sources, found):
             writer.write_table(table)
             written += table.num_rows

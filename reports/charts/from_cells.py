@@ -40,7 +40,7 @@ def _view(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> 
     cell = judged.cell
     cohort = cohort_of(judged, scenario)
     calls = cohort.calls
-    names = pd.Series([phase.name for phase in cell.phases])
+    names = [phase.name for phase in cell.phases]
     recovered = figures.value("recovered")
     recover = figures.number("time_to_recover_s") if recovered else None
     return ClientView(
@@ -48,10 +48,11 @@ def _view(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> 
         calls=pd.DataFrame(
             {
                 "intended_s": calls["intended_s"],
-                "phase": names.to_numpy()[calls["phase_i"].to_numpy()],
+                "phase": pd.Categorical.from_codes(calls["phase_i"].to_numpy(), pd.Index(names)),
                 "outcome": calls["outcome"],
-                "good": calls["good"].astype(bool),
-            }
+                "good": calls["good"],
+            },
+            copy=False,
         ),
         served=_served(judged),
         wait_s=wait(cohort).seconds,
@@ -69,10 +70,11 @@ def _served(judged: Judged) -> pd.DataFrame:
     due = intended[served["call"].to_numpy()]
     return pd.DataFrame(
         {
-            "arrived_s": served["arrived_s"].astype(float),
-            "attempt": served["attempt"].fillna(0).astype(int),
-            "queue_depth": served["queue_depth"].astype(float),
-            "in_flight": served["in_flight"].astype(float),
-            "delay_s": served["arrived_s"].astype(float) - due,
-        }
+            "arrived_s": served["arrived_s"],
+            "attempt": served["attempt"].fillna(0).astype(np.int32),
+            "queue_depth": served["queue_depth"],
+            "in_flight": served["in_flight"],
+            "delay_s": served["arrived_s"] - due,
+        },
+        copy=False,
     )

@@ -46,13 +46,12 @@ def table(run: RunView) -> pd.DataFrame:
     """Calls by (phase, client) × outcome; good calls are `ok`, complete answers that came too late are `late`."""
     rows = []
     for view in run.clients:
-        kind = view.calls["outcome"].mask((view.calls["outcome"] == "ok") & ~view.calls["good"], "late")
+        late = (view.calls["outcome"] == "ok") & ~view.calls["good"]
         for span in run.phases:
-            found = kind[view.calls["phase"] == span.name].value_counts()
-            rows.append(
-                {"phase": span.name, "client": view.client}
-                | {name: int(found.get(name, 0)) for name in KINDS}
-            )
+            inside = view.calls["phase"] == span.name
+            found = view.calls["outcome"][inside & ~late].value_counts()
+            counted = {name: int(found.get(name, 0)) for name in KINDS} | {"late": int((inside & late).sum())}
+            rows.append({"phase": span.name, "client": view.client} | counted)
     return pd.DataFrame(rows).set_index(["phase", "client"])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from windtunnel.reports.read.columns import Records
 from windtunnel.reports.read.outcomes import Judged
 
 Floats: TypeAlias = npt.NDArray[np.floating]
@@ -60,15 +61,15 @@ def _per_bin(times: npt.ArrayLike | pd.Series[float], edges: Floats) -> Floats:
     return np.diff(np.searchsorted(ordered, edges, side="left")).astype(float)
 
 
-def _occupancy(served: pd.DataFrame, at: Floats) -> tuple[Floats, Floats]:
+def _occupancy(served: Records, at: Floats) -> tuple[Floats, Floats]:
     """How many requests wait for a slot, and how many are being served, at each moment of `at`.
 
     A request that never took a slot waited only if it was neither refused (it has a status) nor the victim of
     a fault before the queue; then until it was over.
     """
     started = served["started_s"]
-    queued = started.notna() | (served["status"].isna() & (served["faults"].fillna("") == ""))
-    arrived = served.loc[queued, "arrived_s"]
+    queued = started.notna() | (served["status"].isna() & (served["faults"] == ""))
+    arrived = served["arrived_s"][queued]
     left = started.fillna(served["ended_s"])[queued]
     working = served[started.notna()]
     return _between(arrived, left, at), _between(working["started_s"], working["ended_s"], at)

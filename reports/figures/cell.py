@@ -36,6 +36,8 @@ def figures_of(judged: Judged, scenario: Mapping[str, Any]) -> CellFigures:
         figures = measure(cohort_of(judged, scenario, phase))
         return without_lost(figures if measured else not_measured(figures), cell.damages)
 
+    overall, phases = of(None), {phase.name: of(phase) for phase in cell.phases}
+    judged.attempts.store.forget()
     return CellFigures(
         client=cell.client,
         repeat=cell.repeat,
@@ -47,8 +49,8 @@ def figures_of(judged: Judged, scenario: Mapping[str, Any]) -> CellFigures:
         errors=errors_of(judged),
         damages=tuple(damage.text for damage in cell.damages),
         measured=measured,
-        overall=of(None),
-        phases={phase.name: of(phase) for phase in cell.phases},
+        overall=overall,
+        phases=phases,
     )
 
 

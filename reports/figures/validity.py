@@ -16,7 +16,8 @@ import pandas as pd
 
 from windtunnel.reports.figures.lag_limits import VALID, LagLimits
 from windtunnel.reports.metrics.times import quantile
-from windtunnel.reports.read.outcomes import Judged
+from windtunnel.reports.read.columns import Keys, Records, marked, positions
+from windtunnel.reports.read.outcomes import Bools, Floats, Judged
 
 CLIENT_SOURCES: Final = ("hub", "loop")
 SERVER_SOURCES: Final = ("server",)
@@ -75,7 +76,7 @@ def _badness(check: ValidityCheck) -> tuple[int, float]:
 
 def generator_lateness(judged: Judged) -> ValidityCheck:
     calls = judged.calls
-    own = calls[calls["lateness_cause"].fillna("") == ""]
+    own = calls[_has_no_cause(calls)]
     value = quantile((own["started_s"] - own["intended_s"]).to_numpy(dtype=float), 0.99)
     return _timed("generator_lateness_p99_s", value, LagLimits.of(judged), "Calls were started", "late")
 
@@ -92,14 +93,13 @@ def receive_lag(judged: Judged) -> ValidityCheck:
     """From the server's last byte to the client's end: of answers read to their end by clients that did not wait."""
     calls, served, attempts = judged.calls, judged.served, judged.attempts
     ok = calls[(calls["outcome"] == "ok") & (calls["answer"] >= 0)]
-    answers = served.iloc[ok["answer"].to_numpy()]
-    ended = attempts[attempts["body_complete"]].groupby("served_id")["ended_s"].min()
-    read = answers["served_id"].map(ended).to_numpy(dtype=float)
+    answer = ok["answer"].to_numpy()
+    read, seen = _read_to_the_end(np.asarray(served.array("served_id"))[answer], attempts)
     end = np.fmin(ok["ended_s"].to_numpy(dtype=float), read)
-    broken_off = answers["served_id"].isin(attempts["served_id"]).to_numpy() & np.isnan(read)
-    broken_off &= bool(len(ended))  # records without that column tell of no body's end
-    waits = answers["faults"].str.contains(WAITS_ON_PURPOSE).to_numpy(dtype=bool)
-    lags = (end - answers["last_byte_s"].to_numpy(dtype=float))[~broken_off & ~waits]
+    broken_off = seen & np.isnan(read)
+    broken_off &= bool(attempts["body_complete"].any())  # records without that column tell of no body's end
+    waits = marked(served.array("faults"), WAITS_ON_PURPOSE)[answer]
+    lags = (end - np.asarray(served.array("last_byte_s"), dtype=float)[answer])[~broken_off & ~waits]
     limits = LagLimits.of(judged)
     return _timed(
         "receive_lag_p99_s",
@@ -108,6 +108,19 @@ def receive_lag(judged: Judged) -> ValidityCheck:
         "Calls ended",
         "after the last byte from the server",
     )
+
+
+def _read_to_the_end(answers: Keys, attempts: Records) -> tuple[Floats, Bools]:
+    """Of each answer: when the first attempt ended that read it whole (null: none), and whether any attempt got it."""
+    index = pd.Index(answers)
+    same, each = (np.arange(len(answers)), index) if index.is_unique else pd.factorize(index)
+    got = positions(np.asarray(attempts.array("served_id"), dtype=np.uint64), pd.Index(each))
+    seen = np.zeros(len(each) + 1, dtype=bool)
+    seen[got] = True
+    whole = (got >= 0) & np.asarray(attempts.array("body_complete"), dtype=bool)
+    read = np.full(len(each), np.nan)
+    np.fmin.at(read, got[whole], np.asarray(attempts.array("ended_s"), dtype=float)[whole])
+    return read[same], seen[same]
 
 
 def client_lag(judged: Judged) -> ValidityCheck:
@@ -123,13 +136,19 @@ def client_lag(judged: Judged) -> ValidityCheck:
 
 def dropped_arrivals(judged: Judged) -> ValidityCheck:
     calls = judged.calls[judged.calls["judged"]]
-    never = calls["started_s"].isna() & (calls["lateness_cause"].fillna("") == "")
+    never = calls["started_s"].isna() & _has_no_cause(calls)
     never &= calls["outcome"] != "unknown"  # its row is lost: it may have been started
     if math.isfinite(judged.cell.observed_s):  # a call that was cut off left a trace at least
         never &= ~calls.index.isin(judged.attempts["call"]) & ~calls.index.isin(judged.served["call"])
     dropped = int(never.sum())
     few = f"{dropped} scheduled calls were never started" if dropped else "Every scheduled call was started"
     return ValidityCheck("dropped_arrivals", dropped, 0.0, valid_if(dropped == 0), f"{few} (limit 0).")
+
+
+def _has_no_cause(calls: pd.DataFrame) -> pd.Series[bool]:
+    """Whether nothing of the client's own held a call back."""
+    cause = calls["lateness_cause"]
+    return cause.isna() | (cause == "")
 
 
 def failed_cells(judged: Judged) -> ValidityCheck:

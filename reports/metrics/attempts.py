@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result, ratio
+from windtunnel.reports.read.columns import Records
 from windtunnel.reports.read.outcomes import Floats
 
 PEAK_WINDOW_S = 5.0
@@ -15,17 +16,21 @@ BIN_S = 0.1
 BINS_PER_BLOCK = 20
 RETRIES_PER_BLOCK = 20
 BLOCKS = 5
+_STEP_BITS = 20
 
 
 def steps_per_call(cohort: Cohort) -> Result:
     if cohort.judged.served["step"].isna().all():  # records of a server that did not tell steps apart
         return ABSENT
-    return ratio(_steps(cohort.served), cohort.served["call"].nunique())
+    return ratio(_steps(cohort.served), distinct(cohort.served["call"]))
 
 
-def _steps(served: pd.DataFrame) -> int:
+def _steps(served: Records) -> int:
     """How many different requests there are: an agent's call has several, and none of them is a retry of another."""
-    return len(served[["call", "step"]].fillna(0).drop_duplicates())
+    step = served["step"].fillna(0).to_numpy().astype(np.int64)
+    if not step.any():
+        return distinct(served["call"])
+    return len(np.unique((served["call"].to_numpy().astype(np.int64) << _STEP_BITS) + step))
 
 
 def amplification(cohort: Cohort) -> Result:
@@ -35,14 +40,19 @@ def amplification(cohort: Cohort) -> Result:
 def client_amplification(cohort: Cohort) -> Result:
     if cohort.judged.attempts.empty and not cohort.judged.served.empty:
         return ABSENT
-    more = _steps(cohort.served) - cohort.served["call"].nunique()  # steps behind the first of their call
-    return ratio(len(cohort.attempts), cohort.attempts["call"].nunique() + more)
+    more = _steps(cohort.served) - distinct(cohort.served["call"])  # steps behind the first of their call
+    return ratio(len(cohort.attempts), distinct(cohort.attempts["call"]) + more)
+
+
+def distinct(calls: pd.Series[int]) -> int:
+    """How many different calls there are: their numbers are small, so that they need no hashing."""
+    return int(np.count_nonzero(np.bincount(calls.to_numpy()))) if len(calls) else 0
 
 
 def load_factor(cohort: Cohort) -> Result:
     served, calls = cohort.judged.served, cohort.judged.calls
     own = served[served["call"] >= 0]
-    steps = (_steps(own) / own["call"].nunique()) if len(own) else 1.0
+    steps = (_steps(own) / distinct(own["call"])) if len(own) else 1.0
     return ratio(_inside(own["arrived_s"], cohort), steps * _inside(calls["intended_s"], cohort))
 
 
@@ -77,10 +87,12 @@ def retry_yield(cohort: Cohort) -> Result:
 
 def retry_after_violations(cohort: Cohort) -> Result:
     same = ["call", "step", "region", "key_hash", "model"]
-    served = cohort.served[[*same, "arrived_s", "last_byte_s", "retry_after_promised_s"]]
-    promised = served["call"][served["retry_after_promised_s"].notna()]
-    attempts = served[served["call"].isin(promised)].sort_values("arrived_s", kind="stable")
-    next_arrival = attempts.groupby(same, dropna=False, sort=False)["arrived_s"].shift(-1)
+    promised = np.zeros(len(cohort.judged.calls), dtype=bool)
+    promised[cohort.served["call"][cohort.served["retry_after_promised_s"].notna()].to_numpy()] = True
+    theirs = cohort.served.part(promised[cohort.served["call"].to_numpy()])
+    attempts = theirs[[*same, "arrived_s", "last_byte_s", "retry_after_promised_s"]]
+    attempts = attempts.sort_values("arrived_s", kind="stable")
+    next_arrival = attempts.groupby(same, dropna=False, sort=False, observed=True)["arrived_s"].shift(-1)
     promised_until = attempts["last_byte_s"] + attempts["retry_after_promised_s"]
     followed = promised_until.notna() & next_arrival.notna()
     broken = next_arrival[followed] < promised_until[followed] - TOLERANCE_S

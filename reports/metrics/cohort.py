@@ -8,9 +8,11 @@ from enum import Enum
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from windtunnel.reports.metrics.figure import Figure, Value
+from windtunnel.reports.read.columns import Records
 from windtunnel.reports.read.outcomes import Bools, Judged
 from windtunnel.reports.read.run_dir import RecordedPhase
 
@@ -25,29 +27,11 @@ ABSENT: Final = Absent.ABSENT
 Result: TypeAlias = Value | Figure | Literal[Absent.ABSENT]
 
 
-SERVED_COLUMNS: Final = (
-    "call",
-    "attempt",
-    "client_attempt",
-    "step",
-    "arrived_s",
-    "last_byte_s",
-    "retry_after_promised_s",
-    "tokens_billed",
-    "prompt_tokens_billed",
-    "tokens_sent",
-    "tokens_when_left",
-    "next_content_s",
-    "abandoned",
-    "abandoned_at_s",
-    "faults",
-    "region",
-    "key_hash",
-    "model",
-    "connection_request_n",
-    "effects",
-)
-"""What metrics read of the served rows of a cohort: copying no more than that makes millions of them cheap."""
+class Held:
+    """Base of what is large: of these a cohort remembers one at a time."""
+
+    __slots__ = ()
+
 
 _T = TypeVar("_T")
 
@@ -56,26 +40,37 @@ _T = TypeVar("_T")
 class Cohort:
     """The calls intended in `phase` (None: in any phase), with their attempts: by cohort, not by clock.
 
-    `calls` are the judged ones, `attempts` and `served` theirs (column `call`: index of `calls`), `gaps` the
-    pauses between their contents. `offered` counts the judged and the not yet judged.
+    `calls` are the judged ones, `attempts` and `served` theirs (column `call`: index of `calls`). `offered` counts the
+    judged and the not yet judged.
     """
 
     judged: Judged
     scenario: Mapping[str, Any]
     phase: RecordedPhase | None
     calls: pd.DataFrame
-    attempts: pd.DataFrame
-    served: pd.DataFrame
-    gaps: pd.DataFrame
+    attempts: Records
+    served: Records
     offered: int
     _memo: dict[Any, Any] = field(default_factory=dict)
 
     def once(self, compute: Callable[[Cohort], _T]) -> _T:
         """What `compute` gives for this cohort; asked again, the same without computing."""
-        if compute not in self._memo:
-            self._memo[compute] = compute(self)
-        found: _T = self._memo[compute]
+        if compute in self._memo:
+            found: _T = self._memo[compute]
+            return found
+        found = compute(self)
+        if isinstance(found, Held):  # the samples of one family at a time: they are asked for in turn
+            for other in [key for key, value in self._memo.items() if isinstance(value, Held)]:
+                del self._memo[other]
+        self._memo[compute] = found
         return found
+
+    @property
+    def gaps(self) -> npt.NDArray[np.float32]:
+        """The pauses between the contents of its calls, in seconds."""
+        counted = np.zeros(len(self.judged.calls), dtype=bool)
+        counted[self.calls.index.to_numpy()] = True
+        return self.judged.gaps.of(counted)
 
     @property
     def start_s(self) -> float:
@@ -116,17 +111,23 @@ def _cohort(
 ) -> Cohort:
     counted = offered & judged.calls["judged"].to_numpy()
     mask = np.append(counted, False)  # position -1, no call of the phases, is never counted
-    columns = [name for name in SERVED_COLUMNS if name in judged.served]
     return Cohort(
         judged=judged,
         scenario=scenario,
         phase=phase,
-        calls=judged.calls[counted],
-        attempts=judged.attempts[mask[judged.attempts["call"].to_numpy()]],
-        served=judged.served.loc[mask[judged.served["call"].to_numpy()], columns],
-        gaps=judged.gaps[mask[judged.gaps["call"].to_numpy()]],
+        calls=_rows(judged.calls, counted),
+        attempts=judged.attempts.part(mask[judged.attempts["call"].to_numpy()]),
+        served=judged.served.part(mask[judged.served["call"].to_numpy()]),
         offered=int(offered.sum()),
     )
+
+
+def _rows(frame: pd.DataFrame, chosen: Bools) -> pd.DataFrame:
+    """Those rows of a frame; if they lie side by side, without a copy."""
+    where = np.flatnonzero(chosen)
+    if len(where) and where[-1] - where[0] + 1 == len(where):
+        return frame.iloc[where[0] : where[-1] + 1]
+    return frame[chosen]
 
 
 def ratio(part: float, whole: float) -> float | None:

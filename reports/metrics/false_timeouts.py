@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from windtunnel.reports.metrics.cohort import ABSENT, Absent, Cohort, Result
 from windtunnel.reports.metrics.work import cost_of
 
 TIMED_OUT = ("timeout", "deadline")
+COLUMNS = (
+    "call",
+    "attempt",
+    "client_attempt",
+    "next_content_s",
+    "tokens_when_left",
+    "tokens_billed",
+    "prompt_tokens_billed",
+)
 
 
 def false_timeouts(cohort: Cohort) -> Result:
@@ -25,7 +35,7 @@ def false_timeout_cost_usd(cohort: Cohort) -> Result:
 
 def _given_up_too_early(cohort: Cohort) -> pd.DataFrame | Absent:
     """The served rows of such attempts; absent in records of a server that did not say how they would have gone on."""
-    left = cohort.served[cohort.served["abandoned"]]
+    left = cohort.served[cohort.served["abandoned"]].frame(COLUMNS)
     if not left.empty and left["next_content_s"].isna().all() and left["tokens_when_left"].isna().all():
         return ABSENT
     calls = cohort.judged.calls.iloc[left["call"].to_numpy()]
@@ -37,7 +47,12 @@ def _given_up_too_early(cohort: Cohort) -> pd.DataFrame | Absent:
 
 def _timed_out(cohort: Cohort, left: pd.DataFrame, calls: pd.DataFrame) -> pd.Series[bool]:
     """Whether a timeout ended the attempt: not the end of the run, nor a hedge that another attempt has overtaken."""
-    attempts = cohort.attempts[["call", "attempt", "error_type"]].drop_duplicates(["call", "attempt"])
+    theirs = np.zeros(len(cohort.judged.calls), dtype=bool)
+    theirs[left["call"].to_numpy()] = True
+    attempts = cohort.attempts.part(theirs[cohort.attempts["call"].to_numpy()]).frame(
+        ("call", "attempt", "error_type")
+    )
+    attempts = attempts.drop_duplicates(["call", "attempt"])
     numbers = left["client_attempt"].fillna(left["attempt"]).astype("int64")
     keys = pd.DataFrame({"call": left["call"].to_numpy(), "attempt": numbers.to_numpy()})
     errors = keys.merge(attempts, on=["call", "attempt"], how="left")["error_type"].fillna("")

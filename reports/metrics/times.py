@@ -6,6 +6,7 @@ it, else it is a lower bound.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,8 +14,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from windtunnel.reports.metrics.cohort import ABSENT, Absent, Cohort, Result
+from windtunnel.reports.metrics.cohort import ABSENT, Absent, Cohort, Held, Result
 from windtunnel.reports.metrics.figure import Figure
+from windtunnel.reports.read.columns import Records
 from windtunnel.reports.read.outcomes import Bools, Floats, Judged
 
 POINTS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
@@ -25,7 +27,7 @@ STALLS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Samples:
+class Samples(Held):
     """Durations in seconds, none of them null; those that are `cut` were longer, nobody knows how much."""
 
     seconds: Floats
@@ -58,11 +60,20 @@ def percentile_of(samples: Samples, q: float) -> Figure | None:
     """The quantile `q`, a lower bound if a cut-off value lies at or below it; null without any sample."""
     if not len(samples.seconds):
         return None
-    value = float(np.quantile(samples.seconds, q))
+    value = quantile_of(samples.seconds, q)
     if not samples.cut.any():
         return Figure(value)
     upper = np.quantile(samples.seconds, q, method="higher")  # the greater of the two between which it lies
     return Figure(value, censored=bool((samples.seconds[samples.cut] <= upper).any()))
+
+
+def quantile_of(seconds: Floats, q: float) -> float:
+    """The quantile `q` of samples without nulls, in float64; those kept in float32 are in order."""
+    if seconds.dtype == np.float64:
+        return float(np.quantile(seconds, q))
+    rank = (len(seconds) - 1) * q  # in order, as they are millions
+    low, high = math.floor(rank), math.ceil(rank)
+    return float(np.quantile(seconds[[low, high]].astype(np.float64), rank - low))
 
 
 def quantile(values: Floats, q: float) -> float | None:
@@ -82,8 +93,12 @@ def wait(cohort: Cohort) -> Samples:
 
 def service(cohort: Cohort) -> Samples:
     ok = cohort.calls[cohort.calls["outcome"] == "ok"]
-    first_sent = cohort.attempts.groupby("call")["sent_s"].min().reindex(ok.index)
-    return Samples.of(ok["ended_s"] - first_sent.fillna(ok["started_s"]))
+    first_sent = np.full(len(cohort.judged.calls), np.nan)
+    np.fmin.at(
+        first_sent, cohort.attempts["call"].to_numpy(), cohort.attempts["sent_s"].to_numpy(dtype=float)
+    )
+    sent = pd.Series(first_sent[ok.index.to_numpy()], index=ok.index, copy=False)
+    return Samples.of(ok["ended_s"] - sent.fillna(ok["started_s"]))
 
 
 def ttft(cohort: Cohort) -> Samples | Absent:
@@ -106,7 +121,10 @@ def inter_token(cohort: Cohort) -> Samples | Absent:
         return ABSENT
     if has_whole_answers_alone(cohort.judged):
         return ABSENT
-    return Samples.of(cohort.gaps["gap_s"])
+    gaps = cohort.gaps
+    gaps.sort()  # nulls come last
+    gaps = gaps[: len(gaps) - int(np.isnan(gaps).sum())]
+    return Samples(gaps, np.zeros(len(gaps), dtype=bool))
 
 
 def hang(cohort: Cohort) -> Samples | Absent:
@@ -128,23 +146,27 @@ def stop_lag(cohort: Cohort) -> Samples:
 
 
 def both_sides(cohort: Cohort) -> pd.DataFrame:
-    """The client's attempts with what the server saw of them: matched by call and the client's own number.
+    """The client's attempts with what the server saw of them, of calls that met a stall or left: matched by call and
+    the client's own number.
 
     A served row without that number is matched by its ordinal. `cut`: the end of the run ended the attempt.
     """
     attempts, served = cohort.attempts, cohort.served
+    told = np.zeros(len(cohort.judged.calls), dtype=bool)
+    told[served["call"][served["abandoned"] | _stalled(served)].to_numpy()] = True
+    served, attempts = (one.part(told[one["call"].to_numpy()]) for one in (served, attempts))
     seen = served[["faults", "abandoned", "abandoned_at_s"]]
-    numbers = served["client_attempt"].fillna(served["attempt"])
-    seen = seen.assign(pair=served["call"] * _ATTEMPTS_PER_CALL + numbers.astype("int64"))
-    own = attempts[["sent_s", "started_s", "ended_s", "last_content_s", "error_type"]]
-    own = own.assign(pair=attempts["call"] * _ATTEMPTS_PER_CALL + attempts["attempt"].astype("int64"))
+    numbers = served["client_attempt"].fillna(served["attempt"]).astype("int64")
+    seen = seen.assign(pair=served["call"].astype("int64") * _ATTEMPTS_PER_CALL + numbers)
+    own = attempts[["call", "attempt", "sent_s", "started_s", "ended_s", "last_content_s", "error_type"]]
+    own = own.assign(pair=own["call"].astype("int64") * _ATTEMPTS_PER_CALL + own["attempt"].astype("int64"))
     unfinished = cohort.calls.index[cohort.calls["outcome"] == "unfinished"]
-    last = attempts["attempt"] == attempts.groupby("call")["attempt"].transform("max")
-    own["cut"] = attempts["call"].isin(unfinished) & last
+    last = own["attempt"] == own.groupby("call")["attempt"].transform("max")
+    own["cut"] = own["call"].isin(unfinished) & last
     return own.merge(seen.drop_duplicates("pair"), on="pair")
 
 
-def _stalled(served: pd.DataFrame) -> pd.Series[bool]:
+def _stalled(served: pd.DataFrame | Records) -> pd.Series[bool]:
     stalls = [names for names in served["faults"].unique() if not STALLS.isdisjoint(names.split(","))]
     return served["faults"].isin(stalls)
 

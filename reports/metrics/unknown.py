@@ -56,4 +56,6 @@ def unmatched(cohort: Cohort) -> int:
     cell, served = cohort.judged.cell, cohort.judged.served
     inside = served[(served["call"] < 0) & (served["arrived_s"] >= cohort.start_s)]
     inside = inside[inside["arrived_s"] < max(cohort.end_s, cohort.start_s)]
+    if inside.empty:
+        return 0
     return int((~inside["call_id"].isin(cell.schedule["call_id"])).sum())

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from windtunnel.harness.contract.units import quantity
 from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result, ratio
+from windtunnel.reports.read.columns import Records
 
 
 def _useful(cohort: Cohort) -> tuple[float, float]:
     """(output tokens, prompt tokens) billed for the answers that were delivered to good calls."""
     answers = cohort.good["answer"]
-    delivered = cohort.judged.served.loc[
-        answers[answers >= 0].unique(), ["tokens_billed", "prompt_tokens_billed"]
-    ]
-    output, prompt = delivered.sum()
-    return float(output), float(prompt)
+    served = cohort.judged.served
+    delivered = np.zeros(len(served), dtype=bool)
+    delivered[answers[answers >= 0].to_numpy()] = True
+    return _billed_of(served.part(delivered))
 
 
 def _billed(cohort: Cohort) -> tuple[float, float]:
-    output, prompt = cohort.served[["tokens_billed", "prompt_tokens_billed"]].sum()
-    return float(output), float(prompt)
+    return _billed_of(cohort.served)
+
+
+def _billed_of(served: Records) -> tuple[float, float]:
+    return float(served["tokens_billed"].sum()), float(served["prompt_tokens_billed"].sum())
 
 
 def wasted_work(cohort: Cohort) -> Result:
@@ -36,7 +41,8 @@ def tokens_after_stop(cohort: Cohort) -> Result:
 def duplicate_effects(cohort: Cohort) -> Result:
     if cohort.judged.served["effects"].isna().all():  # records of a server that did not count them
         return ABSENT
-    executed = cohort.served.groupby("call")["effects"].sum()
+    effects = cohort.served["effects"].fillna(0).to_numpy(dtype=float)
+    executed = np.bincount(cohort.served["call"].to_numpy(), weights=effects)
     return int((executed > 1).sum())
 
 

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
+import pyarrow as pa
 
 from windtunnel.reports.figures.cell import MeasuredCell, figures_of
+from windtunnel.reports.read.columns import Records
 from windtunnel.reports.read.outcomes import Judged, judge
 from windtunnel.reports.read.run_dir import CellRecords, Run, load_cell, open_run, was_played
 
@@ -82,14 +84,13 @@ def measure_cell(judged: Judged, scenario: Mapping[str, Any]) -> MeasuredCell:
 
 
 def _without_records(cell: CellRecords) -> CellRecords:
-    empty = pd.DataFrame()
+    nothing = Records.of(pa.table({}))
     return replace(
         cell,
-        schedule=empty,
-        calls=empty,
-        attempts=empty,
-        served=empty,
-        lags=empty,
-        gaps=empty,
+        schedule=nothing,
+        calls=nothing,
+        attempts=nothing,
+        served=nothing,
+        lags=pd.DataFrame(),
         connections=None,
     )

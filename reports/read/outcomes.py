@@ -13,7 +13,7 @@ by then are judged.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -23,9 +23,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from windtunnel.reports.read.columns import Ints, Keys, Records, positions, taken
 from windtunnel.reports.read.run_dir import CellRecords
 
-Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.floating]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
@@ -46,6 +46,30 @@ OUTCOMES: Final = (
 CUT_ERROR: Final = "LengthFinishReasonError"
 """What the SDK's parse helpers raise on an answer that max_tokens cut."""
 
+FLAGS: Final = frozenset({"stream", "saw_done", "declared_incomplete", "warmup"})
+"""Columns of calls that are false where a call has no row."""
+
+UNREAD: Final = frozenset(
+    {
+        "call_id",
+        "served_id",
+        "digest",
+        "gaps_s",
+        "client",
+        "instance",
+        "worker",
+        "region",
+        "model",
+        "api",
+        "phase",
+    }
+    | {"warmup", "last_content_s", "gaps_max_s", "tokens_received", "attempts_seen"}
+)
+"""Columns of calls that no figure reads, or that are read in another way: what is left out costs no memory."""
+
+SMALL: Final = 1 << 20
+"""Rows below which a position has the usual 64 bits."""
+
 _ROUNDING_S: Final = 1e-9
 
 
@@ -63,14 +87,14 @@ class Judged:
     - `answer`: position in `served` of the answer delivered, -1 if none.
 
     `attempts` and `served` are the whole tables with a column `call`: the position of their call in `calls`,
-    -1 for those of the warm-up, the tail and of calls that were not offered. `gaps` has columns call, gap_s.
+    -1 for those of the warm-up, the tail and of calls that were not offered; their rows are by the phase of that.
     """
 
     cell: CellRecords
     calls: pd.DataFrame
-    attempts: pd.DataFrame
-    served: pd.DataFrame
-    gaps: pd.DataFrame
+    attempts: Records
+    served: Records
+    gaps: Gaps
 
     @property
     def end_s(self) -> float:
@@ -83,71 +107,102 @@ class Judged:
 def judge(cell: CellRecords) -> Judged:
     """Resolve every offered call of a cell against the server's truth."""
     offered = _offered(cell)
-    rows = cell.calls.drop_duplicates("call_id", keep="last") if _repeats(cell.calls) else cell.calls
-    row_of = positions(offered["call_id"], rows["call_id"])
-    served = cell.served.assign(call=positions(cell.served["call_id"], offered["call_id"]))
-    calls = _joined(offered, rows, row_of)
-    calls["answer"] = _answers(calls, served)
+    phase_i = offered["phase_i"]
+    ids = pd.Index(offered.pop("call_id"))
+    where = _last_of_each(keys(cell.calls, "call_id"))
+    row_of = where[1][positions(np.asarray(ids), where[0])]
+    calls = _joined(offered, cell.calls, row_of)
     calls.loc[_ended_by_the_harness(cell, calls), "client_outcome"] = "unfinished"
-    calls["outcome"] = _outcomes(calls, served, without_row=_without_row(cell))
+    served = _by_phase(cell.served, ids, phase_i)
+    attempts = _by_phase(cell.attempts, ids, phase_i)
+    del ids, where
+    answer = _answers(calls, cell.calls, row_of, served)
+    outcome = _outcomes(calls, cell.calls, row_of, served, answer, without_row=_without_row(cell))
+    calls["answer"], calls["outcome"] = answer, outcome
+    cell.calls.store.forget()
     late = calls["ended_s"] - calls["intended_s"] > cell.deadline_s + _ROUNDING_S
     ended = calls["ended_s"].fillna(cell.observed_s if math.isfinite(cell.observed_s) else math.nan)
     calls["wait_s"] = ended - calls["intended_s"]
     calls["judged"] = _judged(cell, calls)
     calls["good"] = (calls["outcome"] == "ok") & ~late & calls["judged"]
-    return Judged(
-        cell=cell,
-        calls=calls,
-        attempts=cell.attempts.assign(call=positions(cell.attempts["call_id"], offered["call_id"])),
-        served=served,
-        gaps=_gaps(cell, rows, row_of),
-    )
+    return Judged(cell=cell, calls=calls, attempts=attempts, served=served, gaps=Gaps(cell.calls, row_of))
 
 
-def positions(of: pd.Series[Any], within: pd.Series[Any]) -> Ints:
-    """For each element of `of` its position in `within`, -1 where it is null or not there."""
-    found = pc.index_in(_strings(of), value_set=_strings(within), skip_nulls=True)
-    return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
+def keys(records: Records, name: str) -> Keys:
+    """A column of ids, a number each."""
+    return np.asarray(records.array(name), dtype=np.uint64)
 
 
-def _strings(column: pd.Series[Any]) -> pa.Array:
-    array = pa.array(column, type=pa.large_string(), from_pandas=True)
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+def _last_of_each(ids: Keys) -> tuple[pd.Index[Any], Ints]:
+    """Each id once, and the row of its last occurrence; the last of these rows is -1, for an id that is not there."""
+    index = pd.Index(ids)
+    if index.is_unique:
+        return index, np.append(np.arange(len(ids), dtype=np.int32), np.int32(-1))
+    last = ~index.duplicated(keep="last")
+    return index[last], np.append(np.flatnonzero(last).astype(np.int32), np.int32(-1))
 
 
-def _repeats(calls: pd.DataFrame) -> bool:
-    return bool(calls["call_id"].duplicated().any())
-
-
-def _offered(cell: CellRecords) -> pd.DataFrame:
+def _offered(cell: CellRecords) -> dict[str, npt.NDArray[Any]]:
     """The scheduled calls intended inside the phases, up to the last heartbeat, by intended time."""
-    schedule = cell.schedule[["call_id", "intended_s", "instance"]]
-    at = schedule["intended_s"]
+    at = np.asarray(cell.schedule.array("intended_s"), dtype=float)
     inside = (at >= cell.start_s) & (at < cell.end_s) & (at <= cell.observed_s)
-    offered = schedule[inside].sort_values("intended_s", kind="stable").reset_index(drop=True)
+    order = np.flatnonzero(inside)
+    if (np.diff(at[order]) < 0).any():
+        order = order[np.argsort(at[order], kind="stable")]
     starts = np.array([phase.start_s for phase in cell.phases])
-    offered["phase_i"] = np.searchsorted(starts, offered["intended_s"].to_numpy(), side="right") - 1
+    due = at[order]
+    phase_i = np.searchsorted(starts, due, side="right") - 1
+    offered = {
+        "call_id": keys(cell.schedule, "call_id")[order],
+        "intended_s": due,
+        "phase_i": phase_i.astype(np.int16),
+    }
+    cell.schedule.store.forget()
     return offered
 
 
-def _joined(offered: pd.DataFrame, rows: pd.DataFrame, row_of: Ints) -> pd.DataFrame:
+def _joined(offered: Mapping[str, npt.NDArray[Any]], rows: Records, row_of: Ints) -> pd.DataFrame:
     """The offered calls with the columns of their rows (null where there is none)."""
-    kept = rows.drop(columns=["call_id", "intended_s", "instance", "phase"])
-    joined = kept.reset_index(drop=True).reindex(row_of).reset_index(drop=True)
-    for flag in ("stream", "saw_done", "declared_incomplete", "warmup"):
-        joined[flag] = joined[flag].eq(True)
-    return pd.concat([offered, joined.rename(columns={"outcome": "client_outcome"})], axis=1)
+    columns: dict[str, Any] = dict(offered)
+    for name in (name for name in rows.columns if name not in UNREAD and name not in columns):
+        column = taken(rows.array(name), row_of)
+        if name in FLAGS and column.dtype != bool:
+            column = np.zeros(len(row_of), dtype=bool)
+        columns[name] = column
+    said = columns.pop("outcome")
+    names = [] if not isinstance(said, pd.Categorical) else [str(name) for name in said.categories if name]
+    every = pd.Index([*OUTCOMES, *(name for name in names if name not in OUTCOMES)])
+    codes = np.full(len(row_of), -1, dtype=np.int8)
+    if isinstance(said, pd.Categorical):
+        by_code = [every.get_loc(name) if name else -1 for name in said.categories]
+        codes = np.array([*by_code, -1], dtype=np.int8)[said.codes]
+    columns["client_outcome"] = pd.Categorical.from_codes(codes, every)
+    return pd.DataFrame(columns, copy=False)
 
 
-def _answers(calls: pd.DataFrame, served: pd.DataFrame) -> Ints:
+def _by_phase(table: Records, ids: pd.Index[Any], phase_i: npt.NDArray[Any]) -> Records:
+    """The table with a column `call`, the position of a row's call, and its rows by the phase of that (none: last)."""
+    call = positions(keys(table, "call_id"), ids)
+    phase = np.append(phase_i, np.int16(np.iinfo(np.int16).max))[call]
+    order = None if (np.diff(phase) >= 0).all() else np.argsort(phase, kind="stable").astype(np.int32)
+    call = call.astype(np.int64) if len(call) < SMALL else call
+    return Records(table.store.ordered(order, {"call": call if order is None else call[order]}))
+
+
+def _answers(calls: pd.DataFrame, rows: Records, row_of: Ints, served: Records) -> Ints:
     """Position of the answer delivered: by the served_id that came with it, else the last one delivered."""
-    answers = positions(calls["served_id"], served["served_id"])
+    index, where = _last_of_each(keys(served, "served_id"))
+    wanted = taken(rows.array("served_id"), row_of)
+    answers = where[positions(np.asarray(wanted, dtype=np.uint64), index)]
     took = calls["client_outcome"].isin(("ok", "incomplete")).to_numpy(dtype=bool)
     if not (took & (answers < 0)).any():
         return answers
-    delivered = served[(served["call"] >= 0) & served["last_byte_s"].notna() & ~served["abandoned"]]
+    delivered = served[["call", "last_byte_s", "abandoned", "status"]]
+    delivered = delivered[
+        (delivered["call"] >= 0) & delivered["last_byte_s"].notna() & ~delivered["abandoned"]
+    ]
     delivered = delivered[delivered["status"].between(200, 299)].sort_values("last_byte_s", kind="stable")
-    last = np.full(len(calls), -1, dtype=np.int64)
+    last = np.full(len(calls), -1, dtype=answers.dtype)
     last[delivered["call"].to_numpy()] = delivered.index.to_numpy()
     return np.where(took & (answers < 0), last, answers)
 
@@ -157,22 +212,29 @@ def _without_row(cell: CellRecords) -> str:
     return "unknown" if any(damage.table == "calls" for damage in cell.damages) else "unfinished"
 
 
-def _outcomes(calls: pd.DataFrame, served: pd.DataFrame, *, without_row: str) -> npt.NDArray[np.object_]:
-    outcomes = calls["client_outcome"].fillna(without_row).to_numpy(dtype=object)
-    answer = calls["answer"].to_numpy()
-    truth = pc.take(_strings(served["truth_digest"]), pa.array(answer, mask=answer < 0))
-    known = calls["digest"].notna().to_numpy() & (answer >= 0)
-    same = pc.fill_null(pc.equal(truth, _strings(calls["digest"])), False).to_numpy(zero_copy_only=False)
-    verdict = np.where(~known, "unknown", np.where(same, "ok", "corrupt"))
+def _outcomes(
+    calls: pd.DataFrame, rows: Records, row_of: Ints, served: Records, answer: Ints, *, without_row: str
+) -> pd.Categorical:
+    """What each call came to, where the server's truth decides what the client took for a success."""
+    said = calls["client_outcome"].cat
+    every = list(said.categories)
+    codes = said.codes.to_numpy().astype(np.int8)
+    codes[codes < 0] = every.index(without_row)
+    truth = np.append(keys(served, "truth_digest"), np.uint64(0))[answer]
+    got = np.asarray(taken(rows.array("digest"), row_of), dtype=np.uint64)
+    known, same = (answer >= 0) & (got != 0), (truth == got) & (truth != 0)
+    took = codes == every.index("ok")
+    codes[took & ~same] = every.index("corrupt")
+    codes[took & ~known] = every.index("unknown")
     # The truth itself may be cut by the request's own max_tokens: who delivers all of it, and does not raise, is ok.
-    whole = (outcomes == "incomplete") & same & calls["error_type"].isna().to_numpy()
-    outcomes = np.where(_raised_on_a_cut_truth(calls, served), "incomplete", outcomes)
-    return np.where((outcomes == "ok") | whole, verdict, outcomes)
+    whole = (codes == every.index("incomplete")) & known & same & calls["error_type"].isna().to_numpy()
+    codes[whole] = every.index("ok")
+    codes[_raised_on_a_cut_truth(calls, served, answer)] = every.index("incomplete")
+    return pd.Categorical.from_codes(codes, pd.Index(every, dtype=object))
 
 
-def _raised_on_a_cut_truth(calls: pd.DataFrame, served: pd.DataFrame) -> Bools:
+def _raised_on_a_cut_truth(calls: pd.DataFrame, served: Records, answer: Ints) -> Bools:
     """Calls whose own code raised because the request's max_tokens cut the answer: no fault had a part in it."""
-    answer = calls["answer"].to_numpy()
     healthy = np.append((served["faults"] == "").to_numpy(), False)[answer]
     raised = (calls["client_outcome"] == "error").to_numpy()
     cut = (calls["finish_reason"] == "length") | (calls["error_type"] == CUT_ERROR)
@@ -185,23 +247,36 @@ def _ended_by_the_harness(cell: CellRecords, calls: pd.DataFrame) -> pd.Series[b
     return (calls["client_outcome"] == "cancelled") & (calls["ended_s"] >= over - _ROUNDING_S)
 
 
+class Gaps:
+    """The pauses between contents, read when they are asked for: there may be hundreds for each call."""
+
+    def __init__(self, rows: Records, row_of: Ints) -> None:
+        self._rows, self._row_of = rows, row_of
+
+    def of(self, counted: Bools) -> npt.NDArray[np.float32]:
+        """Those of the offered calls that are counted."""
+        wanted = np.zeros(len(self._rows), dtype=bool)
+        rows = self._row_of[counted]
+        wanted[rows[rows >= 0]] = True
+        parts, first = [], 0
+        for piece in self._rows.store.pieces("gaps_s"):
+            parts.append(_gaps_of(piece, wanted[first : first + len(piece)]))
+            first += len(piece)
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+
+def _gaps_of(lists: pa.Array, wanted: Bools) -> npt.NDArray[np.float32]:
+    values = np.asarray(lists.flatten(), dtype=np.float32)
+    length = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    return values.copy() if wanted.all() else values[np.repeat(wanted, length)]
+
+
 def _judged(cell: CellRecords, calls: pd.DataFrame) -> Bools:
     if math.isinf(cell.observed_s):
         return np.full(len(calls), cell.observed_s > 0)
     if math.isinf(cell.deadline_s):
         return calls["ended_s"].notna().to_numpy()
     return np.asarray(calls["intended_s"] + cell.deadline_s <= cell.observed_s + _ROUNDING_S)
-
-
-def _gaps(cell: CellRecords, rows: pd.DataFrame, row_of: Ints) -> pd.DataFrame:
-    """The pauses between contents, by position of the offered call."""
-    call_of = np.full(len(cell.calls) + 1, -1, dtype=np.int64)
-    found = row_of >= 0
-    call_of[rows.index.to_numpy()[row_of[found]]] = np.flatnonzero(found)
-    call = call_of[cell.gaps["row"].to_numpy()]
-    gaps = pd.DataFrame({"call": call, "gap_s": cell.gaps["gap_s"].to_numpy()})
-    kept: pd.DataFrame = gaps.loc[call >= 0].reset_index(drop=True)
-    return kept
 
 
 def outcome_shares(judged: Judged, phases: Sequence[int] | None = None) -> pd.Series[float]:

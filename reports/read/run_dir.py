@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from windtunnel.harness.contract.files import PLAN_VERSION, POOLS_FILE
 from windtunnel.harness.contract.records import (
@@ -32,7 +31,8 @@ from windtunnel.harness.contract.records import (
 )
 from windtunnel.harness.contract.units import seconds_or_none
 from windtunnel.reports.errors import RunDirectoryError
-from windtunnel.reports.read.tables import Damage, read_table
+from windtunnel.reports.read.columns import Records, column_of
+from windtunnel.reports.read.tables import Damage, open_table, read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,8 @@ class RecordedPhase:
 class CellRecords:
     """One client in one repeat: its plan, how it ended, and its records.
 
-    `gaps` has a row per pause between two contents: `row` (position in `calls`) and `gap_s`. `connections` is
-    None where the server kept no list of them. `observed_s` is the last moment that the load processes are
-    known to have lived (infinite if the cell was played to its end).
+    `connections` is None where the server kept no list of them. `observed_s` is the last moment that the load
+    processes are known to have lived (infinite if the cell was played to its end).
     """
 
     client: str
@@ -62,16 +61,20 @@ class CellRecords:
     status: Mapping[str, Any]
     phases: tuple[RecordedPhase, ...]
     observed_s: float
-    schedule: pd.DataFrame
-    calls: pd.DataFrame
-    attempts: pd.DataFrame
-    served: pd.DataFrame
+    schedule: Records
+    calls: Records
+    attempts: Records
+    served: Records
     lags: pd.DataFrame
-    gaps: pd.DataFrame
     connections: pd.DataFrame | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     pools: tuple[Mapping[str, Any], ...] = ()
-    damages: tuple[Damage, ...] = ()
+    found_damages: Sequence[Sequence[Damage]] = ()
+
+    @property
+    def damages(self) -> tuple[Damage, ...]:
+        """What is damaged in the records: as far as is known yet, as a column may be found damaged when it is read."""
+        return tuple(damage for found in self.found_damages for damage in found)
 
     @property
     def partial(self) -> bool:
@@ -174,17 +177,23 @@ def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise RunDirectoryError(path / "plan.json", f"a cell without {error}", "a resolved cell") from error
     status = _json(folder / "status.json")
-    damages: list[Damage] = []
+    finished = status.get("state") == "finished"
+    small: list[Damage] = []
+    damages: list[list[Damage]] = [small]
 
-    def table(name: str, schema: pa.Schema, *, optional: bool = False) -> pa.Table:
-        finished = status.get("state") == "finished"
+    def whole(name: str, schema: pa.Schema, *, optional: bool = False) -> pa.Table:
         found, damaged = read_table(folder, name, schema, finished=finished, optional=optional)
-        damages.extend(damaged)
+        small.extend(damaged)
         return found
 
-    calls, schedule = table("calls", CALLS_SCHEMA), table("schedule", SCHEDULE_SCHEMA)
-    frame = frame_of(calls.drop_columns(["gaps_s"]))
-    connections = table("connections", CONNECTIONS_SCHEMA, optional=True)
+    def opened(name: str, schema: pa.Schema) -> Records:
+        found, damaged = open_table(folder, name, schema, finished=finished)
+        damages.append(damaged)
+        return found
+
+    calls = opened("calls", CALLS_SCHEMA)
+    schedule = opened("schedule", SCHEDULE_SCHEMA)
+    connections = whole("connections", CONNECTIONS_SCHEMA, optional=True)
     return CellRecords(
         client=client,
         repeat=repeat,
@@ -192,19 +201,16 @@ def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
         plan=entry,
         status=status,
         phases=phases,
-        observed_s=_observed(folder, status, frame),
-        schedule=frame_of(schedule)
-        if schedule.num_rows
-        else frame[["call_id", "intended_s", "instance", "phase"]],
-        calls=frame,
-        attempts=frame_of(table("attempts", ATTEMPTS_SCHEMA)),
-        served=frame_of(table("served", SERVED_SCHEMA)),
-        lags=frame_of(table("lags", LAG_SCHEMA)),
-        gaps=exploded_gaps(calls),
+        observed_s=_observed(folder, status, calls),
+        schedule=calls if schedule.empty else schedule,
+        calls=calls,
+        attempts=opened("attempts", ATTEMPTS_SCHEMA),
+        served=opened("served", SERVED_SCHEMA),
+        lags=frame_of(whole("lags", LAG_SCHEMA)),
         connections=frame_of(connections) if connections.num_columns else None,
         digests=_json(folder / "digest.json"),
         pools=_pools(folder),
-        damages=tuple(damages),
+        found_damages=damages,
     )
 
 
@@ -237,7 +243,7 @@ def _json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _observed(folder: Path, status: Mapping[str, Any], calls: pd.DataFrame) -> float:
+def _observed(folder: Path, status: Mapping[str, Any], calls: Records) -> float:
     """The last moment of which the records can be trusted to be whole: the oldest of the last heartbeats."""
     if status.get("state") == "finished":
         return math.inf
@@ -249,24 +255,8 @@ def _observed(folder: Path, status: Mapping[str, Any], calls: pd.DataFrame) -> f
     return -math.inf if pd.isna(ended) else float(ended)
 
 
-def exploded_gaps(calls: pa.Table) -> pd.DataFrame:
-    """The pauses between contents of all calls, a row each: `row` (position in `calls`), `gap_s`."""
-    column = calls["gaps_s"].combine_chunks()
-    return pd.DataFrame(
-        {
-            "row": pc.list_parent_indices(column).to_numpy(zero_copy_only=False),
-            "gap_s": pc.list_flatten(column).to_numpy(zero_copy_only=False).astype("float64"),
-        }
-    )
-
-
 def frame_of(table: pa.Table) -> pd.DataFrame:
     """A record table as the frame that the metrics work on."""
-    for index, of in enumerate(table.schema):
-        column = table.column(index)
-        if pa.types.is_boolean(of.type):
-            table = table.set_column(index, of.name, pc.fill_null(column, False))
-        elif pa.types.is_list(of.type):
-            table = table.set_column(index, of.name, pc.fill_null(pc.binary_join(column, ","), ""))
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+    return pd.DataFrame(
+        {name: column_of(name, iter(table[name].chunks)) for name in table.column_names}, copy=False
+    )

@@ -8,12 +8,14 @@ that came to its end, whatever cannot be read, and every column that a figure ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from windtunnel.reports.read.columns import ColumnStore, Records
 
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "schedule": ("call_id", "intended_s"),
@@ -70,6 +72,8 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Without one of these a figure would be wrong in silence. Columns that came later are null in older records."""
 
+ROWS_AT_ONCE: Final = 1 << 18
+
 ALWAYS_THERE: Final = ("schedule", "calls", "served")
 """Tables that every cell has that came to its end."""
 
@@ -120,6 +124,52 @@ def read_table(
     return table, tuple(Damage(name, text) for text in (*damages, *changed))
 
 
+class ParquetTable:
+    """A table in a Parquet file, of which a column is read when it is asked for.
+
+    What turns out to be damaged then is added to `damages`, and the column is null.
+    """
+
+    def __init__(self, path: Path, name: str, schema: pa.Schema) -> None:
+        self._file = pq.ParquetFile(path, page_checksum_verification=True)
+        self._path, self._name, self._schema = path, name, schema
+        self.rows: int = self._file.metadata.num_rows
+        self.names: Sequence[str] = list(
+            dict.fromkeys([*self._file.schema_arrow.names, *(field.name for field in schema)])
+        )
+        nothing = self._file.schema_arrow.empty_table()
+        self.damages = [Damage(name, text) for text in _conformed(nothing, name, schema, path)[1]]
+
+    def batches(self, name: str) -> Iterator[pa.Array]:
+        """One column, piece by piece."""
+        there = self._file.schema_arrow
+        kind = self._schema.field(name).type if name in self._schema.names else there.field(name).type
+        if name not in there.names or any(f"'{name}'" in damage.text for damage in self.damages):
+            yield pa.nulls(self.rows, kind)
+            return
+        read = 0
+        try:
+            for batch in self._file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[name]):
+                read += batch.num_rows
+                yield batch.column(0).cast(kind)
+        except (pa.ArrowException, OSError) as error:
+            text = f"{_place(self._path)}: column '{name}' cannot be read ({_first_line(error)})"
+            self.damages.append(Damage(self._name, text))
+        if read < self.rows or not read:
+            yield pa.nulls(self.rows - read, kind)
+
+
+def open_table(folder: Path, name: str, schema: pa.Schema, *, finished: bool) -> tuple[Records, list[Damage]]:
+    """The table `name` of a cell, its columns still unread, and what is damaged in it; that list may yet grow."""
+    path = folder / f"{name}.parquet"
+    try:
+        source = ParquetTable(path, name, schema)
+    except (pa.ArrowException, OSError):
+        table, damages = read_table(folder, name, schema, finished=finished)
+        return Records.of(table), list(damages)
+    return Records(ColumnStore(source, source.rows)), source.damages
+
+
 def _place(path: Path) -> str:
     """A file of a cell, as people find it in the run directory."""
     return "/".join(path.parts[-3:])
@@ -130,7 +180,7 @@ def _parquet(path: Path, columns: Sequence[str] | None) -> tuple[pa.Table | None
     if not path.exists():
         return None, []
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             kept = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
             return file.read(kept), []
     except (pa.ArrowException, OSError) as error:
@@ -185,6 +235,8 @@ def _conformed(table: pa.Table, name: str, schema: pa.Schema, path: Path) -> tup
         elif table.schema.field(index).type != column.type:
             found = table.schema.field(index).type
             try:
+                if pa.types.is_string(found) != pa.types.is_string(column.type):
+                    raise pa.ArrowInvalid("text is no number")
                 cast = table.column(index).cast(column.type)
             except pa.ArrowException:
                 cast = missing

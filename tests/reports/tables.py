@@ -25,8 +25,9 @@ from windtunnel.reports.figures.collect import run_figures
 from windtunnel.reports.figures.metrics_json import as_json
 from windtunnel.reports.metrics import Value, cohort_of, measure
 from windtunnel.reports.metrics.figure import Figures
+from windtunnel.reports.read.columns import Records
 from windtunnel.reports.read.outcomes import Judged, judge
-from windtunnel.reports.read.run_dir import CellRecords, RecordedPhase, exploded_gaps, frame_of, load_run
+from windtunnel.reports.read.run_dir import CellRecords, RecordedPhase, frame_of, load_run
 
 Row = dict[str, Any]
 HEALTHY = (("healthy", 0.0, 10.0),)
@@ -166,8 +167,7 @@ def make_cell(
 ) -> CellRecords:
     """A cell in memory; without a schedule, what was offered is what has a row."""
     plan = cell_plan(phases, load=load, server_plan=server_plan)
-    rows = table("calls", calls)
-    frame = frame_of(rows.drop_columns(["gaps_s"]))
+    rows = Records.of(table("calls", calls))
     return CellRecords(
         client="polite",
         repeat=0,
@@ -179,12 +179,11 @@ def make_cell(
             for index, (name, start, end) in enumerate(phases)
         ),
         observed_s=observed_s,
-        schedule=frame if schedule is None else frame_of(table("schedule", schedule)),
-        calls=frame,
-        attempts=frame_of(table("attempts", attempts)),
-        served=frame_of(table("served", served)),
+        schedule=rows if schedule is None else Records.of(table("schedule", schedule)),
+        calls=rows,
+        attempts=Records.of(table("attempts", attempts)),
+        served=Records.of(table("served", served)),
         lags=frame_of(table("lags", lags)),
-        gaps=exploded_gaps(rows),
         connections=None if connections is None else frame_of(table("connections", connections)),
     )
 

@@ -100,8 +100,9 @@ def test_side_effects_that_nobody_recorded_are_absent() -> None:
     """duplicate_effects needs a record of effects; with one it counts the calls that had more than one."""
     cell = make_cell(*work())
     assert "duplicate_effects" not in measured(cell)
-    cell.served["effects"] = [1, 1, 1, 0]
-    assert measured(cell)["duplicate_effects"] == 1
+    calls, answers = work()
+    told = [row | {"effects": effects} for row, effects in zip(answers, (1, 1, 1, 0), strict=True)]
+    assert measured(make_cell(calls, told))["duplicate_effects"] == 1
 
 
 def test_connections_are_counted_by_their_first_request() -> None:

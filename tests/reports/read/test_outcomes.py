@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.reports.tables import Row, call, make_cell, served
@@ -90,8 +91,8 @@ def test_warm_up_and_tail_are_never_offered() -> None:
         {"call_id": "t0", "intended_s": 10.0},
     ]
     judged = judge(make_cell(served=[served("w0", 0, 1), served("c1", 0, 1)], schedule=schedule))
-    assert list(judged.calls["call_id"]) == ["c0", "c1"]
-    assert list(judged.served["call"]) == [-1, 1]
+    assert list(judged.calls["intended_s"]) == [0.0, 9.999]
+    assert sorted(judged.served["call"]) == [-1, 1]
 
 
 def test_a_call_without_a_row_is_unfinished() -> None:
@@ -112,7 +113,7 @@ def cut_off() -> Judged:
 
 def test_a_run_cut_off_offers_up_to_the_last_heartbeat() -> None:
     """After a kill, what the schedule holds later than the last heartbeat was never offered."""
-    assert list(cut_off().calls["call_id"]) == ["c0", "c1", "c2", "c3"]
+    assert len(cut_off().calls) == 4
 
 
 def test_a_run_cut_off_judges_only_calls_whose_deadline_had_passed() -> None:
@@ -152,12 +153,9 @@ def test_pauses_between_contents_belong_to_their_call() -> None:
         call("w0", -1, 0, gaps_s=[9.0]),
         call("c0", 1, 2, gaps_s=[0.25, 0.125]),
     ]
-    judged = judge(make_cell(rows))
-    assert sorted(zip(judged.gaps["call"], judged.gaps["gap_s"], strict=True)) == [
-        (0, 0.125),
-        (0, 0.25),
-        (1, 0.5),
-    ]
+    gaps = judge(make_cell(rows)).gaps
+    assert gaps.of(np.array([True, False])).tolist() == [0.25, 0.125]
+    assert sorted(gaps.of(np.array([True, True]))) == [0.125, 0.25, 0.5]
 
 
 def test_shares_of_outcomes_add_up_to_one() -> None:

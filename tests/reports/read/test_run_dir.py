@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -31,14 +32,14 @@ def written(folder: Path) -> Path:
 
 
 def test_every_table_of_a_cell_is_read(tmp_path: Path) -> None:
-    """Parquet files become frames, lists of names one string, null flags false, and gaps rows of their own."""
+    """Parquet files become frames, lists of names one string, null flags false; gaps are read when asked for."""
     run = load_run(written(tmp_path))
     cell = run.cells[0]
     assert (run.scenario["name"], run.clients, run.partial) == ("planted", ("polite",), False)
     assert [len(frame) for frame in (cell.calls, cell.attempts, cell.served, cell.schedule)] == [2, 1, 2, 3]
     assert list(cell.served["faults"]) == ["stall,cut", ""]
     assert list(cell.calls["saw_done"]) == [False, False]
-    assert cell.gaps.to_dict("list") == {"row": [0, 0], "gap_s": [0.5, 0.25]}
+    assert judge(cell).gaps.of(np.array([True, False, False])).tolist() == [0.5, 0.25]
     assert (cell.observed_s, cell.deadline_s, cell.connections) == (math.inf, 5.0, None)
 
 
@@ -101,6 +102,18 @@ def gone(place: Path) -> None:
     (place / "served.parquet").unlink()
 
 
+def garbled_page(place: Path) -> None:
+    """A page in the middle is not what its header says; the footer is whole."""
+    pq.write_table(table("calls", ROWS["calls"]), place / "calls.parquet", write_page_checksum=True)
+    file = pq.ParquetFile(place / "calls.parquet")
+    column = file.metadata.row_group(0).column(file.schema_arrow.get_field_index("ended_s"))
+    whole = bytearray((place / "calls.parquet").read_bytes())
+    start = column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
+    end = start + column.total_compressed_size
+    whole[end - 1] ^= 1
+    (place / "calls.parquet").write_bytes(bytes(whole))
+
+
 def without_column(place: Path) -> None:
     pq.write_table(table("served", ROWS["served"]).drop_columns(["arrived_s"]), place / "served.parquet")
 
@@ -123,6 +136,7 @@ def connections_cut(place: Path) -> None:
         (cut, "calls.parquet cannot be read", "goodput"),
         (garbled, "attempts.parquet cannot be read", "client_amplification"),
         (gone, "served.parquet is not there", "goodput"),
+        (garbled_page, "calls.parquet: column 'ended_s' cannot be read", "wait_p99_s"),
         (without_column, "served.parquet lacks the column 'arrived_s'", "amplification"),
         (of_another_type, "calls.parquet: column 'ended_s' is of type string, expected double", "wait_p99_s"),
         (connections_cut, "connections.parquet cannot be read", "goodput@nothing"),
