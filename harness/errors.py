@@ -11,7 +11,8 @@ HarnessError                 anything below; `exit_code` says how the command en
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+from os.path import commonprefix
 from pathlib import Path
 from typing import ClassVar
 
@@ -86,8 +87,13 @@ class MeasurementError(HarnessError):
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """`did you mean 'x'?` for the known word closest to `word`, or an empty string when none is close."""
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else ""
+    close = get_close_matches(word, known, n=3, cutoff=0.6)
+
+    def likeness(one: str) -> tuple[float, int]:
+        # Of words that are equally close, the one that begins alike: 'retrys' is 'retries' rather than 'returns'.
+        return SequenceMatcher(None, word, one).ratio(), len(commonprefix([word, one]))
+
+    return f"did you mean '{max(close, key=likeness)}'?" if close else ""
 
 
 def listing(words: Sequence[str]) -> str:
