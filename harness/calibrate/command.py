@@ -15,6 +15,7 @@ from windtunnel.harness.calibrate import (
     harness_cost,
     memory,
     peer_rates,
+    report_cost,
     rule_cost,
     server_cost,
     streams_held,
@@ -28,7 +29,7 @@ from windtunnel.harness.errors import InputError, listing, nearest
 from windtunnel.harness.plan import versions
 from windtunnel.harness.run.run import raise_open_file_limit
 
-PARTS = ("server", "tokens", "harness", "rules", "virtual", "peers", "memory", "fidelity")
+PARTS = ("server", "tokens", "harness", "rules", "virtual", "peers", "memory", "report", "fidelity")
 
 
 def measure_all(
@@ -62,7 +63,7 @@ def parts(*, long: bool, only: Collection[str], peers: Path | None) -> tuple[str
         raise InputError("--only", found="peers without a folder", expected="--peers DIR beside it")
     if only:
         return tuple(name for name in PARTS if name in only)
-    wanted_by_option = {"peers": peers is not None, "memory": long, "fidelity": False}
+    wanted_by_option = {"peers": peers is not None, "memory": long, "report": long, "fidelity": False}
     left_out = {name for name, wanted in wanted_by_option.items() if not wanted}
     return tuple(name for name in PARTS if name not in left_out)
 
@@ -94,6 +95,8 @@ async def _measure(
     if "memory" in chosen:
         findings.append(await memory.measure_mock(folder, on_progress))
         findings.append(await harness_cost.measure_memory(folder, on_progress))
+    if "report" in chosen:
+        findings += await report_cost.measure(folder, on_progress)
     if "fidelity" in chosen:
         findings += await fidelity.measure(folder, on_progress)
         findings += await verdicts.measure(folder, on_progress) if long else []

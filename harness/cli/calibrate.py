@@ -28,7 +28,7 @@ def calibrate(
     only: Annotated[
         str | None,
         typer.Option(
-            help="These alone, with commas between: server, tokens, harness, rules, virtual, peers, memory."
+            help="These alone, with commas between: server, tokens, harness, rules, virtual, peers, memory, report."
         ),
     ] = None,
     fidelity: Annotated[
