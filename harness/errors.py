@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher, get_close_matches
-from os.path import commonprefix
+from itertools import takewhile
 from pathlib import Path
 from typing import ClassVar
 
@@ -91,7 +91,8 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
     def likeness(one: str) -> tuple[float, int]:
         # Of words that are equally close, the one that begins alike: 'retrys' is 'retries' rather than 'returns'.
-        return SequenceMatcher(None, word, one).ratio(), len(commonprefix([word, one]))
+        alike = takewhile(lambda pair: pair[0] == pair[1], zip(word, one, strict=False))
+        return SequenceMatcher(None, word, one).ratio(), len(list(alike))
 
     return f"did you mean '{max(close, key=likeness)}'?" if close else ""
 

@@ -52,7 +52,9 @@ def test_a_healthy_call_leaves_one_call_and_one_attempt(play: Play, driver: str,
     assert call["started_s"] <= attempt["started_s"] <= attempt["connected_s"] <= attempt["sent_s"]
     assert attempt["sent_s"] <= attempt["headers_s"] <= attempt["first_byte_s"] <= attempt["last_byte_s"]
     assert attempt["last_byte_s"] <= attempt["ended_s"]
-    if driver == "python" and not stream:  # a callable that returns whole text shows no moment of its first content
+    if (
+        driver == "python" and not stream
+    ):  # a callable that returns whole text shows no moment of its first content
         assert call["first_token_s"] is call["last_content_s"] is None
     else:
         assert call["first_token_s"] <= call["last_content_s"] <= call["ended_s"]
