@@ -32,7 +32,7 @@ LATENESS_AIM_S = 0.010
 MEMORY_SECONDS = 900.0
 PROVIDER: dict[str, Any] = {
     "capacity": {"slots": 1000, "queue": 1000},
-    "answer": {"first_token": "5ms", "tokens": 40, "tokens_per_second": 1e9},
+    "answer": {"first_token": "5ms", "tokens": 40, "tokens_per_second": 1e7},
 }
 # One client, one process: the arrivals are even, so that nothing but the harness makes a call late.
 LOAD: dict[str, Any] = {"api": "chat", "stream": False, "arrivals": "constant", "deadline": "10s"}

@@ -26,7 +26,7 @@ PLAN: dict[str, Any] = {
     "name": "calibrate-peers",
     "provider": {
         "capacity": {"slots": 1000, "queue": 1000},
-        "answer": {"first_token": "0ms", "tokens": 40, "tokens_per_second": 1e9},
+        "answer": {"first_token": "0ms", "tokens": 40, "tokens_per_second": 1e7},
     },
 }
 

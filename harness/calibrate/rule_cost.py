@@ -57,7 +57,7 @@ def plan(rules: Sequence[dict[str, Any]], later: Sequence[dict[str, Any]] = ()) 
         "provider": {
             "regions": {"near": {}, "far": {}},
             "capacity": {"slots": 1000, "queue": 1000},
-            "answer": {"first_token": "0ms", "tokens": 40, "tokens_per_second": 1e9},
+            "answer": {"first_token": "0ms", "tokens": 40, "tokens_per_second": 1e7},
         },
         "rules": list(rules),
         "phases": [{"name": "now", "for": "1h"}, {"name": "later", "for": "1h", "rules": list(later)}],

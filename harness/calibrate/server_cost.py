@@ -25,7 +25,7 @@ EVERYTHING_ON: dict[str, Any] = {
     "seed": 1,
     "provider": {
         "capacity": {"slots": 1000, "queue": 1000},
-        "answer": {"first_token": "0ms", "tokens": 40, "tokens_per_second": 1e9},
+        "answer": {"first_token": "0ms", "tokens": 40, "tokens_per_second": 1e7},
         "limits": {"rpm": 100_000_000, "tpm": 2_000_000_000},
     },
     "rules": [

@@ -113,7 +113,7 @@ def test_one_seed_of_many_is_played_again(tmp_path: Path) -> None:
     (tmp_path / "client.yaml").write_text(CLIENT)
     first = ask("run", "own.yaml", "--seeds", "2", "--time-scale", "1/24", "--out", "run", cwd=tmp_path)
     assert first.code == 0, first.err
-    found = re.search(r"Any seed plays again alone: `(.*)`", (tmp_path / "run" / "summary.md").read_text())
+    found = re.search(r"To play one seed again: `(.*)`", (tmp_path / "run" / "summary.md").read_text())
     assert found is not None
     command = found[1].replace("CLIENT", "client").replace("SEED", "6")
     again = run_as_printed(command, tmp_path / "elsewhere")

@@ -45,7 +45,7 @@ def test_a_call_that_hung_is_told(every_fault: Path) -> None:
         "POST /v1/chat/completions HTTP/1.1",
         "provider  attempt 0 is refused, faults hang, script: stall forever",
         "pool      receive response headers failed: ReadTimeout",
-        "app       call ends: timeout: APITimeoutError (ReadTimeout) after 1 attempt",
+        "app       call ends: timeout: APITimeoutError (ReadTimeout): Request timed out. after 1 attempt",
     ):
         assert any(what in line for line in told), (what, done.stdout)
     ended = next(line for line in lines if "call ends" in line)
