@@ -276,7 +276,7 @@ def test_parts_are_chosen_by_options() -> None:
     """Without options everything but peers, memory and fidelity; with `only` what it names; nonsense is refused."""
     usual = ("server", "tokens", "harness", "rules", "virtual")
     assert parts(long=False, only=(), peers=None) == usual
-    assert parts(long=True, only=(), peers=Path("x")) == (*usual, "peers", "memory")
+    assert parts(long=True, only=(), peers=Path("x")) == (*usual, "peers", "memory", "report")
     assert parts(long=False, only=["fidelity"], peers=None) == ("fidelity",)
     assert parts(long=False, only=["rules", "server"], peers=None) == ("server", "rules")
     with pytest.raises(InputError, match="did you mean 'rules'"):
