@@ -33,15 +33,44 @@ def digest(choices: Sequence[Choice]) -> str:
     - embeddings: one choice per item, its text `vector_text(vector)`;
     - models: one choice per model, its text the model's id.
     """
-    rows = [
-        (index, text or None, refusal or None, tools, finish)
-        for index, text, refusal, tools, finish in choices
-    ]
+    rows = [_row(choice) for choice in choices]
     if len(rows) > 1:
         rows.sort(key=lambda row: row[0])
+    return sha256(_canonical(rows)).hexdigest()
+
+
+Row: TypeAlias = tuple[int, str | None, str | None, Sequence[ToolCall], str | None]
+
+
+def _row(choice: Choice) -> Row:
+    index, text, refusal, tools, finish = choice
+    return index, text or None, refusal or None, tools, finish
+
+
+def _canonical(value: list[Row] | Row) -> bytes:
     try:
-        canonical = orjson.dumps(rows)
+        return orjson.dumps(value)
     except TypeError:  # lone surrogates, which a broken answer can hold and orjson refuses
-        plain = json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
-        canonical = plain.encode("utf-8", "surrogatepass")
-    return sha256(canonical).hexdigest()
+        plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return plain.encode("utf-8", "surrogatepass")
+
+
+class RunningDigest:
+    """The same digest, of choices that come one after another in the order of their indices and need not be kept."""
+
+    __slots__ = ("_hash", "_separator")
+
+    def __init__(self) -> None:
+        self._hash = sha256()
+        self._separator = b"["
+
+    def add(self, choice: Choice) -> None:
+        """Add the next choice."""
+        self._hash.update(self._separator + _canonical(_row(choice)))
+        self._separator = b","
+
+    def result(self) -> str:
+        """Return the digest of what was added, at least one choice."""
+        ended = self._hash.copy()
+        ended.update(b"]")
+        return ended.hexdigest()

@@ -38,6 +38,10 @@ TOLERANCE = 0.001
 PIECE = 65_536
 """Bytes: a coalesced write is handed over once it has grown to this, so that a slow reader is noticed."""
 
+MOST_AT_ONCE = 4 * PIECE
+"""Bytes of one step that are written before others have their turn: copying a body of 100 MB takes a tenth of a
+second, several times over, and several such bodies may be due at once."""
+
 Due: TypeAlias = Callable[[Any, int], float]
 """When token number n (0 = the first) of a ticket is ready: `engine.due`."""
 
@@ -100,6 +104,8 @@ def content_at(steps: Sequence[Step], ticket: Any, due: Due, at: float, work: in
 class Player:
     """Plays `steps` onto `wire`. Times are the engine's (seconds from t0).
 
+    A step of many bytes leaves in parts, between which it is others' turn: `play` then returns the time that it got.
+
     `shift` is how much later the client's side sees what the provider does (half a round trip). `punctuality`
     counts how far from their moments tokens are written. `since` is when time limits begin to count, if not at `at`.
     `ticket.done` is set *before* the bytes are written after which a client may leave with the whole answer.
@@ -111,6 +117,7 @@ class Player:
         "_index",
         "_limit_at",
         "_limits",
+        "_parted",
         "_pending",
         "_punctuality",
         "_shift",
@@ -119,6 +126,7 @@ class Player:
         "_ticket",
         "_wire",
         "_work",
+        "_written",
         "bytes_sent",
         "ending",
         "first_byte_s",
@@ -154,6 +162,10 @@ class Player:
         self._index = 0
         self._work = 0
         self._pending = 0
+        self._parted = (
+            False  # whether a step's bytes may leave in parts: each step is a chunk where there are chunks
+        )
+        self._written = 0  # bytes of the step at `_index` that have left
         self.ending: str | None = None
         """How the script ended on the wire (end, close, abort), or None while it has not."""
         self.status: int | None = None
@@ -184,7 +196,7 @@ class Player:
             # Types are compared by identity, the frequent ones first: this loop runs for every token.
             if type(step) is Send:
                 if self._send(step, now):
-                    return math.inf
+                    return math.inf if wire.paused else now
             elif type(step) is Tokens:
                 work = self._work + step.n
                 ready = self._due(self._ticket, work)
@@ -249,7 +261,7 @@ class Player:
         """End the answer at `now`, properly framed, whatever is left of its script."""
         self._limits, self._limit_at = (), math.inf
         self._steps = (End(),)
-        self._index = 0
+        self._index = self._written = 0
         self._at = now - self._shift
 
     def next_content_at(self) -> float:
@@ -265,10 +277,20 @@ class Player:
         return max(self._at, self._due(self._ticket, 0))
 
     def _send(self, step: Send, now: float) -> bool:
-        """Write bytes of the body; True if that made a write that a slow reader holds up."""
+        """Write bytes of the body; True if it is another's turn, or a slow reader holds up what was written."""
         data = step.data
         if self._limits:
             self._heard()
+        if self._parted and len(data) > MOST_AT_ONCE:
+            begin = self._written
+            data = data[begin : begin + MOST_AT_ONCE]
+            if begin + len(data) < len(step.data):
+                self._written = begin + len(data)
+                self._wire.body(data)
+                self._pending += len(data)
+                self._flush(now)
+                return True
+            self._written = 0
         self._wire.body(data)
         self._pending += len(data)
         self.tokens_sent += step.tokens
@@ -300,6 +322,7 @@ class Player:
         if self._limits:
             self._heard()
         length = 0
+        self._parted = step.framing != "chunked"
         if step.framing == "length":
             length = sum([len(later.data) for later in self._steps if type(later) is Send])
         wire.head(step, length)

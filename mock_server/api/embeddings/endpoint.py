@@ -7,14 +7,13 @@ from typing import Final
 from windtunnel.mock_server.api.embeddings.checks import check_embeddings
 from windtunnel.mock_server.api.embeddings.wire import dimensions_of, embeddings_script, inputs_of, vectors
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, Preparation, World
-from windtunnel.mock_server.api.truth import digest
 from windtunnel.mock_server.request import Request
 
 
 def answer_embeddings(request: Request, world: World) -> Answer:
     """The healthy answer to an embeddings request."""
-    script, choices = embeddings_script(request, world.prepared, stamp=world.stamp)
-    return Answer(script, digest(choices), 1, None)
+    script, truth = embeddings_script(request, world.prepared, stamp=world.stamp)
+    return Answer(script, truth, 1, None)
 
 
 _LITTLE: Final = 20_000

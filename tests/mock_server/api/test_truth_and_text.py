@@ -20,7 +20,7 @@ from windtunnel.mock_server.api.headers import (
     request_stamp,
 )
 from windtunnel.mock_server.api.text import TOKENS, prose, stream_of, tokens_in
-from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.api.truth import Choice, RunningDigest, digest
 
 TEXT = st.none() | st.text(min_size=1)
 CHOICE = st.tuples(
@@ -169,3 +169,16 @@ def test_a_null_type_becomes_the_one_of_the_status() -> None:
     """An error without a type has the type that goes with its status."""
     assert orjson.loads(errors.error_body(500, "x", None))["error"]["type"] == "server_error"
     assert orjson.loads(errors.error_body(404, "x", None))["error"]["type"] == "invalid_request_error"
+
+
+def test_a_running_digest_is_the_digest() -> None:
+    """Choice by choice, and also where a text is none that UTF-8 has."""
+    choices: list[Choice] = [
+        (0, "a", None, (), None),
+        (1, "", "no", (("f", "{}"),), "stop"),
+        (2, "\ud800", None, (), None),
+    ]
+    running = RunningDigest()
+    for count, choice in enumerate(choices, 1):
+        running.add(choice)
+        assert running.result() == digest(choices[:count])

@@ -24,7 +24,7 @@ from windtunnel.mock_server.script import (
     Trickle,
     Wait,
 )
-from windtunnel.mock_server.transports.player import PIECE, TOLERANCE, Player, content_at
+from windtunnel.mock_server.transports.player import MOST_AT_ONCE, PIECE, TOLERANCE, Player, content_at
 
 
 class Ticket:
@@ -285,3 +285,38 @@ def test_a_torn_chunk_reaches_the_wire_as_such() -> None:
 def test_when_a_client_would_have_more_is_known(steps: tuple[Step, ...], at: float) -> None:
     """The first bytes of an answer that are no comment, behind work and waits; never behind an endless stall."""
     assert content_at(steps, None, lambda ticket, tokens: 13.0 + tokens, 10.0) == at
+
+
+def test_a_large_step_leaves_in_parts() -> None:
+    """Between two parts it is others' turn; done, and counted, with the last of them."""
+    body = bytes(range(256)) * (MOST_AT_ONCE // 100)
+    player, wire, ticket = _player(Head(200), Send(body, tokens=1, role="terminal"), End())
+    played = 0
+    while player.ending is None:
+        assert (ticket.done, player.tokens_sent) == (False, 0)
+        assert player.play(1.0) == (1.0 if player.ending is None else math.inf)
+        played += 1
+    assert played == -(-len(body) // MOST_AT_ONCE)
+    assert b"".join([data for data, _ in wire.flushed]) == b"H" + body + b"."
+    assert [done for _, done in wire.flushed].index(True) == played - 1
+    assert max([len(data) for data, _ in wire.flushed]) <= MOST_AT_ONCE + 2
+    assert player.tokens_sent == 1
+
+
+def test_an_answer_can_be_stopped_between_two_parts() -> None:
+    """What is left of a large step is not sent then."""
+    player, wire, _ = _player(Head(200), Send(b"x" * (3 * MOST_AT_ONCE), role="terminal"), End())
+    player.play(1.0)
+    player.stop(1.0)
+    assert player.play(1.0) == math.inf
+    assert player.ending == "end"
+    assert sum([len(data) for data, _ in wire.flushed]) == MOST_AT_ONCE + 2
+
+
+def test_a_chunk_is_one_chunk_however_large() -> None:
+    """A step of a chunked body is not parted: clients see where chunks begin."""
+    player, wire, _ = _player(
+        Head(200, framing="chunked"), Send(b"x" * (3 * MOST_AT_ONCE), role="terminal"), End()
+    )
+    assert player.play(1.0) == math.inf
+    assert max([len(data) for data, _ in wire.flushed]) >= 3 * MOST_AT_ONCE
