@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, INPUT_WRONG, NOT_VALID
+from windtunnel.harness.cli.exit_codes import NOT_VALID, worst
 from windtunnel.harness.errors import InputError
 
 if TYPE_CHECKING:
     from windtunnel.harness.inputs.load import ClockName
     from windtunnel.harness.run.run import RunOptions
 
-WORST_FIRST = (NOT_VALID, INPUT_WRONG, EXPECTATION_FAILED)
 ORDER: tuple[ClockName, ...] = ("virtual", "real")
 
 
@@ -32,10 +31,10 @@ def run_both(options: RunOptions, play: Callable[[RunOptions], int]) -> int:
         raise InputError("the run", path="--seeds", found="--clock both", expected=expected)
     plans = {clock: plan_for(_on(options, clock)) for clock in ORDER}
     out = run_folder(options.out, plans["real"].scenario_name)
-    codes = set()
+    codes = []
     for clock in ORDER:
         print(f"{clock} clock:")
-        codes.add(play(replace(_on(options, clock), out=out / clock)))
+        codes.append(play(replace(_on(options, clock), out=out / clock)))
     if all((out / clock / "metrics.json").is_file() for clock in ORDER):
         agreement = compare(*(out / clock for clock in ORDER))
         write_json(out / "agreement.json", agreement, indent=1)
@@ -44,9 +43,9 @@ def run_both(options: RunOptions, play: Callable[[RunOptions], int]) -> int:
             print(f"{one.mark} {one.client}: {one.headline}")
         print(told.headline)
     else:
-        codes.add(NOT_VALID)
+        codes.append(NOT_VALID)
     print(out)
-    return next((code for code in WORST_FIRST if code in codes), 0)
+    return worst(codes)
 
 
 def _on(options: RunOptions, clock: ClockName) -> RunOptions:

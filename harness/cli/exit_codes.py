@@ -1,5 +1,7 @@
 """What the exit code of a command says, besides 0 for 'fine'."""
 
+from collections.abc import Iterable
+
 EXPECTATION_FAILED = 1
 """An expectation of the scenario failed, and `--check` was given."""
 
@@ -11,3 +13,9 @@ NOT_VALID = 3
 
 It wins over `EXPECTATION_FAILED`. It is also that of an undecided expectation, with `--check`, where none failed.
 """
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several parts of one command: that of the part which says least, 0 if all are fine."""
+    found = set(codes)
+    return next((code for code in (NOT_VALID, INPUT_WRONG, EXPECTATION_FAILED) if code in found), 0)

@@ -12,17 +12,26 @@ from rich.console import Console
 from windtunnel.harness.cli.both import run_both
 from windtunnel.harness.cli.lab import require_lab
 from windtunnel.harness.cli.report import late_cells, make_report
+from windtunnel.harness.cli.several import run_several
 
 
 def run(
-    scenario: Annotated[
-        str, typer.Argument(help="A scenario of the gallery by name, a YAML file, or a run's plan.json.")
+    scenarios: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SCENARIO...",
+            help="A scenario of the gallery by name, a YAML file, or a run's plan.json.",
+        ),
     ],
     clients: Annotated[
         str | None, typer.Option(help="Client profiles (names or files), with commas between.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run directory: absent or empty. Default: a new one in runs/.")
+        Path | None,
+        typer.Option(
+            help="The run directory: absent or empty. Default: a new one in runs/. "
+            "Of several scenarios, each gets a folder of its name in it."
+        ),
     ] = None,
     repeat: Annotated[
         int | None, typer.Option(help="Play every client this often, each time with another seed.")
@@ -75,7 +84,7 @@ def run(
         bool, typer.Option("--strict", help="Exit 3 also if the measurement is noisy.")
     ] = False,
 ) -> None:
-    """Play SCENARIO against each client, cells side by side, and write the report."""
+    """Play each SCENARIO against each client, cells side by side, and write the report."""
     require_lab("run")
     from windtunnel.harness.inputs.time_scale import asked_time_scale
     from windtunnel.harness.run.progress import reporter
@@ -84,7 +93,7 @@ def run(
 
     names = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
     options = RunOptions(
-        scenario,
+        scenarios[0],
         names,
         out,
         repeat,
@@ -103,4 +112,7 @@ def run(
             print(f"not whole: {failure}", file=sys.stderr)
         return make_report(records.folder, check=check, whole=not records.failures, strict=strict)
 
-    raise typer.Exit(run_both(options, play) if clock == "both" else play(options))
+    def play_one(options: RunOptions) -> int:
+        return run_both(options, play) if clock == "both" else play(options)
+
+    raise typer.Exit(play_one(options) if len(scenarios) == 1 else run_several(options, scenarios, play_one))
