@@ -27,9 +27,19 @@ def list_command(
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
         return
-    width = max(len(entry["name"]) for entry in found)
-    for entry in found:
-        print(f"{entry['name']:<{width}}  {entry['about']}")
+    columns = [(entry["name"], _judged_by(entry), entry["about"]) for entry in found]
+    width, judged = (max(len(column[i]) for column in columns) for i in (0, 1))
+    for name, by, about in columns:
+        print(f"{name:<{width}}  {by:<{judged}}  {about}" if judged else f"{name:<{width}}  {about}")
+
+
+def _judged_by(entry: dict[str, Any]) -> str:
+    """Of a metric which way is better, and its floor: the smallest difference that `ab` calls better or worse."""
+    if not entry.get("floor"):
+        return ""
+    from windtunnel.harness.contract.metrics import Floor
+
+    return f"{entry['better']} is better, floor {Floor(**entry['floor']).text(entry['unit'])}"
 
 
 def _entries(kind: Listable) -> list[dict[str, Any]]:

@@ -9,13 +9,34 @@ A test holds rows and functions together, so a metric is one row and one functio
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
 
 Kind = Literal["share", "ratio", "seconds", "count", "truth", "usd"]
 Better = Literal["higher", "lower"]
 Scope = Literal["phase", "overall", "repeats"]
 Needs = Literal["", "faults", "stream", "prices"]
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The smallest difference of a metric that matters: `absolute`, in its unit, or `share` of the older value.
+
+    The larger of the two counts. What is not beyond it is no regression, however sure it is.
+    """
+
+    absolute: float = 0.0
+    share: float = 0.0
+
+    def at(self, value: float) -> float:
+        """The floor where the older value is `value`."""
+        return max(self.absolute, self.share * abs(value))
+
+    def text(self, unit: str = "") -> str:
+        """As people write it: `0.02 s or 5 %`."""
+        absolute = f"{self.absolute:g} {unit}".rstrip()
+        parts = [absolute] if self.absolute or not self.share else []
+        return " or ".join([*parts, f"{100 * self.share:g} %"] if self.share else parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +46,8 @@ class Metric:
     `label` is its name on the page and `kind` how its values are written there. `unit` is empty for a ratio;
     `better` is None where neither way is. `scope`: `phase` is a figure of the run and of each phase, `overall`
     of the run alone, `repeats` of all repeats of a client together. `needs` is what a scenario must have, or
-    the metric is absent: a faulty phase between healthy ones, streamed answers, or prices.
+    the metric is absent: a faulty phase between healthy ones, streamed answers, or prices. `floor`: the smallest
+    difference that `ab` and a baseline call better or worse; of a truth, in shares of the seeds.
     """
 
     name: str
@@ -36,6 +58,7 @@ class Metric:
     better: Better | None = None
     scope: Scope = "phase"
     needs: Needs = ""
+    floor: Floor = Floor()
 
 
 _ALL: Final = ("p50", "p90", "p95", "p99", "p999", "max")
@@ -50,8 +73,12 @@ _POINTS: Final = {
 """By point of a distribution: its name in a definition, and on the page."""
 
 
+_WAIT: Final = Floor(0.02, 0.05)
+"""Of what somebody waits for: 20 ms, or a twentieth."""
+
+
 def _percentiles(
-    family: str, points: tuple[str, ...], label: str, quantity: str, *, needs: Needs = ""
+    family: str, points: tuple[str, ...], label: str, quantity: str, floor: Floor, *, needs: Needs = ""
 ) -> Iterator[Metric]:
     for point in points:
         defined, shown = _POINTS[point]
@@ -63,6 +90,7 @@ def _percentiles(
             unit="s",
             better="lower",
             needs=needs,
+            floor=floor,
         )
 
 
@@ -81,6 +109,7 @@ ROWS: Final = (
         "Calls that are ok and ended within the load's deadline (else its objective_wait) of their "
         "intended time ÷ calls offered, also those that were never started.",
         better="higher",
+        floor=Floor(0.02),
     ),
     Metric(
         "amplification",
@@ -89,6 +118,7 @@ ROWS: Final = (
         "Attempts that reached the server ÷ steps with at least one of them; a call has one step, unless it makes "
         "several different requests.",
         better="lower",
+        floor=Floor(0.05),
     ),
     Metric(
         "client_amplification",
@@ -96,6 +126,7 @@ ROWS: Final = (
         "ratio",
         "Attempts that the client made ÷ steps with at least one of them; it also counts those that never arrived.",
         better="lower",
+        floor=Floor(0.05),
     ),
     Metric(
         "steps_per_call",
@@ -109,6 +140,7 @@ ROWS: Final = (
         "ratio",
         "Attempts arriving in the phase ÷ calls intended in it (times steps per call, where calls have several).",
         better="lower",
+        floor=Floor(0.05),
     ),
     Metric(
         "peak_amplification",
@@ -118,6 +150,7 @@ ROWS: Final = (
         "the window.",
         better="lower",
         scope="overall",
+        floor=Floor(0.1, 0.05),
     ),
     Metric(
         "retry_yield",
@@ -125,6 +158,7 @@ ROWS: Final = (
         "share",
         "Calls that were good after a retry ÷ retries.",
         better="higher",
+        floor=Floor(0.05),
     ),
     Metric(
         "wasted_work",
@@ -132,6 +166,7 @@ ROWS: Final = (
         "share",
         "1 - tokens billed for the answers delivered to good calls ÷ all tokens billed, prompts included.",
         better="lower",
+        floor=Floor(0.02),
     ),
     Metric(
         "time_to_recover_s",
@@ -143,6 +178,7 @@ ROWS: Final = (
         unit="s",
         scope="overall",
         needs="faults",
+        floor=Floor(1.0, 0.05),
     ),
     Metric(
         "recovered",
@@ -153,6 +189,7 @@ ROWS: Final = (
         better="higher",
         scope="overall",
         needs="faults",
+        floor=Floor(0.05),
     ),
     Metric(
         "recovered_fraction",
@@ -162,6 +199,7 @@ ROWS: Final = (
         better="higher",
         scope="repeats",
         needs="faults",
+        floor=Floor(0.05),
     ),
     Metric(
         "recovery_window_s",
@@ -192,6 +230,7 @@ ROWS: Final = (
         better="lower",
         scope="overall",
         needs="faults",
+        floor=Floor(0.05),
     ),
     Metric(
         "draining",
@@ -201,6 +240,7 @@ ROWS: Final = (
         better="lower",
         scope="overall",
         needs="faults",
+        floor=Floor(0.05),
     ),
     Metric(
         "retry_after_violations",
@@ -209,6 +249,7 @@ ROWS: Final = (
         "Retry-After promises broken ÷ promises followed by another attempt of the same call at the same "
         "region, key and model; a promise runs from the last byte of the refusal, 50 ms are tolerated.",
         better="lower",
+        floor=Floor(0.02),
     ),
     Metric(
         "retry_synchrony",
@@ -218,25 +259,31 @@ ROWS: Final = (
         "sample variances ÷ sum of the means. 1 is what independent clients give; null below 5 blocks.",
         better="lower",
         scope="overall",
+        floor=Floor(0.5, 0.1),
     ),
-    *_percentiles("latency", _ALL, "Latency of answered calls", "intended time to end, calls that are ok"),
+    *_percentiles(
+        "latency", _ALL, "Latency of answered calls", "intended time to end, calls that are ok", _WAIT
+    ),
     *_percentiles(
         "wait",
         _ALL,
         "Wait of users, answered or not",
         "intended time to answer or giving up, all calls: what a user waits",
+        _WAIT,
     ),
     *_percentiles(
         "service",
         _ALL,
         "Service time alone (not what users wait)",
         "first request sent to end, calls that are ok: what coordinated omission would show",
+        _WAIT,
     ),
     *_percentiles(
         "ttft",
         _ALL,
         "Wait for the first content",
         "intended time to first content, streamed calls that got one",
+        _WAIT,
         needs="stream",
     ),
     *_percentiles(
@@ -244,6 +291,7 @@ ROWS: Final = (
         _ALL,
         "Pause between contents",
         "the pauses between contents of streamed calls",
+        Floor(0.005, 0.05),
         needs="stream",
     ),
     *_percentiles(
@@ -251,6 +299,7 @@ ROWS: Final = (
         ("p50", "p99", "max"),
         "Hanging in a stall before giving up",
         "last content (else sending) to giving up, attempts that met a stall and were given up",
+        _WAIT,
     ),
     Metric(
         "deadline_overruns",
@@ -259,6 +308,7 @@ ROWS: Final = (
         "Calls whose wait exceeded the client's own declared deadline by more than 250 ms.",
         better="lower",
         unit="calls",
+        floor=Floor(1.0, 0.05),
     ),
     Metric(
         "silent_corruption",
@@ -266,6 +316,7 @@ ROWS: Final = (
         "share",
         "Calls that are corrupt ÷ calls that the client took for success.",
         better="lower",
+        floor=Floor(0.002),
     ),
     Metric(
         "error_budget_burn",
@@ -273,6 +324,7 @@ ROWS: Final = (
         "ratio",
         "(1 - goodput) ÷ (1 - the scenario's objective).",
         better="lower",
+        floor=Floor(0.5, 0.05),
     ),
     Metric(
         "connection_churn",
@@ -280,6 +332,7 @@ ROWS: Final = (
         "ratio",
         "Connections whose first request is among the attempts ÷ attempts, as the server saw them.",
         better="lower",
+        floor=Floor(0.02),
     ),
     Metric(
         "connections_peak",
@@ -289,6 +342,7 @@ ROWS: Final = (
         better="lower",
         unit="connections",
         scope="overall",
+        floor=Floor(1.0, 0.05),
     ),
     Metric(
         "connections_leaked",
@@ -300,6 +354,7 @@ ROWS: Final = (
         better="lower",
         unit="connections",
         scope="overall",
+        floor=Floor(0.5),
     ),
     Metric(
         "connections_idle",
@@ -314,6 +369,7 @@ ROWS: Final = (
         ("p50", "p99"),
         "From stopping to the server noticing",
         "the client stopping an attempt to the server seeing it",
+        Floor(0.01, 0.05),
     ),
     Metric(
         "tokens_after_stop",
@@ -322,6 +378,7 @@ ROWS: Final = (
         "Output tokens billed for attempts that the client left, beyond those generated until then.",
         better="lower",
         unit="tokens",
+        floor=Floor(50.0, 0.05),
     ),
     Metric(
         "false_timeouts",
@@ -331,6 +388,7 @@ ROWS: Final = (
         "deadline.",
         better="lower",
         unit="attempts",
+        floor=Floor(1.0, 0.05),
     ),
     Metric(
         "false_timeout_cost_usd",
@@ -340,6 +398,7 @@ ROWS: Final = (
         better="lower",
         unit="USD",
         needs="prices",
+        floor=Floor(share=0.05),
     ),
     Metric(
         "duplicate_effects",
@@ -348,6 +407,7 @@ ROWS: Final = (
         "Calls whose side effect was executed more than once.",
         better="lower",
         unit="calls",
+        floor=Floor(0.5),
     ),
     Metric(
         "cost_usd",
@@ -357,6 +417,7 @@ ROWS: Final = (
         better="lower",
         unit="USD",
         needs="prices",
+        floor=Floor(share=0.05),
     ),
     Metric(
         "cost_useful_usd",
@@ -372,8 +433,12 @@ METRICS: Final[dict[str, Metric]] = {metric.name: metric for metric in ROWS}
 """Every metric that metrics.json can hold, by name, in the order in which it is shown."""
 
 
-def describe() -> list[dict[str, str | None]]:
-    """Return the table as data, for listings: name, about (the definition), unit, better, scope."""
+def describe() -> list[dict[str, Any]]:
+    """Return the table as data, for listings: name, about (the definition), unit, better, scope, floor.
+
+    `floor` has `absolute`, in the metric's unit, and `share`, of the older value; it is null where neither way is
+    better.
+    """
     return [
         {
             "name": metric.name,
@@ -381,6 +446,7 @@ def describe() -> list[dict[str, str | None]]:
             "unit": metric.unit,
             "better": metric.better,
             "scope": metric.scope,
+            "floor": None if metric.better is None else asdict(metric.floor),
         }
         for metric in METRICS.values()
     ]

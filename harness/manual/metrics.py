@@ -14,10 +14,13 @@ _WHERE: Final = {"phase": "run, phase", "overall": "run", "repeats": "all repeat
 
 def build_metric_reference() -> str:
     """Return the table of metrics as Markdown; the percentiles of one quantity share a row."""
-    rows = ["| name | definition | unit | better | of |", "| --- | --- | --- | --- | --- |"]
+    rows = ["| name | definition | unit | better | floor | of |", "| --- | --- | --- | --- | --- | --- |"]
     for names, metric, definition in _rows():
         better = metric.better or ""
-        rows.append(f"| {names} | {definition} | {metric.unit} | {better} | {_WHERE[metric.scope]} |")
+        floor = metric.floor.text(metric.unit) if better else ""
+        rows.append(
+            f"| {names} | {definition} | {metric.unit} | {better} | {floor} | {_WHERE[metric.scope]} |"
+        )
     return "\n".join(rows)
 
 

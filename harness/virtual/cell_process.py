@@ -28,7 +28,7 @@ from windtunnel.harness.load.recorder import Recorder
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.policies.clock import Clock
 from windtunnel.harness.virtual.behaviour import Behaviours
-from windtunnel.harness.virtual.digests import RowDigest, combined
+from windtunnel.harness.virtual.digests import TableDigests, combined
 from windtunnel.harness.virtual.draws import SeededRandom
 from windtunnel.harness.virtual.instances import Crew
 from windtunnel.harness.virtual.loop import VirtualLoop
@@ -51,8 +51,8 @@ class DigestingRecorder(Recorder):
 
     def __init__(self, folder: Path, behaviours: Behaviours | None = None) -> None:
         super().__init__(folder, 0, on_call=lambda *_: None, on_attempt=lambda *_: None)
-        self.calls = RowDigest(CALLS_SCHEMA.names)
-        self.attempts = RowDigest(ATTEMPTS_SCHEMA.names)
+        self.calls = TableDigests(CALLS_SCHEMA.names)
+        self.attempts = TableDigests(ATTEMPTS_SCHEMA.names)
         self._pending = 0
         self._behaviours = behaviours
 
@@ -97,11 +97,11 @@ class VirtualPlay:
         self._loop = loop
         self._blocking = blocking
         self._draws = draws
-        self._served = RowDigest(SERVED_SCHEMA.names)
+        self._served = TableDigests(SERVED_SCHEMA.names)
         self._intended = 0
 
     async def play(self) -> None:
-        """Play the whole cell, and write its digest."""
+        """Play the whole cell, and write its digests."""
         plan, loop = self.plan, self._loop
         server_plan = Plan.model_validate(plan.server_plan)
         journal = self.journal()
@@ -139,14 +139,16 @@ class VirtualPlay:
         return Server(plan, journal=journal, loop=self._loop, clock=self._loop.time)
 
     def digests(self) -> dict[str, str]:
-        """The digest of each table, of everything on the wire, and of all of them."""
-        parts = {
-            "calls": str(self.observer.calls),
-            "attempts": str(self.observer.attempts),
-            "served": str(self._served),
-            "wire": self._loop.network.wire.hexdigest(),
+        """The digests of each table, of the bytes on the wire, and of all: of behaviour, and of everything."""
+        tables = {"calls": self.observer.calls, "attempts": self.observer.attempts, "served": self._served}
+        behaviour = {name: str(table.behaviour) for name, table in tables.items()}
+        wire = self._loop.network.wire.hexdigest()
+        return {
+            **behaviour,
+            "digest": combined(list(behaviour.values())),
+            "wire": wire,
+            "wire_digest": combined([*(str(table.whole) for table in tables.values()), wire]),
         }
-        return {**parts, "digest": combined(list(parts.values()))}
 
     def _crew(self, url: str) -> Crew:
         plan = self.plan

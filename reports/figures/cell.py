@@ -43,6 +43,7 @@ def figures_of(judged: Judged, scenario: Mapping[str, Any]) -> CellFigures:
         repeat=cell.repeat,
         seed=cell.plan.get("run_seed"),
         digest=cell.digest,
+        wire_digest=cell.wire_digest,
         partial=cell.partial or (not cell.damages and bool((judged.calls["outcome"] == "unknown").any())),
         checks=check_cell(judged),
         calls=int(judged.calls["judged"].sum()),

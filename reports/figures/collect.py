@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -38,7 +38,8 @@ def run_figures(run: Run, cells: Sequence[MeasuredCell], *, left_out: int = 0) -
         seeds=seeds,
         behaviour=run.plan.get("behaviour", 1),
         clock=run.plan.get("clock", "real"),
-        digest=_digest(run),
+        digest=_combined({cell.folder.name: cell.digest for cell in run.cells}),
+        wire_digest=_combined({cell.folder.name: cell.wire_digest for cell in run.cells}),
         partial=left_out > 0 or any(cell.partial for cell in measured),
         checks=worst([cell.checks for cell in measured]),
         clients=clients,
@@ -60,10 +61,9 @@ def over_cells(cells: Sequence[CellFigures], *, seeds: bool = False) -> ClientFi
     )
 
 
-def _digest(run: Run) -> str | None:
-    """A digest over the cells' records and wires, which a run on the virtual clock repeats exactly; None elsewhere."""
-    digests = {cell.folder.name: cell.digest for cell in run.cells if cell.digest is not None}
-    if len(digests) < len(run.cells):
+def _combined(digests: Mapping[str, str | None]) -> str | None:
+    """One digest of those of all cells, which a run on the virtual clock repeats exactly; None if one has none."""
+    if None in digests.values():
         return None
     text = "\n".join([f"{name} {digests[name]}" for name in sorted(digests)])
     return blake2b(text.encode(), digest_size=16).hexdigest()

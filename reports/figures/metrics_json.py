@@ -22,7 +22,7 @@ def as_json(figures: RunFigures) -> dict[str, Any]:
         "seed": figures.seed,
         **_known(seeds=figures.seeds),
         "clock": figures.clock,
-        **_known(digest=figures.digest),
+        **_known(digest=figures.digest, wire_digest=figures.wire_digest),
         "partial": figures.partial,
         "validity": {"state": figures.state} | _validity(figures.checks),
         "validity_checks": [_check(check) for check in figures.checks],
@@ -54,7 +54,7 @@ def _cell(cell: CellFigures) -> dict[str, Any]:
     return {
         "client": cell.client,
         "repeat": cell.repeat,
-        **_known(seed=cell.seed, digest=cell.digest),
+        **_known(seed=cell.seed, digest=cell.digest, wire_digest=cell.wire_digest),
         "partial": cell.partial,
         "state": cell.state,
         "validity": _validity(cell.checks),

@@ -51,6 +51,8 @@ Spread: TypeAlias = NumberSpread | TruthSpread
 class CellFigures(FiguresByPhase):
     """The figures of one cell. `seed` is the --seed that plays it again as a first repeat; None outside of seeds.
 
+    `digest` is of what the client did, `wire_digest` of everything: two clients may share the first.
+
     `damages` says what of its records cannot be read; figures that need it are null.
     """
 
@@ -58,6 +60,7 @@ class CellFigures(FiguresByPhase):
     repeat: int
     seed: int | None = None
     digest: str | None = None
+    wire_digest: str | None = None
     partial: bool = False
     checks: tuple[ValidityCheck, ...] = ()
     damages: tuple[str, ...] = ()
@@ -98,6 +101,7 @@ class RunFigures:
     behaviour: int = 1
     clock: str = "real"
     digest: str | None = None
+    wire_digest: str | None = None
     partial: bool = False
     checks: tuple[ValidityCheck, ...] = ()
     clients: Mapping[str, ClientFigures] = field(default_factory=dict)

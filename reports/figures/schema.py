@@ -98,7 +98,12 @@ def metrics_schema() -> dict[str, Any]:
         "client": text,
         "repeat": whole,
         "seed": {**whole, "description": "The --seed that plays this cell again, as the first repeat."},
-        "digest": {**text, "description": "Equal where the cell's records are; on the virtual clock alone."},
+        "digest": {
+            **text,
+            "description": "Equal where clients did the same: outcomes, content, times, statuses; what only names a "
+            "client is left out. On the virtual clock alone.",
+        },
+        "wire_digest": {**text, "description": "Equal where every record and every byte sent are."},
         "partial": flag,
         "state": state,
         "damages": {
@@ -109,7 +114,7 @@ def metrics_schema() -> dict[str, Any]:
     }
     cell = _object(
         about | {"validity": validity} | _measured(figure, ("phase", "overall")),
-        optional=("seed", "digest", "damages"),
+        optional=("seed", "digest", "wire_digest", "damages"),
     )
     held = _object(
         {"count": whole, "held": whole, "undecided": whole, "failed": {"type": "array", "items": whole}},
@@ -143,7 +148,8 @@ def metrics_schema() -> dict[str, Any]:
         "seed": {"type": "integer", "minimum": 0},
         "seeds": {**whole, "description": "Seeds that were asked for, from `seed` on; in a run over seeds."},
         "clock": {"enum": ["real", "virtual"]},
-        "digest": {**text, "description": "Equal in equal runs; on the virtual clock alone."},
+        "digest": {**text, "description": "Equal where all cells' digests are; on the virtual clock alone."},
+        "wire_digest": {**text, "description": "Equal where all cells' wire digests are."},
         "partial": {
             **flag,
             "description": "The run was cut off, or some answers have nothing to compare with.",
@@ -161,5 +167,5 @@ def metrics_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "metrics.json of a windtunnel run",
-        **_object(top, optional=("seeds", "digest")),
+        **_object(top, optional=("seeds", "digest", "wire_digest")),
     }

@@ -83,8 +83,13 @@ class CellRecords:
 
     @property
     def digest(self) -> str | None:
-        """The digest of everything that was recorded, where the cell was played on the virtual clock."""
+        """The digest of what the client did, where the cell was played on the virtual clock."""
         return self.digests.get("digest")
+
+    @property
+    def wire_digest(self) -> str | None:
+        """The same of everything that was recorded or sent; None of records that are older than it."""
+        return self.digests.get("wire_digest")
 
     @property
     def virtual(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from windtunnel.harness.contract.metrics import METRICS, ROWS, describe
+from windtunnel.harness.contract.metrics import METRICS, ROWS, Floor, describe
 from windtunnel.harness.manual.metrics import build_metric_reference
 from windtunnel.reports.figures.schema import metrics_schema
 from windtunnel.reports.metrics.table import COMPUTE
@@ -36,3 +36,23 @@ def test_the_manual_names_every_metric() -> None:
         points = points.removesuffix("}_s")
         named |= {f"{family}{point}_s" for point in points.split(",")} if brace else {name}
     assert named == set(METRICS)
+
+
+def test_what_has_a_direction_has_a_floor() -> None:
+    """A metric of which one way is better has a smallest difference that matters, and the listing says it."""
+    judged = {metric.name: metric.floor.at(1.0) for metric in ROWS if metric.better}
+    assert [name for name, floor in judged.items() if floor <= 0] == []
+    listed = {entry["name"]: entry["floor"] for entry in describe()}
+    assert listed["goodput"] == {"absolute": 0.02, "share": 0.0}
+    assert listed["offered"] is None
+
+
+def test_a_floor_is_the_larger_of_two() -> None:
+    """A floor in the metric's unit and one as a share of the older value: the larger counts, both are shown."""
+    floor = Floor(0.02, 0.05)
+    assert (floor.at(0.1), floor.at(4.0)) == (0.02, 0.2)
+    assert (floor.text("s"), Floor(0.5).text("calls"), Floor(share=0.1).text("s")) == (
+        "0.02 s or 5 %",
+        "0.5 calls",
+        "10 %",
+    )
