@@ -18,6 +18,10 @@ Problem: TypeAlias = tuple[Loc, PlanError]
 _PYDANTIC_TYPES = frozenset(get_args(ErrorType))
 
 
+MOST_UNKNOWN = 5
+"""Unknown keys of one object that are reported, each with the nearest known one, which takes a while to find."""
+
+
 class Strict(BaseModel):
     """A model whose unknown keys are errors, each with its own `loc` and the nearest known key."""
 
@@ -37,7 +41,7 @@ class Strict(BaseModel):
                         (str(key),),
                         PlanError("", f"the unknown key {key!r}", nearest(str(key), aliases, what="key")),
                     )
-                    for key in unknown
+                    for key in unknown[:MOST_UNKNOWN]
                 ],
             )
         return data

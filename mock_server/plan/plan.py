@@ -12,6 +12,7 @@ endless phase.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fnmatch import filter as filter_names
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -32,6 +33,15 @@ from windtunnel.mock_server.plan.provider import (
 from windtunnel.mock_server.plan.rule import Burst, Match, Ramp, Rule, SequenceEntry
 from windtunnel.mock_server.plan.units import PositiveSeconds
 
+MOST_PHASES = 500
+MOST_RULES = 1_000
+MOST_SETTINGS = 2_000
+"""Phases times regions: the settings of each region in each phase are worked out when a plan is put in force, while
+requests are under way."""
+
+MOST_PROBLEMS = 20
+"""Contradictions of a plan, after which no further ones are looked for: finding the nearest name takes a while."""
+
 PLAN_VERSIONS = (1,)
 """What `plan_version` of a plan may be; a plan need not have one."""
 
@@ -42,7 +52,10 @@ class Phase(Strict):
     name: str = Field(min_length=1, description="What reports call it; metrics are narrowed with @name.")
     for_: PositiveSeconds = Field(alias="for", description="How long it lasts.")
     rules: list[Rule] = Field(
-        default=[], description="Faults while it lasts, after those that are always on."
+        default=[],
+        max_length=MOST_RULES,
+        description="Faults while it lasts, after those that are always on."
+        " At most 1,000: each is looked at for every request.",
     )
     provider: Annotated[dict[str, Any], PartOf(Provider)] = Field(
         default={}, description="What differs from the provider while it lasts."
@@ -59,8 +72,17 @@ class Plan(Strict):
         description="Where every draw comes from. At most 9,223,372,036,854,775,807: it is kept in 64 bits.",
     )
     provider: Provider = Field(default=Provider(), description="The provider itself.")
-    rules: list[Rule] = Field(default=[], description="Faults that are always on.")
-    phases: list[Phase] = Field(default=[], description="What changes, and when; none: one endless phase.")
+    rules: list[Rule] = Field(
+        default=[],
+        max_length=MOST_RULES,
+        description="Faults that are always on. At most 1,000: each is looked at for every request.",
+    )
+    phases: list[Phase] = Field(
+        default=[],
+        max_length=MOST_PHASES,
+        description="What changes, and when; none: one endless phase. At most 500, and phases times regions at most"
+        " 2,000: all of it is worked out when a plan is put in force.",
+    )
     per_default: Literal["call", "rule"] = Field(
         default="call", description="What first, sequence and every count in rules that do not say."
     )
@@ -82,6 +104,7 @@ class Plan(Strict):
 
     @model_validator(mode="after")
     def _settle(self) -> Self:
+        raise_located("Plan", too_many(self.provider, self.phases))
         self._settings = settle_phases(self.provider, self.phases)
         raise_located("Plan", problems(self.provider, self._settings, self.rules, self.phases))
         starts = [0.0]
@@ -132,6 +155,20 @@ def settle_phases(provider: Provider, phases: Sequence[Phase]) -> tuple[Provider
     )
 
 
+def too_many(provider: Provider, phases: Sequence[Phase]) -> list[Problem]:
+    """Return the problem of more settings or rules than a plan may have in all; looked for before they are worked
+    out."""
+    settings, rules = len(phases) * len(provider.regions), sum([len(phase.rules) for phase in phases])
+    problems: list[Problem] = []
+    if settings > MOST_SETTINGS:
+        found = f"{len(phases)} phases times {len(provider.regions)} regions"
+        problems.append((("phases",), PlanError("", found, f"at most {MOST_SETTINGS:,} together")))
+    if rules > MOST_RULES:
+        found = f"{rules:,} rules in all phases together"
+        problems.append((("phases",), PlanError("", found, f"at most {MOST_RULES:,}")))
+    return problems
+
+
 def problems(
     provider: Provider, settings: Sequence[Provider], rules: Sequence[Rule], phases: Sequence[Phase]
 ) -> list[Problem]:
@@ -143,6 +180,8 @@ def problems(
         ]
     found = [*_phase_problems(provider, settings, phases), *_second_ids(placed)]
     for at, rule, here in placed:
+        if len(found) >= MOST_PROBLEMS:
+            break
         found += _impossible(rule, at, here)
         if rule.ramp is not None and rule.ramp.over is None and not phases:
             endless = PlanError("", "a ramp without a length in a plan without phases", "`over`, such as 30s")
@@ -187,8 +226,7 @@ def _impossible(rule: Rule, at: Loc, providers: Sequence[Provider]) -> Iterator[
     if match.model is None or any(provider.models is None for provider in providers):
         return
     served = sorted({name for provider in providers for name in provider.models or ()})
-    example = Match(model=match.model)
-    if not any(example.holds("chat", name, "", False, "") for name in served):
+    if not filter_names(served, match.model):
         found = f"the model {match.model!r}, which the provider does not serve"
         yield (*at, "match", "model"), PlanError("", found, nearest(match.model, served, what="model"))
 

@@ -210,14 +210,19 @@ class Provider(Strict):
     regions: dict[str, Region] = Field(
         default={"local": Region()},
         min_length=1,
-        description="Regions by name; the first is the default one.",
+        max_length=100,
+        description="Regions by name; the first is the default one. At most 100: each has a port of its own.",
     )
     capacity: Capacity = Field(default=Capacity(), description="Slots and queue of each region.")
     answer: AnswerModel = Field(default=AnswerModel(), description="Length and speed of answers.")
     limits: Limits = Field(default=Limits(), description="Rate limits per key and model.")
     batches: BatchPace = Field(default=BatchPace(), description="How fast batches go.")
     models: list[str] | None = Field(
-        default=None, min_length=1, description="Models that exist; left out: every model name is served."
+        default=None,
+        min_length=1,
+        max_length=1_000,
+        description="Models that exist; left out: every model name is served."
+        " At most 1,000: they are looked through for every request.",
     )
     _settled: dict[str, RegionSettings] = PrivateAttr(default_factory=dict)
 

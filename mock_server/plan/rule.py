@@ -150,7 +150,9 @@ class Rule(Strict):
     sequence: list[str | SequenceEntry] | None = Field(
         default=None,
         min_length=1,
-        description="What happens to one attempt (or request) after the other: faults or `ok`; then `ok`.",
+        max_length=1_000,
+        description="What happens to one attempt (or request) after the other: faults or `ok`; then `ok`."
+        " At most 1,000: no call has more attempts.",
     )
     ramp: Ramp | None = Field(default=None, description="A probability that changes with time.")
     burst: Burst | None = Field(

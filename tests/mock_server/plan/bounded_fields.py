@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from annotated_types import Le, Lt
+from annotated_types import Le, Lt, MaxLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -80,3 +80,31 @@ def without_reason() -> Iterator[str]:
                 small = isinstance(limit, int | float) and limit <= 1
                 if not small and "t most" not in (field.description or ""):
                     yield f"{model.__module__.removeprefix('windtunnel.')}.{model.__name__}.{name}"
+
+
+UNCOUNTED = {
+    "headers": "a few headers of one fault, each checked when it is written",
+    "with_": "parameters of a fault, whose model knows their names",
+    "provider": "parts of a provider, whose model knows their names",
+    "capacity": "parts of a region's settings, whose model knows their names",
+    "limits": "parts of a region's settings, whose model knows their names",
+    "answer": "parts of a region's settings, whose model knows their names",
+}
+"""Lists and mappings of a plan that need no bound of their own, and why."""
+
+
+def uncounted() -> Iterator[str]:
+    """The lists and mappings of a plan that may have as many entries as anyone likes."""
+    for model in models():
+        if model.__module__.startswith("windtunnel.harness"):
+            continue  # read from files of one's own, not sent to a server; what becomes of them is a plan
+        for name, field in model.model_fields.items():
+            counted = any(isinstance(one, MaxLen) for one in field.metadata)
+            if not counted and name not in UNCOUNTED and _has_entries(field.annotation):
+                yield f"{model.__module__.removeprefix('windtunnel.')}.{model.__name__}.{name}"
+
+
+def _has_entries(annotation: Any) -> bool:
+    if get_origin(annotation) in (Union, types.UnionType, Annotated):
+        return any(_has_entries(inner) for inner in get_args(annotation))
+    return get_origin(annotation) in (list, dict, tuple) or annotation in (list, dict, tuple)

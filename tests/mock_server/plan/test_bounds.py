@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.mock_server.plan.bounded_fields import models, unbounded, without_reason
+from tests.mock_server.plan.bounded_fields import models, unbounded, uncounted, without_reason
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.server.options import ServeError, ServeOptions
 
@@ -23,6 +23,11 @@ def test_every_bound_has_its_reason_in_the_description() -> None:
     assert list(without_reason()) == []
 
 
+def test_every_list_has_a_most() -> None:
+    """A plan is put in force while requests are under way: what takes long by its length is bounded."""
+    assert list(uncounted()) == []
+
+
 @pytest.mark.parametrize(
     "plan",
     [
@@ -35,6 +40,20 @@ def test_every_bound_has_its_reason_in_the_description() -> None:
         {"rules": [{"fault": "server_error", "first": 10**15}]},
         {"phases": [{"name": "long", "for": "1e9h"}]},
         {"seed": 2**70},
+        {"rules": [{"fault": "overloaded"}] * 1_001},
+        {"rules": [{"sequence": ["ok", "overloaded"] * 501}]},
+        {"phases": [{"name": f"p{i}", "for": "1s"} for i in range(501)]},
+        {
+            "phases": [
+                {"name": f"p{i}", "for": "1s", "rules": [{"fault": "overloaded"}] * 600} for i in range(2)
+            ]
+        },
+        {
+            "provider": {"regions": {f"r{i}": {} for i in range(100)}},
+            "phases": [{"name": f"p{i}", "for": "1s"} for i in range(21)],
+        },
+        {"provider": {"regions": {f"r{i}": {} for i in range(101)}}},
+        {"provider": {"models": [f"m{i}" for i in range(1_001)]}},
     ],
 )
 def test_numbers_beyond_reason_are_refused(plan: dict[str, Any]) -> None:
