@@ -145,7 +145,7 @@ LIBRARIES = {
     "typer": ("harness/cli/",),
     "rich": ("harness/calibrate/", "harness/cli/", "harness/replay/", "harness/run/"),
     "pandas": ("reports/", "harness/calibrate/"),
-    "scipy": ("reports/figures/",),
+    "scipy": ("reports/figures/", "reports/gate/paired.py"),
     "matplotlib": ("reports/charts/",),
     "jinja2": ("reports/page/",),
 }
