@@ -1,10 +1,10 @@
-"""A run directory of any size without a run: one cell of planted records, as `windtunnel run` would leave them.
+"""A run directory of any size without a run: cells of planted records, as `windtunnel run` would leave them.
 
     calls at an even pace over three phases, the middle one faulty
         ─► three in four are answered at once, one in four after a first attempt that failed
-        ─► plan.json, cells/big-0/{schedule, calls, attempts, served, connections, lags}.parquet
+        ─► plan.json, cells/CLIENT-0/{schedule, calls, attempts, served, connections, lags}.parquet
 
-A tenth of the calls is streamed, with `GAPS` pauses between contents. Written in groups of rows: the memory that this
+One call in `streamed` is streamed, with `GAPS` pauses between contents. Written in groups of rows: the memory that this
 takes does not depend on the size.
 """
 
@@ -33,24 +33,36 @@ RATE_PER_S: Final = 1000.0
 RETRIED: Final = 4
 """One call in so many fails at first."""
 STREAMED: Final = 10
-"""One call in so many is streamed."""
+"""One call in so many is streamed, unless asked otherwise."""
 GAPS: Final = 60
 GROUP: Final = 65_536
 WAIT_S: Final = 0.5
 CLIENT: Final = "big"
 
 
-def write_synthetic_run(folder: Path, served: int, *, seed: int = 7) -> Path:
-    """Write a run with about `served` served records and four fifths as many calls. Returns `folder`."""
-    calls = max(8, served * RETRIED // (RETRIED + 1))
+def write_synthetic_run(
+    folder: Path, served: int, *, cells: int = 1, streamed: int = STREAMED, seed: int = 7
+) -> Path:
+    """Write a run with about `served` served records, and four fifths as many calls, in `cells` cells of a client each.
+
+    Returns `folder`.
+    """
+    names = [CLIENT] if cells == 1 else [f"{CLIENT}-{number}" for number in range(1, cells + 1)]
+    calls = max(8, served * RETRIED // (RETRIED + 1) // cells)
     length = calls / RATE_PER_S
     phases = [["before", 0.0, 0.4 * length], ["brownout", 0.4 * length, 0.6 * length],
               ["after", 0.6 * length, length]]  # fmt: skip
-    place = folder / f"cells/{CLIENT}-0"
-    place.mkdir(parents=True)
-    write_json(folder / "plan.json", _plan(phases))
-    write_json(place / "status.json", {"state": "finished", "reason": ""})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "plan.json", _plan(names, phases))
     draw = np.random.default_rng(seed)
+    for name in names:
+        _write_cell(folder / f"cells/{name}-0", calls, length, streamed, draw)
+    return folder
+
+
+def _write_cell(place: Path, calls: int, length: float, streamed: int, draw: np.random.Generator) -> None:
+    place.mkdir(parents=True)
+    write_json(place / "status.json", {"state": "finished", "reason": ""})
     schemas = {
         "schedule": SCHEDULE_SCHEMA,
         "calls": CALLS_SCHEMA,
@@ -59,7 +71,7 @@ def write_synthetic_run(folder: Path, served: int, *, seed: int = 7) -> Path:
     }
     writers = {name: pq.ParquetWriter(place / f"{name}.parquet", schema, compression="zstd")
                for name, schema in schemas.items()}  # fmt: skip
-    for rows in _rows(calls, length, draw):
+    for rows in _rows(calls, length, streamed, draw):
         for name, columns in rows.items():
             writers[name].write_table(_table(columns, schemas[name]))
     for writer in writers.values():
@@ -73,10 +85,9 @@ def write_synthetic_run(folder: Path, served: int, *, seed: int = 7) -> Path:
     lags = {"source": np.tile(np.array(["server", "hub"]), len(at) // 2), "process": np.tile([1, 2], len(at) // 2),
             "at_s": at, "lag_s": draw.exponential(0.0005, len(at)), "cpu_s": 0.3 * at}  # fmt: skip
     pq.write_table(_table(lags, LAG_SCHEMA), place / "lags.parquet")
-    return folder
 
 
-def _plan(phases: list[list[Any]]) -> dict[str, Any]:
+def _plan(clients: list[str], phases: list[list[Any]]) -> dict[str, Any]:
     load = {
         "api": "chat",
         "model": "m",
@@ -90,21 +101,23 @@ def _plan(phases: list[list[Any]]) -> dict[str, Any]:
                for (name, start, end), override in zip(phases, overrides, strict=True)]  # fmt: skip
     provider = {"regions": {"local": {}}, "capacity": {"slots": 4000}, "limits": {},
                 "answer": {"first_token": "200ms", "tokens": 60, "tokens_per_second": 200.0}}  # fmt: skip
-    cell = {"client": CLIENT, "repeat": 0, "dir": f"cells/{CLIENT}-0", "phases": phases, "faulty": ["brownout"],
-            "region": "local", "load": load, "warmup_s": 0.0, "tail_s": 10.0,
-            "server_plan": {"provider": provider, "rules": [], "phases": planned}}  # fmt: skip
+    cells = [{"client": client, "repeat": 0, "dir": f"cells/{client}-0", "phases": phases, "faulty": ["brownout"],
+              "region": "local", "load": load, "warmup_s": 0.0, "tail_s": 10.0,
+              "server_plan": {"provider": provider, "rules": [], "phases": planned}} for client in clients]  # fmt: skip
     scenario = {"name": "synthetic", "seed": 7, "load": load, "phases": planned, "expect": [],
                 "prices": {"input_per_million": 0.4, "output_per_million": 1.6}}  # fmt: skip
-    return {"plan_version": PLAN_VERSION, "scenario": scenario, "seed": 7, "cells": [cell]}
+    return {"plan_version": PLAN_VERSION, "scenario": scenario, "seed": 7, "cells": cells}
 
 
-def _rows(calls: int, length: float, draw: np.random.Generator) -> Iterator[dict[str, dict[str, Any]]]:
+def _rows(
+    calls: int, length: float, one_streamed_in: int, draw: np.random.Generator
+) -> Iterator[dict[str, dict[str, Any]]]:
     """The columns of each table, for so many calls at a time."""
     for first in range(0, calls, GROUP):
         index = np.arange(first, min(first + GROUP, calls))
         intended = index / RATE_PER_S
         retried = index % RETRIED == RETRIED - 1
-        streamed = index % STREAMED == 0
+        streamed = index % one_streamed_in == 0
         broken = (intended >= 0.4 * length) & (intended < 0.6 * length) & (draw.random(len(index)) < 0.2)
         wait = draw.lognormal(np.log(WAIT_S), 0.5, len(index)) + retried
         ids = _numbered("c", index)

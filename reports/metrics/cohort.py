@@ -8,7 +8,6 @@ from enum import Enum
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from windtunnel.reports.metrics.figure import Figure, Value
@@ -64,13 +63,6 @@ class Cohort:
                 del self._memo[other]
         self._memo[compute] = found
         return found
-
-    @property
-    def gaps(self) -> npt.NDArray[np.float32]:
-        """The pauses between the contents of its calls, in seconds."""
-        counted = np.zeros(len(self.judged.calls), dtype=bool)
-        counted[self.calls.index.to_numpy()] = True
-        return self.judged.gaps.of(counted)
 
     @property
     def start_s(self) -> float:

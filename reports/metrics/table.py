@@ -41,7 +41,7 @@ def _recovery(read: Callable[[Recovery], Result]) -> Compute:
 
 
 def _points(
-    family: str, points: tuple[str, ...], samples: Callable[[Cohort], times.Samples | Absent]
+    family: str, points: tuple[str, ...], samples: Callable[[Cohort], times.Samples | times.Counted | Absent]
 ) -> dict[str, Compute]:
     return {f"{family}_{point}_s": times.point(samples, point) for point in points}
 

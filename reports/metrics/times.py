@@ -6,8 +6,7 @@ it, else it is a lower bound.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,16 +40,25 @@ class Samples(Held):
         return cls(seconds.to_numpy(dtype=float)[known], marks[known])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted(Held):
+    """Durations in seconds that are too many to be held: the value at each point of POINTS; none without any."""
+
+    at: Mapping[float, float]
+
+
 _ATTEMPTS_PER_CALL = 1 << 20
 
 
-def point(samples: Callable[[Cohort], Samples | Absent], name: str) -> Callable[[Cohort], Result]:
+def point(samples: Callable[[Cohort], Samples | Counted | Absent], name: str) -> Callable[[Cohort], Result]:
     """The metric that takes the percentile `name` (a key of POINTS) of what `samples` gives."""
 
     def percentile(cohort: Cohort) -> Result:
         values = cohort.once(samples)
         if isinstance(values, Absent):
             return ABSENT
+        if isinstance(values, Counted):
+            return Figure(values.at[POINTS[name]]) if values.at else None
         return percentile_of(values, POINTS[name])
 
     return percentile
@@ -60,20 +68,11 @@ def percentile_of(samples: Samples, q: float) -> Figure | None:
     """The quantile `q`, a lower bound if a cut-off value lies at or below it; null without any sample."""
     if not len(samples.seconds):
         return None
-    value = quantile_of(samples.seconds, q)
+    value = float(np.quantile(samples.seconds, q))
     if not samples.cut.any():
         return Figure(value)
     upper = np.quantile(samples.seconds, q, method="higher")  # the greater of the two between which it lies
     return Figure(value, censored=bool((samples.seconds[samples.cut] <= upper).any()))
-
-
-def quantile_of(seconds: Floats, q: float) -> float:
-    """The quantile `q` of samples without nulls, in float64; those kept in float32 are in order."""
-    if seconds.dtype == np.float64:
-        return float(np.quantile(seconds, q))
-    rank = (len(seconds) - 1) * q  # in order, as they are millions
-    low, high = math.floor(rank), math.ceil(rank)
-    return float(np.quantile(seconds[[low, high]].astype(np.float64), rank - low))
 
 
 def quantile(values: Floats, q: float) -> float | None:
@@ -116,15 +115,13 @@ def has_whole_answers_alone(judged: Judged) -> bool:
     return not done.empty and bool(done["first_token_s"].isna().all())
 
 
-def inter_token(cohort: Cohort) -> Samples | Absent:
+def inter_token(cohort: Cohort) -> Counted | Absent:
     if not cohort.load.get("stream"):
         return ABSENT
     if has_whole_answers_alone(cohort.judged):
         return ABSENT
-    gaps = cohort.gaps
-    gaps.sort()  # nulls come last
-    gaps = gaps[: len(gaps) - int(np.isnan(gaps).sum())]
-    return Samples(gaps, np.zeros(len(gaps), dtype=bool))
+    phase = None if cohort.phase is None else cohort.phase.index
+    return Counted(cohort.judged.gaps.quantiles(tuple(POINTS.values()), phase))
 
 
 def hang(cohort: Cohort) -> Samples | Absent:

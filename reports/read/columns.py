@@ -34,6 +34,8 @@ four hundred thousand.
 CACHE_BYTES: Final = 256 << 20
 """What a store keeps of columns that were asked for."""
 
+ROWS_AT_ONCE: Final = 1 << 18
+
 _WORD: Final = 8
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 _HALF: Final = np.uint64(32)
@@ -46,8 +48,8 @@ class TableSource(Protocol):
     @property
     def names(self) -> Sequence[str]: ...
 
-    def batches(self, name: str) -> Iterator[pa.Array]:
-        """One column, piece by piece."""
+    def batches(self, name: str, rows: int = ...) -> Iterator[pa.Array]:
+        """One column, piece by piece, of so many rows at most."""
         ...
 
 
@@ -58,9 +60,11 @@ class MemoryTable:
         self._table = table
         self.names: Sequence[str] = table.column_names
 
-    def batches(self, name: str) -> Iterator[pa.Array]:
-        """One column, piece by piece."""
-        yield from self._table[name].chunks
+    def batches(self, name: str, rows: int = ROWS_AT_ONCE) -> Iterator[pa.Array]:
+        """One column, piece by piece, of so many rows at most."""
+        for chunk in self._table[name].chunks:
+            for first in range(0, len(chunk), rows) if len(chunk) else [0]:
+                yield chunk.slice(first, rows)
 
 
 def column_of(name: str, pieces: Iterator[pa.Array]) -> ColumnArray:
@@ -178,9 +182,9 @@ class ColumnStore:
             self._kept.popitem(last=False)
         return column
 
-    def pieces(self, name: str) -> Iterator[pa.Array]:
-        """A column as it is recorded, piece by piece."""
-        return self._source.batches(name)
+    def pieces(self, name: str, rows: int = ROWS_AT_ONCE) -> Iterator[pa.Array]:
+        """A column as it is recorded, in pieces of so many rows at most."""
+        return self._source.batches(name, rows)
 
     def ordered(self, order: Ints | None, own: Mapping[str, ColumnArray]) -> ColumnStore:
         """The same table with its rows in another order (null: in this one), and with columns of its own."""

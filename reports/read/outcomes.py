@@ -20,10 +20,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from windtunnel.reports.read.columns import Ints, Keys, Records, positions, taken
+from windtunnel.reports.read.gaps import Gaps
 from windtunnel.reports.read.run_dir import CellRecords
 
 Floats: TypeAlias = npt.NDArray[np.floating]
@@ -88,6 +87,7 @@ class Judged:
 
     `attempts` and `served` are the whole tables with a column `call`: the position of their call in `calls`,
     -1 for those of the warm-up, the tail and of calls that were not offered; their rows are by the phase of that.
+    `gaps` are the pauses between the contents of judged calls, by phase.
     """
 
     cell: CellRecords
@@ -125,7 +125,8 @@ def judge(cell: CellRecords) -> Judged:
     calls["wait_s"] = ended - calls["intended_s"]
     calls["judged"] = _judged(cell, calls)
     calls["good"] = (calls["outcome"] == "ok") & ~late & calls["judged"]
-    return Judged(cell=cell, calls=calls, attempts=attempts, served=served, gaps=Gaps(cell.calls, row_of))
+    gaps = Gaps(cell.calls, row_of, np.where(calls["judged"], phase_i, np.int16(-1)))
+    return Judged(cell=cell, calls=calls, attempts=attempts, served=served, gaps=gaps)
 
 
 def keys(records: Records, name: str) -> Keys:
@@ -245,30 +246,6 @@ def _ended_by_the_harness(cell: CellRecords, calls: pd.DataFrame) -> pd.Series[b
     """Calls that still ran when the cell was over: their end is no decision of the application."""
     over = cell.end_s + float(cell.plan.get("tail_s", math.inf))
     return (calls["client_outcome"] == "cancelled") & (calls["ended_s"] >= over - _ROUNDING_S)
-
-
-class Gaps:
-    """The pauses between contents, read when they are asked for: there may be hundreds for each call."""
-
-    def __init__(self, rows: Records, row_of: Ints) -> None:
-        self._rows, self._row_of = rows, row_of
-
-    def of(self, counted: Bools) -> npt.NDArray[np.float32]:
-        """Those of the offered calls that are counted."""
-        wanted = np.zeros(len(self._rows), dtype=bool)
-        rows = self._row_of[counted]
-        wanted[rows[rows >= 0]] = True
-        parts, first = [], 0
-        for piece in self._rows.store.pieces("gaps_s"):
-            parts.append(_gaps_of(piece, wanted[first : first + len(piece)]))
-            first += len(piece)
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
-
-
-def _gaps_of(lists: pa.Array, wanted: Bools) -> npt.NDArray[np.float32]:
-    values = np.asarray(lists.flatten(), dtype=np.float32)
-    length = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-    return values.copy() if wanted.all() else values[np.repeat(wanted, length)]
 
 
 def _judged(cell: CellRecords, calls: pd.DataFrame) -> Bools:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windtunnel.reports.read.columns import ColumnStore, Records
+from windtunnel.reports.read.columns import ROWS_AT_ONCE, ColumnStore, Records
 
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "schedule": ("call_id", "intended_s"),
@@ -71,8 +71,6 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "lags": ("source", "process", "at_s", "lag_s", "cpu_s"),
 }
 """Without one of these a figure would be wrong in silence. Columns that came later are null in older records."""
-
-ROWS_AT_ONCE: Final = 1 << 18
 
 ALWAYS_THERE: Final = ("schedule", "calls", "served")
 """Tables that every cell has that came to its end."""
@@ -140,8 +138,8 @@ class ParquetTable:
         nothing = self._file.schema_arrow.empty_table()
         self.damages = [Damage(name, text) for text in _conformed(nothing, name, schema, path)[1]]
 
-    def batches(self, name: str) -> Iterator[pa.Array]:
-        """One column, piece by piece."""
+    def batches(self, name: str, rows: int = ROWS_AT_ONCE) -> Iterator[pa.Array]:
+        """One column, piece by piece, of so many rows at most."""
         there = self._file.schema_arrow
         kind = self._schema.field(name).type if name in self._schema.names else there.field(name).type
         if name not in there.names or any(f"'{name}'" in damage.text for damage in self.damages):
@@ -149,7 +147,7 @@ class ParquetTable:
             return
         read = 0
         try:
-            for batch in self._file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[name]):
+            for batch in self._file.iter_batches(batch_size=rows, columns=[name]):
                 read += batch.num_rows
                 yield batch.column(0).cast(kind)
         except (pa.ArrowException, OSError) as error:

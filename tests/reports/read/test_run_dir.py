@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -39,7 +38,7 @@ def test_every_table_of_a_cell_is_read(tmp_path: Path) -> None:
     assert [len(frame) for frame in (cell.calls, cell.attempts, cell.served, cell.schedule)] == [2, 1, 2, 3]
     assert list(cell.served["faults"]) == ["stall,cut", ""]
     assert list(cell.calls["saw_done"]) == [False, False]
-    assert judge(cell).gaps.of(np.array([True, False, False])).tolist() == [0.5, 0.25]
+    assert judge(cell).gaps.quantiles((0.0, 1.0)) == {0.0: 0.25, 1.0: 0.5}
     assert (cell.observed_s, cell.deadline_s, cell.connections) == (math.inf, 5.0, None)
 
 
