@@ -315,6 +315,25 @@ def test_the_core_alone_answers_in_process(core: Path, tmp_path: Path) -> None:
     assert "InProcess" in output(core.parent / "python", "-c", code, cwd=tmp_path)
 
 
+def test_the_core_alone_has_the_mock_for_tests(core: Path, tmp_path: Path) -> None:
+    """Without the lab, a test has a mock of its own, with faults and assertions."""
+    (tmp_path / "theirs.py").write_text(
+        "import urllib.error, urllib.request\n"
+        "from windtunnel.harness.testing.process_view import MockProcess, ProcessView\n"
+        "with MockProcess() as process:\n"
+        "    view = ProcessView(process).fault('overloaded').limits(rpm=3)\n"
+        "    request = urllib.request.Request(view.base_url + '/models', headers={'Authorization': 'Bearer k'})\n"
+        "    try:\n"
+        "        urllib.request.urlopen(request)\n"
+        "    except urllib.error.HTTPError as error:\n"
+        "        print(error.code)\n"
+        "    view.assert_attempts(exactly=1)\n"
+        "    view.assert_all_streams_closed()\n"
+        "    view.scenario('retry_storm')\n"
+    )
+    assert output(core.parent / "python", "theirs.py", cwd=tmp_path) == "503\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

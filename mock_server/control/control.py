@@ -8,6 +8,8 @@
     GET  /_windtunnel/recent           the last requests with their scripts, for people
     GET  /_windtunnel/recent/ID        one of them
     GET  /_windtunnel/served           the served records so far, as JSON lines
+    PUT  /_windtunnel/test             {"plan": {…}, "key": "sk-…"} begins a test: everything anew, under that plan
+    GET  /_windtunnel/test             its requests, those under way included, as JSON
     POST /_windtunnel/reset            begin anew; {"t0": seconds} on the monotonic clock may lie ahead
     POST /_windtunnel/stop             cut the journal, flush it, exit
     GET  /_windtunnel/schemas/plan     JSON Schemas of the plan and of a served record
@@ -31,6 +33,7 @@ from typing import Any, ParamSpec, Protocol
 
 import orjson
 
+from windtunnel.mock_server.api.parse import key_hash
 from windtunnel.mock_server.control.live_routes import LiveRoutes, LiveServer
 from windtunnel.mock_server.control.page import page_reply
 from windtunnel.mock_server.control.plan_routes import PlanRoutes
@@ -71,6 +74,12 @@ class ControlledServer(LiveServer, Protocol):
     def reset(self, t0: float | None = None) -> None:
         """Begin anew."""
 
+    def begin_test(self, plan: Plan, key: str) -> None:
+        """Begin anew, for a test whose key has this hash."""
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The served rows of all requests, finished or not."""
+
     def stop(self) -> None:
         """End the server, soon."""
 
@@ -109,6 +118,7 @@ class Control:
             "clock": {"GET": plans.clock, "POST": self._alone(plans.advance)},
             "recent": {"GET": self._recent},
             "served": {"GET": self._alone(self._served)},
+            "test": {"GET": self._alone(self._requests), "PUT": self._alone(self._begin_test)},
             "reset": {"POST": self._alone(self._reset)},
             "stop": {"POST": self._stop},
             "schemas/plan": {"GET": lambda _: json_reply(200, plan_schema())},
@@ -215,6 +225,17 @@ class Control:
 
     def _served(self, _: bytes) -> Reply:
         return Reply(200, self._server.journal.json_lines(), "application/x-ndjson")
+
+    def _requests(self, _: bytes) -> Reply:
+        return json_reply(200, {"now_s": self._server.now(), "requests": self._server.requests()})
+
+    def _begin_test(self, body: bytes) -> Reply:
+        given = read_object(body, "plan", "key")
+        key = given.get("key")
+        if not isinstance(key, str) or not key.strip():
+            return problem(400, f"key: found {shown(key)}, expected the API key of the test", path="key")
+        self._server.begin_test(read_plan(given.get("plan")), key_hash(key.strip()))
+        return json_reply(200, {"status": "ok"})
 
     def _reset(self, body: bytes) -> Reply:
         t0 = read_object(body, "t0").get("t0") if body.strip() else None

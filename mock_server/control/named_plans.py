@@ -3,7 +3,8 @@
     PUT plans/NAME {"plan"}         ──► stored, until it is put in force
     PUT plans/NAME {"plan", "key"}  ──► an engine of its own: slots, queues, limits, stores, phases from that moment on
 
-So several test suites can share one server without disturbing each other.
+So several test suites can share one server without disturbing each other. A key can also be retired: its requests are
+refused from then on, whatever plan is in force, since they come from a test that is over.
 """
 
 from __future__ import annotations
@@ -16,6 +17,31 @@ from windtunnel.mock_server.engine import Engine
 from windtunnel.mock_server.errors import WindtunnelServerError
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.request import Request
+
+LATE = "a-test-that-is-over"
+"""The name of the plan that requests with retired keys are under: so they are known in the records."""
+
+LATE_PLAN = {
+    "name": LATE,
+    "rules": [
+        {
+            "fault": "status",
+            "with": {
+                "status": 401,
+                "should_retry": False,
+                "body": {
+                    "error": {
+                        "message": "This API key belongs to a test that is over. Make the client in the test that "
+                        "uses it, or give a client that several tests share a key of its own, such as 'shared'.",
+                        "type": "invalid_request_error",
+                        "param": None,
+                        "code": "invalid_api_key",
+                    }
+                },
+            },
+        }
+    ],
+}
 
 MAX_PLANS = 64
 """Named plans at a time, scoped ones included."""
@@ -42,10 +68,11 @@ class NamedPlan:
 class NamedPlans:
     """The named plans of a server. `scoped` is empty as long as no plan belongs to a key."""
 
-    __slots__ = ("_named", "scoped")
+    __slots__ = ("_named", "_retired", "scoped")
 
     def __init__(self) -> None:
         self._named: dict[str, NamedPlan] = {}
+        self._retired: NamedPlan | None = None
         self.scoped: dict[str, NamedPlan] = {}
         """By the hash of the key."""
 
@@ -58,7 +85,15 @@ class NamedPlans:
 
     def engines(self) -> list[Engine]:
         """Return the engines of the scoped plans."""
-        return [named.engine for named in self._named.values() if named.engine is not None]
+        every = [*self._named.values(), *([self._retired] if self._retired else [])]
+        return [named.engine for named in every if named.engine is not None]
+
+    def retire(self, key_hash: str, unix_t0: float) -> None:
+        """Refuse the requests of a key from now on: the test that it was made for is over."""
+        if self._retired is None:
+            plan = Plan.model_validate(LATE_PLAN)
+            self._retired = NamedPlan(plan, None, 0.0, Engine(plan, unix_t0=unix_t0))
+        self.scoped[key_hash] = self._retired
 
     def put(self, plan: Plan, key_hash: str | None, now: float, unix_t0: float) -> Engine | None:
         """Store `plan` under its name, from `now` on; returns the engine of the plan that it replaces, if any.
@@ -100,7 +135,7 @@ class NamedPlans:
 
     def reset(self, unix_t0: float) -> None:
         """Begin anew: scoped plans stay, with engines that have no state, and their phases count from t0."""
-        for named in self._named.values():
+        for named in [*self._named.values(), *([self._retired] if self._retired else [])]:
             named.put_s = 0.0
             if named.engine is not None:
                 named.engine.reset(unix_t0=unix_t0)

@@ -77,6 +77,10 @@ class Journal:
         for writer in self._writers:
             writer.close()
 
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return the rows that are in memory: none where they go to disk."""
+        return list(self._recent)
+
     def json_lines(self) -> Iterator[bytes]:
         """Return the rows so far as JSON objects, a line each, in pieces of at most a batch."""
         if self._writer is None:

@@ -30,6 +30,7 @@ from windtunnel.mock_server.control.named_plans import NamedPlans, PlansError
 from windtunnel.mock_server.control.prometheus import Counters
 from windtunnel.mock_server.control.recent_requests import MAX_REQUESTS, RecentRequests, columns
 from windtunnel.mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.journal.columns import SERVED_NAMES
 from windtunnel.mock_server.journal.journal import Journal
 from windtunnel.mock_server.journal.punctuality import Punctuality
 from windtunnel.mock_server.journal.rows import served_row
@@ -84,6 +85,8 @@ class Server:
         self._latest = -math.inf
         self.engine = Engine(plan, unix_t0=self.unix_t0()) if engine is None else engine
         self.plans = NamedPlans()
+        self._test_key: str | None = None
+        """The hash of the key of the test that runs, where a test has begun."""
         self._plan = plan
         self._engines: tuple[Engine, ...] = (self.engine,)
 
@@ -340,6 +343,21 @@ class Server:
         self._drop_requests_of(self.plans.put(plan, key_hash, self.now(), self.unix_t0()))
         self._plans_changed()
 
+    def begin_test(self, plan: Plan, key: str) -> None:
+        """Begin anew under `plan`, for a test whose key has the hash `key`; the key of the test before is retired.
+
+        The plan is in force for everybody, so that a client with a key of its own meets it as well; what comes late
+        from the test before carries that one's key, or was under way and is cut off.
+        """
+        self.engine.set_plan(plan, self.now())
+        self._plan = plan
+        self.reset()
+        if self._test_key is not None:
+            self.plans.retire(self._test_key, self.unix_t0())
+        self.plans.scoped.pop(key, None)
+        self._test_key = key
+        self._plans_changed()
+
     def use_plan(self, name: str) -> None:
         """Put a named plan in force for everybody. Raises `KeyError` for an unknown one, `PlansError` for one that
         belongs to a key."""
@@ -409,6 +427,16 @@ class Server:
                 entry["script"] = None if exchange.script is None else script_text(exchange.script)
             under_way.append(entry)
         return under_way + self._recent.entries(scripts=scripts)
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return the served rows of all requests; of one under way as it stands, with `ended_s` None. In order of
+        arrival."""
+        now = self.now()
+        under_way = [served_row(exchange, now) for exchange in self.exchanges]
+        rows = [dict(zip(SERVED_NAMES, row, strict=True)) for row in [*self.journal.rows(), *under_way]]
+        for row in rows[len(rows) - len(under_way) :]:
+            row["ended_s"] = None
+        return sorted(rows, key=lambda row: float(row["arrived_s"]))
 
     def script_of(self, served_id: str) -> str | None:
         """Return the script of one of the last requests; None where there is none (yet). Raises `KeyError` for any

@@ -66,6 +66,13 @@ class Server:
     def reset(self, t0: float | None = None) -> None:
         self.told.append(("reset", t0))
 
+    def begin_test(self, plan: Plan, key: str) -> None:
+        self.plan = plan
+        self.told.append(("test", key))
+
+    def requests(self) -> list[dict[str, Any]]:
+        return [{"served_id": "s1", "ended_s": None}]
+
     def stop(self) -> None:
         self.told.append("stop")
 

@@ -10,6 +10,7 @@ import pytest
 from tests.mock_server.control.control_server import Server
 from tests.mock_server.control.control_server import ask as _ask
 from tests.mock_server.control.control_server import content as _content
+from windtunnel.mock_server.api.parse import key_hash
 from windtunnel.mock_server.control.control import Control
 
 
@@ -75,6 +76,20 @@ def test_reset(server: Server) -> None:
     for bad in ({"t0": "soon"}, {"t0": True}, {"to": 1}, [1], b'{"t0": 1e999}'):
         assert _ask(control, "POST", "/_windtunnel/reset", bad).status == 400
     assert len(server.told) == 2
+
+
+def test_a_test_begins_and_shows_its_requests(server: Server) -> None:
+    """A test has a plan and a key, which is only ever known by its hash; its requests come with those under way."""
+    control = Control(server)
+    body = {"plan": {"name": "mine"}, "key": "sk-mine"}
+    assert _ask(control, "PUT", "/_windtunnel/test", body).status == 200
+    assert server.plan.name == "mine"
+    assert server.told == [("test", key_hash("sk-mine"))]
+    requests = _content(_ask(control, "GET", "/_windtunnel/test"))["requests"]
+    assert requests == [{"served_id": "s1", "ended_s": None}]
+    for bad in ({"plan": {}}, {"plan": {}, "key": " "}, {"plan": {"nane": 1}, "key": "k"}, {"key": "k", "name": 1}):
+        assert _ask(control, "PUT", "/_windtunnel/test", bad).status == 400
+    assert len(server.told) == 1
 
 
 def test_stop_comes_after_its_answer(server: Server) -> None:

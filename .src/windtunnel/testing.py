@@ -1,0 +1,21 @@
+"""The mock inside your own tests: see `windtunnel.harness.testing`, which this is by a shorter name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from windtunnel.harness import testing as _testing
+
+if TYPE_CHECKING:
+    from windtunnel.harness.testing import MockOpenAI, ServedCall, ServedRequest
+
+__all__ = ["MockOpenAI", "ServedCall", "ServedRequest"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used (PEP 562)."""
+    return getattr(_testing, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,110 @@
+"""The pytest plugin: the fixture `mock_openai`, the marker `windtunnel`, and the timeline of a test that fails.
+
+It is installed with the package and does nothing before it is used: pytest imports this file, and this file imports
+nothing else of ours until a test asks for the fixture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from windtunnel.harness.testing.process_view import MockProcess
+    from windtunnel.harness.testing.view import MockOpenAI
+
+FIXTURE = "mock_openai"
+LOOPBACK = "127.0.0.1,localhost"
+MARKERS = (
+    "windtunnel(faults=[...], sequence=[...], limits={...}, provider={...}, scenario=NAME): what the mock that "
+    "OPENAI_BASE_URL names does in this test",
+)
+
+_VIEW = pytest.StashKey["MockOpenAI"]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers."""
+    for line in MARKERS:
+        config.addinivalue_line("markers", line)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test with the marker has the mock, whether it names the fixture or not."""
+    for item in items:
+        names = getattr(item, "fixturenames", None)
+        if names is not None and FIXTURE not in names and item.get_closest_marker("windtunnel"):
+            names.insert(0, FIXTURE)
+
+
+@pytest.fixture(scope="session")
+def _windtunnel_process() -> Iterator[MockProcess]:
+    """The mock's process, which lives as long as the session."""
+    from windtunnel.harness.testing.process_view import MockProcess
+
+    with MockProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def mock_openai(request: pytest.FixtureRequest) -> Iterator[MockOpenAI]:
+    """A mock OpenAI that fails as it is told: `mock_openai.fault("stall", after_chunks=3)`.
+
+    It is a real server; `OPENAI_BASE_URL` and `OPENAI_API_KEY` point to it while the test runs.
+    """
+    from windtunnel.harness.testing.process_view import ProcessView
+
+    view = ProcessView(request.getfixturevalue("_windtunnel_process"))
+    view.shown_by_report = True
+    request.node.stash[_VIEW] = view
+    _ask_for(view, request.node)
+    with _environment(view):
+        yield view
+
+
+def _ask_for(view: MockOpenAI, item: pytest.Item) -> None:
+    """Do what the markers of a test ask for, those of its module and class first."""
+    from windtunnel.harness.errors import InputError
+
+    for mark in reversed(list(item.iter_markers("windtunnel"))):
+        asked: dict[str, Any] = dict(mark.kwargs)
+        if mark.args:
+            asked["faults"] = [*mark.args, *asked.get("faults", ())]
+        wrong = ""
+        try:
+            view.apply("@pytest.mark.windtunnel", asked)
+        except InputError as error:
+            wrong = str(error)
+        if wrong:  # outside, so that no other exception is shown beside it
+            pytest.fail(wrong, pytrace=False)
+
+
+@contextlib.contextmanager
+def _environment(view: MockOpenAI) -> Iterator[None]:
+    """Point clients that read the environment to the mock, and keep them from going there through a proxy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_BASE_URL", view.base_url)
+        patch.setenv("OPENAI_API_KEY", view.api_key)
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.setenv(name, ",".join(filter(None, (os.environ.get(name), LOOPBACK))))
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what was served in a test that failed."""
+    report = yield
+    view = item.stash.get(_VIEW, None)
+    if view is not None and report.failed and report.when == "call":
+        try:
+            text = view.timeline()
+        except Exception as error:  # noqa: BLE001 - the failure of the test is what must be seen
+            text = f"not known: {error}"
+        report.sections.append(("requests that the mock has served", text))
+    return report
