@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from windtunnel.harness.virtual.prepared import Prepared, prepare
+from windtunnel.harness.virtual.prepared import Prepared, prepare, temporary_files_of
 
 AFTERMATH_S = 0.01
 """Virtual seconds that are played behind the call's end, in which its last bytes arrive."""
@@ -25,7 +25,8 @@ def main(cell: Path, call_id: str, out: Path) -> None:
     plan = CellPlan.read_json(cell / "cell.json")
     prepared.draws.begin(plan.seed)
     play = _watched(prepared, plan, out, call_id)
-    Watchdog(prepared.loop, also=play.write_progress).run(play.until_over())
+    with temporary_files_of(plan, cell):
+        Watchdog(prepared.loop, also=play.write_progress).run(play.until_over())
     timeline = {"events": play.timeline(), "over": play.witness.row is not None}
     (out / "timeline.json").write_text(json.dumps(timeline))
 

@@ -14,11 +14,14 @@ import gc
 import platform
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from windtunnel.harness.plan import CellPlan
     from windtunnel.harness.virtual.draws import SeededRandom
     from windtunnel.harness.virtual.loop import VirtualLoop
     from windtunnel.harness.virtual.network.blocking import Blocking
@@ -80,13 +83,29 @@ def play(prepared: Prepared, folder: Path, *, records: Path | None = None, obser
     plan = CellPlan.read_json(folder / "cell.json")
     if plan.profile.driver != "python":  # whose code may use both together
         leave_pandas_out()
-    else:  # nobody else's files stand in the way of the names that are drawn
-        tempfile.tempdir = str(folder.absolute() / TEMPORARY)
-        Path(tempfile.tempdir).mkdir(exist_ok=True)
     prepared.draws.begin(plan.seed)
     behaviours = Behaviours(current_call.get, loop.network.listeners) if observed else None
     cell = VirtualPlay(
         plan, records or folder, loop, prepared.blocking, prepared.draws, behaviours=behaviours
     )
-    Watchdog(loop, also=cell.write_progress).run(cell.play())
-    shutil.rmtree(folder / TEMPORARY, ignore_errors=True)
+    with temporary_files_of(plan, folder):
+        Watchdog(loop, also=cell.write_progress).run(cell.play())
+
+
+@contextmanager
+def temporary_files_of(plan: CellPlan, folder: Path) -> Iterator[None]:
+    """Let `tempfile` make a user's files in a place of the cell's own, where no other file has a name that is drawn.
+
+    The place is the same each time that the cell in `folder` is played, and is gone afterwards.
+    """
+    if plan.profile.driver != "python":
+        yield
+        return
+    place = folder.absolute() / TEMPORARY
+    place.mkdir(exist_ok=True)
+    tempfile.tempdir = str(place)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = None
+        shutil.rmtree(place, ignore_errors=True)
