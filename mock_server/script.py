@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal, TypeAlias
 
 Framing: TypeAlias = Literal["length", "chunked", "none"]
@@ -170,12 +171,19 @@ LONGEST_TEXT = 1_000
 """Characters of a text; a script that alternates without a pattern is cut."""
 
 
+MOST_WORDS = 30_000
+"""Steps that are told of a script; of a longer one its beginning."""
+
+
 def script_text(script: Script) -> str:
     """Return a script as a line of text: `Head 200 · first token · 12×content · stall 5 s · End`.
 
     Repetitions are counted, work that content waits for is left out, and the bytes are never shown.
     """
-    text = " · ".join(_counted(list(_words(script.steps))))
+    words = list(islice(_words(script.steps), MOST_WORDS + 1))
+    text = " · ".join(_counted(words[:MOST_WORDS]))
+    if len(words) > MOST_WORDS:
+        text = f"{text} · …"
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
 

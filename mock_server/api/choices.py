@@ -112,13 +112,37 @@ def generate_choices(
     chat: bool,
 ) -> list[GeneratedChoice]:
     """Every choice of the answer to a body that passed its checks; `tokens` and `limit` hold per choice."""
+    return list(
+        each_choice(
+            body,
+            seed=seed,
+            call_key=call_key,
+            tokens=tokens,
+            limit=limit,
+            tool_calls=tool_calls,
+            chat=chat,
+        )
+    )
+
+
+def each_choice(
+    body: dict[str, Any],
+    *,
+    seed: int,
+    call_key: str,
+    tokens: int,
+    limit: int | None,
+    tool_calls: str,
+    chat: bool,
+) -> Iterator[GeneratedChoice]:
+    """The same, one after another."""
     count = (body.get("n") or 1) if chat else 1
-    if _SHAPING.isdisjoint(body) and not asks_for_form(body, chat=chat):
-        return [_prose(seed, call_key, index, tokens, limit) for index in range(count)]
-    return [
-        _shaped(body, seed, call_key, index, tokens, limit, tool_calls=tool_calls, chat=chat)
-        for index in range(count)
-    ]
+    plain = _SHAPING.isdisjoint(body) and not asks_for_form(body, chat=chat)
+    for index in range(count):
+        if plain:
+            yield _prose(seed, call_key, index, tokens, limit)
+        else:
+            yield _shaped(body, seed, call_key, index, tokens, limit, tool_calls=tool_calls, chat=chat)
 
 
 def _prose(seed: int, call_key: str, index: int, tokens: int, limit: int | None) -> GeneratedChoice:

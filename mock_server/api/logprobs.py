@@ -10,9 +10,15 @@ import math
 from hashlib import shake_128
 from typing import Any, Final
 
+import orjson
+
+from windtunnel.mock_server.api.endpoint import Preparation
 from windtunnel.mock_server.api.text import CHARS_PER_TOKEN, TOKENS
 
 _DIGITS: Final = 6
+
+TOKENS_PER_STEP: Final = 200
+"""Tokens whose log probabilities are made at once, with all their alternatives in some milliseconds."""
 
 
 def tokens_of(text: str) -> list[str]:
@@ -49,6 +55,17 @@ def token_logprobs(ident: str, text: str, at: int, top: int) -> list[dict[str, A
         others = [_one(other, logprob) for other, logprob in best]
         entries.append({**_one(token, own), "top_logprobs": others})
     return entries
+
+
+def token_logprobs_json(ident: str, text: str, top: int) -> Preparation:
+    """Write the same for a whole answer as JSON, some tokens in each step."""
+    parts = []
+    size = TOKENS_PER_STEP * CHARS_PER_TOKEN
+    for at in range(0, len(text), size):
+        entries = token_logprobs(ident, text[at : at + size], at // CHARS_PER_TOKEN, top)
+        parts.append(orjson.dumps(entries)[1:-1])
+        yield
+    return b"[" + b",".join(parts) + b"]"
 
 
 def _one(token: str, logprob: float) -> dict[str, Any]:

@@ -96,8 +96,10 @@ class Admission:
         if prepare is None or ticket.request.problem is not None:
             return None
         steps = prepare(ticket.request, self._world(ticket, now))
+        if steps is None:
+            return None
         ticket.world = None  # the answer's own has what is prepared now
-        return None if steps is None else _prepared(ticket, steps)
+        return _prepared(ticket, steps)
 
     def refusal(self, ticket: Ticket, now: float) -> Script | None:
         """Return the script for a request that its checks or an edge fault refuse, else None. Chooses the faults."""

@@ -39,7 +39,7 @@ PIECE = 65_536
 """Bytes: a coalesced write is handed over once it has grown to this, so that a slow reader is noticed."""
 
 MOST_AT_ONCE = 4 * PIECE
-"""Bytes of one step that are written before others have their turn: copying a body of 100 MB takes a tenth of a
+"""Bytes that are written before others have their turn: copying a body of 100 MB takes a tenth of a
 second, several times over, and several such bodies may be due at once."""
 
 Due: TypeAlias = Callable[[Any, int], float]
@@ -104,7 +104,7 @@ def content_at(steps: Sequence[Step], ticket: Any, due: Due, at: float, work: in
 class Player:
     """Plays `steps` onto `wire`. Times are the engine's (seconds from t0).
 
-    A step of many bytes leaves in parts, between which it is others' turn: `play` then returns the time that it got.
+    Many bytes leave in parts, between which it is others' turn: `play` then returns the time that it got.
 
     `shift` is how much later the client's side sees what the provider does (half a round trip). `punctuality`
     counts how far from their moments tokens are written. `since` is when time limits begin to count, if not at `at`.
@@ -117,6 +117,7 @@ class Player:
         "_index",
         "_limit_at",
         "_limits",
+        "_most",
         "_parted",
         "_pending",
         "_punctuality",
@@ -165,6 +166,7 @@ class Player:
         self._parted = (
             False  # whether a step's bytes may leave in parts: each step is a chunk where there are chunks
         )
+        self._most = MOST_AT_ONCE  # bytes sent, after which it is others' turn
         self._written = 0  # bytes of the step at `_index` that have left
         self.ending: str | None = None
         """How the script ended on the wire (end, close, abort), or None while it has not."""
@@ -183,6 +185,7 @@ class Player:
         wire = self._wire
         if wire.paused:
             return math.inf
+        self._most = self.bytes_sent + MOST_AT_ONCE
         steps = self._steps
         # Script times are the provider's; the client's side, where bytes are written, is `_shift` later.
         soon = now + TOLERANCE - self._shift
@@ -299,7 +302,7 @@ class Player:
         if self._pending < PIECE:
             return False
         self._flush(now)
-        if self._wire.paused:
+        if self._wire.paused or self.bytes_sent >= self._most:
             self._index += 1  # this step is done; the loop that would count it is left
             return True
         return False

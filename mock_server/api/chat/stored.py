@@ -13,7 +13,7 @@ import orjson
 
 from windtunnel.mock_server.api.chat.wire import completion
 from windtunnel.mock_server.api.choices import GeneratedChoice
-from windtunnel.mock_server.api.endpoint import Answer, Endpoint, WorkHandle, World
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, WorkHandle, World, run
 from windtunnel.mock_server.api.errors import ApiError, missing_parameter
 from windtunnel.mock_server.api.fields import check_fields, metadata
 from windtunnel.mock_server.api.headers import RequestStamp, answer_headers
@@ -72,7 +72,7 @@ def store_effect(
     def put(handle: WorkHandle) -> None:
         body = request.body
         tokens = sum([one.billed for one in generated])
-        whole = orjson.loads(completion(request, generated, tokens, created))
+        whole = orjson.loads(run(completion(request, generated, tokens, created)))
         given = {name: body[name] for name in _REPEATED if body.get(name) is not None}
         more = {"request_id": stamp.request_id, "input_user": body.get("user"), **_REPEATED, **given}
         stored = StoredChat(

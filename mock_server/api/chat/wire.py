@@ -6,6 +6,8 @@ Tool calls, sound, log probabilities and the like are written by `wire_rich.py`,
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from io import BytesIO
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -14,7 +16,7 @@ import orjson
 from windtunnel.mock_server.api.chat.wire_rich import RICH, ChunkExtras, rich_choice, rich_track, sound_tokens
 from windtunnel.mock_server.api.choices import GeneratedChoice
 from windtunnel.mock_server.api.headers import EVENT_STREAM, JSON, RequestStamp, answer_headers
-from windtunnel.mock_server.api.timed_steps import Timed, timed_steps
+from windtunnel.mock_server.api.timed_steps import Timed, timed_steps_in_turns
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Step, Tokens
 from windtunnel.mock_server.sse import DONE
@@ -22,6 +24,12 @@ from windtunnel.mock_server.sse import DONE
 FINGERPRINT: Final = "fp_5c1e0a7f2d"
 _PADDED_TO: Final = 16
 """Content and obfuscation of a chunk are together a multiple of this many characters."""
+
+WORK_PER_STEP: Final = 4_000
+"""Tokens and their alternatives that are written at once, in some milliseconds."""
+
+TURNS_PER_STEP: Final = 100
+"""Turns of the choices (of which there may be 128) that are put together at once."""
 
 _TAGS: Final = f'"service_tier":"default","system_fingerprint":"{FINGERPRINT}"'
 _DETAILS: Final = (
@@ -39,19 +47,22 @@ def chat_script(
     stamp: RequestStamp,
     created: int,
     tokens_per_chunk: int,
-) -> Script:
-    """The healthy answer to a chat completion request; `tokens` is what all choices are billed as."""
+) -> Generator[None, None, Script]:
+    """Make the healthy answer to a chat completion request in steps; `tokens` is what all choices are billed as."""
     if request.stream:
-        return _streamed(request, generated, tokens, stamp, created, tokens_per_chunk)
+        return (yield from _streamed(request, generated, tokens, stamp, created, tokens_per_chunk))
     head = Head(200, answer_headers(stamp, JSON))
-    send = Send(completion(request, generated, tokens, created), tokens, "terminal")
+    whole = yield from completion(request, generated, tokens, created)
+    send = Send(whole, tokens, "terminal")
     if tokens == 1:
         return Script((head, FirstToken(), send, End()))
     return Script((head, FirstToken(), Tokens(tokens - 1), send, End()))
 
 
-def completion(request: Request, generated: list[GeneratedChoice], tokens: int, created: int) -> bytes:
-    """The whole `chat.completion` object."""
+def completion(
+    request: Request, generated: list[GeneratedChoice], tokens: int, created: int
+) -> Generator[None, None, bytes]:
+    """Make the whole `chat.completion` object in steps. It grows in one place, so that its parts are copied once."""
     extras = _extras(request.body, generated, created)
     lead = (
         f'{{"id":"chatcmpl-{generated[0].ident[:29]}","object":"chat.completion","created":{created},'
@@ -59,11 +70,18 @@ def completion(request: Request, generated: list[GeneratedChoice], tokens: int, 
     )
     if extras is None:
         tail = f'],"usage":{_usage(request, generated, tokens, None)},{_TAGS}}}'
-        choices = [_choice(one) for one in generated]
     else:
         tail = f'],"usage":{_usage(request, generated, tokens, extras)},{_tags(extras)}{extras.moderation}}}'
-        choices = [rich_choice(one, extras) for one in generated]
-    return b"".join((lead.encode(), b",".join(choices), tail.encode()))
+    body = BytesIO()
+    before = lead.encode()
+    for one in generated:
+        choice = _choice(one) if extras is None else (yield from rich_choice(one, extras))
+        body.write(before)
+        body.write(choice)
+        before = b","
+        yield
+    body.write(tail.encode())
+    return body.getvalue()
 
 
 def _extras(body: dict[str, Any], generated: list[GeneratedChoice], created: int) -> ChunkExtras | None:
@@ -120,7 +138,7 @@ def _streamed(
     stamp: RequestStamp,
     created: int,
     tokens_per_chunk: int,
-) -> Script:
+) -> Generator[None, None, Script]:
     options = request.body.get("stream_options") or {}
     with_usage = bool(options.get("include_usage"))
     padding = "" if options.get("include_obfuscation") is False else generated[0].ident
@@ -130,16 +148,25 @@ def _streamed(
         f'"model":{_quoted(request.model)},{_tags(extras)},"choices":['
     )
     tail = '],"usage":null' if with_usage else "]"
-    tracks = []
+    tracks: list[list[Timed]] = []
     for one in generated:
         first = 0 if one.position else 1
         if extras is None:
             tracks.append(_track(one, lead, tail, padding, tokens_per_chunk, first=first))
         else:
-            deltas = rich_track(one, extras, tokens_per_chunk, first=first)
-            tracks.append([(n, _chunks(lead, tail, padding, choices)) for n, choices in deltas])
+            track = []
+            work, each = 0, 1 + (extras.top or 0)
+            for n, choices in rich_track(one, extras, tokens_per_chunk, first=first):
+                track.append((n, _chunks(lead, tail, padding, choices)))
+                work += n * each
+                if work > WORK_PER_STEP:
+                    work = 0
+                    yield
+            tracks.append(track)
+        yield
     steps: list[Step] = [Head(200, answer_headers(stamp, EVENT_STREAM), "chunked"), FirstToken()]
-    steps += timed_steps(tracks[0] if len(tracks) == 1 else _interleaved(tracks))
+    track = tracks[0] if len(tracks) == 1 else (yield from _interleaved(tracks))
+    steps += yield from timed_steps_in_turns(track)
     closing = f"{tail}{_padded(padding, 0)}}}\n\n"
     steps += [
         Send(f"{lead}{choice}{closing}".encode()) for one in generated for choice in _finish(one, extras)
@@ -153,9 +180,14 @@ def _streamed(
     return Script(tuple(steps))
 
 
-def _interleaved(tracks: list[list[Timed]]) -> list[Timed]:
+def _interleaved(tracks: list[list[Timed]]) -> Generator[None, None, list[Timed]]:
     """The choices' chunks in turns, as parallel samples arrive."""
-    return [timed for turn in zip_longest(*tracks) for timed in turn if timed is not None]
+    together: list[Timed] = []
+    for number, turn in enumerate(zip_longest(*tracks), 1):
+        together += [timed for timed in turn if timed is not None]
+        if number % TURNS_PER_STEP == 0:
+            yield
+    return together
 
 
 def _padded(padding: str, size: int) -> str:

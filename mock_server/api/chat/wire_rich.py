@@ -6,7 +6,7 @@ Said ──rich_choice──► an entry of `choices`            (an answer in o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
@@ -15,7 +15,7 @@ from windtunnel.mock_server.api.chat.audio import SpokenAudio
 from windtunnel.mock_server.api.chat.moderation import moderated
 from windtunnel.mock_server.api.choices import FurtherCall, GeneratedChoice, pieces_of
 from windtunnel.mock_server.api.citations import citations
-from windtunnel.mock_server.api.logprobs import token_logprobs
+from windtunnel.mock_server.api.logprobs import token_logprobs, token_logprobs_json
 from windtunnel.mock_server.api.text import tokens_in
 
 RICH: Final = frozenset(
@@ -59,6 +59,10 @@ class ChunkExtras(NamedTuple):
         tier = _TIERS.get(body.get("service_tier") or "", "default")
         return cls(top, sound, moderation, body.get("web_search_options") is not None, tier)
 
+    def lists_tokens(self, generated: GeneratedChoice) -> bool:
+        """Tell whether a choice has log probabilities: they are asked for, and it is no call and not spoken."""
+        return self.top is not None and generated.tool is None and self.sound is None
+
     def endings(self, generated: GeneratedChoice) -> list[str]:
         """Entries of a stream that come after the content and before the reason why it ended."""
         if generated.tool is not None:
@@ -74,8 +78,8 @@ def sound_tokens(generated: GeneratedChoice) -> int:
     return 0 if generated.tool is not None else generated.tokens - generated.tokens // 5
 
 
-def rich_choice(generated: GeneratedChoice, extras: ChunkExtras) -> bytes:
-    """One entry of `choices` in an answer that comes in one piece."""
+def rich_choice(generated: GeneratedChoice, extras: ChunkExtras) -> Generator[None, None, bytes]:
+    """One entry of `choices` in an answer that comes in one piece, made in steps."""
     message: dict[str, Any] = {"role": "assistant", "content": None}
     if generated.kind == "legacy" and generated.tool is not None:
         message["function_call"] = {"name": generated.tool, "arguments": generated.content}
@@ -87,11 +91,16 @@ def rich_choice(generated: GeneratedChoice, extras: ChunkExtras) -> bytes:
     if generated.tool is None and extras.sound is not None:
         message["audio"] = extras.sound.whole(generated)
     message["annotations"] = _annotations(generated) if extras.cites else []
+    logprobs = None
+    if extras.lists_tokens(generated):
+        assert extras.top is not None
+        content = yield from token_logprobs_json(generated.ident, generated.content, extras.top)
+        logprobs = {"content": orjson.Fragment(content), "refusal": None}
     return orjson.dumps(
         {
             "index": generated.position,
             "message": message,
-            "logprobs": _logprobs(generated, extras, generated.content, 0),
+            "logprobs": logprobs,
             "finish_reason": generated.finish,
         }
     )
@@ -174,7 +183,7 @@ def _entry(generated: GeneratedChoice, delta: Delta, logprobs: Any = None) -> st
 
 def _logprobs(generated: GeneratedChoice, extras: ChunkExtras, piece: str, at: int) -> dict[str, Any] | None:
     """The log probabilities of a piece that begins with token number `at`; None for calls and sound."""
-    if extras.top is None or generated.tool is not None or extras.sound is not None:
+    if extras.top is None or not extras.lists_tokens(generated):
         return None
     return {"content": token_logprobs(generated.ident, piece, at, extras.top), "refusal": None}
 

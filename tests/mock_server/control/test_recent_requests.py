@@ -13,6 +13,7 @@ from windtunnel.mock_server.journal.schemas import SERVED_SCHEMA
 from windtunnel.mock_server.script import (
     FOREVER,
     LONGEST_TEXT,
+    MOST_WORDS,
     Abort,
     Close,
     End,
@@ -110,3 +111,11 @@ def test_a_request_without_a_script_has_none() -> None:
     recent = RecentRequests()
     recent.add(_row(0), None)
     assert recent.entries()[0]["script"] is None
+
+
+def test_of_a_long_script_the_beginning_is_told() -> None:
+    """Telling half a million steps would hold everybody up."""
+    script = Script((Head(200), *[Send(b"x" * n) for n in range(3 * MOST_WORDS)], End()))
+    text = script_text(Script((Head(200), *[Send(b"x")] * (2 * MOST_WORDS), End())))
+    assert text == f"Head 200 · {MOST_WORDS - 1}×body 1 B · …"
+    assert len(script_text(script)) <= LONGEST_TEXT + 1

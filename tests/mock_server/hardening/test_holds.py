@@ -75,3 +75,35 @@ def test_a_plan_holds_nobody(serve: Callable[..., Any], name: str) -> None:
     held, (put,) = longest_hold(serve(), request, admin=True)
     assert put.status == (200 if taken else 400)
     assert held < MOST_HOLD_S
+
+
+HI = [{"role": "user", "content": "hi"}]
+ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "many choices with log probabilities": (
+        "/v1/chat/completions",
+        {"model": "m", "messages": HI, "n": 64, "logprobs": True, "top_logprobs": 20},
+    ),
+    "the same as a stream": (
+        "/v1/chat/completions",
+        {"model": "m", "messages": HI, "n": 64, "logprobs": True, "top_logprobs": 20, "stream": True},
+    ),
+    "many prompts": (
+        "/v1/completions",
+        {"model": "m", "prompt": ["a"] * 300, "max_tokens": 2_000, "logprobs": 5},
+    ),
+    "many prompts in a stream": (
+        "/v1/completions",
+        {"model": "m", "prompt": ["a"] * 300, "max_tokens": 2_000, "logprobs": 5, "stream": True},
+    ),
+}
+"""Requests of a few hundred bytes whose answers take seconds to make."""
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_long_answer_is_made_in_steps(serve: Callable[..., Any], name: str) -> None:
+    """Whoever asks meanwhile is answered."""
+    path, body = ANSWERS[name]
+    held, (one,) = longest_hold(serve(plan_with(500)), closing(path=path, body=orjson.dumps(body)))
+    assert one.status == 200
+    assert one.bytes > 10_000_000
+    assert held < MOST_HOLD_S
