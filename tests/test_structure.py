@@ -79,7 +79,7 @@ LAYERS = {
         "manual",
         "cli",
     ),
-    "reports": ("errors", "read", "metrics", "gate", "figures", "charts", "page", "build"),
+    "reports": ("errors", "read", "metrics", "gate", "figures", "charts", "page", "build", "check"),
     "scenarios": ("locustfile",),
 }
 """The rooms of each package from the ground up: a room imports those before it, and no room after it."""

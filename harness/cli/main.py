@@ -1,4 +1,4 @@
-"""The command line: `windtunnel run | report | replay | serve | list | calibrate`, one file each.
+"""The command line: `windtunnel run | report | check | replay | serve | list | calibrate`, one file each.
 
 Exit codes: 0 fine, and those of `exit_codes.py`. Progress goes to stderr, results to stdout. A command imports what
 does its work when it is called: `--help` is quick, and `serve` and `list` need no more than the core dependencies.
@@ -15,6 +15,7 @@ import typer
 
 from windtunnel.harness.cli.bug import BUG, report_bug
 from windtunnel.harness.cli.calibrate import calibrate
+from windtunnel.harness.cli.check import check
 from windtunnel.harness.cli.exit_codes import NOT_VALID
 from windtunnel.harness.cli.list_command import list_command
 from windtunnel.harness.cli.replay import replay
@@ -56,6 +57,10 @@ EXAMPLES = {
         "windtunnel report runs/20261121-101502-retry_storm",
         "windtunnel report runs/20261121-101502-retry_storm --check",
     ),
+    "check": (
+        "windtunnel check runs/20261121-101502-retry_storm",
+        "windtunnel check runs/a runs/b --expect 'amplification@after <= 1.5' --junit check.xml --markdown check.md",
+    ),
     "replay": ("windtunnel replay runs/20261121-101502-retry_storm --client naive-loop --call c17",),
     "serve": (
         "windtunnel serve --port 8080",
@@ -73,6 +78,7 @@ def _epilog(command: str) -> str:
 
 app.command("run", epilog=_epilog("run"))(run)
 app.command("report", epilog=_epilog("report"))(report)
+app.command("check", epilog=_epilog("check"))(check)
 app.command("replay", epilog=_epilog("replay"))(replay)
 app.command("serve", epilog=_epilog("serve"))(serve)
 app.command("list", epilog=_epilog("list"))(list_command)

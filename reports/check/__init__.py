@@ -1,0 +1,1 @@
+"""What `windtunnel check` says of runs: judged expectations, for a terminal, a pull request or a CI system."""

@@ -1,0 +1,131 @@
+"""A check as Markdown for a comment on a pull request: what did not pass first, never more than GitHub takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from windtunnel.harness.contract.text import printable
+from windtunnel.reports.check.model import CheckedExpectation, CheckedRun, CheckResult, Example
+from windtunnel.reports.check.strips import drawn, legend
+from windtunnel.reports.check.words import (
+    SIGNS,
+    conclusion_text,
+    interval_text,
+    limit_text,
+    margin_text,
+    result_text,
+    run_text,
+    value_text,
+)
+from windtunnel.reports.page.labels import label
+from windtunnel.reports.page.markdown import table, text
+
+MOST_BYTES: Final = 59_000
+"""GitHub takes 65,536 characters in a comment; what a workflow adds around it needs room, too."""
+HEAD: Final = ("", "Client", "Metric", "Value", "Interval", "Limit", "Margin", "Result")
+FEWEST_ROWS: Final = 3
+
+
+def markdown(result: CheckResult) -> str:
+    """The whole comment. Where it would be too long, passed rows go first, then the last of the others."""
+    most = max((len(run.checked) for run in result.runs), default=0)
+    runs = len(result.runs)
+    while True:
+        content = "\n\n".join(_parts(result, most, runs)) + "\n"
+        if len(content.encode()) <= MOST_BYTES:
+            return content
+        if most > FEWEST_ROWS:
+            most //= 2
+        elif runs > 1:
+            runs //= 2
+        else:
+            return content.encode()[:MOST_BYTES].decode(errors="ignore")
+
+
+def _parts(result: CheckResult, most: int, runs: int) -> Iterator[str]:
+    yield f"## windtunnel: {text(conclusion_text(result))}"
+    order = sorted(result.runs, key=lambda run: not (run.troubles or run.wrong or _open(run)))
+    for run in order[:runs]:
+        yield from _run(run, most)
+    if len(order) > runs:
+        yield f"… and {len(order) - runs} more runs, which have no room here: JUnit and JSON have all."
+
+
+def _open(run: CheckedRun) -> list[CheckedExpectation]:
+    return sorted(
+        (one for one in run.checked if one.result != "passed"), key=lambda one: one.result == "undecided"
+    )
+
+
+def _run(run: CheckedRun, most: int) -> Iterator[str]:
+    yield f"### {text(run_text(run))}"
+    if run.troubles:
+        lines = "\n".join(f"> - {text(trouble)}" for trouble in run.troubles)
+        yield f"> [!CAUTION]\n> **This measurement does not count.** Draw no conclusions from it.\n{lines}"
+    if run.wrong:
+        lines = "\n".join(f"> - {text(wrong)}" for wrong in run.wrong)
+        yield f"> [!CAUTION]\n> **The input is wrong.**\n{lines}"
+    opened = _open(run)
+    if opened:
+        yield table(HEAD, [_row(one) for one in opened[:most]])
+        if len(opened) > most:
+            yield f"… and {len(opened) - most} more that did not pass: JUnit and JSON have all."
+        yield from _look(opened[:most], run)
+    passed = [one for one in run.checked if one.result == "passed"]
+    if passed and len(run.checked) <= most:
+        rows = table(HEAD, [_row(one) for one in passed])
+        yield f"<details><summary>{len(passed)} passed</summary>\n\n{rows}\n\n</details>"
+    elif passed:
+        yield f"{len(passed)} passed."
+    yield from _strips(run)
+    if run.notes:
+        yield "\n".join(f"- {text(note)}" for note in run.notes)
+    versions = ", ".join(
+        f"{name} {run.versions[name]}" for name in ("windtunnel", "openai", "python") if name in run.versions
+    )
+    if versions:
+        yield f"<sub>{text(versions)}{f', digest {text(run.digest)}' if run.digest else ''}</sub>"
+
+
+def _row(one: CheckedExpectation) -> list[str]:
+    sign = SIGNS[one.result]
+    name = f"{text(label(one.name.partition('@')[0]).text)}<br>{code(one.name)}"
+    cells = (value_text(one), interval_text(one), limit_text(one), margin_text(one), result_text(one))
+    return [sign, f"**{text(one.client)}**", name, *map(text, cells)]
+
+
+def _look(opened: Sequence[CheckedExpectation], run: CheckedRun) -> Iterator[str]:
+    shown: dict[Example, list[str]] = {}
+    for one in opened:
+        if one.look:
+            shown.setdefault(one.look, []).append(one.name)
+    lines = [
+        f"- {code(look.command)}: {text(look.told)} ({', '.join(code(name) for name in names)})"
+        for look, names in shown.items()
+    ]
+    lines.append(f"- the whole report: {code(run.page)}")
+    yield "<details><summary>Where to look</summary>\n\n" + "\n".join(lines) + "\n\n</details>"
+
+
+def _strips(run: CheckedRun) -> Iterator[str]:
+    """Goodput over time, a line a client."""
+    if not run.strips:
+        return
+    width = max(len(client) for client in run.strips)
+    lines = [f"{client:<{width}}  {drawn(strip)}" for client, strip in run.strips.items()]
+    columns = len(next(iter(run.strips.values())).shares)
+    lines.append(f"{'':<{width}}  {legend(run.phases, columns)}")
+    yield "Good calls over time (`█` all of them, `▁` none, `!` the fault):\n\n" + fenced(lines)
+
+
+def fenced(lines: Sequence[str]) -> str:
+    """Lines of a block of code, which none of them can end."""
+    body = "\n".join(printable(line.replace("\n", " ")).replace("`", "'") for line in lines)
+    return f"```text\n{body}\n```"
+
+
+def code(raw: str) -> str:
+    """`raw` as code, in a table as well."""
+    plain = printable(" ".join(raw.split())).replace("`", "'").replace("|", "\\|")
+    return f"`{plain}`"
