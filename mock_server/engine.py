@@ -127,6 +127,10 @@ class Engine:
             rtt_s = round(rtt.at(u), 6)  # microseconds: libm's last digits differ between machines
         return Ticket(request, call, attempt, region, self._phase, rtt_s, now, self._plan.name, certainty)
 
+    def outgoing(self, ticket: Ticket, now: float) -> int:
+        """Estimate the bytes of the answer, where it may be large; 0 for any other."""
+        return self._admission.outgoing(ticket, now)
+
     def preparation(self, ticket: Ticket, now: float) -> Generator[None, None, None] | None:
         """Return work to be done before `admit`, step by step so that others are served meanwhile; None for none.
 

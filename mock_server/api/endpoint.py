@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from windtunnel.mock_server.api.errors import ApiError
 from windtunnel.mock_server.api.headers import RequestStamp, request_stamp
@@ -58,8 +58,18 @@ class Answer:
     context_tokens: int = 0
 
 
-LineFunction: TypeAlias = Callable[[Request, str, dict[str, Any], str], Script]
-"""From the request that made a batch, and a line's URL, body and call id, to the answer of that line."""
+class LineAnswer(NamedTuple):
+    """The answer to a line of a batch; `sound` says that no fault has touched it."""
+
+    script: Script
+    sound: bool
+
+
+LineFunction: TypeAlias = Callable[
+    [Request, str, dict[str, Any], str, int], Generator[None, None, LineAnswer | None]
+]
+"""From the request that made a batch, and a line's URL, body and call id, to the answer of that line, made in steps;
+None where it would have more bytes than the last argument says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +143,8 @@ class Endpoint:
     that is not `"stream": true`.
 
     `prepare` is for what takes long: it does the work that an answer needs in steps, after each of which others are
-    served, and what it returns is `World.prepared`. None where there is little to do. `outgoing` estimates the bytes of
-    an answer that may be large.
+    served, and what it returns is `World.prepared`. None where there is little to do. `outgoing` estimates from above
+    the bytes of an answer that may be large.
     """
 
     name: str
@@ -149,4 +159,4 @@ class Endpoint:
     empty: bool = False
     streams: Callable[[Mapping[str, Any], Mapping[str, str]], bool] | None = None
     prepare: Callable[[Request, World], Preparation | None] | None = None
-    outgoing: Callable[[Request], int] | None = None
+    outgoing: Callable[[Request, World], int] | None = None

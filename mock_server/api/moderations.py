@@ -9,13 +9,14 @@ categories with commas between them.
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
 from hashlib import blake2b, shake_128
 from typing import Any, Final
 
 import orjson
 
 from windtunnel.mock_server.api.chat.moderation import CATEGORIES
-from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
+from windtunnel.mock_server.api.endpoint import Answer, Endpoint, Preparation, World, run
 from windtunnel.mock_server.api.errors import (
     INVALID_REQUEST,
     ApiError,
@@ -36,6 +37,9 @@ MOST_TOKENS: Final = 262_144
 """Tokens of all inputs together."""
 
 MOST_INPUTS: Final = 2_048
+
+LITTLE: Final = 8_000
+"""Tokens that are looked through at once, in some milliseconds."""
 
 PICTURED: Final = frozenset(
     ("self-harm", "self-harm/intent", "self-harm/instructions", "sexual", "violence", "violence/graphic")
@@ -136,6 +140,11 @@ def _inputs(given: Any) -> list[tuple[str | None, str | None]]:
 
 def moderated_input(model: str, text: str | None, pictures: str | None) -> dict[str, Any]:
     """The result for one input; `pictures` are the addresses of its pictures."""
+    return run(_moderated(model, text, pictures))
+
+
+def _moderated(model: str, text: str | None, pictures: str | None) -> Generator[None, None, dict[str, Any]]:
+    """The same, a category in each step."""
     key = f"{model}/{text}/{pictures}".encode("utf-8", "surrogatepass")
     raw = shake_128(key).digest(2 * len(CATEGORIES))
     # The data of a picture that is in its address is no text, whatever letters its base64 happens to have.
@@ -153,6 +162,7 @@ def moderated_input(model: str, text: str | None, pictures: str | None) -> dict[
         applied[name] = ["text"] if text is not None else []
         if pictures is not None and name in PICTURED:
             applied[name].append("image")
+        yield
     return {
         "flagged": any(flagged.values()),
         "categories": flagged,
@@ -163,8 +173,21 @@ def moderated_input(model: str, text: str | None, pictures: str | None) -> dict[
 
 def answer_moderation(request: Request, world: World) -> Answer:
     """The healthy answer to a moderation request."""
+    made: Answer = world.prepared or run(_made(request, world))
+    return made
+
+
+def _prepare(request: Request, world: World) -> Preparation | None:
+    """Look through a long text in steps."""
+    return _made(request, world) if request.prompt_tokens > LITTLE else None
+
+
+def _made(request: Request, world: World) -> Generator[None, None, Answer]:
     model = request.model or USUAL_MODEL
-    results = [moderated_input(model, *one) for one in _inputs(request.body["input"])]
+    results = []
+    for one in _inputs(request.body["input"]):
+        result = yield from _moderated(model, *one)
+        results.append(result)
     key = f"{world.seed}/moderation/{world.call_key}".encode()
     body = {"id": f"modr-{blake2b(key, digest_size=16).hexdigest()}", "model": model, "results": results}
     names = [",".join([name for name, hit in result["categories"].items() if hit]) for result in results]
@@ -181,5 +204,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         api="moderations",
         answer=answer_moderation,
         check=check_moderation,
+        prepare=_prepare,
     ),
 )

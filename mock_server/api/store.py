@@ -24,6 +24,10 @@ MOST_BYTES = 64 * 2**20
 """Bytes on one shelf, as the sizes given to `put` add up."""
 
 
+SMALL_BYTES = 16_384
+"""Bytes on a shelf that need not be looked at one by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[_E]):
     """One page of a list. `more` says whether there is another one after it."""
@@ -59,6 +63,16 @@ class Shelf(Generic[_E]):
     def get(self, key: str, ident: str) -> _E | None:
         """An object, or None."""
         return self._entries.get((key, ident))
+
+    def size_of(self, key: str, ident: str) -> int:
+        """The bytes of an object, as `put` was told; 0 for none."""
+        return self._sizes.get((key, ident), 0)
+
+    def largest(self, key: str, count: int) -> int:
+        """The bytes of the `count` largest objects of a key, and so the most that a page of them has."""
+        if self._bytes <= SMALL_BYTES:
+            return self._bytes
+        return sum(sorted([size for (owner, _), size in self._sizes.items() if owner == key])[-count:])
 
     def delete(self, key: str, ident: str) -> _E | None:
         """Remove an object and return it, or None."""

@@ -105,7 +105,7 @@ def _sent() -> list[tuple[str, str, str]]:
             f"{http1_limits.MAX_UNREAD_BODY // _MIB} MiB where no endpoint takes one",
             "413 and closed",
         ),
-        ("values in a JSON body", f"{http1_limits.MAX_VALUES:,}", "413 and closed"),
+        ("values in a JSON body", f"{json_body.MAX_VALUES:,}", "413 and closed"),
         ("levels of a JSON body", f"{json_body.MOST_LEVELS}", "400"),
         ("parts of a form", f"{forms.MOST_PARTS:,}", "400"),
         (
@@ -122,6 +122,11 @@ def _sent() -> list[tuple[str, str, str]]:
         (
             "requests arriving and under way, all together",
             f"{http1_limits.MAX_HELD // _MIB} MiB, as what they take once they are read",
+            "503 and closed",
+        ),
+        (
+            "one answer",
+            f"{http1_limits.MAX_ANSWER // _MIB} MiB, estimated before it is made; it counts as requests under way do",
             "503 and closed",
         ),
         ("what a refused client goes on sending", f"{wire.LINGER_S:g} s", "dropped, then closed"),

@@ -101,6 +101,13 @@ class Admission:
         ticket.world = None  # the answer's own has what is prepared now
         return _prepared(ticket, steps)
 
+    def outgoing(self, ticket: Ticket, now: float) -> int:
+        """Estimate the bytes of an answer that may be large; 0 for any other."""
+        estimate = _OUTGOING.get(ticket.request.endpoint)
+        if estimate is None or ticket.request.problem is not None:
+            return 0
+        return estimate(ticket.request, self._world(ticket, now))
+
     def refusal(self, ticket: Ticket, now: float) -> Script | None:
         """Return the script for a request that its checks or an edge fault refuse, else None. Chooses the faults."""
         request = ticket.request
@@ -270,12 +277,6 @@ class Admission:
 
 def _prepared(ticket: Ticket, steps: Preparation) -> Generator[None, None, None]:
     ticket.prepared = yield from steps
-
-
-def outgoing(request: Request) -> int:
-    """Estimate the bytes of an answer that may be large; 0 for any other."""
-    estimate = _OUTGOING.get(request.endpoint)
-    return 0 if estimate is None or request.problem is not None else estimate(request)
 
 
 def _refuse(ticket: Ticket, script: Script) -> None:

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
-from windtunnel.mock_server.provider.admission import outgoing
 from windtunnel.mock_server.script import Close, Script
 from windtunnel.mock_server.transports.failures import FAILED
 from windtunnel.mock_server.transports.http1.intake import FULL
-from windtunnel.mock_server.transports.http1.limits import LARGE
+from windtunnel.mock_server.transports.http1.limits import LARGE, MAX_ANSWER
 from windtunnel.mock_server.transports.player import TOLERANCE, Player, content_at
 
 if TYPE_CHECKING:
@@ -94,8 +93,8 @@ class Exchange:
     def arrive(self, now: float) -> None:
         """Admit the request after half a round trip; the first one of a connection takes another one, to connect."""
         rtt = self.ticket.rtt_s
-        size = outgoing(self.ticket.request)
-        if size > LARGE and not self.server.incoming.take(self, size):
+        size = self.engine.outgoing(self.ticket, now)
+        if size > LARGE and (size > MAX_ANSWER or not self.server.incoming.take(self, size)):
             self._refuse_full(now)
         elif rtt > 0.0:
             self._admit_at = now + rtt * (1.5 if self.number == 0 else 0.5)

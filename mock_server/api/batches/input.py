@@ -6,12 +6,12 @@ Codes, messages and params of errors are those of failed batches as people have 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from windtunnel.mock_server.api.endpoint import run
-from windtunnel.mock_server.api.json_body import read_json
+from windtunnel.mock_server.api.json_body import MAX_VALUES, read_json, values_in
 
 MOST_LINES: Final = 50_000
 """Requests of one batch."""
@@ -41,6 +41,9 @@ class InputProblem:
         return {"code": self.code, "line": self.line, "message": self.message, "param": self.param}
 
 
+BLANKS_PER_STEP: Final = 65_536
+"""Bytes that are looked at in search of a line that is not blank."""
+
 LINES_PER_STEP: Final = 50
 """Lines that are checked at once, in a millisecond or so."""
 
@@ -63,12 +66,19 @@ def input_file_steps(
     data: bytes, endpoint: str, models: Collection[str] | None
 ) -> Generator[None, None, InputFile]:
     """The same in steps."""
-    numbered = [(at, line) for at, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+    numbered: list[tuple[int, bytes]] = []
+    for number, line in _lines_of(data):
+        if line is not None:
+            numbered.append((number, line))
+        if line is None or number % LINES_PER_STEP == 0:
+            yield
+        if len(numbered) > MOST_LINES:
+            break
     if not numbered:
         empty = "The batch input file is empty. It must hold at least one request."
         return InputFile(problems=(InputProblem("empty_file", empty),))
     if len(numbered) > MOST_LINES:
-        many = f"The batch input file holds {len(numbered)} requests; the most is {MOST_LINES}."
+        many = f"The batch input file holds more than {MOST_LINES} requests, which is the most."
         return InputFile(problems=(InputProblem("too_many_tasks", many),))
     reader = _Reader(endpoint, models)
     problems: list[InputProblem] = []
@@ -83,6 +93,25 @@ def input_file_steps(
     return InputFile(tuple(line for _, line in numbered), tuple(problems), reader.model)
 
 
+def _lines_of(data: bytes) -> Iterator[tuple[int, bytes | None]]:
+    """The lines that are not blank, each with its number; None after every stretch of blanks that was looked at."""
+    at, number = 0, 1
+    while at < len(data):
+        if data[at : at + 1].isspace():
+            stretch = data[at : at + BLANKS_PER_STEP]
+            blanks = len(stretch) - len(stretch.lstrip())
+            number += data.count(b"\n", at, at + blanks)
+            at += blanks
+            if blanks == len(stretch):
+                yield number, None
+            continue
+        end = data.find(b"\n", at)
+        if end < 0:
+            end = len(data)
+        yield number, data[at:end]
+        at, number = end + 1, number + 1
+
+
 class _Reader:
     """Checks line after line: ids must differ, the model must be the same in all of them."""
 
@@ -95,6 +124,8 @@ class _Reader:
 
     def problem(self, at: int, line: bytes) -> InputProblem | None:
         """Return the first error of a line, or None."""
+        if len(line) > MAX_VALUES and values_in(line) > MAX_VALUES:
+            return InputProblem("invalid_json_line", f"This line holds more than {MAX_VALUES:,} values.", at)
         try:
             given = read_json(line)
         except ValueError:

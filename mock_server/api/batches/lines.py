@@ -8,12 +8,14 @@ the line's internal error: a 500.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Generator
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from windtunnel.mock_server.api.endpoint import World
+from windtunnel.mock_server.api.endpoint import LineAnswer, World
 from windtunnel.mock_server.api.errors import server_error
 from windtunnel.mock_server.api.headers import request_stamp
 from windtunnel.mock_server.request import Request
@@ -24,6 +26,12 @@ FULL: Final = (
     "output_too_large",
     "The output of the batch has reached its largest size before this request.",
 )
+
+LARGE: Final = 2**18
+"""Bytes of an answer that is not read again."""
+
+_USAGE: Final = b'"usage":'
+_LONGEST_USAGE: Final = 2_000
 
 Usage = tuple[int, int, int, int]
 """Input tokens, those of them from a cache, output tokens, those of them spent on reasoning."""
@@ -39,15 +47,24 @@ class LineResult(NamedTuple):
     usage: Usage = (0, 0, 0, 0)
 
 
-def run_line(line: bytes, batch: str, creation: Request, world: World) -> LineResult:
-    """Answer one valid line of the batch with the id `batch`, which `creation` has made."""
+def run_line(
+    line: bytes, batch: str, creation: Request, world: World, room: int
+) -> Generator[None, None, LineResult]:
+    """Answer one valid line of the batch with the id `batch`, which `creation` has made, in steps.
+
+    An answer for which there are not `room` bytes is left out, and not made.
+    """
+    assert world.line is not None, "only a world with an engine behind it can run the lines of a batch"
     given = orjson.loads(line)
     name = given["custom_id"]
     call = f"{batch}/{name}"
-    status, request_id, body = _answer(given, call, creation, world)
+    answer = yield from world.line(creation, given["url"], given["body"], call, room)
+    if answer is None:
+        return left_out(line, batch)
+    status, request_id, body, usage = _read(answer, call, world)
     response = {"status_code": status, "request_id": request_id, "body": body}
     good = status == 200
-    return LineResult(good, _written(call, name, response, None), _usage(body) if good else (0, 0, 0, 0))
+    return LineResult(good, _written(call, name, response, None), usage if good else (0, 0, 0, 0))
 
 
 def unfinished(line: bytes, batch: str) -> LineResult:
@@ -72,19 +89,38 @@ def _written(call: str, name: str, response: dict[str, Any] | None, error: dict[
     return orjson.dumps(entry) + b"\n"
 
 
-def _answer(given: dict[str, Any], call: str, creation: Request, world: World) -> tuple[int, str, Any]:
-    """Return the status, request id and body that one line gets."""
-    assert world.line is not None, "only a world with an engine behind it can run the lines of a batch"
-    status, headers, data = _played(world.line(creation, given["url"], given["body"], call))
+def _read(answer: LineAnswer, call: str, world: World) -> tuple[int, str, Any, Usage]:
+    """Return the status, request id, body and usage that one line gets.
+
+    A large body that nothing has touched is taken as it stands: reading and writing it again would take long.
+    """
+    status, headers, data = _played(answer.script)
     stamp = request_stamp(world.seed, call)
     request_id = headers.get("x-request-id", stamp.request_id)
+    if status == 200 and answer.sound and len(data) > LARGE:
+        return status, request_id, orjson.Fragment(data), _usage({"usage": _stated_usage(data)})
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError:
         body = None
     if status is None or not isinstance(body, dict):
-        return 500, request_id, orjson.loads(server_error().body())
-    return status, request_id, body
+        return 500, request_id, orjson.loads(server_error().body()), (0, 0, 0, 0)
+    return status, request_id, body, _usage(body)
+
+
+def _stated_usage(data: bytes) -> Any:
+    """Return the usage at the end of an answer, without reading all of it; None if there is none.
+
+    What stands in a text of the answer has its quotes escaped, so it cannot be taken for the field.
+    """
+    at = data.rfind(_USAGE)
+    if at < 0:
+        return None
+    end = data[at + len(_USAGE) : at + len(_USAGE) + _LONGEST_USAGE].decode("utf-8", "replace")
+    try:
+        return json.JSONDecoder().raw_decode(end)[0]
+    except ValueError:
+        return None
 
 
 def _played(script: Script) -> tuple[int | None, dict[str, str], bytes]:

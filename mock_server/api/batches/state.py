@@ -13,7 +13,7 @@ from typing import Any, Final
 from windtunnel.mock_server.api.batches.input import InputFile
 from windtunnel.mock_server.api.batches.lines import LineResult, Usage, left_out, run_line, unfinished
 from windtunnel.mock_server.api.batches.stages import BatchStage, BatchTimeline
-from windtunnel.mock_server.api.endpoint import Preparation, World
+from windtunnel.mock_server.api.endpoint import Preparation, World, run
 from windtunnel.mock_server.api.files.state import MOST_FILE_BYTES, StoredFile, expiry, keep
 from windtunnel.mock_server.api.objects import unix_now
 from windtunnel.mock_server.api.store import Store
@@ -21,10 +21,6 @@ from windtunnel.mock_server.request import Request
 
 LINE_BYTES: Final = 2_048
 """What the answer to one line is taken to need, until it is in a file."""
-
-
-FEW_LINES: Final = 20
-"""Lines that are run at once, in some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,9 @@ class StoredBatch:
         """The bytes that it takes in the store."""
         if self.filed or not self.timeline.valid:
             return 1_024 + 64 * len(self.results)
-        return sum(map(len, self.input_file.lines)) + LINE_BYTES * len(self.input_file.lines)
+        lines = self.input_file.lines
+        left = LINE_BYTES * (len(lines) - len(self.results))
+        return sum(map(len, lines)) + sum([len(result.data) for result in self.results]) + left
 
     @property
     def file_ids(self) -> tuple[str, str]:
@@ -73,11 +71,11 @@ def bring_up_to_date(key: str, world: World) -> None:
 
 
 def work_through(request: Request, world: World) -> Preparation | None:
-    """Run the lines that are due of all batches of a key, one in each step; None where they are few."""
+    """Run the lines that are due of all batches of a key in steps; None where there are none."""
     now = unix_now(world)
     batches = [batch for _, batch in world.store.batches.of(request.key_hash) if not batch.filed]
     due = sum([batch.timeline.at(now).done - len(batch.results) for batch in batches])
-    return _lines_due(batches, world) if due > FEW_LINES else None
+    return _lines_due(batches, world) if due > 0 else None
 
 
 def _lines_due(batches: Sequence[StoredBatch], world: World) -> Preparation:
@@ -89,10 +87,15 @@ def _lines_due(batches: Sequence[StoredBatch], world: World) -> Preparation:
         while (at := len(batch.results)) < min(done, len(batch.input_file.lines)):
             line = batch.input_file.lines[at]
             if size < MOST_FILE_BYTES:
-                batch.results.append(run_line(line, batch.ident, batch.creation, world))
+                room = MOST_FILE_BYTES - size
+                result = yield from run_line(line, batch.ident, batch.creation, world, room)
             else:
-                batch.results.append(left_out(line, batch.ident))
-            size += len(batch.results[-1].data)
+                result = left_out(line, batch.ident)
+            if len(batch.results) == at:
+                batch.results.append(result)
+                size += len(result.data)
+            else:
+                size = sum([len(one.data) for one in batch.results])
             yield
 
 
@@ -103,14 +106,18 @@ def settle(batch: StoredBatch, world: World) -> tuple[StoredBatch, BatchStage]:
     if not batch.filed:
         size = sum([len(result.data) for result in batch.results])
         for line in batch.input_file.lines[len(batch.results) : stage.done]:
-            whole = size < MOST_FILE_BYTES
+            room = MOST_FILE_BYTES - size
             result = (
-                run_line(line, batch.ident, batch.creation, world) if whole else left_out(line, batch.ident)
+                run(run_line(line, batch.ident, batch.creation, world, room))
+                if room > 0
+                else left_out(line, batch.ident)
             )
             size += len(result.data)
             batch.results.append(result)
         if stage.over:
             batch = _file(batch, stage, world.store)
+        elif world.store.batches.get(batch.creation.key_hash, batch.ident) is batch:
+            put(world.store, batch)  # its results have grown, and count
     return batch, stage
 
 

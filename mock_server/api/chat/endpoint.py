@@ -18,6 +18,12 @@ from windtunnel.mock_server.request import Request
 VERBOSITY: Final = {"low": 0.5, "high": 2.0}
 """What `verbosity` makes of the length that was drawn."""
 
+_TOKEN_BYTES: Final = 5
+_SPOKEN_BYTES: Final = 300
+_CHUNK_BYTES: Final = 400
+_LOGPROB_BYTES: Final = 70
+"""Bytes of a token in the answer, of one that is spoken, of what is around a chunk, of a log probability."""
+
 LITTLE: Final = 8_000
 """Tokens and their alternatives that are written at once, in some milliseconds."""
 
@@ -43,6 +49,17 @@ def _work(request: Request, world: World) -> int:
     return (
         (body.get("n") or 1) * tokens * (1 + (body.get("top_logprobs") or 0) + 2 * bool(body.get("logprobs")))
     )
+
+
+def _outgoing(request: Request, world: World) -> int:
+    body = request.body
+    each = _SPOKEN_BYTES if "audio" in (body.get("modalities") or ()) else _TOKEN_BYTES
+    if request.stream:
+        each += _CHUNK_BYTES // world.tokens_per_chunk + 1
+    if body.get("logprobs"):
+        each += _LOGPROB_BYTES * (1 + (body.get("top_logprobs") or 0))
+    tokens = min(_tokens(request, world), request.max_tokens or MOST_TOKENS)
+    return (body.get("n") or 1) * (tokens * each + _CHUNK_BYTES)
 
 
 def _prepare(request: Request, world: World) -> Preparation | None:
@@ -86,6 +103,7 @@ ENDPOINTS = (
         answer=answer_chat,
         check=check_chat,
         prepare=_prepare,
+        outgoing=_outgoing,
         limits=("max_completion_tokens", "max_tokens"),
     ),
 )

@@ -218,15 +218,40 @@ def check_update(body: dict[str, Any]) -> ApiError | int:
     return problem or 0
 
 
+def _outgoing_one(request: Request, world: World) -> int:
+    return world.store.completions.size_of(request.key_hash, request.ids[0])
+
+
+def _outgoing_page(request: Request, world: World) -> int:
+    asked = paging(request.query, order="asc")
+    return (
+        0 if isinstance(asked, ApiError) else world.store.completions.largest(request.key_hash, asked.limit)
+    )
+
+
 _ONE: Final = "/chat/completions/{completion_id}"
 ENDPOINTS = (
-    Endpoint(name="chat.list", method="GET", path="/chat/completions", api="stored", answer=answer_list),
-    Endpoint(name="chat.get", method="GET", path=_ONE, api="stored", answer=answer_get),
+    Endpoint(
+        name="chat.list",
+        method="GET",
+        path="/chat/completions",
+        api="stored",
+        answer=answer_list,
+        outgoing=_outgoing_page,
+    ),
+    Endpoint(
+        name="chat.get", method="GET", path=_ONE, api="stored", answer=answer_get, outgoing=_outgoing_one
+    ),
     Endpoint(
         name="chat.update", method="POST", path=_ONE, api="stored", answer=answer_update, check=check_update
     ),
     Endpoint(name="chat.delete", method="DELETE", path=_ONE, api="stored", answer=answer_delete),
     Endpoint(
-        name="chat.messages", method="GET", path=f"{_ONE}/messages", api="stored", answer=answer_messages
+        name="chat.messages",
+        method="GET",
+        path=f"{_ONE}/messages",
+        api="stored",
+        answer=answer_messages,
+        outgoing=_outgoing_one,
     ),
 )

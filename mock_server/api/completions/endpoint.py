@@ -26,6 +26,11 @@ from windtunnel.mock_server.sse import DONE
 USUAL_LIMIT: Final = 16
 """`max_tokens` where the request gives none, as with the real API."""
 
+_TOKEN_BYTES: Final = 5
+_CHUNK_BYTES: Final = 400
+_LOGPROB_BYTES: Final = 25
+"""Bytes of a token in the answer, of what is around a chunk or a choice, of a log probability."""
+
 LITTLE: Final = 4_000
 """Tokens and their alternatives that are written at once, in some milliseconds."""
 
@@ -36,13 +41,31 @@ def answer_completion(request: Request, world: World) -> Answer:
     return made
 
 
-def _prepare(request: Request, world: World) -> Preparation | None:
-    """Make a long answer in steps."""
+def _size(request: Request, world: World) -> tuple[int, int]:
+    """The choices of an answer, and the tokens of all of them, with what they repeat of the prompts."""
     body = request.body
     choices = len(prompts_of(body)) * (body.get("best_of") or body.get("n") or 1)
     tokens = choices * min(_limit(body), world.tokens)
     if body.get("echo"):
         tokens += (body.get("n") or 1) * request.prompt_tokens
+    return choices, tokens
+
+
+def _outgoing(request: Request, world: World) -> int:
+    body = request.body
+    choices, tokens = _size(request, world)
+    each = _TOKEN_BYTES
+    if request.stream:
+        each += _CHUNK_BYTES // world.tokens_per_chunk + 1
+    if body.get("logprobs") is not None:
+        each += _LOGPROB_BYTES * (2 + body["logprobs"])
+    return choices * _CHUNK_BYTES + tokens * each
+
+
+def _prepare(request: Request, world: World) -> Preparation | None:
+    """Make a long answer in steps."""
+    body = request.body
+    choices, tokens = _size(request, world)
     work = choices + tokens * (1 + 2 * (body.get("logprobs") is not None) + (body.get("logprobs") or 0))
     return _made(request, world) if work > LITTLE else None
 
@@ -245,6 +268,7 @@ ENDPOINTS = (
         answer=answer_completion,
         check=check_completions,
         prepare=_prepare,
+        outgoing=_outgoing,
         limits=("max_tokens",),
     ),
 )

@@ -174,6 +174,11 @@ _ONE: Final = "/conversations/{id}"
 _ITEMS: Final = "/conversations/{id}/items"
 _ITEM: Final = "/conversations/{id}/items/{item}"
 
+
+def _outgoing(request: Request, world: World) -> int:
+    return world.store.conversations.size_of(request.key_hash, request.ids[0])
+
+
 ENDPOINTS = (
     Endpoint(
         name="conversations.create",
@@ -209,9 +214,21 @@ ENDPOINTS = (
         check=check_add,
     ),
     Endpoint(
-        name="conversations.items.list", method="GET", path=_ITEMS, api="conversations", answer=list_items
+        name="conversations.items.list",
+        method="GET",
+        path=_ITEMS,
+        api="conversations",
+        answer=list_items,
+        outgoing=_outgoing,
     ),
-    Endpoint(name="conversations.items.get", method="GET", path=_ITEM, api="conversations", answer=get_item),
+    Endpoint(
+        name="conversations.items.get",
+        method="GET",
+        path=_ITEM,
+        api="conversations",
+        answer=get_item,
+        outgoing=_outgoing,
+    ),
     Endpoint(
         name="conversations.items.delete",
         method="DELETE",

@@ -35,7 +35,7 @@ def _prepare(request: Request, world: World) -> Preparation | None:
     return None if little else vectors(request)
 
 
-def _outgoing(request: Request) -> int:
+def _outgoing(request: Request, world: World) -> int:
     each = _BASE64_BYTES if request.body.get("encoding_format") == "base64" else _FLOAT_BYTES
     return _components(request) * each
 

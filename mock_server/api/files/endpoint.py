@@ -39,6 +39,10 @@ from windtunnel.mock_server.request import FormPart, Request
 
 FIELDS: Final = ("file", "purpose", "expires_after")
 LONGEST_PAGE: Final = 10_000
+
+_SHOWN_BYTES: Final = 700
+"""Bytes of a file in a list; the longest names are longer."""
+
 KEPT_TO_THEMSELVES: Final = ("assistants", "user_data")
 """Purposes whose files cannot be downloaded again (seen for both)."""
 
@@ -149,11 +153,27 @@ def _delete(request: Request, world: World) -> Answer:
     return answered(shown(gone, lambda: store.files.delete(key, file.ident)), world)
 
 
+def _outgoing_content(request: Request, world: World) -> int:
+    return world.store.files.size_of(request.key_hash, request.ids[0])
+
+
+def _outgoing_list(request: Request, world: World) -> int:
+    return _SHOWN_BYTES * sum(1 for _ in world.store.files.of(request.key_hash))
+
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         name="files.create", method="POST", path="/files", api="files", answer=_create, form=check_upload
     ),
-    Endpoint(name="files.list", method="GET", path="/files", api="files", answer=_list, prepare=work_through),
+    Endpoint(
+        name="files.list",
+        method="GET",
+        path="/files",
+        api="files",
+        answer=_list,
+        prepare=work_through,
+        outgoing=_outgoing_list,
+    ),
     Endpoint(
         name="files.retrieve",
         method="GET",
@@ -169,6 +189,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         api="files",
         answer=_content,
         prepare=work_through,
+        outgoing=_outgoing_content,
     ),
     Endpoint(
         name="files.delete",

@@ -36,6 +36,9 @@ from windtunnel.mock_server.sse import write_event
 AUDIO_TOKENS_PER_S: Final = 10
 """What a second of sound counts as."""
 
+_TOKEN_BYTES: Final = 250
+"""Bytes of a token of a transcript, in the format that takes most: an event for each, with its log probability."""
+
 _PLAIN: Final = "text/plain; charset=utf-8"
 _TASKS: Final = {"audio.transcriptions": "transcribe", "audio.translations": "translate"}
 
@@ -178,6 +181,10 @@ def _segments(spec: AudioRequest, transcript: Transcript) -> list[tuple[int, byt
     return track
 
 
+def _outgoing(request: Request, world: World) -> int:
+    return max(world.tokens, 1) * _TOKEN_BYTES
+
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     SPEECH,
     Endpoint(
@@ -187,6 +194,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         api="transcriptions",
         answer=answer_transcript,
         form=check_transcription,
+        outgoing=_outgoing,
         streams=streams,
     ),
     Endpoint(
@@ -196,5 +204,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         api="transcriptions",
         answer=answer_transcript,
         form=check_translation,
+        outgoing=_outgoing,
     ),
 )

@@ -37,6 +37,10 @@ IMAGE_TOKENS: Final = 272
 TOKENS: Final = {"low": 272, "medium": 1056, "high": 4160, "xhigh": 6240, "max": 8320}
 """Output tokens of 1024 × 1024 by quality; others by area. The first three are as published, the last two are not."""
 
+_PICTURE_BYTES: Final = 2_000
+_PIXELS_A_BYTE: Final = 60
+"""Bytes around a picture, and how many of its pixels are a byte of base64; animations are as small, frame by frame."""
+
 _KINDS: Final = {
     "png": "image/png",
     "jpeg": "image/jpeg",
@@ -200,6 +204,16 @@ def _asks_for_stream(body: Mapping[str, Any], query: Mapping[str, str]) -> bool:
     return str(body.get("stream")).lower() == "true"
 
 
+def _outgoing(request: Request, world: World) -> int:
+    spec = read_image_request(
+        _ACTIONS[request.endpoint], {**request.body, **dict.fromkeys(request.parts, "")}
+    )
+    if isinstance(spec, ApiError):
+        return 0
+    pictures = spec.count * (1 + spec.partials)
+    return pictures * (_PICTURE_BYTES + spec.width * spec.height // _PIXELS_A_BYTE * (1 + spec.frames // 16))
+
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         name="images.generate",
@@ -208,6 +222,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         api="images",
         answer=answer_images,
         check=check_generate,
+        outgoing=_outgoing,
     ),
     Endpoint(
         name="images.edit",
@@ -218,6 +233,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         check=check_edit,
         form=check_edit_form,
         streams=_asks_for_stream,
+        outgoing=_outgoing,
     ),
     Endpoint(
         name="images.create_variation",
@@ -226,5 +242,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         api="images",
         answer=answer_images,
         form=check_variation_form,
+        outgoing=_outgoing,
     ),
 )

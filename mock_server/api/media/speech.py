@@ -103,9 +103,16 @@ def answer_speech(request: Request, world: World) -> Answer:
     return Answer(Script(tuple(steps)), digest(choices), len(pieces), None)
 
 
+def _outgoing(request: Request, world: World) -> int:
+    return MOST_SPEECH_BYTES
+
+
 def _asks_for_events(body: Mapping[str, Any], query: Mapping[str, str]) -> bool:
     return body.get("stream_format") == "sse"
 
+
+MOST_SPEECH_BYTES: Final = 150_000
+"""Bytes of the longest sound, as base64 in the events of a stream."""
 
 SPEECH: Final = Endpoint(
     name="audio.speech",
@@ -115,4 +122,5 @@ SPEECH: Final = Endpoint(
     answer=answer_speech,
     check=check_speech,
     streams=_asks_for_events,
+    outgoing=_outgoing,
 )

@@ -146,6 +146,15 @@ def history(stored: StoredResponse, world: World) -> list[dict[str, Any]]:
     return items
 
 
+def _outgoing_one(request: Request, world: World) -> int:
+    return world.store.responses.size_of(request.key_hash, request.ids[0])
+
+
+def _outgoing_all(request: Request, world: World) -> int:
+    """A response goes on from others, and its input has theirs."""
+    return world.store.responses.largest(request.key_hash, len(world.store.responses))
+
+
 ENDPOINTS = (
     Endpoint(
         name="responses.get",
@@ -154,6 +163,7 @@ ENDPOINTS = (
         api="stored",
         answer=get_response,
         streams=wants_stream,
+        outgoing=_outgoing_one,
     ),
     Endpoint(
         name="responses.delete", method="DELETE", path="/responses/{id}", api="stored", answer=delete_response
@@ -171,5 +181,6 @@ ENDPOINTS = (
         path="/responses/{id}/input_items",
         api="stored",
         answer=list_input,
+        outgoing=_outgoing_all,
     ),
 )

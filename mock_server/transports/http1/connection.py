@@ -18,6 +18,7 @@ from aiohttp import HttpVersion10
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 
+from windtunnel.mock_server.api.json_body import MAX_VALUES
 from windtunnel.mock_server.transports.failures import FAILED
 from windtunnel.mock_server.transports.http1.framing import CONTINUE
 from windtunnel.mock_server.transports.http1.intake import FULL, Http1Intake
@@ -26,7 +27,6 @@ from windtunnel.mock_server.transports.http1.limits import (
     LARGE,
     MAX_HELD,
     MAX_PIPELINED,
-    MAX_VALUES,
     weight,
 )
 

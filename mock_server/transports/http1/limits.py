@@ -9,7 +9,6 @@ One timer serves all connections: requests time out in the order in which they b
 from __future__ import annotations
 
 import asyncio
-import re
 import resource
 import sys
 from collections.abc import Hashable, Mapping
@@ -20,6 +19,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 
 from windtunnel.mock_server.api.azure.paths import translate
+from windtunnel.mock_server.api.json_body import MAX_VALUES, values_in
 from windtunnel.mock_server.api.routes import RouteMatch, find
 
 REQUEST_S: Final = 60.0
@@ -43,12 +43,11 @@ MAX_HEAD: Final = 256 * 1024
 MAX_PIPELINED: Final = 32
 """Requests that wait behind the one in flight before the connection is no longer read."""
 
-MAX_VALUES: Final = 500_000
-"""Values in a JSON body; more get a 413. A value takes far more memory than the three bytes that it may have, and half
-a microsecond to read. The most that an endpoint takes are the 300,000 tokens of an embeddings request."""
-
 MAX_HELD: Final = 2**30
 """Bytes of requests that are arriving or under way; what would exceed them gets a 503."""
+
+MAX_ANSWER: Final = 2**29
+"""Bytes of one answer; a request for a larger one gets a 503."""
 
 LARGE: Final = 16_384
 """Bytes, from which on a body under way is counted."""
@@ -58,7 +57,6 @@ SPARE_DESCRIPTORS: Final = 200
 
 ADMIN_PATHS: Final = ("/_windtunnel", "/metrics", "/health")
 
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _VALUE_BYTES = 64
 _WIDEST = 4
 """Bytes of a character in memory, where one character of the text is beyond the Basic Multilingual Plane."""
@@ -180,18 +178,11 @@ def weight(headers: Mapping[str, str], body: bytes) -> int:
     """Return an upper bound of the bytes that a parsed body takes; -1 for a JSON body with too many values."""
     if headers.get("content-type", "").startswith("multipart/"):
         return 2 * len(body)
-    values = _values(body)
-    if values > MAX_VALUES and body.count(b'"') - body.count(b'\\"') <= 2 * MAX_VALUES:
-        values = _values(_STRING.sub(b"", body))  # texts have commas and brackets of their own
+    values = values_in(body)
     if values > MAX_VALUES:
         return -1
     wide = not body.isascii() or b"\\u" in body
     return len(body) * (_WIDEST if wide else 1) + values * _VALUE_BYTES
-
-
-def _values(body: bytes) -> int:
-    """Return an upper bound of the number of values in a JSON text."""
-    return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
 def longest_body(method: str, path: str) -> int:

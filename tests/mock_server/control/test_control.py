@@ -87,7 +87,12 @@ def test_a_test_begins_and_shows_its_requests(server: Server) -> None:
     assert server.told == [("test", key_hash("sk-mine"))]
     requests = _content(_ask(control, "GET", "/_windtunnel/test"))["requests"]
     assert requests == [{"served_id": "s1", "ended_s": None}]
-    for bad in ({"plan": {}}, {"plan": {}, "key": " "}, {"plan": {"nane": 1}, "key": "k"}, {"key": "k", "name": 1}):
+    for bad in (
+        {"plan": {}},
+        {"plan": {}, "key": " "},
+        {"plan": {"nane": 1}, "key": "k"},
+        {"key": "k", "name": 1},
+    ):
         assert _ask(control, "PUT", "/_windtunnel/test", bad).status == 400
     assert len(server.told) == 1
 

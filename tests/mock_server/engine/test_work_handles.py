@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.mock_server.engines import arrive, fixed_answer, plan
-from windtunnel.mock_server.api.endpoint import Answer, WorkHandle, World
+from windtunnel.mock_server.api.endpoint import Answer, LineAnswer, WorkHandle, World, run
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send
@@ -176,6 +176,7 @@ class Lines:
 
     def __init__(self, **parts: Any) -> None:
         self.scripts: list[Script] = []
+        self.too_long: LineAnswer | None = None
         self.engine = Engine(plan(**parts), answer=self._answer)
 
     def _answer(self, request: Request, world: World) -> Answer:
@@ -185,7 +186,11 @@ class Lines:
                 "/v1/chat/completions",
                 {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Speak."}]},
             )
-            self.scripts += [world.line(request, url, body, f"line-{n}") for n in range(40)]
+            for n in range(40):
+                answer = run(world.line(request, url, body, f"line-{n}", 10_000))
+                assert answer is not None
+                self.scripts.append(answer.script)
+            self.too_long = run(world.line(request, url, {**body, "n": 100}, "line", 10_000))
         return fixed_answer(request, world)
 
 
@@ -217,3 +222,11 @@ def test_lines_meet_the_checks_of_any_request() -> None:
     objects = Lines(provider={"models": ["gpt-5"]})
     arrive(objects.engine, 0.0, "c0", api="batches", model="", stream=False)
     assert {script.status for script in objects.scripts} == {404}
+
+
+def test_a_line_without_room_is_not_made() -> None:
+    """What the answer of a line takes is known before it is made."""
+    objects = Lines()
+    arrive(objects.engine, 0.0, "c0", api="batches", model="", stream=False)
+    assert {script.status for script in objects.scripts} == {200}
+    assert objects.too_long is None

@@ -218,7 +218,7 @@ def batch(lines: list[dict[str, Any]], url: str) -> dict[str, Any]:
 
 def test_output_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """The output of a batch has a largest size: lines that come when it is reached are errors, and not worked on."""
-    monkeypatch.setattr(batch_store, "MOST_FILE_BYTES", 100_000)
+    monkeypatch.setattr(batch_store, "MOST_FILE_BYTES", 1_000_000)
     done = batch([{"model": "m", "input": ["x"] * 10}] * 12, "/v1/embeddings")
     assert 0 < done["request_counts"]["completed"] < 12
     assert sum(done["request_counts"][name] for name in ("completed", "failed")) == 12

@@ -107,3 +107,85 @@ def test_a_long_answer_is_made_in_steps(serve: Callable[..., Any], name: str) ->
     assert one.status == 200
     assert one.bytes > 10_000_000
     assert held < MOST_HOLD_S
+
+
+def batch_over(server: Any, data: bytes, url: str) -> bytes:
+    """Upload a batch's input file, and give the request that creates the batch."""
+    form = (
+        b'--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+        b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n'
+        + data
+        + b"\r\n--b--\r\n"
+    )
+    with server.connect() as client:
+        client.ask(path="/v1/files", body=form, headers={"content-type": "multipart/form-data; boundary=b"})
+        file = orjson.loads(client.answer()[2])["id"]
+    wanted = {"input_file_id": file, "endpoint": url, "completion_window": "24h"}
+    return closing(path="/v1/batches", body=orjson.dumps(wanted))
+
+
+def lines(url: str, *bodies: dict[str, Any]) -> bytes:
+    """The input file of a batch."""
+    asked = [
+        {"custom_id": str(n), "method": "POST", "url": url, "body": body} for n, body in enumerate(bodies)
+    ]
+    return b"\n".join([orjson.dumps(line) for line in asked])
+
+
+FILES = {
+    "blank lines": b"{}" + b"\n" * 30 * 2**20,
+    "blanks in one line": b"{}\n" + b" " * 30 * 2**20,
+    "many values in one line": lines("/v1/embeddings", {"model": "m", "input": [1] * 20_000_000}),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_reading_a_batch_holds_nobody(serve: Callable[..., Any], name: str) -> None:
+    """Blanks are passed over quickly, and in steps; a line has as many values as any body may have."""
+    server = serve()
+    held, (one,) = longest_hold(server, batch_over(server, FILES[name], "/v1/embeddings"))
+    assert one.status == 200
+    assert held < MOST_HOLD_S
+
+
+LINES: dict[str, tuple[str, dict[str, Any], int]] = {
+    "vectors": ("/v1/embeddings", {"model": "text-embedding-3-small", "input": ["text"] * 900}, 3),
+    "log probabilities": (
+        "/v1/chat/completions",
+        {"model": "m", "messages": HI, "n": 60, "logprobs": True, "top_logprobs": 20},
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_one_line_of_a_batch_holds_nobody(serve: Callable[..., Any], name: str) -> None:
+    """Few lines whose answers are large are made in steps as well, until the output has no room for one more."""
+    url, body, fitting = LINES[name]
+    server = serve(plan_with(500))
+    with server.connect() as client:
+        client.send(batch_over(server, lines(url, *[body] * 4), url))
+        batch = orjson.loads(client.answer()[2])["id"]
+    server.call(lambda: server.mock.advance_clock(80_000.0))
+    held, (one,) = longest_hold(server, closing(method="GET", path=f"/v1/batches/{batch}", body=b""))
+    assert one.status == 200
+    assert held < MOST_HOLD_S
+    with server.connect() as client:
+        client.ask(method="GET", path=f"/v1/batches/{batch}", body=b"")
+        shown = orjson.loads(client.answer()[2])
+        assert shown["request_counts"] == {"total": 4, "completed": fitting, "failed": 4 - fitting}
+        assert shown["usage"]["input_tokens"] == fitting * (900 if name == "vectors" else 1)
+        client.ask(method="GET", path=f"/v1/files/{shown['output_file_id']}/content", body=b"")
+        data = client.answer()[2]
+    answers = [orjson.loads(line)["response"]["body"] for line in data.splitlines()]
+    assert [len(answer["data" if name == "vectors" else "choices"]) for answer in answers] == [
+        len(body.get("input", [])) or body["n"]
+    ] * fitting
+
+
+def test_a_long_text_is_moderated_in_steps(serve: Callable[..., Any]) -> None:
+    """One text as long as may be, six times at once."""
+    request = closing(path="/v1/moderations", body=orjson.dumps({"input": "flag:" * 200_000}))
+    held, heavy = longest_hold(serve(), *[request] * 6)
+    assert {one.status for one in heavy} == {200}
+    assert held < MOST_HOLD_S

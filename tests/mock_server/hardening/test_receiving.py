@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from tests.mock_server.hardening.wire import CHAT, FORM, HEAD, SAMPLES, Ask, Serve, assert_well, refused
+from windtunnel.mock_server.api.json_body import MAX_VALUES
 from windtunnel.mock_server.transports.http1.limits import (
     MAX_BODY,
     MAX_HEAD,
@@ -16,7 +17,6 @@ from windtunnel.mock_server.transports.http1.limits import (
     MAX_HELD,
     MAX_LINE,
     MAX_UNREAD_BODY,
-    MAX_VALUES,
 )
 
 
