@@ -11,16 +11,19 @@ from windtunnel.harness.contract.files import write_json, write_whole
 from windtunnel.reports.charts import Charts, draw
 from windtunnel.reports.charts.from_cells import run_view
 from windtunnel.reports.charts.outcomes import table
+from windtunnel.reports.figures.ab_json import ab_json
 from windtunnel.reports.figures.collect import run_figures
 from windtunnel.reports.figures.metrics_json import as_json
 from windtunnel.reports.figures.model import RunFigures
 from windtunnel.reports.figures.seeds import median_repeat
 from windtunnel.reports.figures.server_view import ServerView, server_view
+from windtunnel.reports.figures.two_clients import TwoClients
 from windtunnel.reports.page.content import ReportContent, content_of
 from windtunnel.reports.page.html import page
 from windtunnel.reports.page.markdown import summary
 from windtunnel.reports.page.seeds import pictures, seeds_text
 from windtunnel.reports.page.server_page import server_page, server_summary, server_text
+from windtunnel.reports.page.two_clients import AbText, ab_markdown, ab_page, ab_text
 from windtunnel.reports.read.cells import MeasuredRun, measure_run
 from windtunnel.reports.read.journal import read_journal
 from windtunnel.reports.read.outcomes import Judged, judge
@@ -73,6 +76,15 @@ def write_server_report(folder: Path) -> ServerView:
     write_whole(folder / "summary.md", server_summary(words))
     write_whole(folder / "report.html", server_page(words))
     return view
+
+
+def write_comparison(folder: Path, found: TwoClients) -> AbText:
+    """Write a comparison of two clients into `folder`: ab.json, ab.html and summary.md."""
+    words = ab_text(found)
+    write_json(folder / "ab.json", ab_json(found, folder), indent=1)
+    write_whole(folder / "summary.md", ab_markdown(words))
+    write_whole(folder / "ab.html", ab_page(words))
+    return words
 
 
 def _shown(found: MeasuredRun, repeat: int | None) -> Sequence[Judged]:

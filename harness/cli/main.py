@@ -1,4 +1,4 @@
-"""The command line: `windtunnel run | report | check | replay | serve | list | calibrate`, one file each.
+"""The command line: `windtunnel run | ab | report | check | replay | serve | list | calibrate`, one file each.
 
 Exit codes: 0 fine, and those of `exit_codes.py`. Progress goes to stderr, results to stdout. A command imports what
 does its work when it is called: `--help` is quick, and `serve` and `list` need no more than the core dependencies.
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from windtunnel.harness.cli.ab import ab
 from windtunnel.harness.cli.bug import BUG, report_bug
 from windtunnel.harness.cli.calibrate import calibrate
 from windtunnel.harness.cli.check import check
@@ -53,6 +54,10 @@ EXAMPLES = {
         "windtunnel run retry_storm server_errors --out runs/two --check",
         "windtunnel run runs/20261121-101502-retry_storm/plan.json",
     ),
+    "ab": (
+        "windtunnel ab retry_storm --a openai-default --b ./my-client.yaml",
+        "windtunnel ab retry_storm rate_limit_wave --a openai-default --b polite --floor goodput=0.05",
+    ),
     "report": (
         "windtunnel report runs/20261121-101502-retry_storm",
         "windtunnel report runs/20261121-101502-retry_storm --check",
@@ -77,6 +82,7 @@ def _epilog(command: str) -> str:
 
 
 app.command("run", epilog=_epilog("run"))(run)
+app.command("ab", epilog=_epilog("ab"))(ab)
 app.command("report", epilog=_epilog("report"))(report)
 app.command("check", epilog=_epilog("check"))(check)
 app.command("replay", epilog=_epilog("replay"))(replay)

@@ -9,7 +9,7 @@ import resource
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import is_file, load_profile, load_scenario
 from windtunnel.harness.inputs.installed import check_installed
 from windtunnel.harness.inputs.load import ClockChoice
+from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.plan import RunPlan, resolve
 from windtunnel.harness.run.cell import Cell
 from windtunnel.harness.run.cells_at_once import choose
 from windtunnel.harness.run.from_plan import is_plan, profiles_of, read_plan, scenario_of
 from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.supervisor import Supervisor
-from windtunnel.harness.virtual.cell_queue import VirtualSupervisor
+from windtunnel.harness.virtual.cell_queue import Verify, VirtualSupervisor
 
 OPEN_FILES = 65_536
 START_S = 10.0
@@ -45,8 +46,12 @@ class RunOptions:
     time_scale: float | None = None
     clock: ClockChoice | None = None
     seeds: int | None = None
-    verify: bool | None = None
+    verify: Verify = None
     """On the virtual clock: play every cell twice (True) or none; by default the first cell of each user's own code."""
+    profiles: Sequence[Profile] | None = None
+    """The clients themselves, in place of `clients`, which names them."""
+    repeats_in_real: int | None = None
+    """Where the clock is open and a client needs the real one: play so many repeats, in place of `seeds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,7 @@ def _play_virtual(plan: RunPlan, folder: Path, options: RunOptions, reporter: Re
         folder,
         jobs=options.jobs or os.cpu_count() or 1,
         reporter=reporter,
-        stop_at_refusal=chosen and plan.seeds is None,
+        stop_at_refusal=chosen and (plan.seeds is None or options.repeats_in_real is not None),
         verify=options.verify,
     )
     began = time.monotonic()
@@ -131,7 +136,9 @@ def _play_virtual(plan: RunPlan, folder: Path, options: RunOptions, reporter: Re
         cell = supervisor.refused
         reason = f"the client {cell.plan.client} needs it ({cell.refusal})"
         shutil.rmtree(folder / "cells")
-        plan_for(options, needs_real=reason).write_json(folder / "plan.json")
+        repeats = options.repeats_in_real
+        again = options if repeats is None else replace(options, seeds=None, repeats=repeats, verify=None)
+        plan_for(again, needs_real=reason).write_json(folder / "plan.json")
         reporter.say(f"real time: {reason}")
         return None
     if chosen and not supervisor.interrupted:
@@ -206,7 +213,7 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
         return _again(options, Path(options.scenario), needs_real)
     scenario = load_scenario(options.scenario, time_scale=options.time_scale)
     names = list(options.clients) if options.clients else list(scenario.clients)
-    profiles = [load_profile(name) for name in names]
+    profiles = options.profiles or [load_profile(name) for name in names]
     check_installed(profiles)
     return resolve(
         scenario,
@@ -217,14 +224,15 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
         clock=options.clock,
         needs_real=needs_real,
         seeds=options.seeds,
-        by_name=not any(map(is_file, (options.scenario, *names))) and options.time_scale != 1,
+        by_name=not (options.profiles or any(map(is_file, (options.scenario, *names))))
+        and options.time_scale != 1,
     )
 
 
 def _again(options: RunOptions, path: Path, needs_real: str) -> RunPlan:
     """The plan of a run that is played again; what the options say replaces what it says."""
     plan = read_plan(path)
-    profiles = profiles_of(plan, options.clients)
+    profiles = options.profiles or profiles_of(plan, options.clients)
     check_installed(profiles)
     # A seed, or a number of repeats, is asked for in place of the many seeds that there were.
     one = options.seed is not None or options.repeats is not None

@@ -6,13 +6,16 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Literal, TypeAlias, cast
 
 from windtunnel.harness.plan import RunPlan
 from windtunnel.harness.run.cell import Cell
 from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.supervisor import Supervisor
 from windtunnel.harness.virtual.virtual_cell import Shard, VirtualCell
+
+Verify: TypeAlias = bool | Literal["own"] | None
+"""Which cells are played twice: all, none, all of a user's own code, or (None) the first of each such client."""
 
 
 class VirtualSupervisor(Supervisor):
@@ -28,12 +31,12 @@ class VirtualSupervisor(Supervisor):
         jobs: int,
         reporter: Reporter,
         stop_at_refusal: bool = False,
-        verify: bool | None = None,
+        verify: Verify = None,
     ) -> None:
         """With `stop_at_refusal` the first cell that needs real time ends the run: `refused` is that cell.
 
-        `verify`: play every cell twice and hold both against each other. None: the first cell of each client that is
-        code of a user's own, since all others are known to be the same again.
+        `verify`: play every cell twice and hold both against each other. `own`: every cell of a user's own code, since
+        all others are known to be the same again. None: of each such client the first cell alone.
         """
         folder = folder.absolute()
         super().__init__(plan, folder, jobs=jobs, reporter=reporter)
@@ -41,7 +44,7 @@ class VirtualSupervisor(Supervisor):
         self._folder = folder
         self._stop_at_refusal = stop_at_refusal
         cells = cast("Sequence[VirtualCell]", self.cells)
-        self._verified = set(cells) if verify else set() if verify is False else set(_first_of_own(cells))
+        self._verified = set(_verified(cells, verify))
         # Code of one's own goes first, where a refusal ends the run: it is what may need real time.
         order = (
             sorted(cells, key=lambda cell: cell.plays_own_code, reverse=True) if stop_at_refusal else cells
@@ -98,10 +101,16 @@ class VirtualSupervisor(Supervisor):
             self._stop.set()
 
 
-def _first_of_own(cells: Sequence[VirtualCell]) -> Sequence[VirtualCell]:
-    """The first cell of each client that is code of a user's own."""
+def _verified(cells: Sequence[VirtualCell], verify: Verify) -> Sequence[VirtualCell]:
+    """The cells that are played twice."""
+    if verify is True:
+        return cells
+    if verify is False:
+        return ()
+    own = [cell for cell in cells if cell.plays_own_code]
+    if verify == "own":
+        return own
     firsts: dict[str, VirtualCell] = {}
-    for cell in cells:
-        if cell.plays_own_code:
-            firsts.setdefault(cell.plan.client, cell)
+    for cell in own:
+        firsts.setdefault(cell.plan.client, cell)
     return list(firsts.values())

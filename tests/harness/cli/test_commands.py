@@ -16,7 +16,7 @@ from windtunnel.harness.cli import lab
 from windtunnel.harness.cli.main import EXAMPLES, app, main
 from windtunnel.harness.errors import HarnessError, InputError
 
-COMMANDS = ("run", "report", "replay", "serve", "list", "calibrate")
+COMMANDS = ("run", "ab", "report", "check", "replay", "serve", "list", "calibrate")
 HEAVY = (*lab.LAB_MODULES, "aiohttp", "httpx2")
 
 
@@ -45,6 +45,7 @@ def test_a_command_explains_itself(command: str) -> None:
         ["run"],
         ["run", "healthy", "--clock", "sundial"],
         ["run", "healthy", "--repeat", "often"],
+        ["ab", "healthy", "--a", "openai-default"],
         ["replay", "somewhere"],
         ["serve", "--port", "http"],
         ["list", "colours"],

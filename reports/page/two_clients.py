@@ -1,0 +1,326 @@
+"""What `windtunnel ab` found, in words: on the terminal, as a page, and as Markdown.
+
+TwoClients ─► AbText ─► ab.html, summary.md, terminal
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from windtunnel.harness.contract.metrics import METRICS
+from windtunnel.reports.figures.differing_call import CallSide
+from windtunnel.reports.figures.two_clients import ScenarioComparison, Shown, Standing, TwoClients
+from windtunnel.reports.gate.compare import Comparison, State
+from windtunnel.reports.page.html import rendered
+from windtunnel.reports.page.labels import label, say
+from windtunnel.reports.page.markdown import table, text
+from windtunnel.reports.page.strip import Strip, strip_of
+
+ORDER: Final[tuple[State, ...]] = ("worse", "inconclusive", "better", "no_difference", "not_compared", "same")
+DIFFERING: Final = ("worse", "inconclusive", "better")
+MARKS: Final[dict[Standing | State, str]] = {
+    "worse": "✗", "better": "✓", "inconclusive": "?", "no_difference": "=", "same": "=", "not_compared": "–",
+    "invalid": "✗",
+}  # fmt: skip
+MOST_IN_SUMMARY: Final = 60
+"""Rows of a scenario in summary.md, which has to fit a comment; the page has all."""
+METHOD: Final = (
+    "Both clients played the same incidents, so values are compared in pairs, one a seed (or a repeat). A difference "
+    "is better or worse if it is larger than the metric's floor, its 95 % bootstrap interval excludes zero, and its "
+    "p-value (paired permutation test) stands by Holm's method over all metrics, phases and scenarios together: the "
+    "chance of even one false alarm in all of this is at most 5 %."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallText:
+    """The call that shows a difference: what it came to with A and with B, and the commands that replay both."""
+
+    call_id: str
+    seed: str
+    a: str
+    b: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowText:
+    """A comparison in words; `strip` is its interval as a picture."""
+
+    name: str
+    label: str
+    where: str
+    state: State
+    mark: str
+    verdict: str
+    a: str
+    b: str
+    difference: str
+    interval: str
+    note: str
+    strip: Strip | None
+    call: CallText | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioText:
+    """A scenario: what it came to, its rows, those that differ first, and where its own report is."""
+
+    name: str
+    standing: Standing
+    mark: str
+    headline: str
+    incidents: str
+    report: str
+    troubles: tuple[str, ...]
+    rows: tuple[RowText, ...]
+
+    @property
+    def differing(self) -> tuple[RowText, ...]:
+        """Rows that say anything but 'no difference'."""
+        return tuple(row for row in self.rows if row.state in DIFFERING)
+
+    @property
+    def others(self) -> tuple[RowText, ...]:
+        """All other rows."""
+        return tuple(row for row in self.rows if row.state not in DIFFERING)
+
+
+@dataclass(frozen=True, slots=True)
+class AbText:
+    """The whole page in words."""
+
+    a: str
+    b: str
+    standing: Standing
+    mark: str
+    headline: str
+    method: str
+    scenarios: tuple[ScenarioText, ...]
+
+
+def ab_text(found: TwoClients) -> AbText:
+    """Put a comparison into words."""
+    return AbText(
+        a=found.a,
+        b=found.b,
+        standing=found.standing,
+        mark=MARKS[found.standing],
+        headline=_headline(found),
+        method=METHOD,
+        scenarios=tuple(_scenario(one, found) for one in found.scenarios),
+    )
+
+
+def ab_page(words: AbText) -> str:
+    """ab.html."""
+    return rendered("ab.html.j2", a=words)
+
+
+def _headline(found: TwoClients) -> str:
+    where = len(found.scenarios)
+    among = f" in {where} scenarios" if where > 1 else ""
+    match found.standing:
+        case "invalid":
+            return "Nothing can be said: a measurement does not count"
+        case "worse":
+            return f"{found.b} is worse than {found.a}{among}"
+        case "better":
+            return f"{found.b} is better than {found.a}{among}"
+        case "inconclusive":
+            return f"Not decided yet: {found.b} may differ from {found.a}{among}"
+        case "same":
+            return f"{found.b} did exactly what {found.a} did{among}"
+        case _:
+            return f"No difference found between {found.a} and {found.b}{among}"
+
+
+def _scenario(one: ScenarioComparison, found: TwoClients) -> ScenarioText:
+    rows = sorted(one.comparisons, key=lambda row: ORDER.index(row.state))
+    kind = "seeds" if one.seeds is not None else "repeats"
+    incidents = f"{one.pairs} {kind}, {one.clock} clock" if one.pairs else ""
+    if one.noisy:
+        incidents += ", noisy"
+    return ScenarioText(
+        name=one.scenario,
+        standing=one.standing,
+        mark=MARKS[one.standing],
+        headline=_counts(one, kind),
+        incidents=incidents,
+        report=f"{one.folder.name}/report.html",
+        troubles=one.troubles,
+        rows=tuple(_row(row, one, found) for row in rows),
+    )
+
+
+def _counts(one: ScenarioComparison, kind: str) -> str:
+    """`3 worse, 1 better, 120 without a difference`."""
+    if one.standing == "invalid":
+        return "nothing can be said"
+    if one.standing == "same":
+        return f"the same: both did exactly alike in all {one.pairs} {kind}"
+    words = {"worse": "worse", "better": "better", "inconclusive": "inconclusive"}
+    told = [f"{len(one.of(state))} {word}" for state, word in words.items() if one.of(state)]
+    rest = len(one.of("no_difference"))
+    told += [f"{rest} without a difference"] if rest else []
+    alike = f"; {one.alike} of {one.pairs} {kind} alike" if one.alike else ""
+    return ", ".join(told) + alike
+
+
+def _row(row: Comparison, one: ScenarioComparison, found: TwoClients) -> RowText:
+    said = label(row.metric)
+    shown = one.shown.get(row.name)
+    low, high = row.low, row.high
+    interval = "" if low is None or high is None else f"{_signed(low, row)} to {_signed(high, row)}"
+    note = row.reason if row.state != "not_compared" else ""
+    return RowText(
+        name=row.name,
+        label=said.text,
+        where=row.phase or "",
+        state=row.state,
+        mark=MARKS[row.state],
+        verdict=_verdict(row),
+        a=_value(row.a, row),
+        b=_value(row.b, row),
+        difference=("≥ " if row.censored and row.difference else "") + _signed(row.difference, row),
+        interval=interval,
+        note=note,
+        strip=None if one.standing == "same" else strip_of(row),
+        call=None if shown is None else _call(shown, one, found),
+    )
+
+
+def _verdict(row: Comparison) -> str:
+    match row.state:
+        case "no_difference" if row.smallest is not None:
+            return (
+                f"no difference found (the smallest that would have been found: {_size(row.smallest, row)})"
+            )
+        case _:
+            return row.text
+
+
+def _value(value: float | None, row: Comparison) -> str:
+    """A mean; of a truth, the share of the seeds in which it holds."""
+    kind = METRICS[row.metric].kind
+    if value is not None and kind == "truth":
+        return f"{say(value, 'share')} of seeds"
+    return say(value, kind)
+
+
+def _size(value: float, row: Comparison) -> str:
+    kind = METRICS[row.metric].kind
+    if kind in ("share", "truth"):
+        return f"{100 * value:.3g} points"
+    if kind == "count":
+        return f"{value:,.3g}"
+    return say(value, kind)
+
+
+def _signed(value: float | None, row: Comparison) -> str:
+    """A difference with its sign; of shares in percentage points."""
+    if value is None:
+        return "–"
+    sign = "+" if value > 0 else "−" if value < 0 else "±"
+    return sign + _size(abs(value), row)
+
+
+def _call(shown: Shown, one: ScenarioComparison, found: TwoClients) -> CallText:
+    commands: tuple[str, ...] = ()
+    if one.clock == "virtual":
+        commands = tuple(
+            replay_command(one.folder, client, shown.repeat, shown.call.call_id)
+            for client in (found.a, found.b)
+        )
+    seed = f"seed {shown.seed}" if shown.seed is not None else f"repeat {shown.repeat}"
+    return CallText(shown.call.call_id, seed, _side(shown.call.a), _side(shown.call.b), commands)
+
+
+def replay_command(folder: Path, client: str, repeat: int, call_id: str) -> str:
+    """What plays a call again, moment by moment; it runs as printed, from any directory."""
+    words = ["windtunnel", "replay", str(folder.absolute()), "--client", client]
+    return shlex.join([*words, "--repeat", str(repeat), "--call", call_id])
+
+
+def _side(side: CallSide) -> str:
+    tries = f"{side.attempts} attempt{'' if side.attempts == 1 else 's'}"
+    return f"{side.outcome} after {say(side.wait_s, 'seconds')}, {tries}"
+
+
+def ab_lines(words: AbText, *, every: bool = False) -> list[str]:
+    """What is printed on the terminal: a table for each scenario, of the rows that differ, or of `every` row."""
+    lines = []
+    for one in words.scenarios:
+        about = f" ({one.incidents})" if one.incidents else ""
+        lines.append(f"{one.mark} {one.name}: {one.headline}{about}")
+        lines += [f"  ✗ {trouble}" for trouble in one.troubles]
+        rows = one.rows if every else one.differing
+        if rows:
+            lines += [f"  {line}" for line in _columns(words, rows)]
+        shown = next((row for row in one.rows if row.call is not None), None)
+        if shown is not None and shown.call is not None:
+            lines += [f"  {line}" for line in _call_lines(words, shown, shown.call)]
+    return [*lines, f"{words.mark} {words.headline}"]
+
+
+def _columns(words: AbText, rows: Sequence[RowText]) -> list[str]:
+    head = ("metric", f"A {words.a}", f"B {words.b}", "B − A", "95 % interval", "verdict")
+    cells = [
+        (row.name, row.a, row.b, row.difference, row.interval, f"{row.mark} {row.verdict}" + _noted(row))
+        for row in rows
+    ]
+    widths = [max(len(line[i]) for line in (head, *cells)) for i in range(len(head) - 1)]
+    return [
+        "  ".join([line[0].ljust(widths[0]), *(line[i].rjust(widths[i]) for i in range(1, 5)), line[5]])
+        for line in (head, *cells)
+    ]
+
+
+def _noted(row: RowText) -> str:
+    return f" ({row.note})" if row.note else ""
+
+
+def _call_lines(words: AbText, row: RowText, call: CallText) -> list[str]:
+    return [
+        f"{row.name}: call {call.call_id} differs most ({call.seed}). A: {call.a}. B: {call.b}.",
+        *(f"  {command}" for command in call.commands),
+    ]
+
+
+def ab_markdown(words: AbText) -> str:
+    """summary.md: short enough for a pull request."""
+    parts = [
+        f"# {words.mark} windtunnel ab: {text(words.headline)}",
+        f"A: {text(words.a)} · B: {text(words.b)}",
+    ]
+    for one in words.scenarios:
+        about = f" ({text(one.incidents)})" if one.incidents else ""
+        parts.append(f"## {one.mark} {text(one.name)}: {text(one.headline)}{about}")
+        parts.append("\n".join(f"- ✗ {text(trouble)}" for trouble in one.troubles))
+        rows = one.differing[:MOST_IN_SUMMARY]
+        if rows:
+            parts.append(table(["Metric", "A", "B", "B − A", "95 % interval", "Verdict"], map(_line, rows)))
+        left = len(one.differing) - len(rows)
+        parts.append(f"{left} more differ: they are in ab.html." if left else "")
+        shown = next((row for row in one.rows if row.call is not None), None)
+        if shown is not None and shown.call is not None:
+            call = shown.call
+            parts.append(
+                f"`{shown.name}`: call {text(call.call_id)} differs most ({call.seed}). "
+                f"A: {text(call.a)}. B: {text(call.b)}."
+            )
+            if call.commands:
+                parts.append("```sh\n" + "\n".join(call.commands) + "\n```")
+    parts.append(words.method)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _line(row: RowText) -> list[str]:
+    where = f", in phase {row.where}" if row.where else ""
+    verdict = f"{row.mark} **{row.verdict}**" if row.state == "worse" else f"{row.mark} {row.verdict}"
+    cells = (row.a, row.b, row.difference, row.interval)
+    return [text(row.label + where), *map(text, cells), verdict + text(_noted(row))]
