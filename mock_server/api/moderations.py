@@ -38,6 +38,9 @@ MOST_TOKENS: Final = 262_144
 
 MOST_INPUTS: Final = 2_048
 
+_RESULT_BYTES: Final = 2_000
+"""Bytes of what is said of one input."""
+
 LITTLE: Final = 8_000
 """Tokens that are looked through at once, in some milliseconds."""
 
@@ -182,6 +185,11 @@ def _prepare(request: Request, world: World) -> Preparation | None:
     return _made(request, world) if request.prompt_tokens > LITTLE else None
 
 
+def _outgoing(request: Request, world: World) -> int:
+    given = request.body["input"]
+    return _RESULT_BYTES * (len(given) if isinstance(given, list) else 1)
+
+
 def _made(request: Request, world: World) -> Generator[None, None, Answer]:
     model = request.model or USUAL_MODEL
     results = []
@@ -205,5 +213,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=answer_moderation,
         check=check_moderation,
         prepare=_prepare,
+        outgoing=_outgoing,
     ),
 )

@@ -149,6 +149,14 @@ def _list(request: Request, world: World) -> Answer:
     return answered(shown_page(value, page.more), world)
 
 
+def _outgoing_list(request: Request, world: World) -> int:
+    return _SHOWN_BYTES * sum(1 for _ in world.store.batches.of(request.key_hash))
+
+
+_SHOWN_BYTES: Final = 20_000
+"""Bytes of a batch in a list, with its metadata; one that failed for many lines has as many."""
+
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         name="batches.create",
@@ -160,7 +168,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         prepare=_prepare_creation,
     ),
     Endpoint(
-        name="batches.list", method="GET", path="/batches", api="batches", answer=_list, prepare=work_through
+        name="batches.list",
+        method="GET",
+        path="/batches",
+        api="batches",
+        answer=_list,
+        prepare=work_through,
+        outgoing=_outgoing_list,
     ),
     Endpoint(
         name="batches.retrieve",

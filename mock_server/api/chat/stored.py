@@ -243,7 +243,13 @@ ENDPOINTS = (
         name="chat.get", method="GET", path=_ONE, api="stored", answer=answer_get, outgoing=_outgoing_one
     ),
     Endpoint(
-        name="chat.update", method="POST", path=_ONE, api="stored", answer=answer_update, check=check_update
+        name="chat.update",
+        method="POST",
+        path=_ONE,
+        api="stored",
+        answer=answer_update,
+        check=check_update,
+        outgoing=_outgoing_one,
     ),
     Endpoint(name="chat.delete", method="DELETE", path=_ONE, api="stored", answer=answer_delete),
     Endpoint(

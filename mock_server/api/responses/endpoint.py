@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import orjson
 
 from windtunnel.mock_server.api.endpoint import Answer, Endpoint, World
@@ -14,6 +16,7 @@ from windtunnel.mock_server.api.responses.output import Compaction, Generation, 
 from windtunnel.mock_server.api.responses.state import StoredResponse, context_tokens, refuse_response
 from windtunnel.mock_server.api.responses.wire import ResponseSource, queued_script, usage, whole_script
 from windtunnel.mock_server.api.truth import digest
+from windtunnel.mock_server.plan.distributions import MOST_TOKENS
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.script import End, FirstToken, Head, Script, Send, Tokens
 
@@ -79,6 +82,23 @@ def answer_compact(request: Request, world: World) -> Answer:
     return Answer(script, truth, tokens, None, context_tokens=context)
 
 
+_TOKEN_BYTES: Final = 25
+_CHUNK_BYTES: Final = 500
+_LOGPROB_BYTES: Final = 280
+"""Bytes of a token in the answer, of what is around a chunk, of a log probability: the end of a stream repeats all of
+its content, four times."""
+
+
+def _outgoing(request: Request, world: World) -> int:
+    body = request.body
+    each = _TOKEN_BYTES
+    if request.stream:
+        each += _CHUNK_BYTES // world.tokens_per_chunk + 1
+    if body.get("include"):
+        each += _LOGPROB_BYTES * (1 + (body.get("top_logprobs") or 0))
+    return 20 * _CHUNK_BYTES + min(world.tokens, request.max_tokens or MOST_TOKENS) * each
+
+
 ENDPOINTS = (
     Endpoint(
         name="responses.create",
@@ -89,6 +109,7 @@ ENDPOINTS = (
         check=check_responses,
         limits=("max_output_tokens",),
         refuse=refuse_response,
+        outgoing=_outgoing,
     ),
     Endpoint(
         name="responses.compact",
