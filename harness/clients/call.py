@@ -25,6 +25,7 @@ class LiveCall:
     """
 
     __slots__ = (
+        "_limited_since",
         "_reading",
         "_setting",
         "attempt",
@@ -53,6 +54,7 @@ class LiveCall:
         self.handed: HandedBody | None = None
         self._setting = setting
         self._reading: Reading | None = None
+        self._limited_since: float | None = None
 
     def next_attempt(self, sdk_retry_count: int | None) -> AttemptRow:
         """Open the row of the call's next HTTP request."""
@@ -85,6 +87,17 @@ class LiveCall:
         if row.gaps_s:
             row.gaps_s = []
         return reading
+
+    def pause_began(self, *, limited: bool) -> None:
+        """The call waits before its next try; `limited`: because its own limiter holds it."""
+        if limited:
+            self._limited_since = self._setting.clock.now()
+
+    def pause_ended(self) -> None:
+        """The pause is over, or the call is."""
+        if self._limited_since is not None:
+            self.row.limiter_wait_s += self._setting.clock.now() - self._limited_since
+            self._limited_since = None
 
     def asked(self) -> None:
         """The application's own code begins to ask: content is awaited from now, as nobody may see its requests."""
@@ -138,6 +151,7 @@ class LiveCall:
 
         What comes of a call after the load's end is not its own doing: it is unfinished, and ended with the load.
         """
+        self.pause_ended()
         row, attempt, reading = self.row, self.attempt, self._reading
         end_s = self._setting.end.at_s
         if end_s is not None:

@@ -67,7 +67,9 @@ class GreenletShell:
                 if isinstance(step, Try):
                     step = steps.send(self._try(live))
                 else:
+                    live.pause_began(limited=step.limited)
                     self._waiting.sleep(step.seconds)
+                    live.pause_ended()
                     step = steps.send(None)
         except StopIteration as end:
             ending: CallEnding = end.value

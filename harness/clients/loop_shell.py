@@ -65,7 +65,9 @@ class LoopShell:
                 if isinstance(step, Try):
                     step = steps.send(await self._try(live, alarm))
                 else:
+                    live.pause_began(limited=step.limited)
                     await asyncio.sleep(step.seconds)
+                    live.pause_ended()
                     step = steps.send(None)
         except StopIteration as end:
             ending: CallEnding = end.value

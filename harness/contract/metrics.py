@@ -301,6 +301,27 @@ ROWS: Final = (
         "last content (else sending) to giving up, attempts that met a stall and were given up",
         _WAIT,
     ),
+    *(
+        Metric(
+            f"held_by_{what}",
+            f"Failed while held up by their own {shown}",
+            "share",
+            f"Calls that were not good and spent more than half of their wait {waiting} ÷ calls.",
+            better="lower",
+            floor=Floor(0.02),
+        )
+        for what, shown, waiting in (
+            ("pool", "connection pool", "in the client's own pool, until a connection was free"),
+            ("limiter", "limiter", "until the client's own limiter let them go, or that it refused at once"),
+            ("workers", "workers", "until a worker of the client was free (`load.concurrency`)"),
+        )
+    ),
+    Metric(
+        "slots_used",
+        "Provider's slots in use",
+        "share",
+        "Mean number of calls that the provider answers at the same time ÷ its slots.",
+    ),
     Metric(
         "deadline_overruns",
         "Calls over the client's own deadline",

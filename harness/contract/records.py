@@ -75,6 +75,7 @@ CALLS_SCHEMA = pa.schema(
         ),  # the answer says so itself, whether the profile checks it or not
         ("wait_budget_s", pa.float64()),  # the client's own declared deadline
         ("lateness_cause", pa.string()),  # "" or "client_limit"
+        ("limiter_wait_s", pa.float32()),  # how long the client's own limiter held it, all tries together
         ("gaps_max_s", pa.float64()),
         ("gaps_s", pa.list_(pa.float32())),  # between contents, in order
         ("error_message", pa.string()),  # bounded, on one line, without secrets
@@ -91,7 +92,7 @@ ATTEMPTS_SCHEMA = pa.schema(
         ("worker", pa.int32()),
         ("sdk_retry_count", pa.int32()),
         ("started_s", pa.float64()),
-        ("pool_wait_s", pa.float64()),  # a duration
+        ("pool_wait_s", pa.float64()),  # a duration; of an attempt that got no connection, all of its time
         ("connected_s", pa.float64()),  # null: reused connection, or never connected
         ("sent_s", pa.float64()),
         ("headers_s", pa.float64()),
@@ -144,6 +145,7 @@ class CallRow:
     declared_incomplete: bool = False
     wait_budget_s: float | None = None
     lateness_cause: str = ""
+    limiter_wait_s: float = 0.0
     gaps_max_s: float | None = None
     gaps_s: list[float] = field(default_factory=list)
     error_message: str | None = None

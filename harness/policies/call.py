@@ -27,9 +27,10 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait; send back None."""
+    """Wait; send back None. `limited`: for a turn at the client's own limiter, not before another try."""
 
     seconds: float
+    limited: bool = False
 
 
 Step: TypeAlias = Try | Pause
@@ -90,7 +91,7 @@ def play(policies: Policies, call_id: str) -> Generator[Step, Failure | None, Ca
                 return CallEnding(failure, "shed" if failure is None else "deadline")
             p.limiter.take(p.now())
             if turn > 0:
-                yield Pause(turn)
+                yield Pause(turn, limited=True)
         began = p.now()
         failure = yield Try(number)
         if failure is None:

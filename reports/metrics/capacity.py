@@ -24,14 +24,8 @@ _FOREVER: Final = math.inf
 
 def capacity_per_s(cell: CellRecords, phase: int) -> float:
     """Calls per second that the cell's region can answer in the phase with that index, by the plan alone."""
-    plan, load = cell.plan["server_plan"], cell.plan["load"]
-    phases = plan.get("phases") or []
-    provider = merged(plan["provider"], (phases[phase].get("provider") or {}) if phase < len(phases) else {})
-    regions = provider.get("regions") or {"local": {}}
-    region = regions.get(cell.plan.get("region") or load.get("region")) or next(iter(regions.values())) or {}
-    capacity, limits, answer = (
-        merged(provider.get(part) or {}, region.get(part) or {}) for part in ("capacity", "limits", "answer")
-    )
+    load = cell.plan["load"]
+    capacity, limits, answer = (_part(cell, phase, part) for part in ("capacity", "limits", "answer"))
     prompt = mean_of(load.get("prompt_tokens", 0))
     tokens = (
         1.0 if load.get("api") == "embeddings" else mean_of(answer["tokens"], at_most=load.get("max_tokens"))
@@ -45,6 +39,22 @@ def capacity_per_s(cell: CellRecords, phase: int) -> float:
     by_requests = limits["rpm"] / 60 if limits.get("rpm") else _FOREVER
     by_tokens = limits["tpm"] / 60 / (prompt + tokens) if limits.get("tpm") else _FOREVER
     return float(min(by_slots, by_requests, by_tokens))
+
+
+def slots_of(cell: CellRecords, phase: int) -> float:
+    """Calls that the cell's region answers at the same time in the phase with that index."""
+    return float(_part(cell, phase, "capacity")["slots"])
+
+
+def _part(cell: CellRecords, phase: int, part: str) -> dict[str, Any]:
+    """A part of what the plan says of the provider, as it is for the cell's region in a phase."""
+    plan = cell.plan["server_plan"]
+    phases = plan.get("phases") or []
+    provider = merged(plan["provider"], (phases[phase].get("provider") or {}) if phase < len(phases) else {})
+    regions = provider.get("regions") or {"local": {}}
+    name = cell.plan.get("region") or cell.plan["load"].get("region")
+    region = regions.get(name) or next(iter(regions.values())) or {}
+    return merged(provider.get(part) or {}, region.get(part) or {})
 
 
 def merged(base: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:

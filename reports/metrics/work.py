@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from windtunnel.harness.contract.units import quantity
+from windtunnel.reports.metrics.capacity import slots_of
 from windtunnel.reports.metrics.cohort import ABSENT, Cohort, Result, ratio
 from windtunnel.reports.read.columns import Records
 
@@ -29,6 +30,21 @@ def _billed_of(served: Records) -> tuple[float, float]:
 def wasted_work(cohort: Cohort) -> Result:
     useful = ratio(sum(_useful(cohort)), sum(_billed(cohort)))
     return None if useful is None else 1 - useful
+
+
+def slots_used(cohort: Cohort) -> Result:
+    """How busy the provider was, by the clock: whoever's calls they were."""
+    cell, served = cohort.judged.cell, cohort.judged.served
+    began = served["started_s"].to_numpy(dtype=float)
+    ended = served["ended_s"].to_numpy(dtype=float)
+    taken = there = 0.0
+    for phase in cell.phases if cohort.phase is None else (cohort.phase,):
+        end_s = min(phase.end_s, cohort.end_s)
+        if end_s <= phase.start_s:
+            continue
+        taken += float(np.nansum(np.clip(np.fmin(ended, end_s) - np.maximum(began, phase.start_s), 0, None)))
+        there += slots_of(cell, phase.index) * (end_s - phase.start_s)
+    return ratio(taken, there)
 
 
 def tokens_after_stop(cohort: Cohort) -> Result:

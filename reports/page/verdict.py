@@ -21,6 +21,14 @@ WINDOW_S = 5.0
 SOME_CORRUPT = 0.0005
 STARVED = 0.5
 """Below so many attempts per call, without a fault, and with no more good calls, a client keeps its calls to itself."""
+IDLE = 0.5
+"""With no more of its slots in use than this share, a provider waits for calls."""
+HOLDERS = {
+    "held_by_pool": "a free connection in its own pool",
+    "held_by_limiter": "a turn at its own rate limiter, which also refuses calls that would wait too long",
+    "held_by_workers": "a free worker of its own",
+}
+"""What a client may hold its calls up with: the metric that counts them, and what the calls then wait for."""
 MOST_ERRORS = 5
 SELF_MADE = "Blocked by itself"
 
@@ -169,17 +177,32 @@ def _stuck(figures: ClientFigures, fault: str, after: Sequence[Span]) -> str:
 
 
 def _starves(figures: ClientFigures, phase: str | None) -> bool:
-    """Whether most calls of a phase (None: of the run) never reached a provider that had no fault."""
+    """Whether the client itself kept most calls of a phase (None: of the run) from a provider that was idle."""
     arriving, good = figures.number("load_factor", phase), figures.number("goodput", phase)
-    return arriving is not None and good is not None and arriving < STARVED and good < STARVED
+    if good is None or good >= STARVED or (figures.number("slots_used", phase) or 0.0) > IDLE:
+        return False
+    held = sum(figures.number(name, phase) or 0.0 for name in HOLDERS)
+    return held >= STARVED or (arriving is not None and arriving < STARVED)
 
 
 def _held_up(figures: ClientFigures, phase: str | None) -> str:
     """Who is to blame for calls that never reached the provider."""
-    arriving = figures.number("load_factor", phase) or 0.0
+    arriving, used = figures.number("load_factor", phase), figures.number("slots_used", phase)
+    reached = arriving is not None and arriving < STARVED
+    if reached and arriving is not None:
+        opening = f"The provider is not the cause: only {say(arriving, 'share')} of these calls reached it."
+    elif used is not None:
+        opening = f"The provider is not the cause: {say(used, 'share')} of its slots were in use."
+    else:
+        opening = "The provider is not the cause."
+    held = {name: figures.number(name, phase) or 0.0 for name in HOLDERS}
+    most = max(held, key=lambda name: held[name])
+    if held[most] > sum(held.values()) - held[most] and held[most] >= STARVED / 2:
+        shares = f"{say(held[most], 'share')} of the calls failed because they waited most of their time for"
+        return f"{opening} The client held them up itself: {shares} {HOLDERS[most]}."
     return (
-        f"The provider is not the cause: only {say(arriving, 'share')} of these calls reached it. The client itself "
-        "held up the rest: connections that it does not give back, its own limit or breaker, or a deadlock."
+        f"{opening} The client itself held up the rest: connections that it does not give back, its own limit or "
+        "breaker, or a deadlock."
     )
 
 

@@ -89,7 +89,7 @@ class Book:
 class Trace:
     """Fills in one attempt's row. Every attempt is handed on exactly once."""
 
-    __slots__ = ("_book", "_kept", "_live", "_open", "_path", "_tail", "row")
+    __slots__ = ("_book", "_kept", "_live", "_open", "_path", "_tail", "pooled", "row")
 
     def __init__(self, book: Book, live: LiveCall, row: AttemptRow, path: str) -> None:
         self.row = row
@@ -99,6 +99,7 @@ class Trace:
         self._live = live
         self._open = True
         self._tail = b""
+        self.pooled = False
 
     def event(self, name: str, info: dict[str, Any]) -> None:
         """Note an event; the trace extension of the pool calls this."""
@@ -114,7 +115,7 @@ class Trace:
 
     def goes_through(self, connector: Any) -> None:
         """The attempt takes its connection from this connector of aiohttp."""
-        note_pool(self._book.pools, connector)
+        self.pooled = note_pool(self._book.pools, connector)
 
     def connecting(self) -> None:
         """It has its place in the pool: it connects, or takes a connection that is there."""
@@ -168,8 +169,11 @@ class Trace:
         """Its stream is closed: nothing more can come."""
         if self._open:
             self._open = False
-            self.row.ended_s = self._book.now()
-            self._book.closed(self.row)
+            row = self.row
+            row.ended_s = self._book.now()
+            if self.pooled and row.pool_wait_s is None and row.connection_id is None:
+                row.pool_wait_s = row.ended_s - row.started_s  # it never left the pool
+            self._book.closed(row)
 
 
 EVENTS: dict[str, Callable[[Trace, dict[str, Any]], None]] = {
@@ -206,12 +210,13 @@ class RecordingTransport(httpx2.BaseTransport):
     def __init__(self, inner: Any, book: Book) -> None:
         self._inner = inner
         self._book = book
-        note_pool(book.pools, inner)
+        self._pooled = note_pool(book.pools, inner)
 
     def handle_request(self, request: Any) -> Any:
         trace = self._book.trace(request.headers, request.url)
         if trace is None:
             return self._inner.handle_request(request)
+        trace.pooled = self._pooled
         request.extensions["trace"] = trace.event
         try:
             response = self._inner.handle_request(request)
@@ -258,12 +263,13 @@ class AsyncRecordingTransport(httpx2.AsyncBaseTransport):
     def __init__(self, inner: Any, book: Book) -> None:
         self._inner = inner
         self._book = book
-        note_pool(book.pools, inner)
+        self._pooled = note_pool(book.pools, inner)
 
     async def handle_async_request(self, request: Any) -> Any:
         trace = self._book.trace(request.headers, request.url)
         if trace is None:
             return await self._inner.handle_async_request(request)
+        trace.pooled = self._pooled
         request.extensions["trace"] = trace.event_async
         try:
             response = await self._inner.handle_async_request(request)

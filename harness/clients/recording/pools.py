@@ -24,11 +24,12 @@ class OpenConnections:
     idle: int = 0
 
 
-def note_pool(pools: MutableSet[Any], holder: Any) -> None:
-    """Remember the pool of a transport of httpx, or a connector of aiohttp; what has none is passed over."""
+def note_pool(pools: MutableSet[Any], holder: Any) -> bool:
+    """Remember the pool of a transport of httpx, or a connector of aiohttp; returns whether it has one."""
     pool = holder if isinstance(holder, aiohttp.BaseConnector) else getattr(holder, "_pool", None)
     if pool is not None:
         pools.add(pool)
+    return pool is not None
 
 
 def open_connections(pools: Iterable[Any]) -> OpenConnections:

@@ -164,6 +164,8 @@ def test_a_full_pool_is_an_attempt_that_reached_nobody(play: Play, driver: str) 
     errors = sorted(row["error_type"] for row in played.attempts)
     assert errors == sorted(named(driver, error) for error in ("PoolTimeout", "ReadTimeout"))
     assert len(played.server.requests) == 1
+    in_vain = next(row for row in played.attempts if row["error_type"] != named(driver, "ReadTimeout"))
+    assert in_vain["pool_wait_s"] == in_vain["ended_s"] - in_vain["started_s"] >= 0.04
     if driver != "aiohttp":  # which has no cause behind its own name
         assert named(driver, "PoolTimeout") in {row["error_cause"] for row in played.calls}
     assert {row["outcome"] for row in played.calls} == {"timeout"}

@@ -126,6 +126,7 @@ def test_a_limiter_spaces_the_attempts_of_an_instance(play: Play, driver: str) -
     )
     starts = sorted(row["started_s"] for row in played.attempts)
     assert starts[-1] - starts[0] >= 0.149
+    assert max(row["limiter_wait_s"] for row in played.calls) >= 0.04
     assert {row["outcome"] for row in played.calls} == {"ok"}
 
 

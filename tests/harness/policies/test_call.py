@@ -96,7 +96,7 @@ def test_retries_take_their_turn_at_the_limiter_too() -> None:
     """The limiter stands in front of every try, not only of the first one."""
     world = World(limiter={"rpm": 6}, retries={"kind": "fixed", "tries": 2, "base": "1s"})
     steps, _ = world.call([ERROR, None])
-    assert steps == [Try(0), Pause(1.0), Pause(pytest.approx(7.0)), Try(1)]
+    assert steps == [Try(0), Pause(1.0), Pause(pytest.approx(7.0), limited=True), Try(1)]
 
 
 def test_a_call_whose_turn_comes_too_late_is_shed() -> None:

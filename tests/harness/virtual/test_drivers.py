@@ -231,3 +231,23 @@ def test_connections_that_are_lost_are_told_from_those_that_are_kept(
     assert refused >= 3
     assert found["pools"] == 1
     assert found["leaked"] - refused * leaked in (0, leaked)  # the warm-up call may be refused, too
+
+
+@pytest.mark.parametrize("driver", ["openai", "openai-async", "openai-aiohttp"])
+def test_waits_that_are_the_clients_own_are_recorded(tmp_path: Path, driver: str) -> None:
+    """The whole wait of an attempt that got no connection of its pool, and what its limiter held a call up."""
+    stall = {"fault": "stall", "with": {"after_chunks": 3, "seconds": "30s"}}
+    changes = {"phases": [{"name": "stalled", "for": "2s", "rules": [stall]}]}
+    parts: dict[str, Any] = {"retries": {}, "sdk": {"max_retries": 0}}
+    full = {"pool": {"connections": 1}, "timeouts": {"pool": "500ms", "read": "1m"}}
+    cells = [
+        prepare(tmp_path / "pool", driver, changes=changes, **parts, **full),
+        prepare(tmp_path / "limiter", driver, changes=changes, **parts, limiter={"rpm": 60}),
+    ]
+    assert play(cells, 0) == [0, 0]
+    measured = {row["call_id"] for row in rows(cells[0], "calls") if row["phase"]}
+    tried = [row for row in rows(cells[0], "attempts") if row["call_id"] in measured]
+    waits = [row["pool_wait_s"] for row in tried if row["connection_id"] is None]
+    assert waits == pytest.approx([0.5] * 9, abs=0.002)
+    held = [row["limiter_wait_s"] for row in rows(cells[1], "calls") if row["phase"]]
+    assert held == pytest.approx([0.8 * i for i in range(10)], abs=0.01)

@@ -214,3 +214,37 @@ def test_a_timeout_is_false_if_the_answer_would_have_come_in_time() -> None:
     assert (found["false_timeouts"], found["false_timeout_cost_usd"]) == (1, 10)
     older = [row | {"tokens_when_left": None, "next_content_s": None} for row in answers]
     assert "false_timeouts" not in measured(make_cell(rows, older, attempts))
+
+
+def test_calls_that_their_own_client_held_up_are_told_by_what_held_them() -> None:
+    """Only failed calls count, by what took more than half of their wait; a call that was shed waited for nothing."""
+    rows = [
+        call("c0", 0, 4, "timeout"),  # 3 of 4 s in the pool
+        call("c1", 1, 5, "timeout"),  # 1 of 4 s in the pool
+        call("c2", 2, 3, limiter_wait_s=0.9),  # good all the same
+        call("c3", 3, 7, "deadline", limiter_wait_s=3.0),
+        call("c4", 4, 4, "shed"),
+        call("c5", 5, 9, "unfinished", started_s=None, lateness_cause="client_limit"),
+        call("c6", 6, 10, "timeout", started_s=9, lateness_cause="client_limit"),
+        call("c7", 7, 8, "timeout", started_s=7.9),  # late, but not by its own limit
+    ]
+    tries = [
+        attempt("c0", 0, 0, 2, pool_wait_s=2.0),
+        attempt("c0", 1, 2, 4, pool_wait_s=1.0),
+        attempt("c1", 0, 1, 5, pool_wait_s=1.0),
+    ]
+    found = measured(make_cell(rows, [served("c2", 0, 2)], tries))
+    assert found["held_by_pool"] == pytest.approx(1 / 8)
+    assert found["held_by_limiter"] == pytest.approx(2 / 8)
+    assert found["held_by_workers"] == pytest.approx(2 / 8)
+
+
+def test_slots_in_use_are_counted_by_the_clock() -> None:
+    """28 slots for 10 s, of which two calls held one for 7 s each; what was never answered held none."""
+    answers = [
+        served("c0", 0, 1, started_s=1.0, ended_s=8.0),
+        served("c1", 0, 2, started_s=3.0, ended_s=10.0),
+        served("c2", 0, 2, started_s=None, ended_s=9.0),
+    ]
+    found = measured(make_cell([call(f"c{i}", i, 9) for i in range(3)], answers))
+    assert found["slots_used"] == pytest.approx(14 / 280)

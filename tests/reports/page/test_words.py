@@ -223,3 +223,26 @@ def test_a_client_that_starves_without_any_fault_is_said_to_be_the_cause() -> No
     """The same in a run in which nothing is wrong with the provider."""
     assert verdict("x", metrics(goodput=0.2, load_factor=0.2), PHASES[:1]).headline == "Blocked by itself"
     assert verdict("x", metrics(goodput=0.2, load_factor=1.0), PHASES[:1]).headline == "Only 20.0 % good"
+
+
+@pytest.mark.parametrize(
+    ("holder", "words"),
+    [
+        ("held_by_pool", "waited most of their time for a free connection in its own pool"),
+        ("held_by_limiter", "waited most of their time for a turn at its own rate limiter"),
+        ("held_by_workers", "waited most of their time for a free worker of its own"),
+    ],
+)
+def test_what_a_client_starves_on_is_named(holder: str, words: str) -> None:
+    """Although its calls reach the provider at last, and only too late."""
+    figures = metrics(goodput=0.1, load_factor=0.9, slots_used=0.2, **{holder: 0.8})
+    found = verdict("x", figures, PHASES[:1])
+    assert found.headline == "Blocked by itself"
+    assert "The provider is not the cause: 20.0 % of its slots were in use." in found.sentence
+    assert words in found.sentence
+
+
+def test_who_waits_for_a_busy_provider_is_not_the_cause() -> None:
+    """Connections that slow answers hold are no fault of the client."""
+    figures = metrics(goodput=0.1, load_factor=0.2, slots_used=0.95, held_by_pool=0.8)
+    assert verdict("x", figures, PHASES[:1]).headline == "Only 10.0 % good"
