@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Final
 
-BEHAVIOUR: Final = 3
+BEHAVIOUR: Final = 4
 """Raised by one whenever the digests of the gallery's virtual runs change. A run's plan.json records it."""

@@ -273,6 +273,14 @@ class Server:
             return then
         return now
 
+    def call_at(self, at: float, step: Callable[..., None], *args: Any) -> asyncio.TimerHandle:
+        """Have `step` called at `at`, seconds from t0.
+
+        Counted from t0, and not from when it is asked for: on the virtual clock the last digit of a time must not
+        depend on how often a timer was set.
+        """
+        return self.loop.call_later(max(0.0, self.t0 + at - self.clock()), step, *args)
+
     def unix_t0(self) -> float:
         """Return the Unix time of t0, as answers state it."""
         return DEFAULT_UNIX_T0 if self.unix_time is None else self.unix_time() + self.t0 - self.clock()
@@ -284,7 +292,7 @@ class Server:
         changes = [change for engine in self._engines if (change := engine.next_change(now)) is not None]
         if changes:
             at = min(changes)
-            self._change = self.loop.call_later(max(0.0, at - now), self._change_due, at)
+            self._change = self.call_at(at, self._change_due, at)
 
     def cancel_next_change(self) -> None:
         """Cancel the timer of `schedule_next_change`."""

@@ -98,7 +98,7 @@ class Exchange:
             self._refuse_full(now)
         elif rtt > 0.0:
             self._admit_at = now + rtt * (1.5 if self.number == 0 else 0.5)
-            self._arm(self._admit_at, now)
+            self._arm(self._admit_at)
         else:
             self._admit(now)
 
@@ -205,7 +205,7 @@ class Exchange:
             return
         if self._admit_at is not None:
             if self._admit_at > now + TOLERANCE:  # woken by the connection, not by the timer
-                self._arm(self._admit_at, now)
+                self._arm(self._admit_at)
             else:
                 self._admit(now)
             return
@@ -218,6 +218,7 @@ class Exchange:
             return
         if self._holds_slot:
             self._free_at = self.engine.slot_free_at(self.ticket)
+            self._speed_version = self.server.speed_version
         self.wake()
 
     def _continue(self, now: float) -> None:
@@ -238,14 +239,15 @@ class Exchange:
         if self._holds_slot and self._free_at <= now + TOLERANCE:
             now = self._finish_if_over(now)
         if self._holds_slot:
-            self._arm(min(next_step, self._free_at), now)
+            self._arm(min(next_step, self._free_at))
         elif self.wire_over:
             self._disarm()
             # Background work may still be queued; its row is written when that has ended, too.
-            if self.ticket.state != "queued":
+            # One that the server's end has cut off has its row already.
+            if self.ticket.state != "queued" and self in self.server.exchanges:
                 self.server.record(self, now)
         else:
-            self._arm(next_step, now)
+            self._arm(next_step)
 
     def _finish_if_over(self, now: float) -> float:
         """Free the slot, unless the speed has changed and it is not over yet; returns the time after that."""
@@ -270,10 +272,10 @@ class Exchange:
             self._timer.cancel()
             self._timer = None
 
-    def _arm(self, at: float, now: float) -> None:
+    def _arm(self, at: float) -> None:
         self._disarm()
         if at < math.inf:
-            self._timer = self.server.loop.call_later(max(0.0, at - now), self.wake)
+            self._timer = self.server.call_at(at, self.wake)
 
     # ---- the ways out
 
@@ -294,7 +296,7 @@ class Exchange:
             return
         # Half a round trip away from a client that has left, the request still arrives at the provider.
         if self._admit_at is not None and ticket.state == "identified":
-            self._arm(self._admit_at, now)
+            self._arm(self._admit_at)
         elif ticket.state != "queued":
             self._continue(now)
 
