@@ -125,6 +125,23 @@ def test_a_client_that_needs_real_time_is_named_with_the_reason(tmp_path: Path) 
     assert all((tmp_path / "run" / cell.dir / "locust.log").is_file() for cell in plan.cells)
 
 
+@pytest.mark.timeout(150)
+def test_seeds_become_repeats_where_a_client_needs_real_time(tmp_path: Path) -> None:
+    """Who allows for it gets a few repeats in real time in place of many seeds."""
+    said = Said()
+    asked = RunOptions(
+        scenario(tmp_path, FORBIDDEN, "fallen_back"),
+        out=tmp_path / "run",
+        seeds=3,
+        repeats_in_real=1,
+        verify="own",
+    )
+    assert run(asked, said).failures == ()
+    plan = RunPlan.read_json(tmp_path / "run" / "plan.json")
+    assert (plan.clock, plan.seeds, plan.repeats) == ("real", None, 1)
+    assert all((tmp_path / "run" / cell.dir / "locust.log").is_file() for cell in plan.cells)
+
+
 def test_who_asks_for_virtual_gets_no_other(tmp_path: Path) -> None:
     """`--clock virtual` is a demand: what cannot be played there fails, with what to do."""
     asked = RunOptions(
