@@ -334,6 +334,16 @@ def test_the_core_alone_has_the_mock_for_tests(core: Path, tmp_path: Path) -> No
     assert output(core.parent / "python", "theirs.py", cwd=tmp_path) == "503\n"
 
 
+def test_the_virtual_clock_of_a_test_says_the_line_that_installs_it(core: Path, tmp_path: Path) -> None:
+    """Without the lab, a test on the virtual clock ends with the one line that installs it."""
+    (tmp_path / "theirs.py").write_text(
+        "import windtunnel\n@windtunnel.virtual\nasync def test():\n    pass\ntest()\n"
+    )
+    done = run(core.parent / "python", "theirs.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"{INSTALL}\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from windtunnel.harness.errors import InputError, MeasurementError
     from windtunnel.harness.inputs.gallery import load_scenario
     from windtunnel.harness.inputs.scenario import Scenario
+    from windtunnel.harness.testing.virtual_test import virtual
     from windtunnel.mock_server.errors import PlanError
     from windtunnel.mock_server.plan.plan import Plan
     from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
@@ -27,6 +28,7 @@ __all__ = [
     "Scenario",
     "__version__",
     "load_scenario",
+    "virtual",
 ]
 
 _MODULES = {
@@ -37,6 +39,7 @@ _MODULES = {
     "PlanError": "windtunnel.mock_server.errors",
     "Scenario": "windtunnel.harness.inputs.scenario",
     "load_scenario": "windtunnel.harness.inputs.gallery",
+    "virtual": "windtunnel.harness.testing.virtual_test",
 }
 
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `mock_openai`, the marker `windtunnel`, and the timeline of a test that fails.
+"""The pytest plugin: the fixture `mock_openai`, the markers, and the timeline of a test that fails.
 
 It is installed with the package and does nothing before it is used: pytest imports this file, and this file imports
 nothing else of ours until a test asks for the fixture.
@@ -7,6 +7,7 @@ nothing else of ours until a test asks for the fixture.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,10 @@ LOOPBACK = "127.0.0.1,localhost"
 MARKERS = (
     "windtunnel(faults=[...], sequence=[...], limits={...}, provider={...}, scenario=NAME): what the mock that "
     "OPENAI_BASE_URL names does in this test",
+    "windtunnel_virtual(seed=1): this async test, its client and the mock are on the virtual clock; waiting is free",
 )
+VIRTUAL = "__windtunnel_virtual__"
+"""The attribute of a test on the virtual clock (`virtual_test.MARK`)."""
 
 _VIEW = pytest.StashKey["MockOpenAI"]()
 
@@ -31,6 +35,22 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
     for line in MARKERS:
         config.addinivalue_line("markers", line)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> Any:
+    """Make a sync test of an async one with the marker `windtunnel_virtual`, before others see that it is async."""
+    if not inspect.iscoroutinefunction(obj) or not collector.funcnamefilter(name):
+        return None
+    own = [mark for mark in getattr(obj, "pytestmark", ()) if mark.name == "windtunnel_virtual"]
+    mark = own[-1] if own else collector.get_closest_marker("windtunnel_virtual")
+    if mark is None:
+        return None
+    from windtunnel.harness.testing.virtual_test import virtual
+
+    played = virtual(*mark.args, **mark.kwargs)(obj)
+    setattr(collector.obj, name, played)
+    return collector.ihook.pytest_pycollect_makeitem(collector=collector, name=name, obj=played)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,14 +76,34 @@ def mock_openai(request: pytest.FixtureRequest) -> Iterator[MockOpenAI]:
 
     It is a real server; `OPENAI_BASE_URL` and `OPENAI_API_KEY` point to it while the test runs.
     """
-    from windtunnel.harness.testing.process_view import ProcessView
-
-    view = ProcessView(request.getfixturevalue("_windtunnel_process"))
+    view = _view(request)
     view.shown_by_report = True
     request.node.stash[_VIEW] = view
     _ask_for(view, request.node)
     with _environment(view):
         yield view
+    if _seed_of(request.node) is not None:
+        from windtunnel.harness.testing.virtual_test import forget
+
+        forget()
+
+
+def _view(request: pytest.FixtureRequest) -> MockOpenAI:
+    """The view of a test: on the virtual clock if that is where it is played."""
+    seed = _seed_of(request.node)
+    if seed is not None:
+        from windtunnel.harness.testing.virtual_test import view_for
+
+        return view_for(seed)
+    from windtunnel.harness.testing.process_view import ProcessView
+
+    return ProcessView(request.getfixturevalue("_windtunnel_process"))
+
+
+def _seed_of(item: Any) -> int | None:
+    """The seed of a test on the virtual clock; None for any other."""
+    seed: int | None = getattr(getattr(item, "obj", None), VIRTUAL, None)
+    return seed
 
 
 def _ask_for(view: MockOpenAI, item: pytest.Item) -> None:

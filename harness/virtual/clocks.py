@@ -26,10 +26,12 @@ CPU_TIMES = ("process_time", "thread_time")
 
 def follow(loop: VirtualLoop, replacements: Replacements, *, wall: int = WALL) -> None:
     """Put every clock of this process on the loop's time. `wall` is the Unix time at the loop's zero."""
-    traveller = _time_machine().travel(wall, tick=False).start()
+    journey = _time_machine().travel(wall, tick=False)
+    traveller = journey.start()
     if loop.time():
         traveller.shift(loop.time())
     loop.moved = traveller.shift
+    replacements.when_restored(journey.stop)
 
     def now_ns() -> int:
         return round(loop.time() * 1e6) * 1000

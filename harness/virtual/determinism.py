@@ -2,7 +2,7 @@
 
 Libraries read `time.monotonic`, `datetime.now`, `random.random`, `os.urandom` where they please. In a process of its
 own, before they are imported, those are replaced (`clocks.py`, `draws.py`); nothing of this ever happens in a process
-that has real sockets.
+that has real sockets, but for tests on the virtual clock, which put everything back.
 """
 
 from __future__ import annotations
@@ -56,9 +56,15 @@ class NumberedFuture(asyncio.Future[Any]):
     __eq__ = object.__eq__
 
 
-def make_deterministic(loop: VirtualLoop, *, seed: int) -> SeededRandom:
-    """Put this process on the loop's time, and all that it draws on `seed`."""
-    draws, replacements = SeededRandom(seed), Replacements()
+def make_deterministic(
+    loop: VirtualLoop, *, seed: int, replacements: Replacements | None = None, collect: bool = True
+) -> SeededRandom:
+    """Put this process on the loop's time, and all that it draws on `seed`; `replacements` can put everything back.
+
+    Without `collect` garbage is the caller's to collect: the timer for it hides that nobody waits for anything else.
+    """
+    draws = SeededRandom(seed)
+    replacements = Replacements() if replacements is None else replacements
     follow(loop, replacements)
     draw_from(draws, replacements)
     forbid(replacements)
@@ -66,8 +72,11 @@ def make_deterministic(loop: VirtualLoop, *, seed: int) -> SeededRandom:
     loop.set_task_factory(lambda loop, coro, **kw: NumberedTask(coro, loop=loop, **kw))
     loop.create_future = lambda: NumberedFuture(loop=loop)  # type: ignore[method-assign]  # ours have numbers
     # A collection closes leaked streams and so moves events: it happens at times of the loop, not of the allocator.
-    gc.disable()
-    _collect(loop, 0)
+    if gc.isenabled():
+        gc.disable()
+        replacements.when_restored(gc.enable)
+    if collect:
+        _collect(loop, 0)
     return draws
 
 

@@ -81,23 +81,23 @@ def draw_from(draws: SeededRandom, replacements: Replacements) -> None:
     for name, function in list(vars(random).items()):
         if getattr(function, "__self__", None) is real:
             replacements.put(random, name, getattr(drawn, name))
-    random._inst = drawn
+    replacements.put_there(random, "_inst", drawn)
     replacements.put(random, "_urandom", draws.bytes)  # of SystemRandom, and so of `secrets`
-    _seed_generators(draws)
+    _seed_generators(draws, replacements)
     replacements.put(os, "urandom", draws.bytes)
     replacements.put(os, "getrandom", lambda size, flags=0: draws.bytes(size))
     replacements.put(ssl, "RAND_bytes", draws.bytes)
     _name_things(draws, drawn, replacements)
 
 
-def _seed_generators(draws: SeededRandom) -> None:
+def _seed_generators(draws: SeededRandom, replacements: Replacements) -> None:
     """A `Random()` without a seed gets one that is drawn, for the same reason as all others have theirs."""
     seed_itself = random.Random.seed
 
     def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
         seed_itself(self, int.from_bytes(draws.bytes(32), "big") if a is None else a, version)
 
-    random.Random.seed = seed  # type: ignore[method-assign]  # a function stands in for a method
+    replacements.put_there(random.Random, "seed", seed)
 
 
 def _name_things(draws: SeededRandom, drawn: random.Random, replacements: Replacements) -> None:
@@ -109,4 +109,4 @@ def _name_things(draws: SeededRandom, drawn: random.Random, replacements: Replac
     def name(self: Any) -> str:
         return "".join(drawn.choices(self.characters, k=NAME_LETTERS))
 
-    names.__next__ = name
+    replacements.put_there(names, "__next__", name)

@@ -49,9 +49,17 @@ on_refusal: Callable[[ForbiddenError], None] = _ignore
 """Told of everything that is refused, before it is raised."""
 
 
-def refuse(what: str, instead: str) -> NoReturn:
-    """Raise `ForbiddenError`: `what` was tried, and what can be done `instead`."""
-    error = ForbiddenError(f"{what}{REFUSED}{culprit()}: {instead}, or {INSTEAD}")
+instead_of_all = INSTEAD
+"""What can always be done instead, where this process plays; a test has another way out than a cell."""
+
+
+connect_instead = "connect through asyncio or socket.create_connection"
+"""What can be done instead of using a real socket."""
+
+
+def refuse(what: str, instead: str, *, place: str = "") -> NoReturn:
+    """Raise `ForbiddenError`: `what` was tried, and what can be done `instead`. `place` is where, if that is known."""
+    error = ForbiddenError(f"{what}{REFUSED}{place or culprit()}: {instead}, or {instead_of_all}")
     on_refusal(error)
     raise error
 
@@ -81,11 +89,12 @@ def _place(frame: traceback.FrameSummary) -> str:
 
 
 def forbid(replacements: Replacements) -> None:
-    """From now on threads, blocking sleeps, processes and real connections raise `ForbiddenError` in this process."""
-    _forbid_threads()
-    _forbid_sockets()
-    _forbid_processes()
-    _forbid_alarms()
+    """From now on threads, blocking sleeps, processes and real connections raise `ForbiddenError` in this process,
+    until the replacements are restored."""
+    _forbid_threads(replacements)
+    _forbid_sockets(replacements)
+    _forbid_processes(replacements)
+    _forbid_alarms(replacements)
 
     def sleep(seconds: float) -> None:
         refuse(f"time.sleep({seconds:g})", "await asyncio.sleep")
@@ -93,7 +102,7 @@ def forbid(replacements: Replacements) -> None:
     replacements.put(time, "sleep", sleep)
 
 
-def _forbid_threads() -> None:
+def _forbid_threads(replacements: Replacements) -> None:
     alone = "everything runs on one loop: use an async client"
 
     def start(self: threading.Thread) -> None:
@@ -102,17 +111,17 @@ def _forbid_threads() -> None:
     def start_new_thread(function: Any, *_: Any) -> None:
         refuse(f"thread {getattr(function, '__name__', function)!r} was started", alone)
 
-    threading.Thread.start = start  # type: ignore[method-assign]  # refuses instead
-    _thread.start_new_thread = start_new_thread  # type: ignore[assignment]  # refuses instead
+    replacements.put_there(threading.Thread, "start", start)
+    replacements.put_there(_thread, "start_new_thread", start_new_thread)
 
 
-def _forbid_sockets() -> None:
+def _forbid_sockets(replacements: Replacements) -> None:
     real_connect, real_connect_ex = socket.socket.connect, socket.socket.connect_ex
     real_listen, real_sendto = socket.socket.listen, socket.socket.sendto
 
     def check(sock: socket.socket, doing: str) -> None:
         if sock.family in (socket.AF_INET, socket.AF_INET6):
-            refuse(f"a real socket was to {doing}", "connect through asyncio or socket.create_connection")
+            refuse(f"a real socket was to {doing}", connect_instead)
 
     def connect(self: socket.socket, address: Any) -> None:
         check(self, f"connect to {address!r}")
@@ -130,13 +139,11 @@ def _forbid_sockets() -> None:
         check(self, f"send to {args[-1]!r}")
         return real_sendto(self, *args)
 
-    socket.socket.connect = connect  # type: ignore[assignment, method-assign]  # looks first
-    socket.socket.connect_ex = connect_ex  # type: ignore[assignment, method-assign]  # looks first
-    socket.socket.listen = listen  # type: ignore[assignment, method-assign]  # looks first
-    socket.socket.sendto = sendto  # type: ignore[assignment, method-assign]  # looks first
+    for function in (connect, connect_ex, listen, sendto):
+        replacements.put_there(socket.socket, function.__name__, function)
 
 
-def _forbid_processes() -> None:
+def _forbid_processes(replacements: Replacements) -> None:
     alone = "nothing outside of this process follows its clock"
 
     class Process(subprocess.Popen[Any]):
@@ -152,16 +159,16 @@ def _forbid_processes() -> None:
 
         return start
 
-    subprocess.Popen = Process  # type: ignore[misc]  # refuses instead
+    replacements.put_there(subprocess, "Popen", Process)
     for name in ("fork", "forkpty", "system", "posix_spawn", "posix_spawnp", "execv", "execve"):
-        setattr(os, name, forbidden(f"os.{name}"))
+        replacements.put_there(os, name, forbidden(f"os.{name}"))
     # `multiprocessing` starts its processes past `subprocess`.
-    setattr(_posixsubprocess, "fork_exec", forbidden("multiprocessing"))  # noqa: B010  # not of its type
+    replacements.put_there(_posixsubprocess, "fork_exec", forbidden("multiprocessing"))
 
 
-def _forbid_alarms() -> None:
+def _forbid_alarms(replacements: Replacements) -> None:
     def alarm(*_: Any) -> None:
         refuse("a signal was asked for after real time", "use a timeout of asyncio")
 
-    signal.alarm = alarm  # type: ignore[assignment]  # refuses instead
-    signal.setitimer = alarm  # type: ignore[assignment]  # refuses instead
+    replacements.put_there(signal, "alarm", alarm)
+    replacements.put_there(signal, "setitimer", alarm)

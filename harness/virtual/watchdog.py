@@ -201,10 +201,10 @@ def describe(task: asyncio.Task[Any]) -> str:
     name = getattr(coroutine, "__qualname__", repr(coroutine))
     call = getattr(task, "call", "")
     whose = task.get_name() + ("" if not call or call in task.get_name() else f" of call {call}")
-    return f"{whose} ({name}) at {_waits_at(coroutine)}"
+    return f"{whose} ({name}) at {waits_at(coroutine)}"
 
 
-def _waits_at(coroutine: Any) -> str:
+def waits_at(coroutine: Any) -> str:
     """The place in the code that awaits innermost, through all coroutines that wait for each other."""
     frames: list[traceback.FrameSummary] = []
     while coroutine is not None:

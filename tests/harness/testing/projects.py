@@ -10,6 +10,9 @@ from pathlib import Path
 
 PLUGIN = "windtunnel.harness.testing.plugin"
 
+ASYNCIO = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+"""Options for a project that uses pytest-asyncio; without them it is as if that were not installed."""
+
 
 def pytest_command() -> list[str]:
     """Return the command of pytest with the plugin; a checkout that was installed before there was one names it."""
@@ -32,9 +35,9 @@ def play(
 ) -> tuple[int, str]:
     """Write `text` as the tests of a project, and play them; gives pytest's exit code and what it printed."""
     (folder / "test_theirs.py").write_text(text)
-    (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    (folder / "pytest.ini").write_text("[pytest]\n")
     done = subprocess.run(
-        [*pytest_command(), *options],
+        [*pytest_command(), *(() if ASYNCIO[1] in options else ("-p", "no:asyncio")), *options],
         cwd=folder,
         env={**os.environ, "COLUMNS": "160", **(environment or {})},
         capture_output=True,

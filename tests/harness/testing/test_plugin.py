@@ -256,7 +256,7 @@ def test_nothing():
     assert ours == ["windtunnel", "windtunnel.harness", room, f"{room}.plugin"]
     assert not {"aiohttp", "asyncio", "pydantic"} & set(sys.modules)
 """
-    options = ("-q", "-p", "no:asyncio", "-p", "no:hypothesispytest", "-p", "no:respx", "-p", "no:anyio")
+    options = ("-q", "-p", "no:hypothesispytest", "-p", "no:respx", "-p", "no:anyio")
     code, said = play(tmp_path, text, *options)
     assert code == 0, said
 
