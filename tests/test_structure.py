@@ -133,6 +133,7 @@ LIBRARIES = {
         "harness/matrix/",
         "harness/replay/",
         "harness/run/",
+        "harness/testing/",
         "harness/virtual/",
     ),
     "uvloop": ("mock_server/server/", "harness/calibrate/", "harness/load/"),
