@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -15,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from windtunnel.harness.arrivals import Arrival, schedule
 from windtunnel.harness.contract.behaviour import BEHAVIOUR
 from windtunnel.harness.contract.files import PLAN_VERSION, write_whole
+from windtunnel.harness.environments.interpreter import ask
+from windtunnel.harness.environments.versions import versions
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.load import ClockChoice, ClockName, Load
 from windtunnel.harness.inputs.profile import Limiter, Profile
@@ -22,22 +21,6 @@ from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.mock_server.chance import derive
 
 MIN_TAIL_S = 10.0
-PACKAGES = (
-    "windtunnel",
-    "openai",
-    "httpx",
-    "httpcore",
-    "httpx2",
-    "httpcore2",
-    "aiohttp",
-    "uvloop",
-    "locust",
-    "gevent",
-    "pydantic",
-    "pyarrow",
-    "pandas",
-    "scipy",
-)
 
 
 class PhaseSpan(NamedTuple):
@@ -89,6 +72,9 @@ class CellPlan(_File):
     warmup_s: float = Field(ge=0, description="Load before t0, in seconds.")
     tail_s: float = Field(ge=0, description="Load after the last phase, in seconds.")
     clock: ClockName = Field(default="real", description="real, or virtual: time that jumps.")
+    versions: dict[str, str] = Field(
+        default={}, description="What the profile's own interpreter has; empty: it is played by the run's."
+    )
     dir: str = Field(description="The cell's directory, from the run directory.")
 
     @property
@@ -288,6 +274,7 @@ def _cell(
         warmup_s=scenario.warmup,
         tail_s=max(scenario.load.patience_s, MIN_TAIL_S),
         clock=clock,
+        versions={} if profile.python is None else ask(profile.python).versions,
         dir=f"cells/{profile.name}-{repeat}",
     )
 
@@ -300,14 +287,3 @@ def _limiter(scenario: Scenario, limiter: Limiter | None) -> Limiter | None:
     if rpm is None:
         return None
     return limiter.model_copy(update={"rpm": max(1, rpm // scenario.load.instances)})
-
-
-def versions() -> dict[str, str]:
-    """Versions of the interpreter, the system and every library that may move a result."""
-    found = {"python": platform.python_version(), "system": platform.platform(), "cores": str(os.cpu_count())}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "absent"
-    return found

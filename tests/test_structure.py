@@ -64,6 +64,7 @@ LAYERS = {
     "harness": (
         "errors",
         "contract",
+        "environments",
         "inputs",
         "arrivals",
         "plan",

@@ -25,8 +25,8 @@ from windtunnel.harness.calibrate import (
 )
 from windtunnel.harness.calibrate.finding import Finding
 from windtunnel.harness.calibrate.peers import find_peers
+from windtunnel.harness.environments.versions import versions
 from windtunnel.harness.errors import InputError, listing, nearest
-from windtunnel.harness.plan import versions
 from windtunnel.harness.run.run import raise_open_file_limit
 
 PARTS = ("server", "tokens", "harness", "rules", "virtual", "peers", "memory", "report", "fidelity")

@@ -16,6 +16,7 @@ LAB_MODULES = (
     "matplotlib",
     "numpy",
     "openai",
+    "packaging",
     "pandas",
     "pyarrow",
     "scipy",

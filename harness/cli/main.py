@@ -1,4 +1,4 @@
-"""The command line: `windtunnel run | ab | report | check | replay | serve | list | calibrate`, one file each.
+"""The command line: `windtunnel run | ab | report | check | replay | serve | list | env | calibrate`, one file each.
 
 Exit codes: 0 fine, and those of `exit_codes.py`. Progress goes to stderr, results to stdout. A command imports what
 does its work when it is called: `--help` is quick, and `serve` and `list` need no more than the core dependencies.
@@ -17,6 +17,7 @@ from windtunnel.harness.cli.ab import ab
 from windtunnel.harness.cli.bug import BUG, report_bug
 from windtunnel.harness.cli.calibrate import calibrate
 from windtunnel.harness.cli.check import check
+from windtunnel.harness.cli.env import app as env_app
 from windtunnel.harness.cli.exit_codes import NOT_VALID
 from windtunnel.harness.cli.list_command import list_command
 from windtunnel.harness.cli.replay import replay
@@ -72,6 +73,11 @@ EXAMPLES = {
         "windtunnel serve --scenario rate_limit_wave --port 8080 --journal served",
     ),
     "list": ("windtunnel list scenarios", "windtunnel list faults --json"),
+    "env": (
+        "windtunnel env create old --with openai==2.54.0",
+        "windtunnel env list",
+        "windtunnel env remove old",
+    ),
     "calibrate": ("windtunnel calibrate", "windtunnel calibrate --only server,tokens --json"),
 }
 """What people type, by command; each is at the end of the command's help."""
@@ -88,6 +94,7 @@ app.command("check", epilog=_epilog("check"))(check)
 app.command("replay", epilog=_epilog("replay"))(replay)
 app.command("serve", epilog=_epilog("serve"))(serve)
 app.command("list", epilog=_epilog("list"))(list_command)
+app.add_typer(env_app, name="env", epilog=_epilog("env"))
 app.command("calibrate", epilog=_epilog("calibrate"))(calibrate)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from windtunnel.harness.environments.versions import installed_folders
+
 LONGEST = 300
 """Characters of a message that are kept."""
 
@@ -22,7 +24,9 @@ _SECRET_NAME = re.compile(r"(?i)key|token|secret|passw|credential")
 _SHORTEST_SECRET = 8
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 _MASK = "***"
-_LIBRARIES = tuple(str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "purelib", "platlib"))
+_LIBRARIES = tuple(
+    str(Path(folder).resolve()) for folder in (sysconfig.get_path("stdlib"), *installed_folders())
+)
 _OURS = str(Path(__file__).resolve().parents[1])
 
 

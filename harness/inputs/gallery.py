@@ -63,9 +63,12 @@ def load_scenario(name: str | Path, *, time_scale: float | None = None) -> Scena
     return read_scenario(path, partial(_client, base=path.parent)).played(time_scale)
 
 
-def load_profile(name: str | Path) -> Profile:
-    """A client profile by name or file. Raises InputError with everything that is wrong with it."""
-    return load_profile_file(_find(str(name), gallery_folder() / "clients", "client", Path()))
+def load_profile(name: str | Path, *, python: str | None = None) -> Profile:
+    """A client profile by name or file. Raises InputError with everything that is wrong with it.
+
+    `python`: the path of the interpreter that plays it, in place of its own.
+    """
+    return load_profile_file(_find(str(name), gallery_folder() / "clients", "client", Path()), python=python)
 
 
 def is_file(name: str) -> bool:

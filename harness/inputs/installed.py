@@ -1,11 +1,11 @@
-"""Whether the installed packages can play a driver: asked before a run begins, and without importing an SDK."""
+"""Whether the packages of its interpreter can play a profile: asked before a run begins, without importing an SDK."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
-from importlib.util import find_spec
 
+from windtunnel.harness.environments.interpreter import InterpreterError, ask
+from windtunnel.harness.environments.probe import packages
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.profile import Profile
 
@@ -14,13 +14,17 @@ AIOHTTP_TRANSPORT = "httpx_aiohttp"
 
 
 def check_installed(profiles: Sequence[Profile]) -> None:
-    """Raise InputError for the first profile whose driver the installed packages cannot play."""
-    openai = version("openai")
+    """Raise InputError for the first profile that the packages of its interpreter cannot play."""
     for profile in profiles:
+        try:
+            installed = packages() if profile.python is None else ask(profile.python).packages
+        except InterpreterError as error:
+            raise error.told(f"the client {profile.name}", "python") from error
+        openai = installed.get("openai", "absent")
         if (
             profile.driver == "openai-aiohttp"
             and openai.startswith("2.")
-            and find_spec(AIOHTTP_TRANSPORT) is None
+            and AIOHTTP_TRANSPORT.replace("_", "-") not in installed
         ):
             raise InputError(
                 f"the client {profile.name}",

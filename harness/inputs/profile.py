@@ -20,6 +20,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+from windtunnel.harness.environments.interpreter import InterpreterError, ask, find
 from windtunnel.harness.inputs.target import FORM, check_target
 from windtunnel.harness.inputs.validation import InputPart, complaint, show, validate
 from windtunnel.harness.inputs.yaml_source import read_yaml
@@ -129,6 +130,7 @@ def _target(value: str) -> str:
 Target: TypeAlias = Annotated[
     str, AfterValidator(_target), WithJsonSchema({"type": "string", "pattern": TARGET})
 ]
+Python: TypeAlias = Annotated[str, Field(min_length=1)]
 RetryCause: TypeAlias = Annotated[
     Annotated[int, Field(le=599)]
     | Literal["timeout", "connection", "broken_answer", "4xx", "5xx", "everything"],
@@ -265,6 +267,11 @@ class Profile(InputPart):
         description="With a target: its return value is the answer, as text, or as an object of the API, and is "
         "compared. null: what its client was handed is compared, and it may return anything.",
     )
+    python: Python | None = Field(
+        default=None,
+        description="The interpreter that plays it: a path from this file, or a name made by `windtunnel env create`. "
+        "null: the one that runs windtunnel.",
+    )
     target_folders: tuple[str, ...] = Field(
         default=(),
         description="Where the target's module is looked for first; filled in when the profile is read.",
@@ -339,12 +346,25 @@ class Profile(InputPart):
                     raise complaint(key, show(getattr(self, key)), f"none with the driver {driver}")
 
 
-def load_profile_file(path: str | Path) -> Profile:
-    """The profile in a YAML file. Raises InputError with every mistake in it, and with one in its target."""
+def load_profile_file(path: str | Path, *, python: str | None = None) -> Profile:
+    """The profile in a YAML file. Raises InputError with every mistake in it, with one in its target, and if its
+    interpreter cannot play it.
+
+    `python` replaces the profile's own interpreter: it is the path of one, as `interpreter.find` gives it.
+    """
     source = read_yaml(path)
     profile = validate(source, Profile, STAND_INS)
+    if python is None and profile.python is not None:
+        try:
+            python = find(profile.python, source.base)
+            ask(python)
+        except InterpreterError as error:
+            raise source.error(
+                ("python",), found=error.found, expected=error.expected, hint=error.cure
+            ) from error
+    profile = profile.model_copy(update={"python": python})
     if profile.target is None:
         return profile
     folders = tuple(dict.fromkeys((str(source.base.resolve()), str(Path.cwd()))))
-    check_target(source, profile.target, folders)
+    check_target(source, profile.target, folders, python=python)
     return profile.model_copy(update={"target_folders": folders})

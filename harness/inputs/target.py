@@ -134,9 +134,14 @@ def _is_async(found: Any) -> bool:
     return inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found)
 
 
-def check_target(source: YamlSource, target: str, folders: Sequence[str]) -> None:
-    """Look at the target of a profile in a process of its own. Raises InputError with file, line and key."""
-    command = [sys.executable, "-m", "windtunnel.harness.inputs.target", target, *folders]
+def check_target(
+    source: YamlSource, target: str, folders: Sequence[str], *, python: str | None = None
+) -> None:
+    """Look at the target of a profile in a process of its own, of the interpreter that plays it.
+
+    Raises InputError with file, line and key.
+    """
+    command = [python or sys.executable, "-m", "windtunnel.harness.inputs.target", target, *folders]
     try:
         done = subprocess.run(
             command,

@@ -20,8 +20,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from windtunnel.harness.contract.files import read_json
+from windtunnel.harness.environments.interpreter import InterpreterError, ask
+from windtunnel.harness.environments.versions import versions
 from windtunnel.harness.errors import InputError, MeasurementError, listing
-from windtunnel.harness.plan import CellPlan, RunPlan, versions
+from windtunnel.harness.plan import CellPlan, RunPlan
 from windtunnel.harness.replay.timeline import TimelineEvent, from_json
 from windtunnel.harness.run.children import environment, last_line, python
 from windtunnel.harness.virtual.digests import UNSTEADY
@@ -70,15 +72,16 @@ def replay(
     run = RunPlan.read_json(run_dir / "plan.json")
     cell = find_cell(run, run_dir, client, repeat)
     check_call(cell, call_id)
+    _check_interpreter(run_dir, cell)
     with tempfile.TemporaryDirectory(prefix="windtunnel-replay-") as made:
         out = Path(made)
         cell.write_json(out / "cell.json")
-        _rerun(out, call_id, progress, own_code=cell.profile.target is not None)
+        _rerun(out, call_id, progress, cell)
         timeline = json.loads((out / "timeline.json").read_text())
         played = {table: read_segments(out.glob(f"{table}-*.arrows")) for table in TABLES}
     rows, differences = compare(run_dir / cell.dir, played)
     if differences:
-        differences += moved_versions(run)
+        differences += moved_versions(run, cell)
     found = played["calls"].filter(pc.equal(played["calls"]["call_id"], call_id)).to_pylist()
     events = tuple(from_json(event) for event in timeline["events"])
     return Replay(cell, found[0] if found else None, events, rows, tuple(differences))
@@ -114,17 +117,30 @@ def check_call(cell: CellPlan, call_id: str) -> None:
     raise InputError(cell.dir, path="--call", found=f"'{call_id}'", expected=expected, hint=hint)
 
 
-def _rerun(out: Path, call_id: str, progress: Callable[[float], None], *, own_code: bool) -> None:
+def _check_interpreter(run_dir: Path, cell: CellPlan) -> None:
+    """Raise InputError if the interpreter that played the cell is gone, or has another windtunnel now."""
+    if cell.profile.python is None:
+        return
+    try:
+        ask(cell.profile.python)
+    except InterpreterError as error:
+        raise error.told(str(run_dir), f"the interpreter of {cell.client}") from error
+
+
+def _rerun(out: Path, call_id: str, progress: Callable[[float], None], cell: CellPlan) -> None:
     """Play the cell in a process of its own. Raises `MeasurementError` if that does not end well."""
     log = out / "rerun.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            python("-m", "windtunnel.harness.replay.rerun", str(out), call_id, str(out)),
+            python(
+                *("-m", "windtunnel.harness.replay.rerun", str(out), call_id, str(out)),
+                interpreter=cell.profile.python,
+            ),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
             cwd=out,
-            env=environment({"PYTHONHASHSEED": "0"}, own_code=own_code),
+            env=environment({"PYTHONHASHSEED": "0"}, own_code=cell.profile.target is not None),
         )
         try:
             while process.poll() is None:
@@ -183,12 +199,12 @@ def _first_difference(recorded: pa.Table, played: pa.Table) -> str:
     return ""
 
 
-def moved_versions(run: RunPlan) -> list[str]:
+def moved_versions(run: RunPlan, cell: CellPlan) -> list[str]:
     """What has another version than when the run was played: the likely reason of a difference."""
-    now = versions()
+    now = versions() if cell.profile.python is None else ask(cell.profile.python).versions
     moved = [
         f"{name} was {was}, and is {now.get(name, 'absent')} now"
-        for name, was in run.versions.items()
+        for name, was in (cell.versions or run.versions).items()
         if name not in ("system", "cores") and now.get(name) != was
     ]
     return moved or ["all versions are as they were; this is a fault of windtunnel"]

@@ -132,6 +132,7 @@ class Cell:
                 users,
                 "--exit-code-on-error",
                 "0",
+                interpreter=self.plan.profile.python,
             ),
             log=self.folder / "locust.log",
             cwd=self.folder,

@@ -192,9 +192,9 @@ def _steers(name: str) -> bool:
     return upper.startswith(STEERING_PREFIXES) or upper.endswith("_PROXY") or upper in STEERING
 
 
-def python(*arguments: str) -> list[str]:
-    """Return a command that runs this interpreter with `arguments`."""
-    return [sys.executable, *arguments]
+def python(*arguments: str, interpreter: str | None = None) -> list[str]:
+    """Return a command that runs an interpreter, by default this one, with `arguments`."""
+    return [interpreter or sys.executable, *arguments]
 
 
 def mock_command(plan_file: str, *options: str, journal: str | None = None) -> list[str]:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from windtunnel.harness.environments.versions import installed_folders
 from windtunnel.harness.virtual.replacing import Replacements
 
 set_real_timer = signal.setitimer
@@ -34,7 +35,7 @@ REFUSED = " on the virtual clock, in "
 _HERE = str(Path(__file__).parent)
 _HARNESS = str(Path(__file__).parents[1])
 _STANDARD = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib")})
-_INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("purelib", "platlib")})
+_INSTALLED = tuple(installed_folders())
 
 
 class ForbiddenError(RuntimeError):

@@ -24,22 +24,29 @@ LOG = "virtual.log"
 
 
 class Shard:
-    """A process that plays one cell after the other; it is started by the first one. `log` takes what it says."""
+    """A process that plays one cell after the other; it is started by the first one. `log` takes what it says.
+
+    It stays for as long as cells are of one interpreter; the next one has a process of its own.
+    """
 
     def __init__(self, log: Path) -> None:
         self._log = log
+        self._interpreter: str | None = None
         self._child: Child | None = None
 
-    async def play(self, order: Order) -> int:
+    async def play(self, order: Order, interpreter: str | None = None) -> int:
         """Play a cell; gives its exit code, negative for a signal.
 
         Raises MeasurementError if the shard itself dies.
         """
+        if interpreter != self._interpreter:
+            await self.end()
+            self._interpreter = interpreter
         child = self._child
         if child is None:
             child = self._child = await Child.spawn(
                 "shard",
-                python("-m", "windtunnel.harness.virtual.shard"),
+                python("-m", "windtunnel.harness.virtual.shard", interpreter=interpreter),
                 log=self._log,
                 cwd=self._log.parent,
                 capture_stdout=True,
@@ -105,7 +112,7 @@ class VirtualCell(Cell):
         """Let `shard` play the cell, and tell meanwhile how far it is."""
         kept = callers_variables() if self.plays_own_code else {}
         order = Order(str(self.folder), observed=observed, records=records, environment=kept)
-        playing = asyncio.create_task(shard.play(order))
+        playing = asyncio.create_task(shard.play(order, self.plan.profile.python))
         try:
             while not playing.done():
                 await asyncio.wait({playing}, timeout=POLL_S)

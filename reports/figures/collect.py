@@ -15,6 +15,8 @@ from windtunnel.reports.figures.validity import lag_of, worst
 from windtunnel.reports.gate.expectations import evaluate, parse
 from windtunnel.reports.read.run_dir import Run
 
+OF_THE_MACHINE = ("system", "cores")
+
 
 def run_figures(run: Run, cells: Sequence[MeasuredCell], *, left_out: int = 0) -> RunFigures:
     """The figures of a run from those of its cells; `left_out` more were planned and not played.
@@ -25,7 +27,10 @@ def run_figures(run: Run, cells: Sequence[MeasuredCell], *, left_out: int = 0) -
     measured = tuple(cell.figures for cell in cells)
     seeds: int | None = run.plan.get("seeds") or None
     own = {client: [cell for cell in measured if cell.client == client] for client in run.clients}
-    clients = {client: over_cells(own[client], seeds=seeds is not None) for client in run.clients}
+    clients = {
+        client: replace(over_cells(own[client], seeds=seeds is not None), versions=_versions(run, client))
+        for client in run.clients
+    }
     judgements = evaluate(expectations, clients)
     if seeds is not None:
         judgements = [
@@ -59,6 +64,13 @@ def over_cells(cells: Sequence[CellFigures], *, seeds: bool = False) -> ClientFi
         lag_s=max((lag_of(cell.checks) for cell in cells), default=0.0),
         errors=errors_over([cell.errors for cell in cells], sum(cell.calls for cell in cells)),
     )
+
+
+def _versions(run: Run, client: str) -> Mapping[str, str]:
+    """What the client's own interpreter has of all that may differ between two; empty if it has none."""
+    own = [cell.get("versions") for cell in run.plan["cells"] if cell.get("client") == client]
+    found: Mapping[str, str] = (own and own[0]) or {}
+    return {name: str(number) for name, number in found.items() if name not in OF_THE_MACHINE}
 
 
 def _combined(digests: Mapping[str, str | None]) -> str | None:

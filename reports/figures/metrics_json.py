@@ -43,6 +43,7 @@ def _client(client: ClientFigures) -> dict[str, Any]:
     )
     return {
         "measured": client.measured,
+        **_known(versions=dict(client.versions) or None),
         "overall": _group(client.overall),
         "phases": {phase: _group(found) for phase, found in client.phases.items()},
         **_known(seeds=spreads),

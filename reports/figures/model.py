@@ -78,13 +78,15 @@ class ClientFigures(FiguresByPhase):
     """The figures of a client over its repeats. `seeds`: metric or metric@phase → spread; None without seeds.
 
     `errors` are the most frequent errors that ended its calls. `lag_s`: how late the harness itself was at most.
-    It was not `measured` if none of its requests reached the mock.
+    It was not `measured` if none of its requests reached the mock. `versions` is what its own interpreter has, empty
+    if it has none and was played by the run's.
     """
 
     seeds: Mapping[str, Spread] | None = None
     errors: tuple[ClientError, ...] = ()
     lag_s: float = 0.0
     measured: bool = True
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def spread(self, name: str) -> Spread | None:
         """How a metric is distributed over the seeds; None if it is not."""

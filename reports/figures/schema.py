@@ -89,10 +89,15 @@ def metrics_schema() -> dict[str, Any]:
         | {"state": state, "sentence": text}
     )
     whole = {"type": "integer", "minimum": 0}
+    versions = {
+        "type": "object",
+        "additionalProperties": text,
+        "description": "What the client's own interpreter has; absent if the run's own played it.",
+    }
     client = _object(
         _measured(figure, ("phase", "overall", "repeats"))
-        | {"seeds": _spreads(), "errors": _errors(), "measured": flag},
-        optional=("seeds",),
+        | {"seeds": _spreads(), "errors": _errors(), "measured": flag, "versions": versions},
+        optional=("seeds", "versions"),
     )
     about = {
         "client": text,

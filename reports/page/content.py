@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,6 +52,10 @@ CHECKS: dict[str, tuple[str, Kind]] = {
     "server_cpu_cores": ("CPU used by the mock server, in cores", "count"),
     "client_cpu_cores": ("CPU used by the busiest load process, in cores", "count"),
 }
+
+
+TOLD_OF_A_PLAYER = ("openai", "httpx", "httpx2", "aiohttp", "windtunnel")
+"""Packages by which interpreters are told apart: what a client is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ class ReportContent:
     parameters: str
     notes: tuple[str, ...] = ()
     seeds: SeedsText | None = None
+    players: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def valid(self) -> bool:
@@ -179,6 +184,7 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
     deadline = run.cells[0].deadline_s
     cells = run.plan["cells"]
     repeats = len({cell.repeat for cell in run.cells})
+    players = {name: _player(own.versions) for name, own in figures.clients.items() if own.versions}
     notes = Notes()
     expectations = _expectations(figures, notes)
     headlines = tuple(_headlines(figures.clients, phases, repeats, notes))
@@ -196,7 +202,8 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
         cut_off=run.partial or len(run.cells) < len(run.plan["cells"]),
         troubles=_troubles(run, figures),
         checks=tuple(_check(check) for check in figures.checks),
-        subjects=tuple(Subject(name, _about(cells, name)) for name in clients),
+        subjects=tuple(Subject(name, _about(cells, name, players.get(name, ""))) for name in clients),
+        players=players,
         verdicts=verdicts(figures.clients, phases, objective=float(scenario.get("objective", 0.99))),
         expectations=expectations,
         mistakes=tuple(input_errors(figures.judgements)),
@@ -226,9 +233,19 @@ def _check(check: ValidityCheck) -> CheckRow:
     return CheckRow(text, value, most, check.state != "invalid", check.sentence, check.state)
 
 
-def _about(cells: Iterable[Mapping[str, Any]], client: str) -> str:
+def _about(cells: Iterable[Mapping[str, Any]], client: str, player: str) -> str:
     profiles = (cell.get("profile") or {} for cell in cells if cell.get("client") == client)
-    return next((str(profile["about"]) for profile in profiles if profile.get("about")), "")
+    about = next((str(profile["about"]) for profile in profiles if profile.get("about")), "")
+    return f"{about} Played by {player}.".strip() if player else about
+
+
+def _player(versions: Mapping[str, str]) -> str:
+    """Return what tells a client's own interpreter from another: Python 3.12.1 with openai 2.54.0 and httpx 0.28.1."""
+    named = [
+        f"{name} {versions[name]}" for name in TOLD_OF_A_PLAYER if versions.get(name, "absent") != "absent"
+    ]
+    python, *others = [f"Python {versions.get('python', '?')}", *named]
+    return f"{python} with {', '.join(others)}" if others else python
 
 
 def _moment(written: str) -> str:

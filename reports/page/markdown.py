@@ -158,4 +158,7 @@ def _versions(content: ReportContent) -> str:
     seeds = (
         f"Seeds {content.seeds.first} to {content.seeds.last}" if content.seeds else f"Seed {content.seed}"
     )
-    return f"{seeds}, {content.clock}. {versions}."
+    others = "".join(
+        f" {text(client)} was played by {text(player)}." for client, player in content.players.items()
+    )
+    return f"{seeds}, {content.clock}. {versions}.{others}"

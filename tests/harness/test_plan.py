@@ -10,10 +10,11 @@ import pytest
 
 from windtunnel.harness.arrivals import write_schedule
 from windtunnel.harness.contract.records import SCHEDULE_SCHEMA
+from windtunnel.harness.environments.versions import versions
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.inputs.scenario import Scenario
-from windtunnel.harness.plan import CellPlan, PhaseSpan, RunPlan, resolve, versions
+from windtunnel.harness.plan import CellPlan, PhaseSpan, RunPlan, resolve
 from windtunnel.mock_server.plan.plan import Plan
 
 STORM = load_scenario("retry_storm")

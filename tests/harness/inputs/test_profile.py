@@ -127,11 +127,10 @@ def test_required_keys(tmp_path: Path, key: str) -> None:
 def test_a_driver_that_is_not_installed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """openai 2 over aiohttp needs a package more: without it the client is refused by name, before a run begins."""
     profile = read(tmp_path, driver="openai-aiohttp", pool={"connections": 10})
-    monkeypatch.setattr(installed, "version", lambda _: "2.50.0")
-    monkeypatch.setattr(installed, "find_spec", lambda _: None)
+    monkeypatch.setattr(installed, "packages", lambda: {"openai": "2.50.0"})
     with pytest.raises(InputError, match=r"the client mine: driver: found openai-aiohttp with openai 2\.50"):
         check_installed([profile])
-    monkeypatch.setattr(installed, "find_spec", lambda _: object())
+    monkeypatch.setattr(installed, "packages", lambda: {"openai": "2.50.0", "httpx-aiohttp": "0.1.9"})
     check_installed([profile])
-    monkeypatch.setattr(installed, "version", lambda _: "3.52.0")
+    monkeypatch.setattr(installed, "packages", lambda: {"openai": "3.52.0"})
     check_installed([profile, read(tmp_path)])
