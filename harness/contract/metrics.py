@@ -370,7 +370,9 @@ ROWS: Final = (
         "Connections lost to the client",
         "count",
         "Open connections with an answer that was not read to its end, which can neither be used again nor return to "
-        "their pool: by the client's pools, when all calls are over, after a garbage collection. By the server's view "
+        "their pool: by the client's pools, 2 s after the last call ended, after a garbage collection. In cells of ten "
+        "minutes or more also those that a client holds for longer than its longest call, looked at every minute: the "
+        "most at once. By the server's view "
         "alone null.",
         better="lower",
         unit="connections",

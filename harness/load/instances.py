@@ -7,7 +7,7 @@ A blocking instance makes its call in a greenlet of the arrival's own, an async 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import gevent
@@ -17,7 +17,7 @@ from gevent.pool import Group
 from windtunnel.harness.clients import DRIVERS
 from windtunnel.harness.clients.base import CallSpec, GreenletInstance, LoopInstance, Setting
 from windtunnel.harness.clients.call import never_started
-from windtunnel.harness.clients.recording.pools import OpenConnections, open_connections
+from windtunnel.harness.clients.recording.pools import OpenConnections, Soak, open_connections
 from windtunnel.harness.load.heartbeat import loop_beat
 from windtunnel.harness.load.loop_thread import LoopThread
 from windtunnel.harness.load.recorder import Recorder
@@ -43,6 +43,9 @@ class Fleet(Protocol):
 
     def connections(self) -> OpenConnections:
         """What is open in the clients' pools; after `cancel`."""
+
+    def sample(self, soak: Soak) -> None:
+        """Let `soak` look into the clients' pools, while calls are under way."""
 
     def close(self) -> None: ...
 
@@ -110,6 +113,9 @@ class GreenletFleet:
 
     def connections(self) -> OpenConnections:
         return _open_in(self._settings)
+
+    def sample(self, soak: Soak) -> None:
+        soak.look(_pools_of(self._settings), self._now())
 
     def close(self) -> None:
         for instance in self._instances.values():
@@ -199,6 +205,12 @@ class LoopFleet:
         found: OpenConnections = self._thread.wait_for(look(), CANCEL_TIMEOUT_S)
         return found
 
+    def sample(self, soak: Soak) -> None:
+        async def look() -> None:
+            soak.look(_pools_of(self._settings), self._now())
+
+        self._thread.wait_for(look(), CANCEL_TIMEOUT_S)
+
     def close(self) -> None:
         async def all_of_them() -> None:
             self._beat.cancel()
@@ -209,4 +221,8 @@ class LoopFleet:
 
 
 def _open_in(settings: Mapping[int, Setting]) -> OpenConnections:
-    return open_connections(pool for setting in settings.values() for pool in setting.pools)
+    return open_connections(_pools_of(settings))
+
+
+def _pools_of(settings: Mapping[int, Setting]) -> Iterator[Any]:
+    return (pool for setting in settings.values() for pool in setting.pools)

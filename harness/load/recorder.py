@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from windtunnel.harness.clients.recording.pools import Soak
 from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
@@ -51,6 +52,7 @@ class Recorder:
     ) -> None:
         self.counts = Counts()
         self.last_ended_s = float("-inf")
+        self.soak: Soak | None = None
         self.lags: deque[Lag] = deque()
         self._calls: deque[tuple[CallRow, BaseException | None]] = deque()
         self._attempts: deque[AttemptRow] = deque()
@@ -65,6 +67,8 @@ class Recorder:
         self._calls.append((row, error))
         if row.ended_s is not None:
             self.last_ended_s = max(self.last_ended_s, row.ended_s)
+            if self.soak is not None:
+                self.soak.ended(row.call_id, row.ended_s)
 
     def attempt_ended(self, row: AttemptRow) -> None:
         """Take the row of an attempt that ended; from any thread."""

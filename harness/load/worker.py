@@ -12,12 +12,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import gevent
 
 from windtunnel.harness.arrivals import Arrival, share
 from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.recording.pools import LINGER_S, SAMPLE_S, SOAK_S, Soak
 from windtunnel.harness.contract.files import POOLS_FILE, write_json
 from windtunnel.harness.load.bodies import body_of
 from windtunnel.harness.load.heartbeat import hub_beat
@@ -30,8 +32,6 @@ POLL_S = 0.02
 DRAIN_S = 0.1
 PROGRESS_S = 0.5
 FLUSH_S = 1.0
-LINGER_S = 2.0
-"""After the last call has ended, connections may be on their way back to their pool."""
 START_TIMEOUT_S = 300.0
 COLLECTOR = (5_000, 20, 50)
 """The garbage collector's thresholds: rarer than usual, as failures leave no cycles behind (`forget_frames`)."""
@@ -70,15 +70,18 @@ class Worker:
         player = gevent.getcurrent()
         writing.link_exception(lambda failed: gevent.kill(player, failed.exception))
         beating = gevent.spawn(hub_beat, self.clock.now, recorder.lags.append)
+        soak = recorder.soak = Soak() if self.plan.length_s >= SOAK_S else None
+        sampling = gevent.spawn(self._sample, fleet, soak)
         try:
-            fleet.dispatch(self._calls(), self._begun)
+            fleet.dispatch(self._calls(), partial(self._begun, soak))
             self._sleep_until(self.plan.length_s + self.plan.tail_s)
+            sampling.kill()
             fleet.cancel()
             self._sleep_until(recorder.last_ended_s + LINGER_S)
             pools = self._folder / POOLS_FILE.format(worker=self._number)
-            write_json(pools, asdict(fleet.connections()))
+            write_json(pools, asdict(fleet.connections().with_soak(soak)))
         finally:
-            gevent.killall([beating, writing])
+            gevent.killall([beating, writing, sampling])
             recorder.close()
         self._write_progress(recorder, done=True)
         fleet.close()
@@ -135,8 +138,16 @@ class Worker:
         for arrival in self._schedule:
             yield arrival.instance, self._spec(arrival)
 
-    def _begun(self, spec: CallSpec) -> None:
+    def _begun(self, soak: Soak | None, spec: CallSpec) -> None:
         self._intended += spec.phase is not None
+        if soak is not None:
+            soak.began(spec.call_id, self.clock.now())
+
+    def _sample(self, fleet: Fleet, soak: Soak | None) -> None:
+        """Look into the pools now and then, until killed."""
+        while soak is not None:
+            gevent.sleep(SAMPLE_S)
+            fleet.sample(soak)
 
     def _sleep_until(self, time_s: float) -> None:
         while (left := time_s - self.clock.now()) > 0:

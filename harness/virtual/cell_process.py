@@ -14,6 +14,7 @@ from pathlib import Path
 
 from windtunnel.harness.arrivals import Arrival
 from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.recording.pools import LINGER_S, SOAK_S, Soak
 from windtunnel.harness.contract.files import POOLS_FILE, write_json
 from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
@@ -115,10 +116,15 @@ class VirtualPlay:
         gc.freeze()  # what is there now stays: later collections need not look at it
         mock.set_plan(server_plan)
         mock.reset(t0)
+        soak = self.observer.soak = Soak() if plan.length_s >= SOAK_S else None
+        sampling = None if soak is None else asyncio.create_task(crew.sample(soak))
         await crew.dispatch(self._calls(schedule), self._begun)
         await asyncio.sleep(plan.length_s + plan.tail_s - self.clock.now())
+        if sampling is not None:
+            sampling.cancel()
         await crew.cancel()
-        write_json(self._folder / POOLS_FILE.format(worker=0), asdict(crew.connections()))
+        await asyncio.sleep(max(0.0, self.observer.last_ended_s + LINGER_S - self.clock.now()))
+        write_json(self._folder / POOLS_FILE.format(worker=0), asdict(crew.connections().with_soak(soak)))
         mock.cut()
         journal.close()
         self.observer.close()
@@ -200,6 +206,8 @@ class VirtualPlay:
 
     def _begun(self, spec: CallSpec) -> None:
         self._intended += spec.phase is not None
+        if self.observer.soak is not None:
+            self.observer.soak.began(spec.call_id, self.clock.now())
 
     def write_progress(self, *, done: bool = False) -> None:
         """Tell the supervisor how far this cell is."""

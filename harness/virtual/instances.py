@@ -15,7 +15,12 @@ from greenlet import GreenletExit, greenlet
 from windtunnel.harness.clients import DRIVERS
 from windtunnel.harness.clients.base import CallSpec, Setting
 from windtunnel.harness.clients.call import never_started
-from windtunnel.harness.clients.recording.pools import OpenConnections, open_connections
+from windtunnel.harness.clients.recording.pools import (
+    SAMPLE_S,
+    OpenConnections,
+    Soak,
+    open_connections,
+)
 from windtunnel.harness.virtual.draws import SeededRandom, current_call
 from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.watchdog import blocked, within
@@ -76,6 +81,12 @@ class Crew:
     def connections(self) -> OpenConnections:
         """What is open in the clients' pools; after `cancel`."""
         return open_connections(pool for pools in self._pools for pool in pools)
+
+    async def sample(self, soak: Soak) -> None:
+        """Look into the pools now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(SAMPLE_S)
+            soak.look((pool for pools in self._pools for pool in pools), self._now())
 
     async def cancel(self) -> None:
         """End what still runs: those calls are recorded as unfinished. Raises `StuckError` if some go on."""

@@ -39,4 +39,7 @@ def _in_pools(cohort: Cohort, what: str) -> Result:
     pools = cohort.judged.cell.pools
     if not pools:
         return Figure(None, reason=UNSEEN)
-    return sum(int(found[what]) for found in pools)
+    counted = sum(int(found[what]) for found in pools)
+    if what != "leaked":
+        return counted
+    return max(counted, sum(int(found.get("sampled") or 0) for found in pools))  # of a soak

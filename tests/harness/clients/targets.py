@@ -211,6 +211,24 @@ async def leaks(call: Any) -> Any:
     await answer.aread()
 
 
+async def late(call: Any) -> Any:
+    """Closes what it refuses, but a second later, when its call is over."""
+    client = call.http_client
+    answer = await client.send(
+        client.build_request("POST", _url(call), json=call.body, headers=_key(call)), stream=True
+    )
+    if answer.status_code == 200:
+        await answer.aread()
+        return
+
+    async def close() -> None:
+        await asyncio.sleep(1)
+        await answer.aclose()
+
+    call.kept.setdefault("forgotten", Forgotten()).answers.append(asyncio.create_task(close()))
+    raise RuntimeError(f"HTTP {answer.status_code}")
+
+
 async def tidy(call: Any) -> Any:
     """The same, but closes them."""
     client = call.http_client

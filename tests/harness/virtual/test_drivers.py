@@ -251,3 +251,28 @@ def test_waits_that_are_the_clients_own_are_recorded(tmp_path: Path, driver: str
     assert waits == pytest.approx([0.5] * 9, abs=0.002)
     held = [row["limiter_wait_s"] for row in rows(cells[1], "calls") if row["phase"]]
     assert held == pytest.approx([0.8 * i for i in range(10)], abs=0.01)
+
+
+def test_connections_are_counted_two_seconds_after_the_last_call(tmp_path: Path) -> None:
+    """What a client closes a second late is not lost, on this clock either."""
+    changes = {"phases": [{"name": "refused", "for": "2s", "rules": [{"fault": "rate_limit_requests"}]}]}
+    cell = prepare(tmp_path, "python", changes=changes, target="targets:late", retries={})
+    assert play([cell], 0) == [0]
+    found = json.loads((cell / "pools-0.json").read_text())
+    assert (found["pools"], found["leaked"], found["sampled"]) == (1, 0, None)
+
+
+@pytest.mark.parametrize(("target", "lost"), [("leaks", 5), ("tidy", 0)])
+def test_a_soak_is_looked_at_while_it_runs(tmp_path: Path, target: str, lost: int) -> None:
+    """Connections that are held for longer than any call lasts are lost, long before the end."""
+    changes = {
+        "load": {**SCENARIO["load"], "rate": "1/s"},
+        "phases": [
+            {"name": "refused", "for": "5s", "rules": [{"fault": "rate_limit_requests"}]},
+            {"name": "after", "for": "10m"},
+        ],
+    }
+    cell = prepare(tmp_path, "python", changes=changes, target=f"targets:{target}", retries={})
+    assert play([cell], 0) == [0]
+    found = json.loads((cell / "pools-0.json").read_text())
+    assert found["sampled"] - lost in (0, lost and 1)  # the warm-up call may be refused, too
