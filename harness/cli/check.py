@@ -38,6 +38,24 @@ def check(
     clients: Annotated[
         str | None, typer.Option(help="Only these clients, with commas between. Default: all of the run.")
     ] = None,
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="F",
+            help="Compare with this file of `baseline write`: exit 1 if a metric became worse. "
+            "Can be given several times, a file for each scenario.",
+        ),
+    ] = None,
+    floor: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --baseline: the smallest difference of a metric that matters, such as goodput=0.02 or "
+            "wait_p99_s=10%. Can be given several times."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare also with a baseline that does not fit the run.")
+    ] = False,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
     markdown: Annotated[
         Path | None, typer.Option(help="Write Markdown for a comment on a pull request to this file.")
@@ -48,15 +66,27 @@ def check(
     """Judge the expectations of RUN_DIR's scenario and those of --expect, and set the exit code."""
     require_lab("check")
     require_writable({"--junit": junit, "--markdown": markdown, "--json": json_file})
+    from windtunnel.harness.contract.floors import asked_floors
     from windtunnel.reports.check.as_json import as_json
+    from windtunnel.reports.check.base import CheckOptions
+    from windtunnel.reports.check.baseline import BaselineError, NamedBaseline, read_baseline
     from windtunnel.reports.check.github import error_lines
     from windtunnel.reports.check.junit import junit as junit_text
     from windtunnel.reports.check.markdown import markdown as markdown_text
-    from windtunnel.reports.check.runs import CheckOptions, check_runs, run_folders
+    from windtunnel.reports.check.runs import check_runs, run_folders
     from windtunnel.reports.check.terminal import lines
 
+    try:
+        baselines = tuple(NamedBaseline(path, read_baseline(path)) for path in baseline or ())
+    except BaselineError as error:
+        raise InputError("--baseline", hint=str(error)) from None
     options = CheckOptions(
-        expect=tuple(asked(text) for text in expect or ()), clients=names_in(clients), strict=strict
+        expect=tuple(asked(text) for text in expect or ()),
+        clients=names_in(clients),
+        strict=strict,
+        baselines=baselines,
+        floors=asked_floors(floor or [], "windtunnel check"),
+        force=force,
     )
     result = check_runs(run_folders(run_dirs), options)
     for line in lines(result):

@@ -1,4 +1,4 @@
-"""The command line: `windtunnel run | ab | report | check | replay | serve | list | env | calibrate`, one file each.
+"""The command line: `windtunnel run`, `ab`, `report`, `check` and all others, one file each.
 
 Exit codes: 0 fine, and those of `exit_codes.py`. Progress goes to stderr, results to stdout. A command imports what
 does its work when it is called: `--help` is quick, and `serve` and `list` need no more than the core dependencies.
@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from windtunnel.harness.cli.ab import ab
+from windtunnel.harness.cli.baseline import baseline
 from windtunnel.harness.cli.bug import BUG, report_bug
 from windtunnel.harness.cli.calibrate import calibrate
 from windtunnel.harness.cli.check import check
@@ -67,6 +68,11 @@ EXAMPLES = {
         "windtunnel check runs/20261121-101502-retry_storm",
         "windtunnel check runs/a runs/b --expect 'amplification@after <= 1.5' --junit check.xml --markdown check.md",
     ),
+    "baseline": (
+        "windtunnel run ./mine.yaml --seeds 20 --out runs/mine",
+        "windtunnel baseline write runs/mine -o mine.baseline.json",
+        "windtunnel check runs/mine --baseline mine.baseline.json",
+    ),
     "replay": ("windtunnel replay runs/20261121-101502-retry_storm --client naive-loop --call c17",),
     "serve": (
         "windtunnel serve --port 8080",
@@ -91,6 +97,7 @@ app.command("run", epilog=_epilog("run"))(run)
 app.command("ab", epilog=_epilog("ab"))(ab)
 app.command("report", epilog=_epilog("report"))(report)
 app.command("check", epilog=_epilog("check"))(check)
+app.add_typer(baseline, name="baseline", epilog=_epilog("baseline"))
 app.command("replay", epilog=_epilog("replay"))(replay)
 app.command("serve", epilog=_epilog("serve"))(serve)
 app.command("list", epilog=_epilog("list"))(list_command)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Final
 
-from windtunnel.reports.check.model import CheckedExpectation, CheckedRun, CheckResult
+from windtunnel.reports.check.model import CheckedExpectation, CheckedRun, CheckResult, ComparedMetric
 
 SCHEMA_VERSION: Final = 1
 
@@ -33,8 +34,16 @@ def _run(run: CheckedRun) -> dict[str, Any]:
         "wrong": list(run.wrong),
         "notes": list(run.notes),
         "expectations": [_checked(one) for one in run.checked],
+        "baseline": None if run.baseline is None else str(run.baseline),
+        "compared": [_compared(one) for one in run.compared],
         "goodput_over_time": {client: list(strip.shares) for client, strip in run.strips.items()},
     }
+
+
+def _compared(one: ComparedMetric) -> dict[str, Any]:
+    found = asdict(one.comparison)
+    look = None if one.look is None else {"command": one.look.command, "told": one.look.told}
+    return {"client": one.client, **found, "text": one.comparison.text, "look": look}
 
 
 def _checked(one: CheckedExpectation) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from windtunnel.reports.check.model import Example, GoodputStrip
 from windtunnel.reports.check.strips import strip_of
 from windtunnel.reports.figures.model import CellFigures
 from windtunnel.reports.figures.seeds import median_repeat
-from windtunnel.reports.gate.expectations import Judgement
 from windtunnel.reports.page.labels import say
 from windtunnel.reports.read.cells import MeasuredRun
 from windtunnel.reports.read.columns import Ints
@@ -50,12 +49,14 @@ class Examples:
             return strip_of([self._cell(client, cell.repeat) for cell in cells if cell.client == client])
         return strip_of([self._cell(client, median_repeat(cells))])
 
-    def look(self, one: Judgement, cell: CellFigures | None, clock: str) -> Example | None:
-        """The call of `cell` that shows the reason of a judgement best; None if there is none."""
+    def look(
+        self, metric: str, phase: str | None, client: str, cell: CellFigures | None, clock: str
+    ) -> Example | None:
+        """The call of `cell` that shows best why a metric is as it is; None if there is none."""
         if cell is None:
             return None
-        client, folder = one.client, self._measured.run.path
-        found = self._call(self._cell(client, cell.repeat), one.metric, one.phase)
+        folder = self._measured.run.path
+        found = self._call(self._cell(client, cell.repeat), metric, phase)
         if found is None:
             return None
         call, told = found

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from windtunnel.harness.contract.text import printable
-from windtunnel.reports.check.junit import summary
+from windtunnel.reports.check.junit import compared_line, summary
 from windtunnel.reports.check.model import CheckedRun, CheckResult
 
 MOST: Final = 10
@@ -33,6 +33,10 @@ def _of_run(run: CheckedRun) -> Iterator[tuple[int, str, str]]:
         if one.result != "passed":
             look = f"\nlook: {one.look}" if one.look else ""
             yield 1 if one.result == "failed" else 2, title, f"{summary(one)}{look}"
+    for found in run.compared:
+        if found.result != "passed":
+            look = f"\nlook: {found.look}" if found.look else ""
+            yield 1 if found.result == "failed" else 2, title, f"{compared_line(found)}{look}"
 
 
 def command(kind: str, title: str, message: str) -> str:

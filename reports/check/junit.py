@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
 
 from windtunnel.harness.contract.text import printable
-from windtunnel.reports.check.model import CheckedExpectation, CheckedRun, CheckResult
+from windtunnel.reports.check.model import CheckedExpectation, CheckedRun, CheckResult, ComparedMetric
 from windtunnel.reports.check.words import (
+    compared_cells,
+    compared_summary,
     interval_text,
     limit_text,
     margin_text,
@@ -41,6 +43,7 @@ def _suite(root: Xml.Element, run: CheckedRun, name: str) -> None:
         if one.result != "passed":
             kind = "failure" if one.result == "failed" else "error"
             _bad(case, kind, one.result, summary(one), failure_text(one, run))
+    _compared(suite, name, run)
     _complaints(suite, name, "the measurement counts", "not conclusive", run.troubles)
     _complaints(suite, name, "the input is right", "wrong input", run.wrong)
     suite.set("tests", str(len(suite.findall("testcase"))))
@@ -62,6 +65,40 @@ def _complaints(suite: Xml.Element, run: str, name: str, kind: str, sentences: S
 def _bad(case: Xml.Element, tag: str, kind: str, message: str, content: str) -> None:
     found = Xml.SubElement(case, tag, type=kind, message=plain(message))
     found.text = plain(content)
+
+
+def _compared(suite: Xml.Element, name: str, run: CheckedRun) -> None:
+    """A case for each metric that became worse or is open, and one a client for all others."""
+    for one in run.compared:
+        if one.result != "passed":
+            case = _case(suite, name, one.client, f"{one.name} against {run.baseline}")
+            kind = "failure" if one.result == "failed" else "error"
+            _bad(case, kind, one.comparison.state, compared_line(one), compared_detail(one, run))
+    for line in compared_summary(run):
+        client, _, told = line.partition(": ")
+        case = _case(suite, name, client, f"all metrics against {run.baseline}")
+        Xml.SubElement(case, "system-out").text = plain(told)
+
+
+def compared_line(one: ComparedMetric) -> str:
+    """One line that says what became of a metric."""
+    client, name, then, now, difference, interval, floor, verdict = compared_cells(one)
+    return f"{client}: {name} was {then}, is {now}: {difference} ({interval}, floor {floor}): {verdict}"
+
+
+def compared_detail(one: ComparedMetric, run: CheckedRun) -> str:
+    """Both values, the difference, and where to look."""
+    _, _, then, now, difference, interval, floor, verdict = compared_cells(one)
+    lines = [
+        f"verdict:    {verdict}",
+        f"baseline:   {then}  ({run.baseline})",
+        f"now:        {now}  ({run_text(run)}, {run.path})",
+        f"difference: {difference}  (95 %: {interval}; what is at most {floor} does not count)",
+        f"pairs:      {one.comparison.pairs}",
+        *([f"look:       {one.look}"] if one.look else []),
+        f"report:     {run.page}",
+    ]
+    return "\n".join(lines)
 
 
 def summary(one: CheckedExpectation) -> str:

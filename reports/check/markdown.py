@@ -10,12 +10,16 @@ from windtunnel.reports.check.model import CheckedExpectation, CheckedRun, Check
 from windtunnel.reports.check.strips import drawn, legend
 from windtunnel.reports.check.words import (
     SIGNS,
+    compared_cells,
+    compared_summary,
     conclusion_text,
     interval_text,
     limit_text,
     margin_text,
+    open_compared,
     result_text,
     run_text,
+    sign_of,
     value_text,
 )
 from windtunnel.reports.page.labels import label
@@ -24,12 +28,24 @@ from windtunnel.reports.page.markdown import table, text
 MOST_BYTES: Final = 59_000
 """GitHub takes 65,536 characters in a comment; what a workflow adds around it needs room, too."""
 HEAD: Final = ("", "Client", "Metric", "Value", "Interval", "Limit", "Margin", "Result")
+COMPARED_HEAD: Final = (
+    "",
+    "Client",
+    "Metric",
+    "Baseline",
+    "Now",
+    "Difference",
+    "Interval",
+    "Floor",
+    "Verdict",
+)
+MOST_COMPARED: Final = 12
 FEWEST_ROWS: Final = 3
 
 
 def markdown(result: CheckResult) -> str:
     """The whole comment. Where it would be too long, passed rows go first, then the last of the others."""
-    most = max((len(run.checked) for run in result.runs), default=0)
+    most = max((max(len(run.checked), MOST_COMPARED) for run in result.runs), default=0)
     runs = len(result.runs)
     while True:
         content = "\n\n".join(_parts(result, most, runs)) + "\n"
@@ -45,11 +61,15 @@ def markdown(result: CheckResult) -> str:
 
 def _parts(result: CheckResult, most: int, runs: int) -> Iterator[str]:
     yield f"## windtunnel: {text(conclusion_text(result))}"
-    order = sorted(result.runs, key=lambda run: not (run.troubles or run.wrong or _open(run)))
+    order = sorted(result.runs, key=_is_quiet)
     for run in order[:runs]:
         yield from _run(run, most)
     if len(order) > runs:
         yield f"… and {len(order) - runs} more runs, which have no room here: JUnit and JSON have all."
+
+
+def _is_quiet(run: CheckedRun) -> bool:
+    return not (run.troubles or run.wrong or _open(run) or open_compared(run, 1)[0])
 
 
 def _open(run: CheckedRun) -> list[CheckedExpectation]:
@@ -72,6 +92,7 @@ def _run(run: CheckedRun, most: int) -> Iterator[str]:
         if len(opened) > most:
             yield f"… and {len(opened) - most} more that did not pass: JUnit and JSON have all."
         yield from _look(opened[:most], run)
+    yield from _compared(run, most)
     passed = [one for one in run.checked if one.result == "passed"]
     if passed and len(run.checked) <= most:
         rows = table(HEAD, [_row(one) for one in passed])
@@ -90,9 +111,12 @@ def _run(run: CheckedRun, most: int) -> Iterator[str]:
 
 def _row(one: CheckedExpectation) -> list[str]:
     sign = SIGNS[one.result]
-    name = f"{text(label(one.name.partition('@')[0]).text)}<br>{code(one.name)}"
     cells = (value_text(one), interval_text(one), limit_text(one), margin_text(one), result_text(one))
-    return [sign, f"**{text(one.client)}**", name, *map(text, cells)]
+    return [sign, f"**{text(one.client)}**", _metric(one.name), *map(text, cells)]
+
+
+def _metric(name: str) -> str:
+    return f"{text(label(name.partition('@')[0]).text)}<br>{code(name)}"
 
 
 def _look(opened: Sequence[CheckedExpectation], run: CheckedRun) -> Iterator[str]:
@@ -100,12 +124,37 @@ def _look(opened: Sequence[CheckedExpectation], run: CheckedRun) -> Iterator[str
     for one in opened:
         if one.look:
             shown.setdefault(one.look, []).append(one.name)
-    lines = [
-        f"- {code(look.command)}: {text(look.told)} ({', '.join(code(name) for name in names)})"
-        for look, names in shown.items()
-    ]
-    lines.append(f"- the whole report: {code(run.page)}")
-    yield "<details><summary>Where to look</summary>\n\n" + "\n".join(lines) + "\n\n</details>"
+    lines = [_look_line(look, names) for look, names in shown.items()]
+    yield _folded("Where to look", [*lines, f"- the whole report: {code(run.page)}"])
+
+
+def _look_line(look: Example, names: Sequence[str]) -> str:
+    return f"- {code(look.command)}: {text(look.told)} ({', '.join(code(name) for name in names)})"
+
+
+def _folded(title: str, lines: Sequence[str]) -> str:
+    return f"<details><summary>{title}</summary>\n\n" + "\n".join(lines) + "\n\n</details>"
+
+
+def _compared(run: CheckedRun, most: int) -> Iterator[str]:
+    if not run.compared:
+        return
+    shown, more = open_compared(run, min(most, MOST_COMPARED))
+    yield f"**Against the baseline** {code(str(run.baseline))}:"
+    yield "\n".join(f"- {text(line)}" for line in compared_summary(run))
+    if shown:
+        rows = [
+            [sign_of(one), f"**{text(one.client)}**", _metric(one.name), *map(text, compared_cells(one)[2:])]
+            for one in shown
+        ]
+        yield table(COMPARED_HEAD, rows)
+    if more:
+        yield f"… and {more} more such metrics: JSON has all."
+    looks = {one.look: one.name for one in reversed(shown) if one.look}
+    if looks:
+        yield _folded(
+            "Where to look: the baseline", [_look_line(look, [name]) for look, name in looks.items()][::-1]
+        )
 
 
 def _strips(run: CheckedRun) -> Iterator[str]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from windtunnel.harness.contract.metrics import Kind
+from windtunnel.harness.contract.metrics import METRICS, Kind
 from windtunnel.reports.figures.validity import State
+from windtunnel.reports.gate.compare import Comparison
 from windtunnel.reports.gate.expectations import HeldSeeds, Result
 from windtunnel.reports.metrics.figure import Figure
 
@@ -59,6 +60,30 @@ class CheckedExpectation:
         return f"{self.name} {self.limit}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedMetric:
+    """One metric of one client, compared with the baseline; `look` is a call of where it differs most."""
+
+    client: str
+    comparison: Comparison
+    look: Example | None = None
+
+    @property
+    def name(self) -> str:
+        return self.comparison.name
+
+    @property
+    def kind(self) -> Kind:
+        return METRICS[self.comparison.metric].kind
+
+    @property
+    def result(self) -> Result:
+        """A regression fails, what nobody can say is undecided."""
+        if self.comparison.state == "worse":
+            return "failed"
+        return "undecided" if self.comparison.state == "inconclusive" else "passed"
+
+
 @dataclass(frozen=True, slots=True)
 class GoodputStrip:
     """Of the calls due at each moment, which share was good (None: none was due)."""
@@ -92,6 +117,8 @@ class CheckedRun:
     digest: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     checked: tuple[CheckedExpectation, ...] = ()
+    baseline: Path | None = None
+    compared: tuple[ComparedMetric, ...] = ()
     troubles: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -121,6 +148,10 @@ class CheckResult:
     def checked(self) -> tuple[CheckedExpectation, ...]:
         return tuple(one for run in self.runs for one in run.checked)
 
+    @property
+    def compared(self) -> tuple[ComparedMetric, ...]:
+        return tuple(one for run in self.runs for one in run.compared)
+
     def count(self, result: Result) -> int:
         """How many expectations came to that, over all runs and clients."""
         return sum(one.result == result for one in self.checked)
@@ -132,7 +163,7 @@ class CheckResult:
             return "not conclusive"
         if any(run.wrong for run in self.runs):
             return "wrong input"
-        return conclusion_of(one.result for one in self.checked)
+        return conclusion_of([*(one.result for one in self.checked), *(one.result for one in self.compared)])
 
     @property
     def exit_code(self) -> int:

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from windtunnel.harness.contract.text import printable
-from windtunnel.reports.check.model import CheckedExpectation, CheckResult
+from windtunnel.reports.check.model import CheckedExpectation, CheckedRun, CheckResult
 from windtunnel.reports.check.words import (
     SIGNS,
+    compared_cells,
+    compared_summary,
     conclusion_text,
     interval_text,
     limit_text,
     margin_text,
+    open_compared,
     result_text,
     run_text,
+    sign_of,
     value_text,
 )
 
+MOST_COMPARED = 12
+"""Metrics of one client that became worse, better, or are open: so many of each are shown."""
+COMPARED_HEAD = ("", "client", "metric", "baseline", "now", "difference", "interval", "floor", "verdict")
 HEAD = ("", "client", "metric", "value", "interval", "limit", "margin", "result")
 
 
@@ -31,7 +38,9 @@ def lines(result: CheckResult) -> Iterator[str]:
             yield _row(_cells(one), widths)
             if one.look:
                 yield line(f"     look: {one.look}")
-        if any(one.result != "passed" for one in run.checked):
+        yield from _compared(run)
+        results = {*(one.result for one in run.checked), *(one.result for one in run.compared)}
+        if results - {"passed"}:
             yield line(f"     the whole report: {run.page}")
         for note in run.notes:
             yield line(f"note: {note}")
@@ -40,6 +49,26 @@ def lines(result: CheckResult) -> Iterator[str]:
         for wrong in run.wrong:
             yield line(f"✗ {wrong}")
     yield conclusion_text(result)
+
+
+def _compared(run: CheckedRun) -> Iterator[str]:
+    """What became of the baseline's metrics: all that is worse or open, and of the rest how many there are."""
+    if not run.compared:
+        return
+    yield line(f"against {run.baseline}:")
+    shown, more = open_compared(run, MOST_COMPARED)
+    if shown:
+        rows = [(sign_of(one), *compared_cells(one)) for one in shown]
+        widths = _widths([COMPARED_HEAD, *rows])
+        yield _row(COMPARED_HEAD, widths)
+        for one, row in zip(shown, rows, strict=True):
+            yield _row(row, widths)
+            if one.look:
+                yield line(f"     look: {one.look}")
+    if more:
+        yield f"     … and {more} more such metrics (--json has all)"
+    for summary in compared_summary(run):
+        yield line(f"     {summary}")
 
 
 def line(text: str) -> str:

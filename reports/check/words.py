@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
 from windtunnel.harness.contract.metrics import Kind
 from windtunnel.reports.charts.durations import duration
-from windtunnel.reports.check.model import CheckedExpectation, CheckedRun, CheckResult
+from windtunnel.reports.check.model import CheckedExpectation, CheckedRun, CheckResult, ComparedMetric
+from windtunnel.reports.gate.compare import State
 from windtunnel.reports.page.labels import limit, say
 
 SIGNS = {"passed": "✓", "failed": "✗", "undecided": "?"}
 NONE = "–"
+STATES: Final[tuple[State, ...]] = (
+    "worse",
+    "inconclusive",
+    "better",
+    "no_difference",
+    "same",
+    "not_compared",
+)
 
 
 def value_text(one: CheckedExpectation) -> str:
@@ -65,6 +76,69 @@ def result_text(one: CheckedExpectation) -> str:
     return f"{one.result}{held}{f': {one.reason}' if one.reason else ''}"
 
 
+def compared_cells(one: ComparedMetric) -> tuple[str, ...]:
+    """Client, metric, baseline, now, difference, its interval, the floor and the verdict."""
+    found, kind = one.comparison, kind_of(one)
+    low, high = found.low, found.high
+    interval = NONE if low is None or high is None else f"{signed(low, kind)} to {signed(high, kind)}"
+    return (
+        one.client,
+        one.name,
+        NONE if found.a is None else say(found.a, kind),
+        NONE if found.b is None else say(found.b, kind),
+        NONE if found.difference is None else signed(found.difference, kind),
+        interval,
+        signed(found.floor, kind)[1:],
+        verdict_text(one),
+    )
+
+
+def kind_of(one: ComparedMetric) -> Kind:
+    """How values are written; a truth is compared as the share of seeds in which it is so."""
+    return "share" if one.kind == "truth" else one.kind
+
+
+def verdict_text(one: ComparedMetric) -> str:
+    """The state in words; behind it, what of it is not known."""
+    found = one.comparison
+    if found.state == "no_difference" and found.smallest is not None:
+        smallest = signed(found.smallest, kind_of(one))[1:]
+        return f"no difference found (the smallest that would have been found: {smallest})"
+    more = f" ({found.reason})" if found.reason and found.state != "not_compared" else ""
+    return f"{found.text}{more}"
+
+
+def compared_summary(run: CheckedRun) -> Iterator[str]:
+    """A line a client: how many metrics became what."""
+    for client in dict.fromkeys(one.client for one in run.compared):
+        counts = Counter(one.comparison.state for one in run.compared if one.client == client)
+        if set(counts) == {"same"}:
+            pairs = max(one.comparison.of for one in run.compared if one.client == client)
+            yield f"{client}: same: what it did is equal in {'the seed' if pairs == 1 else f'all {pairs} seeds'}"
+            continue
+        words = {"no_difference": "without a difference", "not_compared": "not compared"}
+        yield f"{client}: " + ", ".join(
+            f"{counts[state]} {words.get(state, state)}" for state in STATES if counts[state]
+        )
+
+
+def open_compared(run: CheckedRun, most: int) -> tuple[list[ComparedMetric], int]:
+    """What a reader has to see of a comparison, at most so many a client and state; and how many more there are."""
+    shown: list[ComparedMetric] = []
+    counts: Counter[tuple[str, str]] = Counter()
+    for one in run.compared:
+        if one.comparison.state in ("worse", "inconclusive", "better"):
+            counts[one.client, one.comparison.state] += 1
+            if counts[one.client, one.comparison.state] <= most:
+                shown.append(one)
+    return shown, counts.total() - len(shown)
+
+
+def sign_of(one: ComparedMetric) -> str:
+    """✗ worse, ✓ better, ? inconclusive."""
+    return SIGNS[one.result]
+
+
 def run_text(run: CheckedRun) -> str:
     """Which run it is: scenario, clock, seeds."""
     if not run.scenario:
@@ -89,6 +163,11 @@ def _counts(result: CheckResult) -> str:
         f"{result.count(state)} {state}" for state in ("failed", "undecided", "passed") if result.count(state)
     ]
     text = f"{asked} expectation{'' if asked == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
+    if result.compared:
+        states = Counter(one.comparison.state for one in result.compared)
+        told = [f"{states[state]} {state}" for state in ("worse", "inconclusive", "better") if states[state]]
+        against = f"against the baseline: {', '.join(told) or 'nothing became worse'}"
+        text = f"{text}; {against}" if asked else against
     invalid = sum(bool(run.troubles) for run in result.runs)
     if invalid:
         one = (

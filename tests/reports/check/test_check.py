@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from windtunnel.reports.check.as_json import as_json
+from windtunnel.reports.check.base import CheckOptions
+from windtunnel.reports.check.expected import margin_of
 from windtunnel.reports.check.github import command, error_lines
 from windtunnel.reports.check.junit import junit
 from windtunnel.reports.check.markdown import MOST_BYTES, markdown
@@ -19,7 +21,7 @@ from windtunnel.reports.check.model import (
     GoodputStrip,
     PhaseMark,
 )
-from windtunnel.reports.check.runs import CheckOptions, check_runs, margin_of, run_folders
+from windtunnel.reports.check.runs import check_runs, run_folders
 from windtunnel.reports.check.strips import drawn, legend
 from windtunnel.reports.check.terminal import lines
 from windtunnel.reports.check.words import signed
