@@ -21,6 +21,8 @@ from windtunnel.reports.read.run_dir import load_cell, open_run
 
 WAITS: Final = frozenset({"recovered", "recovered_fraction", "metastable", "draining", "time_to_recover_s"})
 GOOD: Final = frozenset({"goodput", "error_budget_burn", "silent_corruption", "retry_yield"})
+ANSWERED: Final = ("latency_", "service_", "ttft_", "inter_token_")
+"""Families over calls that were answered: a call that shows one was answered by both."""
 FAR: Final = 1e6
 """More than any wait: so much more does a lost call weigh than a long one."""
 
@@ -63,6 +65,9 @@ class TwoCells:
         if len(a) != len(b) or a.empty:
             return None
         more = self._more(metric, sign)
+        both = ((a["outcome"] == "ok") & (b["outcome"] == "ok")).to_numpy()
+        if metric.startswith(ANSWERED) and both.any():
+            more = np.where(both, more, -np.inf)
         if phase is not None:
             more = np.where((a["phase_i"] == self._names.index(phase)).to_numpy(), more, -np.inf)
         place = int(np.argmax(more))

@@ -28,6 +28,10 @@ MARKS: Final[dict[Standing | State, str]] = {
 }  # fmt: skip
 MOST_IN_SUMMARY: Final = 60
 """Rows of a scenario in summary.md, which has to fit a comment; the page has all."""
+MOST_NAMES: Final = 3
+"""Metrics that are named beside the call that shows them; the page names all."""
+AS_GOOD_AS_ZERO: Final = 1e-6
+"""In any unit: what rounding leaves of a mean of equal values."""
 METHOD: Final = (
     "Both clients played the same incidents, so values are compared in pairs, one a seed (or a repeat). A difference "
     "is better or worse if it is larger than the metric's floor, its 95 % bootstrap interval excludes zero, and its "
@@ -67,6 +71,14 @@ class RowText:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedCall:
+    """A call, and the metrics that it shows best."""
+
+    call: CallText
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ScenarioText:
     """A scenario: what it came to, its rows, those that differ first, and where its own report is."""
 
@@ -83,6 +95,15 @@ class ScenarioText:
     def differing(self) -> tuple[RowText, ...]:
         """Rows that say anything but 'no difference'."""
         return tuple(row for row in self.rows if row.state in DIFFERING)
+
+    @property
+    def calls(self) -> tuple[SharedCall, ...]:
+        """The calls that show what is worse, each once."""
+        named: dict[CallText, list[str]] = {}
+        for row in self.rows:
+            if row.call is not None:
+                named.setdefault(row.call, []).append(row.name)
+        return tuple(SharedCall(call, tuple(names)) for call, names in named.items())
 
     @property
     def others(self) -> tuple[RowText, ...]:
@@ -126,7 +147,8 @@ def _headline(found: TwoClients) -> str:
     among = f" in {where} scenarios" if where > 1 else ""
     match found.standing:
         case "invalid":
-            return "Nothing can be said: a measurement does not count"
+            names = [one.scenario for one in found.scenarios if one.standing == "invalid"]
+            return f"Nothing can be said of {', '.join(names)}"
         case "worse":
             return f"{found.b} is worse than {found.a}{among}"
         case "better":
@@ -225,8 +247,9 @@ def _signed(value: float | None, row: Comparison) -> str:
     """A difference with its sign; of shares in percentage points."""
     if value is None:
         return "–"
-    sign = "+" if value > 0 else "−" if value < 0 else "±"
-    return sign + _size(abs(value), row)
+    if abs(value) < AS_GOOD_AS_ZERO:
+        return "0"
+    return ("+" if value > 0 else "−") + _size(abs(value), row)
 
 
 def _call(shown: Shown, one: ScenarioComparison, found: TwoClients) -> CallText:
@@ -261,9 +284,8 @@ def ab_lines(words: AbText, *, every: bool = False) -> list[str]:
         rows = one.rows if every else one.differing
         if rows:
             lines += [f"  {line}" for line in _columns(words, rows)]
-        shown = next((row for row in one.rows if row.call is not None), None)
-        if shown is not None and shown.call is not None:
-            lines += [f"  {line}" for line in _call_lines(words, shown, shown.call)]
+        for shown in one.calls[:1]:
+            lines += [f"  {line}" for line in _call_lines(shown.call, shown.names)]
     return [*lines, f"{words.mark} {words.headline}"]
 
 
@@ -284,11 +306,17 @@ def _noted(row: RowText) -> str:
     return f" ({row.note})" if row.note else ""
 
 
-def _call_lines(words: AbText, row: RowText, call: CallText) -> list[str]:
+def _call_lines(call: CallText, names: Sequence[str]) -> list[str]:
     return [
-        f"{row.name}: call {call.call_id} differs most ({call.seed}). A: {call.a}. B: {call.b}.",
+        f"{_few(names)}: call {call.call_id} differs most ({call.seed}). A: {call.a}. B: {call.b}.",
         *(f"  {command}" for command in call.commands),
     ]
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first names; how many more there are."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def ab_markdown(words: AbText) -> str:
@@ -306,15 +334,10 @@ def ab_markdown(words: AbText) -> str:
             parts.append(table(["Metric", "A", "B", "B − A", "95 % interval", "Verdict"], map(_line, rows)))
         left = len(one.differing) - len(rows)
         parts.append(f"{left} more differ: they are in ab.html." if left else "")
-        shown = next((row for row in one.rows if row.call is not None), None)
-        if shown is not None and shown.call is not None:
-            call = shown.call
-            parts.append(
-                f"`{shown.name}`: call {text(call.call_id)} differs most ({call.seed}). "
-                f"A: {text(call.a)}. B: {text(call.b)}."
-            )
-            if call.commands:
-                parts.append("```sh\n" + "\n".join(call.commands) + "\n```")
+        for shown in one.calls[:1]:
+            said, *commands = _call_lines(shown.call, shown.names)
+            parts.append(text(said))
+            parts += ["```sh\n" + "\n".join(shown.call.commands) + "\n```"] if commands else []
     parts.append(words.method)
     return "\n\n".join(part for part in parts if part) + "\n"
 
