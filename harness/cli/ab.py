@@ -56,6 +56,13 @@ def ab(
             "those of all metrics: `windtunnel list metrics`."
         ),
     ] = None,
+    python_a: Annotated[
+        str | None,
+        typer.Option(
+            "--python-a", help="The interpreter that plays A: a path, or what `windtunnel env create` made."
+        ),
+    ] = None,
+    python_b: Annotated[str | None, typer.Option("--python-b", help="The interpreter that plays B.")] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Print every metric, not only those that differ.")
     ] = False,
@@ -89,7 +96,7 @@ def ab(
         time_scale=asked_time_scale(time_scale, "ab"),
         clock=clock,
     )
-    clients = two_profiles(a, b)
+    clients = two_profiles(a, b, python_a, python_b)
     runs = runs_of(options, clients)
     folder = run_folder(out, f"ab-{next(iter(runs))}" if len(runs) == 1 else f"ab-{len(runs)}-scenarios")
     console = Console(stderr=True)

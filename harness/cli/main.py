@@ -59,6 +59,7 @@ EXAMPLES = {
     "ab": (
         "windtunnel ab retry_storm --a openai-default --b ./my-client.yaml",
         "windtunnel ab retry_storm rate_limit_wave --a openai-default --b polite --floor goodput=0.05",
+        "windtunnel ab server_errors --a openai-default --b openai-default --python-b newest",
     ),
     "report": (
         "windtunnel report runs/20261121-101502-retry_storm",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from windtunnel.harness.environments.interpreter import InterpreterError, ask, find
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile
 from windtunnel.harness.inputs.load import ClockChoice
@@ -38,15 +39,33 @@ class AbOptions:
     clock: ClockChoice | None = None
 
 
-def two_profiles(a: str, b: str) -> tuple[Profile, Profile]:
-    """Both clients. Where they share a name they get `-a` and `-b` behind it, as cells are named after clients."""
-    one, other = load_profile(a), load_profile(b)
+def two_profiles(
+    a: str, b: str, python_a: str | None = None, python_b: str | None = None
+) -> tuple[Profile, Profile]:
+    """Both clients. Where they share a name they get `-a` and `-b` behind it, as cells are named after clients.
+
+    `python_a` and `python_b` are the interpreters that play them, in place of the profiles' own: a path, or the name of
+    an environment. Raises `InputError`, with the cure, for one that cannot play.
+    """
+    one = load_profile(a, python=_interpreter(python_a, "--python-a"))
+    other = load_profile(b, python=_interpreter(python_b, "--python-b"))
     if one.name != other.name:
         return one, other
     return (
         one.model_copy(update={"name": f"{one.name}-a"}),
         other.model_copy(update={"name": f"{other.name}-b"}),
     )
+
+
+def _interpreter(word: str | None, option: str) -> str | None:
+    if word is None:
+        return None
+    try:
+        path = find(word, Path())
+        ask(path)
+    except InterpreterError as error:
+        raise error.told(COMMAND, option) from error
+    return path
 
 
 def runs_of(options: AbOptions, profiles: tuple[Profile, Profile]) -> dict[str, RunOptions]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,22 @@ def test_one_client_against_itself_gets_two_names() -> None:
     """Cells are named after clients, so two of one name get a letter; others keep theirs."""
     assert [one.name for one in two_profiles("polite", "polite")] == ["polite-a", "polite-b"]
     assert [one.name for one in two_profiles("polite", "naive-loop")] == ["polite", "naive-loop"]
+
+
+def test_each_client_may_have_an_interpreter(tmp_path: Path) -> None:
+    """`--python-a` and `--python-b` replace the profiles' own; the plan has them."""
+    one, other = two_profiles("polite", "polite", None, sys.executable)
+    assert (one.python, other.python) == (None, sys.executable)
+    runs = runs_of(asked(scenario(tmp_path, "open")), (one, other))
+    assert {cell.profile.python for cell in plan_for(runs["open"]).cells} == {None, sys.executable}
+
+
+def test_an_interpreter_that_cannot_play_is_refused_with_the_cure(tmp_path: Path) -> None:
+    """The message names the option, and the command that makes an environment."""
+    with pytest.raises(InputError) as told:
+        two_profiles("polite", "polite", str(tmp_path / "nowhere"))
+    assert str(told.value).startswith("windtunnel ab: --python-a: found ")
+    assert "windtunnel env create" in str(told.value)
 
 
 def test_seeds_on_the_virtual_clock_and_repeats_in_real_time(tmp_path: Path) -> None:
