@@ -1,26 +1,21 @@
 """The one place where identity, rules, limits, capacity and answers meet. No I/O, no clock.
 
     identify ──► admit ─┬─► refused: a problem, an edge fault, a limit, no room
-    (numbering,         ├─► queued ──(left, finished, advance)──► granted
-     round trip)        └─► granted ──► start ──► running ──► finished
+    (numbering,         ├─► queued ──(a slot comes free)──► granted
+     round trip)        └─► granted ──► start ──► running ──► ended, when its slot's time is over
                                           └─ a script, faults applied
 
-`now` is an argument everywhere: seconds from t0, negative during warm-up, never running backwards. The caller (the
-server, or a client in process) keeps these promises:
+`now` is an argument everywhere: seconds from t0, negative during warm-up, never running backwards. The engine knows
+by itself when slots end, at whatever speed. The caller (the server, or a client in process) keeps these promises:
 
-- it calls `start` at once for every ticket that is granted, by `admit` or in what `left`, `finished`, `advance` and
-  `set_plan` return: the slot is already kept for it;
-- where `admit` has set `early`, it plays that at once, and nothing of what `start` gives later;
-- when `side_effects` holds tickets after `admit` or `start` (one request may cancel another, or others may wait for
-  it), it calls `advance`, and ends the answers of those that `side_effects.take_cancelled` gives;
-- it calls `advance` when `next_change` says, and `finished` when `slot_free_at` says;
-- `due` and `slot_free_at` hold as long as the speed does. When `speed_version` has changed (after a phase change, or
-  whenever a slot changes hands while `slowdown` is in force), it asks again;
-- it calls `answered` when nothing more is sent to a client, and `disconnected` when a connection is over, so that
-  retries without a call id can be told;
-- while a request is queued it plays what `waiting` gives, if anything; when a time limit ends an answer, it calls
-  `given_up`;
-- it calls `left` when a client goes, once, unless the answer was `done`.
+- it calls `advance` when `next_change` says; it asks that after every call of `admit`, `start`, `left`, `given_up`,
+  `give_up` and `set_plan`, and then at the time that it was told;
+- it plays what `Happened.started` holds, and what `admit` has granted, with `start`: the slot is already kept for
+  it. It ends the answers that are `cancelled`, and asks `due` again after `new_speed`;
+- where `admit` has set `early` it plays that at once, and nothing of what `start` gives later; while a request is
+  queued it plays what `waiting` gives, if anything;
+- it calls `left` when a client goes, once; `given_up` when a time limit ends an answer; `answered` when nothing more
+  is sent to a client and `disconnected` when a connection is over, so that retries without a call id can be told.
 """
 
 from __future__ import annotations
@@ -41,7 +36,7 @@ from windtunnel.mock_server.provider.compiled_settings import CompiledSettings
 from windtunnel.mock_server.provider.idempotency import Idempotency
 from windtunnel.mock_server.provider.outages import Outages
 from windtunnel.mock_server.provider.regions import RegionState
-from windtunnel.mock_server.provider.side_effects import SideEffects
+from windtunnel.mock_server.provider.schedule import Happened, Schedule
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.request import Request
 from windtunnel.mock_server.rules import REQUESTED, FaultUse, RuleBook
@@ -55,7 +50,7 @@ class Engine:
     """The mock's provider as a state machine: the same calls in the same order give the same results.
 
     `unix_t0` is the Unix time of t0, which answers state; `origin` is when the plan's first phase begins, seconds from
-    t0. `store` holds the objects of the API, `side_effects` what requests have done to others.
+    t0. `store` holds the objects of the API.
     """
 
     def __init__(
@@ -74,14 +69,18 @@ class Engine:
         self._unix_t0 = unix_t0
         self._origin = origin
         self.store = Store()
-        self.side_effects = SideEffects()
+        self._schedule = Schedule()
         self._idempotency = Idempotency()
         self._admission = self._admission_under(plan)
         self._registry = Registry()
         self._compile_phases(plan)
         self._phase = 0
         self._boundary = self._starts[1] if len(self._starts) > 1 else math.inf
-        self._regions = {name: RegionState(name, settings) for name, settings in self._settings[0].items()}
+        # When ports open or close next: at once, if they ever do, since the time is not known here.
+        self._ports_change = math.inf if math.isinf(self._outages.next_change(origin, 0)) else -math.inf
+        self._regions = {
+            name: RegionState(name, settings, self._schedule) for name, settings in self._settings[0].items()
+        }
 
     def _admission_under(self, plan: Plan) -> Admission:
         """Make the admission under a plan. Its rules begin to count at zero."""
@@ -91,7 +90,7 @@ class Engine:
             self._answer,
             self.store,
             self._idempotency,
-            self.side_effects,
+            self._schedule,
             self._unix_t0,
             self._origin,
         )
@@ -156,9 +155,10 @@ class Engine:
         if now >= self._boundary:
             self._enter_due_phases(now)
         script = service.start(ticket, now, self._plan.seed, self._unix_t0)
+        self._schedule.add(ticket)
         # Replays go at the pace of the first request, so they can start only now that it has one.
         if ticket.followers:
-            self.side_effects.startable += ticket.followers
+            self._schedule.may_start(list(ticket.followers))
             ticket.followers = ()
         return script
 
@@ -182,62 +182,45 @@ class Engine:
         started or the limit reached."""
         return service.waiting(ticket, now, self._plan.seed, self._unix_t0)
 
-    def given_up(self, ticket: Ticket, limit: TimeLimit, now: float) -> list[Ticket]:
-        """Note that a time limit has ended a request's answer; returns the tickets that may start now.
+    def given_up(self, ticket: Ticket, limit: TimeLimit, now: float) -> None:
+        """Note that a time limit has ended a request's answer. Its `state` is that of the work, which may go on."""
+        if now >= self._boundary:
+            self._enter_due_phases(now)
+        if ticket.region.open:
+            self._worked(ticket, service.given_up(ticket, limit, now, self._unix_t0))
 
-        Ask `slot_free_at` again, as after `left`.
+    def left(self, ticket: Ticket, now: float) -> None:
+        """Note that the client has left. Its `state` is that of the work, which may go on.
+
+        Whether it does is a setting of the region (`abandoned`). A slot that an endless fault held ends with the work.
         """
         if now >= self._boundary:
             self._enter_due_phases(now)
-        return self._startable(
-            service.given_up(ticket, limit, now, self._unix_t0) if ticket.region.open else []
-        )
+        if ticket.region.open:
+            self._worked(ticket, service.left(ticket, now))
 
-    def left(self, ticket: Ticket, now: float) -> list[Ticket]:
-        """Note that the client has left; returns the tickets that may start now.
+    def give_up(self, ticket: Ticket, now: float) -> None:
+        """End the work of a request that a bug has made impossible to answer, and that of the replays behind it.
 
-        Whether the work goes on is a setting of the region (`abandoned`). Ask `slot_free_at` again: a slot that an
-        endless fault held is freed with the work's end, and `state` is `ended` if that is now.
+        The region's setting for abandoned requests does not matter.
         """
-        if now >= self._boundary:
-            self._enter_due_phases(now)
-        return self._startable(service.left(ticket, now) if ticket.region.open else [])
+        if ticket.region.open:
+            self._schedule.cancelled(*ticket.followers)
+            self._worked(ticket, service.cancel(ticket, now))
 
-    def finished(self, ticket: Ticket, now: float) -> list[Ticket]:
-        """Bill a ticket whose slot time is over and free the slot; returns the tickets that may start now."""
-        if now >= self._boundary:
-            self._enter_due_phases(now)
-        return self._startable(service.finish(ticket, now) if ticket.region.open else [])
-
-    def give_up(self, ticket: Ticket, now: float) -> list[Ticket]:
-        """End the work of a request that a bug has made impossible to answer; returns the tickets that may start now.
-
-        The region's setting for abandoned requests does not matter. Replays that end with it are in `side_effects`.
-        """
-        if not ticket.region.open:
-            return self._startable([])
-        self.side_effects.cancelled += ticket.followers
-        return self._startable(service.cancel(ticket, now))
+    def _worked(self, ticket: Ticket, granted: list[Ticket]) -> None:
+        """Note how a ticket's work stands after what was done to it, and the tickets that it has let start."""
+        if ticket.state == "running":
+            self._schedule.add(ticket)
+        else:
+            self._schedule.remove(ticket)
+        self._schedule.may_start(granted)
 
     # ---- time on the provider's clock
 
     def due(self, ticket: Ticket, tokens: int) -> float:
         """Return when token number `tokens` of a started ticket is ready at the present speed; 0 is the first."""
         return ticket.region.due(ticket, tokens)
-
-    def slot_free_at(self, ticket: Ticket) -> float:
-        """Return when the slot of a started ticket is free at the present speed.
-
-        That is the end of the *healthy* answer, and of what faults with `holds_slot` add. May be infinite; then only
-        `left` frees the slot.
-        """
-        return ticket.region.healthy_end(ticket) + ticket.fault_hold_s
-
-    @property
-    def speed_version(self) -> int:
-        """A number that changes whenever the results of `due` and `slot_free_at` may have changed."""
-        # A sum is enough: the versions of the regions only grow. A list, since sum() over one beats a generator.
-        return sum([region.speed_version for region in self._regions.values()])
 
     def settle(self, ticket: Ticket, now: float) -> None:
         """Bill a running ticket for what it has generated so far, to be recorded before its end."""
@@ -250,16 +233,32 @@ class Engine:
         """Whether the plan has, or had, a region of this name."""
         return name in self._regions
 
-    def advance(self, now: float) -> list[Ticket]:
-        """Enter the phases that are due by `now`; returns all tickets that may start since the last call."""
+    def advance(self, now: float) -> Happened:
+        """Enter the phases that are due by `now`, end the slots that are, and return what has happened since the last
+        call."""
         if now >= self._boundary:
             self._enter_due_phases(now)
-        return self._startable([])
+        if now >= self._ports_change:
+            self._conditions_changed(now)
+        schedule = self._schedule
+        while (ticket := schedule.take_due(now)) is not None:
+            try:
+                schedule.may_start(self._finish(ticket, now))
+            except Exception as error:  # noqa: BLE001 - a bug ends this request alone
+                schedule.happened.failed.append((ticket, error))
+            else:
+                schedule.happened.ended.append(ticket)
+        return schedule.take()
 
-    def next_change(self, now: float) -> float | None:
-        """Return when `advance` must be called next, or None."""
-        change = min(self._boundary, self._outages.next_change(now, self._phase))
-        return None if math.isinf(change) else max(now, change)
+    def _finish(self, ticket: Ticket, now: float) -> list[Ticket]:
+        """Bill a ticket whose slot's time is over and free the slot; returns the tickets that may start now."""
+        return service.finish(ticket, now) if ticket.region.open else []
+
+    def next_change(self, now: float) -> float:
+        """Return when `advance` must be called next: `now` if something has happened already, `inf` for never."""
+        if self._schedule.unheard:
+            return now
+        return max(now, min(self._boundary, self._ports_change, self._schedule.next_end()))
 
     def listening(self, region: str, now: float) -> FaultUse | None:
         """Return the fault that keeps a region's port closed (`refuse` or `blackhole`); None while it is open."""
@@ -267,10 +266,10 @@ class Engine:
             self._enter_due_phases(now)
         return self._outages.listening(region, now, self._phase)
 
-    def set_plan(self, plan: Plan, now: float) -> list[Ticket]:
+    def set_plan(self, plan: Plan, now: float) -> None:
         """Switch to another plan: limiter levels, queue and numbering stay, counting rules begin anew.
 
-        A region that the plan no longer has stays as it was. Returns the tickets that may start.
+        A region that the plan no longer has stays as it was.
         """
         self._plan = plan
         for region in self._regions.values():
@@ -278,7 +277,6 @@ class Engine:
         self._admission = self._admission_under(plan)
         self._compile_phases(plan)
         self._enter(plan.phase_at(now - self._origin), now)
-        return self._startable([])
 
     def reset(self, *, unix_t0: float | None = None) -> None:
         """Begin anew, from another t0 whose Unix time is `unix_t0` (None: as before).
@@ -344,16 +342,16 @@ class Engine:
         for name, settings in self._settings[phase].items():
             region = self._regions.get(name)
             if region is None:  # a plan that was put in force later may have further regions
-                self._regions[name] = RegionState(name, settings)
+                self._regions[name] = RegionState(name, settings, self._schedule)
             else:
                 region.change(settings, at)
-                self.side_effects.startable += region.grant(at)
+                self._schedule.may_start(region.grant(at))
+        self._conditions_changed(at)
 
-    def _startable(self, tickets: list[Ticket]) -> list[Ticket]:
-        """Return `tickets` behind those that a change of phase, or another request, has let start meanwhile."""
-        if self.side_effects.startable:
-            tickets = self.side_effects.take_startable() + tickets
-        return tickets
+    def _conditions_changed(self, now: float) -> None:
+        """Note that a phase, or a burst that opens or closes a port, has begun."""
+        self._ports_change = self._outages.next_change(now, self._phase)
+        self._schedule.conditions_changed()
 
 
-__all__ = ["Engine", "Ticket"]
+__all__ = ["Engine", "Happened", "Ticket"]

@@ -19,7 +19,7 @@ from windtunnel.harness.replay.wire_text import answer_text, is_more, request_te
 from windtunnel.harness.virtual.draws import current_call
 from windtunnel.harness.virtual.network.network import Network
 from windtunnel.harness.virtual.network.sockets import Address
-from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.engine import Engine, Happened
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.script import Script, script_text
 
@@ -40,15 +40,15 @@ class WatchedEngine(Engine):
         self.tell(ticket, "start")
         return script
 
-    def left(self, ticket: Ticket, now: float) -> list[Ticket]:
-        started = super().left(ticket, now)
+    def left(self, ticket: Ticket, now: float) -> None:
+        super().left(ticket, now)
         self.tell(ticket, "left")
-        return started
 
-    def finished(self, ticket: Ticket, now: float) -> list[Ticket]:
-        started = super().finished(ticket, now)
-        self.tell(ticket, "finished")
-        return started
+    def advance(self, now: float) -> Happened:
+        happened = super().advance(now)
+        for ticket in happened.ended:
+            self.tell(ticket, "finished")
+        return happened
 
     def state(self, region: str, now: float) -> ProviderView:
         """The region as it is; unlike `snapshot` it brings nothing up to date."""

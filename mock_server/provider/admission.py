@@ -28,7 +28,7 @@ from windtunnel.mock_server.provider.idempotency import Idempotency, Idempotency
 from windtunnel.mock_server.provider.rate_limiter import Quota, Refusal
 from windtunnel.mock_server.provider.refusals import limited, penalty, quota_headers, whole_milliseconds
 from windtunnel.mock_server.provider.requested_faults import MAGIC, add_requested_faults
-from windtunnel.mock_server.provider.side_effects import SideEffects
+from windtunnel.mock_server.provider.schedule import Schedule
 from windtunnel.mock_server.provider.slots import QueuePlace
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.provider.work_handle import TicketHandle
@@ -64,7 +64,7 @@ class Admission:
     answer: MakeAnswer
     store: Store
     idempotency: Idempotency
-    side_effects: SideEffects
+    schedule: Schedule
     unix_t0: float = DEFAULT_UNIX_T0
     origin: float = 0.0
 
@@ -227,7 +227,7 @@ class Admission:
                 ticket.idempotency = self.idempotency.remember(ticket, answer)
             if answer.effect is not None:
                 ticket.executed = True
-                ticket.handle = TicketHandle(ticket, self.side_effects, service.cancel)
+                ticket.handle = TicketHandle(ticket, self.schedule, service.cancel)
                 answer.effect(ticket.handle)
         if answer.early is not None:
             ticket.early = service.early_answer(ticket, answer.early, self.plan.seed, self.unix_t0, now)

@@ -8,6 +8,7 @@ from typing import Any
 
 from windtunnel.mock_server.provider.compiled_settings import CompiledSettings
 from windtunnel.mock_server.provider.rate_limiter import RateLimiter
+from windtunnel.mock_server.provider.schedule import Schedule
 from windtunnel.mock_server.provider.slots import Slots
 from windtunnel.mock_server.provider.ticket import Ticket
 from windtunnel.mock_server.provider.work_clock import WorkClock
@@ -17,7 +18,7 @@ _ROUNDING = 1e-9
 
 
 class RegionState:
-    """The state of one region. `speed_version` counts changes of its token rate.
+    """The state of one region. `schedule`, which it shares with others, hears of changes of its token rate.
 
     `idle_since` is when its last work ended, infinite while it works; it begins cold. `warm_at` is when the delay of
     a cold start is over. `fault_counts` counts the faults that were applied, by the id of their rule. `open` is False
@@ -31,13 +32,13 @@ class RegionState:
         "limiter",
         "name",
         "open",
+        "schedule",
         "settings",
         "slots",
-        "speed_version",
         "warm_at",
     )
 
-    def __init__(self, name: str, settings: CompiledSettings) -> None:
+    def __init__(self, name: str, settings: CompiledSettings, schedule: Schedule) -> None:
         self.name = name
         self.fault_counts: Counter[str] = Counter()
         self.settings = settings
@@ -45,7 +46,7 @@ class RegionState:
         self.limiter = RateLimiter(settings.limits)
         self.clock = WorkClock(settings.token_rate(0))
         self.open = True
-        self.speed_version = 0
+        self.schedule = schedule
         self.idle_since = -math.inf
         self.warm_at = -math.inf
 
@@ -105,7 +106,7 @@ class RegionState:
         rate = self.settings.token_rate(self.slots.busy)
         if rate != self.clock.rate:
             self.clock.change(rate, now)
-            self.speed_version += 1
+            self.schedule.speed_changed()
 
     def snapshot(self, now: float) -> dict[str, Any]:
         """Return slots, queue and limits for the admin API."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from windtunnel.mock_server.provider.calls import KnownCall
@@ -78,6 +79,7 @@ class Ticket:
         "retry_after_promised_s",
         "rtt_s",
         "script",
+        "slot_ends_s",
         "started_s",
         "state",
         "status",
@@ -140,6 +142,7 @@ class Ticket:
         self.generates = request.api in GENERATING_APIS  # what it generates is billed as output
         self.progress: TokenProgress | None = None  # of the answer, once started in a slot
         self.fault_hold_s = 0.0  # how long faults keep the slot after the healthy answer is over
+        self.slot_ends_s = math.inf  # when, as the schedule has noted it; infinite while it has not
         self.early: Script | None = None
         self.executed = False
         self.replay = False
@@ -148,6 +151,13 @@ class Ticket:
         self.awaited = False
         self.handle: TicketHandle | None = None
         self.idempotency: IdempotencyEntry | None = None
+
+    def slot_end(self) -> float:
+        """Return when the slot of a started ticket is free, at the present speed; `inf` if only leaving frees it.
+
+        That is the end of the *healthy* answer, and of what faults with `holds_slot` add.
+        """
+        return self.region.healthy_end(self) + self.fault_hold_s
 
     @property
     def detached(self) -> bool:

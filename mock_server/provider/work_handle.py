@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from windtunnel.mock_server.provider.side_effects import SideEffects
+from windtunnel.mock_server.provider.schedule import Schedule
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.provider.ticket import Ticket
@@ -26,11 +26,11 @@ ends handles and so cannot be imported here."""
 class TicketHandle:
     """The `api.endpoint.WorkHandle` of a ticket."""
 
-    __slots__ = ("_cancel", "_ended_s", "_side_effects", "_stage", "_ticket", "_tokens")
+    __slots__ = ("_cancel", "_ended_s", "_schedule", "_stage", "_ticket", "_tokens")
 
-    def __init__(self, ticket: Ticket, side_effects: SideEffects, cancel: Cancel) -> None:
+    def __init__(self, ticket: Ticket, schedule: Schedule, cancel: Cancel) -> None:
         self._ticket: Ticket | None = ticket
-        self._side_effects = side_effects
+        self._schedule = schedule
         self._cancel = cancel
         self._stage: Stage = "queued"
         self._tokens = 0
@@ -68,9 +68,10 @@ class TicketHandle:
         ticket = self._ticket
         if ticket is None or self.stage(now) == "done":
             return False
-        self._side_effects.startable += self._cancel(ticket, now)
+        self._schedule.may_start(self._cancel(ticket, now))
+        self._schedule.remove(ticket)
         # Replays that wait for this request's answer end with it.
-        self._side_effects.cancelled += [ticket, *ticket.followers]
+        self._schedule.cancelled(ticket, *ticket.followers)
         return True
 
     def end(self, *, whole: bool, tokens: int, now: float) -> None:

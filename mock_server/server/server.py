@@ -2,14 +2,16 @@
 
     identify ─(half a round trip)─► admit ─┬─ refused ──────────► play its script
                                            ├─ granted ─► start ─► play │ work until the slot is free
-                                           └─ queued  ─► … started by left / finished / advance
+                                           └─ queued  ─► … started by `advance`
 
-    timer or admin API ──► every engine ──► tickets that may start ──► start
-                                        └─► another speed ───────────► compute all due times anew
+    a call of an engine, its timer, the admin API ──► advance ─┬─► slots are over, requests cancelled ──► their rows
+                                                               ├─► tickets that may start ──────────────► start
+                                                               └─► another speed ──► compute all due times anew
 
-The engine decides. The server tells it what happened when, plays what it answers, and calls it again at the times
-that it names. A request's row is written once both its wire and its slot's work are over, and they end independently:
-a client that leaves ends the wire, and the provider may go on working.
+The engine decides. The server tells it what happened when, plays what it answers, and calls `advance` at the time
+that it names: one timer serves all slots, phases and bursts. A request's row is written once both its wire and its
+slot's work are over, and they end independently: a client that leaves ends the wire, and the provider may go on
+working.
 
 A server has one engine for everybody, and one more for each plan that belongs to one API key.
 """
@@ -19,7 +21,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp.http import RawRequestMessage
@@ -90,11 +93,10 @@ class Server:
         self._plan = plan
         self._engines: tuple[Engine, ...] = (self.engine,)
 
-        self.exchanges: dict[Exchange, None] = {}
-        """Requests that are under way, in order of arrival (a dict, as sets have no order)."""
-        self.queued: dict[int, Exchange] = {}
-        """Those among them that wait for a slot, by the id of their ticket."""
-        self._starting: deque[Ticket] = deque()
+        self.exchanges: dict[Ticket, Exchange] = {}
+        """Requests that are under way, by their tickets, in order of arrival."""
+        self._to_do: deque[Callable[[], None]] = deque()
+        self._doing = False
         self._serial = serial
         self._served = 0
 
@@ -120,12 +122,9 @@ class Server:
         """Why records could not be written, which has ended the server."""
         self._ending = False
 
-        self.speed_version = 0
-        """Counts what may have moved the time at which anything is due."""
-        self.speed_follows_slots = speed_follows_slots(plan)
-        self._engine_speeds = self.engine.speed_version
         self._update_scheduled = False
-        self._change: asyncio.TimerHandle | None = None
+        self._next_change: asyncio.TimerHandle | None = None
+        self._next_change_at = math.inf
         self.schedule_next_change()
 
     # ---- connections
@@ -189,7 +188,7 @@ class Server:
             via = Via(connection.connection_id, self.connections[connection] - self.t0, number)
         ticket = engine.identify(request, now, via)
         exchange = Exchange(self, engine, connection, ticket, number)
-        self.exchanges[exchange] = None
+        self.exchanges[ticket] = exchange
         if weight:
             self.incoming.take(exchange, weight)
         exchange.arrive(now)
@@ -209,28 +208,6 @@ class Server:
         self._served += 1
         return f"s{self._served}" if not self._serial else f"s{self._serial}-{self._served}"
 
-    def start(self, tickets: Iterable[Ticket]) -> None:
-        """Start requests that an engine has let out of the queue, in order."""
-        starting = self._starting
-        already_starting = bool(starting)
-        starting.extend(tickets)
-        # A request that is over at once lets further ones out and calls `start` again. Those are appended here and
-        # started by the loop that runs already: recursion would be as deep as the queue is long.
-        if already_starting:
-            return
-        while starting:
-            exchange = self.queued.pop(id(starting[0]), None)
-            if exchange is not None:
-                exchange.start()
-            starting.popleft()  # only now: an empty deque means that no such loop runs
-
-    def apply_side_effects(self, engine: Engine, now: float) -> None:
-        """End the requests that another one has cancelled, and start those that waited for it."""
-        cancelled = {id(ticket) for ticket in engine.side_effects.take_cancelled()}
-        for exchange in [one for one in self.exchanges if id(one.ticket) in cancelled] if cancelled else ():
-            exchange.cancelled(now)
-        self.start(engine.advance(now))
-
     def record(self, exchange: Exchange, now: float) -> None:
         """Write the row of a request whose wire and whose work are both over."""
         self.forget(exchange)
@@ -244,7 +221,7 @@ class Server:
 
     def forget(self, exchange: Exchange) -> None:
         """Remove a request that is over."""
-        self.exchanges.pop(exchange, None)
+        self.exchanges.pop(exchange.ticket, None)
         self.incoming.done(exchange)
 
     def records_failed(self, error: OSError) -> None:
@@ -286,51 +263,86 @@ class Server:
         return DEFAULT_UNIX_T0 if self.unix_time is None else self.unix_time() + self.t0 - self.clock()
 
     def schedule_next_change(self) -> None:
-        """Set the timer for the next phase or burst in any engine."""
+        """Set the timer for the next change in any engine."""
         self.cancel_next_change()
         now = self.now()
-        changes = [change for engine in self._engines if (change := engine.next_change(now)) is not None]
-        if changes:
-            at = min(changes)
-            self._change = self.call_at(at, self._change_due, at)
+        for engine in self._engines:
+            self._call_at(engine.next_change(now))
 
     def cancel_next_change(self) -> None:
         """Cancel the timer of `schedule_next_change`."""
-        if self._change is not None:
-            self._change.cancel()
-            self._change = None
+        if self._next_change is not None:
+            self._next_change.cancel()
+        self._next_change, self._next_change_at = None, math.inf
+
+    def _call_at(self, at: float) -> None:
+        """Have the timer call at `at`, unless it does so sooner."""
+        if at < self._next_change_at:
+            if self._next_change is not None:
+                self._next_change.cancel()
+            self._next_change_at = at
+            self._next_change = self.call_at(at, self._change_due, at)
 
     def _change_due(self, at: float) -> None:
-        self._change = None
+        self._next_change, self._next_change_at = None, math.inf
         now = self.now()
         if at - now < _TIMER_TICK_S:
             now = self.now_at_least(at)
-            self._settings_changed([ticket for engine in self._engines for ticket in engine.advance(now)])
-        self.schedule_next_change()
+            try:
+                for engine in self._engines:
+                    self.follow(engine, now)
+            finally:  # whatever one call comes to, time goes on
+                self.schedule_next_change()
+        else:
+            self.schedule_next_change()
 
-    def _settings_changed(self, started: Iterable[Ticket]) -> None:
-        self._engine_speeds = sum([engine.speed_version for engine in self._engines])
-        self.speed_version += 1
-        self.start(started)
+    def follow(self, engine: Engine, now: float) -> None:
+        """Act on what has happened in an engine by `now`; to be called after every call that may change something."""
+        at = engine.next_change(now)
+        if at > now:
+            self._call_at(at)
+            return
+        happened = engine.advance(now)
+        to_do = self._to_do
+        # What is done here may come back: a request that is over at once lets further ones out of the queue. Those
+        # are appended and done by the loop that runs already: recursion would be as deep as the queue is long.
+        under_way = self.exchanges
+        for ticket in happened.cancelled:
+            if ticket in under_way:
+                to_do.append(under_way[ticket].cancelled)
+        for ticket, error in happened.failed:
+            if ticket in under_way:
+                to_do.append(partial(under_way[ticket].work_over, error))
+        for ticket in happened.ended:
+            if ticket in under_way:
+                to_do.append(under_way[ticket].work_over)
+        for ticket in happened.started:
+            if ticket in under_way:
+                to_do.append(under_way[ticket].start)
+        if happened.new_conditions:
+            to_do.append(self._conditions_changed)
+        elif happened.new_speed and not self._update_scheduled:
+            # Once a round of the loop is enough: many slots may change hands within one.
+            self._update_scheduled = True
+            self.loop.call_soon(self._update_due_times)
+        if not self._doing:
+            self._doing = True
+            try:
+                while to_do:
+                    to_do.popleft()()
+            finally:
+                self._doing = False
+        self._call_at(engine.next_change(now))
+
+    def _conditions_changed(self) -> None:
         self._update_due_times()
         for follow in self.on_change:
             follow()
 
-    def slots_changed(self) -> None:
-        """Have all due times computed anew, where the speed depends on busy slots and has changed."""
-        speeds = sum([engine.speed_version for engine in self._engines])
-        if speeds != self._engine_speeds:
-            self._engine_speeds = speeds
-            self.speed_version += 1
-            # Once a round of the loop is enough: many slots may change hands within one.
-            if not self._update_scheduled:
-                self._update_scheduled = True
-                self.loop.call_soon(self._update_due_times)
-
     def _update_due_times(self) -> None:
         self._update_scheduled = False
-        for exchange in list(self.exchanges):
-            if exchange in self.exchanges:  # one that was over at once may have started, and ended, another
+        for exchange in list(self.exchanges.values()):
+            if exchange.ticket in self.exchanges:  # one that was over may have started, and ended, another
                 exchange.update_due_times()
 
     # ---- plans
@@ -342,9 +354,9 @@ class Server:
 
     def set_plan(self, plan: Plan) -> None:
         """Put another plan in force for everybody; requests under way go on under it."""
-        started = self.engine.set_plan(plan, self.now())
+        self.engine.set_plan(plan, self.now())
         self._plan = plan
-        self._plans_changed(started)
+        self._plans_changed()
 
     def put_plan(self, plan: Plan, key_hash: str | None) -> None:
         """Store a plan under its name; with a key it is in force for that key from now on. Raises `PlansError`."""
@@ -382,15 +394,12 @@ class Server:
     def _drop_requests_of(self, engine: Engine | None) -> None:
         """Record and end the requests of an engine that was deleted."""
         now = self.now()
-        for exchange in [one for one in self.exchanges if one.engine is engine]:
-            self.queued.pop(id(exchange.ticket), None)
+        for exchange in [one for one in self.exchanges.values() if one.engine is engine]:
             exchange.cut_and_drop(now)
 
-    def _plans_changed(self, started: Iterable[Ticket] = ()) -> None:
+    def _plans_changed(self) -> None:
         self._engines = (self.engine, *self.plans.engines())
-        plans = [self._plan, *[named.plan for named in self.plans if named.engine is not None]]
-        self.speed_follows_slots = any(speed_follows_slots(plan) for plan in plans)
-        self._settings_changed(started)
+        self.follow(self.engine, self.now())
         self.schedule_next_change()
 
     def advance_clock(self, seconds: float, name: str | None = None) -> float:
@@ -427,7 +436,9 @@ class Server:
     def recent(self, *, scripts: bool = True) -> list[dict[str, Any]]:
         """Return the last requests that are over and some of those that are not, the latest first."""
         now = self.now()
-        newest = sorted(self.exchanges, key=lambda exchange: -exchange.ticket.arrived_s)[:MAX_REQUESTS]
+        newest = sorted(self.exchanges.values(), key=lambda exchange: -exchange.ticket.arrived_s)[
+            :MAX_REQUESTS
+        ]
         under_way = []
         for exchange in newest:
             entry = columns(served_row(exchange, now)) | {"ended_s": None, "state": exchange.ticket.state}
@@ -440,7 +451,7 @@ class Server:
         """Return the served rows of all requests; of one under way as it stands, with `ended_s` None. In order of
         arrival."""
         now = self.now()
-        under_way = [served_row(exchange, now) for exchange in self.exchanges]
+        under_way = [served_row(exchange, now) for exchange in self.exchanges.values()]
         rows = [dict(zip(SERVED_NAMES, row, strict=True)) for row in [*self.journal.rows(), *under_way]]
         for row in rows[len(rows) - len(under_way) :]:
             row["ended_s"] = None
@@ -449,7 +460,7 @@ class Server:
     def script_of(self, served_id: str) -> str | None:
         """Return the script of one of the last requests; None where there is none (yet). Raises `KeyError` for any
         other request."""
-        for exchange in self.exchanges:
+        for exchange in self.exchanges.values():
             if exchange.served_id == served_id:
                 return None if exchange.script is None else script_text(exchange.script)
         return self._recent.script_of(served_id)
@@ -465,10 +476,9 @@ class Server:
 
         Requests in flight are cut off with an RST and leave no row: they belong to no run.
         """
-        for exchange in list(self.exchanges):
+        for exchange in list(self.exchanges.values()):
             exchange.drop()
         self.exchanges.clear()
-        self.queued.clear()
         self.t0 = self.clock() if t0 is None else t0
         self._latest = -math.inf
         unix_t0 = self.unix_t0()
@@ -490,21 +500,12 @@ class Server:
         """Write the rows of all requests that are under way, and close all connections. Nothing is served any more."""
         self.cancel_next_change()
         now = self.now()
-        for exchange in list(self.exchanges):
+        for exchange in list(self.exchanges.values()):
             exchange.cut(now)
         self.exchanges.clear()
-        self.queued.clear()
         self._ending = True
         for connection, opened in list(self.connections.items()):
             self._record_connection(connection, opened, None)
             connection.close()
         if not self.connections:
             self.all_disconnected.set()
-
-
-def speed_follows_slots(plan: Plan) -> bool:
-    """Whether in any phase and region the token rate falls as slots fill."""
-    settings = [plan.settings_at(phase) for phase in range(max(1, len(plan.phases)))]
-    return any(
-        provider.region(name).answer.slowdown > 0 for provider in settings for name in provider.regions
-    )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 
+_AT_WORK = ("queued", "granted", "running")
+"""States of a ticket whose work is not over."""
+
 
 def _step(method: Callable[Concatenate[Exchange, _P], None]) -> Callable[Concatenate[Exchange, _P], None]:
     """Wrap a step so that an exception in it ends this exchange, and nothing else."""
@@ -38,15 +41,12 @@ def _step(method: Callable[Concatenate[Exchange, _P], None]) -> Callable[Concate
 class Exchange:
     """A request from its last byte read to its row written.
 
-    One timer serves both the wire (the player's next step) and the slot (its end): it is set for whichever is first.
+    Its timer is for the way in and for the wire, the player's next step. When the slot ends is the engine's affair.
     """
 
     __slots__ = (
         "_admit_at",
-        "_free_at",
-        "_holds_slot",
         "_preparing",
-        "_speed_version",
         "_timer",
         "_waiting",
         "connection",
@@ -74,12 +74,9 @@ class Exchange:
         self.player: Player | None = None
         self.ending: str | None = None
         self.wire_over = False
-        self._holds_slot = False
         self._preparing = False
         self._waiting = False
         self._admit_at: float | None = None
-        self._speed_version = -1
-        self._free_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -124,12 +121,11 @@ class Exchange:
         self._preparing = False
         if error is not None:
             raise error
-        if self in self.server.exchanges:  # else the server began anew, or ended
+        if self.ticket in self.server.exchanges:  # else the server began anew, or ended
             self._decide(self.server.now())
 
     def _decide(self, now: float) -> None:
         ticket = self.ticket
-        server = self.server
         self.engine.admit(ticket, now)
         state = ticket.state
         if state == "granted":
@@ -137,42 +133,27 @@ class Exchange:
         elif state == "refused":
             self._play(ticket.script, now)
         elif state == "queued":
-            server.queued[id(ticket)] = self
             if ticket.early is not None:
                 self._play(ticket.early, now)
             elif (script := self.engine.waiting(ticket, now)) is not None:
                 self._waiting = True
                 self._play(script, now)
-            self._apply_side_effects(now)
-
-    def _apply_side_effects(self, now: float) -> None:
-        """Act on what this request has done to others: cancelled them, or let them start."""
-        side_effects = self.engine.side_effects
-        if side_effects.startable or side_effects.cancelled:
-            self.server.apply_side_effects(self.engine, now)
+            self.server.follow(self.engine, now)
 
     @_step
     def start(self) -> None:
         """Start the request in its slot, which it has waited for in the queue."""
-        self._start(self.server.now())
+        if self.ticket.state == "granted":  # its client may have left meanwhile
+            self._start(self.server.now())
 
     def _start(self, now: float) -> None:
-        server = self.server
-        engine = self.engine
-        ticket = self.ticket
-        script = engine.start(ticket, now)
-        self._holds_slot = True
-        self._free_at = engine.slot_free_at(ticket)
-        # Before the version is noted: what is computed here holds for the speed with this slot taken.
-        if server.speed_follows_slots:
-            server.slots_changed()
-        self._speed_version = server.speed_version
+        script = self.engine.start(self.ticket, now)
         if self.player is None or self._waiting:
             self._waiting = False
             self._play(script, now)
         else:  # the client of background work has been answered, and `script` is that answer
             self._continue(now)
-        self._apply_side_effects(now)
+        self.server.follow(self.engine, now)
 
     def _play(self, script: Script | None, now: float) -> None:
         if script is not None and self.wire_over and self.ticket.abandoned:
@@ -213,59 +194,46 @@ class Exchange:
 
     @_step
     def update_due_times(self) -> None:
-        """Compute anew when the wire and the slot are due, after a change of speed or plan."""
-        if self._admit_at is not None or (self.player is None and not self._holds_slot):
-            return
-        if self._holds_slot:
-            self._free_at = self.engine.slot_free_at(self.ticket)
-            self._speed_version = self.server.speed_version
-        self.wake()
+        """Compute anew when the next step is due, after a change of speed or plan."""
+        if self._admit_at is None and (self.player is not None or self.ticket.state == "running"):
+            self.wake()
+
+    @_step
+    def work_over(self, error: Exception | None = None) -> None:
+        """Go on after the slot's time is over. Bytes that are due with its end leave before another request starts.
+
+        `error` is a bug that kept the work from ending.
+        """
+        self._continue(self.server.now())
+        if error is not None:
+            raise error
 
     def _continue(self, now: float) -> None:
         next_step = math.inf
-        player = self.player
+        player, ticket, server = self.player, self.ticket, self.server
         if player is not None and not self.wire_over:
             next_step = player.play(now)
             if player.ending is not None:
-                limit = player.limit
                 # First of all, since how the answer ended is told by the status that the limit has given it.
-                started = [] if limit is None else self.engine.given_up(self.ticket, limit, now)
+                if player.limit is not None:
+                    self.engine.given_up(ticket, player.limit, now)
+                    self._waiting = False
                 self._wire_ends(player.ending, now)
                 self.connection.over()
-                if limit is not None:
-                    self._waiting = False
-                    self._release(started)
-        # After the wire: bytes that are due at the end of the slot leave before another request starts in it.
-        if self._holds_slot and self._free_at <= now + TOLERANCE:
-            now = self._finish_if_over(now)
-        if self._holds_slot:
-            self._arm(min(next_step, self._free_at))
-        elif self.wire_over:
-            self._disarm()
-            # Background work may still be queued; its row is written when that has ended, too.
-            # One that the server's end has cut off has its row already.
-            if self.ticket.state != "queued" and self in self.server.exchanges:
-                self.server.record(self, now)
-        else:
+                if player.limit is not None:
+                    server.follow(self.engine, now)
+        # The timer may fire a moment early. The last byte must not reach a client before the slot is free: it may
+        # send its next request at once.
+        if ticket.slot_ends_s <= now + TOLERANCE:
+            now = server.now_at_least(ticket.slot_ends_s)
+            server.follow(self.engine, now)
+        if not self.wire_over:
             self._arm(next_step)
-
-    def _finish_if_over(self, now: float) -> float:
-        """Free the slot, unless the speed has changed and it is not over yet; returns the time after that."""
-        server = self.server
-        if self._speed_version != server.speed_version:
-            self._speed_version = server.speed_version
-            self._free_at = self.engine.slot_free_at(self.ticket)
-            if self._free_at > now + TOLERANCE:
-                return now
-        # The timer may fire a moment early, and the engine bills by the time that it is given.
-        now = server.now_at_least(self._free_at)
-        self._holds_slot = False
-        started = self.engine.finished(self.ticket, now)
-        if server.speed_follows_slots:
-            server.slots_changed()
-        if started:
-            server.start(started)
-        return now
+            return
+        self._disarm()
+        # Background work may still be queued or running; its row is written when that has ended, too.
+        if ticket.state not in _AT_WORK and ticket in server.exchanges:
+            server.record(self, now)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -289,45 +257,27 @@ class Exchange:
             self._note_next_content(self.player.next_content_at())
         self._wire_ends("left", now)
         self._disarm()
-        # After `done` leaving is no abandoning, but a slot that an endless fault holds is freed by nothing else.
-        if not ticket.done or self._free_at == math.inf:
-            self._leave(now)
+        self.engine.left(ticket, now)
+        if ticket.state == "gone":
+            self._admit_at = None
+        server.follow(self.engine, now)
         if self._preparing and ticket.state == "identified":
             return
         # Half a round trip away from a client that has left, the request still arrives at the provider.
         if self._admit_at is not None and ticket.state == "identified":
             self._arm(self._admit_at)
-        elif ticket.state != "queued":
+        else:
             self._continue(now)
 
     def _note_next_content(self, at: float) -> None:
         """Note when the client, which has left, would have had more of its answer."""
         self.ticket.next_content_s = at if at < math.inf else None
 
-    def _leave(self, now: float) -> None:
-        self._release(self.engine.left(self.ticket, now))
-
-    def _release(self, started: list[Ticket]) -> None:
-        """Act on what the engine has made of a request that nobody waits for any more, and start others."""
-        server = self.server
-        ticket = self.ticket
-        if ticket.state == "gone":
-            self._admit_at = None
-            server.queued.pop(id(ticket), None)
-        elif self._holds_slot:
-            self._free_at = self.engine.slot_free_at(ticket)
-            self._holds_slot = ticket.state == "running"
-            if server.speed_follows_slots:
-                server.slots_changed()
-        if started:
-            server.start(started)
-
     @_step
-    def cancelled(self, now: float) -> None:
+    def cancelled(self) -> None:
         """Stop after another request has ended this one's work: a stream ends where it is; an answer that had not
         begun never comes."""
-        self.server.queued.pop(id(self.ticket), None)
-        self._holds_slot = False
+        now = self.server.now()
         if not self.wire_over and self.ticket.early is None:
             if self.player is None or self._waiting:
                 self._waiting = False
@@ -342,16 +292,13 @@ class Exchange:
         server.counters.failures.note(error)
         self._disarm()
         self._admit_at = None
-        self._holds_slot = False
         now = server.now()
         try:
-            server.queued.pop(id(ticket), None)
-            started = self.engine.give_up(ticket, now)
+            self.engine.give_up(ticket, now)
             if not self.wire_over:
                 self._send_failure(now)
             server.record(self, now)
-            server.start(started)
-            self._apply_side_effects(now)
+            server.follow(self.engine, now)
         except Exception as another:  # noqa: BLE001 - what cannot even be given up is forgotten
             server.counters.failures.note(another)
             self.drop()

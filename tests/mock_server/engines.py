@@ -62,6 +62,19 @@ def arrive(engine: Engine, now: float, call_id: str | None = "c0", **parts: Any)
     return ticket
 
 
+def finish(engine: Engine, ticket: Ticket, now: float) -> list[Ticket]:
+    """End a running ticket's slot at a time of the test's choice; returns the tickets that may start."""
+    engine._schedule.remove(ticket)
+    engine._schedule.may_start(engine._finish(ticket, now))
+    return engine._schedule.take().started
+
+
+def leave(engine: Engine, ticket: Ticket, now: float) -> list[Ticket]:
+    """Have a ticket's client leave; returns the tickets that may start."""
+    engine.left(ticket, now)
+    return engine._schedule.take().started
+
+
 def headers(ticket: Ticket) -> dict[str, str]:
     """The headers of the ticket's answer."""
     assert ticket.script is not None

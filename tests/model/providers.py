@@ -147,8 +147,8 @@ class EngineProvider:
         self.engine = Engine(plan_of(storm))
         self.served: list[tuple[str, int, float]] = []
         self._listeners: dict[Ticket, Listener] = {}
-        for start in storm.starts[1:]:
-            sim.at(start, lambda: self._start(self.engine.advance(self.sim.now)))
+        self._next = math.inf
+        self._follow()
 
     def send(self, call_id: str, listener: Listener) -> Ticket:
         ticket = self.engine.identify(asks(call_id), self.sim.now)
@@ -158,29 +158,38 @@ class EngineProvider:
         return ticket
 
     def leave(self, ticket: Ticket) -> None:
-        self._start(self.engine.left(ticket, self.sim.now))
+        self.engine.left(ticket, self.sim.now)
+        self._follow()
 
     def _admit(self, ticket: Ticket) -> None:
         self.engine.admit(ticket, self.sim.now)
         if ticket.state == "granted":
-            self._start([ticket])
+            self._start(ticket)
         elif ticket.state == "refused":
             listener, status = self._listeners[ticket], ticket.status or 0
             self.sim.at(self.sim.now + ticket.rtt_s / 2, lambda: listener.headers(status))
+        self._follow()
 
-    def _start(self, tickets: list[Ticket]) -> None:
-        for ticket in tickets:
-            now, half = self.sim.now, ticket.rtt_s / 2
-            listener = self._listeners[ticket]
-            script = self.engine.start(ticket, now)
-            self.sim.at(now + half, partial(listener.headers, script.status))
-            end = self.engine.slot_free_at(ticket)
-            assert end < math.inf
-            self.sim.at(end + half, listener.complete)
-            self.sim.at(end, partial(self._finish, ticket))
+    def _start(self, ticket: Ticket) -> None:
+        now, half = self.sim.now, ticket.rtt_s / 2
+        listener = self._listeners[ticket]
+        script = self.engine.start(ticket, now)
+        self.sim.at(now + half, partial(listener.headers, script.status))
+        end = ticket.slot_end()
+        assert end < math.inf
+        self.sim.at(end + half, listener.complete)
 
-    def _finish(self, ticket: Ticket) -> None:
-        self._start(self.engine.finished(ticket, self.sim.now))
+    def _follow(self) -> None:
+        """Start what may start, and come back when the engine says."""
+        now = self.sim.now
+        if self._next <= now:
+            self._next = math.inf
+        while (at := self.engine.next_change(now)) <= now:
+            for ticket in self.engine.advance(now).started:
+                self._start(ticket)
+        if at < self._next:
+            self._next = at
+            self.sim.at(at, self._follow)
 
 
 def asks(call_id: str) -> Request:

@@ -11,18 +11,17 @@ begins at the virtual time at which the one before it was last read.
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from windtunnel.mock_server.api.parse import parse
-from windtunnel.mock_server.engine import Engine, Ticket
+from windtunnel.mock_server.engine import Engine, Happened, Ticket
 from windtunnel.mock_server.errors import WindtunnelServerError
 from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.rules import FaultUse
-from windtunnel.mock_server.script import Close, Head, Script, TimeLimit
+from windtunnel.mock_server.script import Close, Head, Script
 from windtunnel.mock_server.transports.inprocess.library import MAX_HEAD, SYN_WAITS_S, Library, RecordingWire
 from windtunnel.mock_server.transports.player import Player
 
@@ -39,9 +38,7 @@ class InProcess:
         self.region = region if region is not None else plan.provider.default_region
         self.now = 0.0
         self.tickets: list[Ticket] = []
-        self._busy: list[tuple[float, int, Ticket]] = []
-        self._queued: dict[int, _InProcessExchange] = {}
-        self._with_handle: dict[int, _InProcessExchange] = {}
+        self._at_work: dict[Ticket, _InProcessExchange] = {}
         self._hosts: set[str] = set()
         self._closed_by: FaultUse | None = None
         self.resets = 0
@@ -61,34 +58,31 @@ class InProcess:
 
     def advance(self, until: float) -> None:
         """Let virtual time pass: slots come free, queued requests start, phases change."""
-        while (at := self.next_event()) <= until:
+        while (at := self.engine.next_change(self.now)) <= until:
             self.now = max(self.now, at)
-            started = self.engine.advance(self.now)
-            self._listen()
-            while self._busy and self._busy[0][0] <= self.now:
-                started = [*started, *self._free(heapq.heappop(self._busy)[2])]
-            for ticket in started:
-                self._start(ticket)
+            self._follow(self.engine.advance(self.now))
         self.now = max(self.now, until)
-
-    def next_event(self) -> float:
-        """Return when something happens by itself; `inf` if nothing will."""
-        change = self.engine.next_change(self.now)
-        return min(self._busy[0][0] if self._busy else math.inf, math.inf if change is None else change)
-
-    def given_up(self, ticket: Ticket, limit: TimeLimit) -> None:
-        """Note that a time limit has ended the answer of a request."""
-        for started in self.engine.given_up(ticket, limit, self.now):
-            self._start(started)
-        if ticket.state == "running":
-            self.watch(ticket)
 
     def left(self, ticket: Ticket) -> None:
         """Note that the client of a request has left."""
-        for started in self.engine.left(ticket, self.now):
-            self._start(started)
-        if ticket.state == "running":
-            self.watch(ticket)
+        self.engine.left(ticket, self.now)
+        if ticket.state in ("ended", "gone"):
+            self._at_work.pop(ticket, None)
+        self.advance(self.now)
+
+    def _follow(self, happened: Happened) -> None:
+        """End the requests that another one has cancelled, and start those that may. Raises what a bug has raised."""
+        self._listen()
+        for _, error in happened.failed:
+            raise error
+        for ticket in happened.ended:
+            self._at_work.pop(ticket, None)
+        for ticket in happened.cancelled:
+            if ticket in self._at_work:
+                self._at_work.pop(ticket).stop()
+        for ticket in happened.started:
+            if ticket.state == "granted":
+                self._at_work[ticket].start()
 
     def _begin(self, request: Any, library: Library) -> _InProcessExchange:
         self._listen()
@@ -106,30 +100,18 @@ class InProcess:
             self._hosts.add(host)
         self.advance(self.now + ticket.rtt_s / 2)
         self.engine.admit(ticket, self.now)
-        if ticket.handle is not None:
-            self._with_handle[id(ticket)] = exchange
+        if ticket.state != "refused":
+            self._at_work[ticket] = exchange
         if ticket.early is not None:
             exchange.play(ticket.early)
         if ticket.state == "queued":
-            self._queued[id(ticket)] = exchange
             exchange.wait()
         elif ticket.state == "granted":
             exchange.start()
         elif ticket.script is not None:
             exchange.play(ticket.script)
-        self._follow_up()
+        self.advance(self.now)
         return exchange
-
-    def _follow_up(self) -> None:
-        """End the requests that another one has cancelled, and start those that waited for it."""
-        for ticket in self.engine.side_effects.take_cancelled():
-            self._queued.pop(id(ticket), None)
-            exchange = self._with_handle.pop(id(ticket), None)
-            if exchange is not None:
-                exchange.stop()
-        if self.engine.side_effects.startable:
-            for ticket in self.engine.advance(self.now):
-                self._start(ticket)
 
     def _listen(self) -> None:
         """Open or close the region's port as the plan says now; a reset ends the connections that exist."""
@@ -155,27 +137,6 @@ class InProcess:
             self.advance(self.now + wait)
         library.fail("ConnectTimeout", "[Errno 110] Connection timed out")
 
-    def _start(self, ticket: Ticket) -> None:
-        exchange = self._queued.pop(id(ticket), None)
-        if exchange is not None:
-            exchange.start()
-            self._follow_up()
-
-    def _free(self, ticket: Ticket) -> list[Ticket]:
-        if ticket.state != "running":
-            return []
-        if self.engine.slot_free_at(ticket) > self.now:
-            self.watch(ticket)
-            return []
-        self._with_handle.pop(id(ticket), None)
-        return self.engine.finished(ticket, self.now)
-
-    def watch(self, ticket: Ticket) -> None:
-        """Free a request's slot when its time is over."""
-        at = self.engine.slot_free_at(ticket)
-        if at < math.inf:
-            heapq.heappush(self._busy, (at, id(ticket), ticket))
-
 
 class _InProcessExchange:
     """One request and its answer."""
@@ -190,6 +151,7 @@ class _InProcessExchange:
         self._heard_at = mock.now
         self._resets = mock.resets
         self._over = False
+        self._answered = False
 
     def connect(self) -> None:
         """Open a connection, which takes a round trip."""
@@ -211,7 +173,6 @@ class _InProcessExchange:
     def start(self) -> None:
         """Start the request, which has been granted a slot."""
         script = self._mock.engine.start(self._ticket, self._mock.now)
-        self._mock.watch(self._ticket)
         if not self._over and self._ticket.early is None:
             self.play(script)
 
@@ -273,9 +234,17 @@ class _InProcessExchange:
 
     def leave(self) -> None:
         """Close the response; before its end the client has left."""
-        if not self._over and not self._ticket.done:
-            self._mock.left(self._ticket)
+        if self._over:
+            return
         self._over = True
+        self._note_end(complete=False)
+        self._mock.left(self._ticket)
+
+    def _note_end(self, *, complete: bool) -> None:
+        """Tell the engine, once, that nothing more is sent: a like request that follows may be a retry."""
+        if not self._answered:
+            self._answered = True
+            self._mock.engine.answered(self._ticket, self._mock.now, complete=complete)
 
     def _until_more(self, when_closed: str) -> None:
         """Let time pass until bytes or an end arrive; raise what the library raises when they do not."""
@@ -288,7 +257,7 @@ class _InProcessExchange:
                 self._fail("ReadError", "[Errno 104] Connection reset by peer")
             if player is not None and player.ending is not None:
                 self._fail("RemoteProtocolError", when_closed)
-            at = min(self._next, mock.next_event())
+            at = min(self._next, mock.engine.next_change(mock.now))
             if at > deadline:
                 mock.advance(deadline)
                 self._fail("ReadTimeout", "timed out")
@@ -297,10 +266,18 @@ class _InProcessExchange:
                 raise HangsForeverError("the answer never goes on, and the request has no read timeout")
             mock.advance(at)
             if self._player is not None and self._next <= mock.now:
-                self._next = self._player.play(mock.now)
-                if self._player.limit is not None and self._player.ending is not None:
-                    mock.given_up(self._ticket, self._player.limit)
+                self._play_on(self._player)
         self._heard_at = mock.now
+
+    def _play_on(self, player: Player) -> None:
+        """Play what is due now."""
+        mock = self._mock
+        self._next = player.play(mock.now)
+        if player.ending is not None:
+            if player.limit is not None:
+                mock.engine.given_up(self._ticket, player.limit, mock.now)
+            self._note_end(complete=player.ending == "end")
+            mock.advance(mock.now)
 
     def _fail(self, name: str, message: str) -> NoReturn:
         self.leave()

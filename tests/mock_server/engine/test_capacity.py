@@ -3,49 +3,35 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.mock_server.engines import arrive, engine_with, request
+from tests.mock_server.engines import arrive, engine_with, finish, leave, request
 from windtunnel.mock_server.engine import Engine, Ticket
 
 
 class Watch:
-    """Plays traffic through an engine as the shell does, and checks what must always hold."""
+    """Plays traffic through an engine as the server does, and checks what must always hold."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.timers: list[tuple[float, int, Ticket]] = []
         self.order: list[Ticket] = []
         self.tickets: list[Ticket] = []
         self.running = 0
 
     def until(self, end: float) -> None:
         """Let everything happen that is due before `end`."""
-        while True:
-            change = self.engine.next_change(-1e9)
-            next_free = self.timers[0][0] if self.timers else end
-            if change is not None and change <= min(next_free, end):
-                self.started(self.engine.advance(change), change)
-                continue
-            if not self.timers or next_free > end:
-                return
-            at, number, ticket = heapq.heappop(self.timers)
-            free = self.engine.slot_free_at(ticket)
-            if ticket.state != "running":
-                continue
-            if free > at:
-                heapq.heappush(self.timers, (free, number, ticket))
-                continue
-            self.running -= 1
-            self.started(self.engine.finished(ticket, at), at)
+        while (at := self.engine.next_change(-1e9)) <= end:
+            self.follow(at)
 
-    def started(self, tickets: Iterable[Ticket], now: float) -> None:
-        for ticket in tickets:
+    def follow(self, now: float) -> None:
+        """Start what may start, and check the count of those that run."""
+        happened = self.engine.advance(now)
+        self.running -= len(happened.ended)
+        for ticket in happened.started:
             assert self.running < self.slots, "new work starts only in a free slot"
             self.start(ticket, now)
         self.check(now)
@@ -54,7 +40,6 @@ class Watch:
         self.running += 1
         self.order.append(ticket)
         self.engine.start(ticket, now)
-        heapq.heappush(self.timers, (self.engine.slot_free_at(ticket), len(self.order), ticket))
 
     def arrive(self, now: float, **parts: Any) -> Ticket:
         self.until(now)
@@ -71,9 +56,9 @@ class Watch:
     def leave(self, ticket: Ticket, now: float) -> None:
         self.until(now)
         was = ticket.state
-        freed = self.engine.left(ticket, now)
+        self.engine.left(ticket, now)
         self.running -= was == "running" and ticket.state == "ended"
-        self.started(freed, now)
+        self.follow(now)
 
     @property
     def slots(self) -> int:
@@ -142,11 +127,11 @@ def test_an_abandoned_request_keeps_its_place_and_takes_its_slot() -> None:
     """keep_working: left while queued, it is served in full later and billed, before those who came after it."""
     engine = engine_with(provider={"capacity": {"slots": 1}})
     first, second, third = (arrive(engine, 0.0, f"c{i}") for i in range(3))
-    assert engine.left(second, 0.5) == []
+    assert leave(engine, second, 0.5) == []
     assert (second.state, second.abandoned, second.abandoned_at_s) == ("queued", True, 0.5)
-    assert engine.finished(first, 1.0) == [second]
+    assert finish(engine, first, 1.0) == [second]
     engine.start(second, 1.0)
-    assert engine.finished(second, 2.0375) == [third]
+    assert finish(engine, second, 2.0375) == [third]
     assert (second.prompt_tokens_billed, second.tokens_billed) == (50, 60)
 
 
@@ -154,9 +139,9 @@ def test_an_answer_abandoned_in_the_middle_is_worked_off_and_billed() -> None:
     """keep_working: the slot stays taken for the full service."""
     engine = engine_with(provider={"capacity": {"slots": 1}})
     first, second = arrive(engine, 0.0, "c0"), arrive(engine, 0.0, "c1")
-    assert engine.left(first, 0.5) == []
-    assert engine.slot_free_at(first) == pytest.approx(0.3 + 59 / 80)
-    assert engine.finished(first, 1.0375) == [second]
+    assert leave(engine, first, 0.5) == []
+    assert first.slot_end() == pytest.approx(0.3 + 59 / 80)
+    assert finish(engine, first, 1.0375) == [second]
     assert first.tokens_billed == 60
 
 
@@ -167,11 +152,11 @@ def test_stop_frees_the_place_in_the_queue_and_bills_nothing() -> None:
     )
     first, second = arrive(engine, 0.0, "c0"), arrive(engine, 0.0, "c1")
     assert arrive(engine, 0.0, "c2").status == 503
-    assert engine.left(second, 0.1) == []
+    assert leave(engine, second, 0.1) == []
     assert (second.state, second.prompt_tokens_billed, second.tokens_billed) == ("gone", 0, 0)
     third = arrive(engine, 0.1, "c3")
     assert third.state == "queued"
-    assert engine.finished(first, 1.0) == [third]
+    assert finish(engine, first, 1.0) == [third]
     limits = engine.snapshot(1.0)["regions"]["local"]["limits"][0]
     assert limits["remaining_tokens"] == 1000 - 110 - 110 + int(1.0 * 1000 / 60)
 
@@ -180,9 +165,9 @@ def test_stop_frees_the_slot_and_bills_what_was_generated() -> None:
     """stop: 0.3 s to the first token and 0.5 s at 80 a second are 41 tokens; the next one starts at once."""
     engine = engine_with(provider={"capacity": {"slots": 1, "abandoned": "stop"}})
     first, second = arrive(engine, 0.0, "c0"), arrive(engine, 0.0, "c1")
-    assert engine.left(first, 0.8) == [second]
+    assert leave(engine, first, 0.8) == [second]
     assert (first.state, first.prompt_tokens_billed, first.tokens_billed) == ("ended", 50, 41)
-    assert engine.finished(first, 1.0375) == []
+    assert finish(engine, first, 1.0375) == []
 
 
 @pytest.mark.parametrize(("at", "tokens"), [(0.0, 0), (0.29, 0), (0.3, 1), (0.3126, 2), (5.0, 60)])
@@ -190,7 +175,7 @@ def test_output_tokens_are_billed_as_they_are_generated(at: float, tokens: int) 
     """Nothing before the first token, one with it, then one every 12.5 ms, and never more than planned."""
     engine = engine_with(provider={"capacity": {"abandoned": "stop"}})
     ticket = arrive(engine, 0.0)
-    engine.left(ticket, at)
+    leave(engine, ticket, at)
     assert ticket.tokens_billed == tokens
 
 
@@ -207,9 +192,9 @@ def test_a_client_that_leaves_after_the_answer_is_complete_abandons_nothing() ->
     engine = engine_with(provider={"capacity": {"abandoned": "stop"}})
     ticket = arrive(engine, 0.0)
     ticket.done = True
-    assert engine.left(ticket, 1.03) == []
+    assert leave(engine, ticket, 1.03) == []
     assert not ticket.abandoned
-    engine.finished(ticket, 1.0375)
+    finish(engine, ticket, 1.0375)
     assert ticket.tokens_billed == 60
 
 
@@ -218,7 +203,7 @@ def test_a_client_that_leaves_on_the_way_in() -> None:
     for abandoned, state in (("stop", "gone"), ("keep_working", "granted")):
         engine = engine_with(provider={"capacity": {"abandoned": abandoned}})
         ticket = engine.identify(request(), 0.0)
-        engine.left(ticket, 0.01)
+        leave(engine, ticket, 0.01)
         engine.admit(ticket, 0.05)
         assert (ticket.abandoned, ticket.state) == (True, state)
 
@@ -227,8 +212,8 @@ def test_finishing_twice_frees_one_slot() -> None:
     """A second `finished` for the same ticket does nothing."""
     engine = engine_with(provider={"capacity": {"slots": 1}})
     first, second, third = (arrive(engine, 0.0, f"c{i}") for i in range(3))
-    assert engine.finished(first, 1.0) == [second]
-    assert engine.finished(first, 1.0) == []
+    assert finish(engine, first, 1.0) == [second]
+    assert finish(engine, first, 1.0) == []
     assert third.state == "queued"
 
 
@@ -246,20 +231,20 @@ def test_regions_have_slots_of_their_own() -> None:
     assert arrive(engine, 0.0, "c0", region="us").state == "running"
     assert arrive(engine, 0.0, "c1", region="us").status == 503
     european = arrive(engine, 0.0, "c2", region="eu")
-    assert engine.slot_free_at(european) == pytest.approx(0.3 + 59 / 40)
+    assert european.slot_end() == pytest.approx(0.3 + 59 / 40)
 
 
 def test_slowdown_is_by_the_share_of_busy_slots() -> None:
     """With `slowdown: 1` and all of two slots busy the rate is half of 80: base ÷ (1 + 1 × 2 ÷ 2)."""
     engine = engine_with(provider={"capacity": {"slots": 2}, "answer": {"slowdown": 1.0}})
     first = arrive(engine, 0.0, "c0")
-    alone = engine.speed_version
+    assert engine.advance(0.0).new_speed
     assert engine.due(first, 40) == pytest.approx(0.3 + 40 / (80 / 1.5))
     second = arrive(engine, 0.3, "c1")
-    assert engine.speed_version != alone
+    assert engine.advance(0.3).new_speed
     assert engine.due(first, 40) == pytest.approx(0.3 + 40 / 40)
     assert engine.due(second, 40) == pytest.approx(0.6 + 40 / 40)
-    engine.finished(first, 0.8)  # 20 tokens at 40 a second, the other 20 at 53.3 a second
+    finish(engine, first, 0.8)  # 20 tokens at 40 a second, the other 20 at 53.3 a second
     assert engine.due(first, 40) == pytest.approx(0.8 + 20 / (80 / 1.5))
 
 

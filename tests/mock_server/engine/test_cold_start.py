@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.mock_server.engines import arrive, engine_with
+from tests.mock_server.engines import arrive, engine_with, finish
 from windtunnel.mock_server.engine import Engine
 
 COLD = {"after": "60s", "first_token": "5s"}
@@ -27,7 +27,7 @@ def test_the_first_answer_is_slow_and_later_ones_are_not() -> None:
     engine = cold()
     first = arrive(engine, 0.0, "c0")
     assert engine.due(first, 0) == pytest.approx(5.3)
-    engine.finished(first, 5.0 + WHOLE)
+    finish(engine, first, 5.0 + WHOLE)
     assert first_token(engine, 10.0, "c1") == pytest.approx(0.3)
 
 
@@ -46,21 +46,21 @@ def test_idleness_is_counted_from_the_end_of_the_last_work(idle: float, slow: bo
     arrive(engine, 0.0, "c0")
     last = arrive(engine, 100.0, "c1")
     end = 100.0 + WHOLE
-    engine.finished(last, end)
+    finish(engine, last, end)
     busy = arrive(engine, end, "c2")
-    engine.finished(busy, end + WHOLE)
+    finish(engine, busy, end + WHOLE)
     # c0 has never ended: the region was never idle.
     assert first_token(engine, end + WHOLE + 100, "c3") == pytest.approx(0.3)
     other = cold()
     done = arrive(other, 0.0, "c0")
-    other.finished(done, 6.0)
+    finish(other, done, 6.0)
     assert first_token(other, 6.0 + idle, "c1") == pytest.approx(5.3 if slow else 0.3)
 
 
 def test_the_slot_is_held_during_a_cold_start() -> None:
     """A cold start is work: it keeps the slot."""
     engine = cold()
-    assert engine.slot_free_at(arrive(engine, 0.0, "c0")) == pytest.approx(5.0 + WHOLE)
+    assert arrive(engine, 0.0, "c0").slot_end() == pytest.approx(5.0 + WHOLE)
 
 
 def test_regions_are_cold_by_themselves() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
-from tests.mock_server.engines import arrive, engine_with, plan
+from tests.mock_server.engines import arrive, engine_with, finish, leave, plan
 from windtunnel.mock_server.engine import Engine
 
 STORM: list[dict[str, Any]] = [
@@ -41,8 +42,8 @@ def test_next_change_names_every_boundary_and_then_none() -> None:
     engine.advance(8.0)
     assert engine.next_change(8.0) == 20.0
     engine.advance(20.0)
-    assert engine.next_change(20.0) is None
-    assert engine_with().next_change(0.0) is None
+    assert engine.next_change(20.0) == math.inf
+    assert engine_with().next_change(0.0) == math.inf
 
 
 def test_fewer_slots_pre_empt_nothing_and_start_nothing() -> None:
@@ -51,7 +52,7 @@ def test_fewer_slots_pre_empt_nothing_and_start_nothing() -> None:
     running = [arrive(engine, 7.5, f"c{i}") for i in range(28)]
     waiting = [arrive(engine, 8.0, f"d{i}") for i in range(3)]
     assert {ticket.state for ticket in waiting} == {"queued"}
-    started = [engine.finished(ticket, 8.6) for ticket in running]
+    started = [finish(engine, ticket, 8.6) for ticket in running]
     assert started[:24] == [[]] * 24
     assert started[24:] == [[waiting[0]], [waiting[1]], [waiting[2]], []]
     assert all(ticket.tokens_billed == 60 for ticket in running)
@@ -60,8 +61,8 @@ def test_fewer_slots_pre_empt_nothing_and_start_nothing() -> None:
 def test_more_slots_let_the_queue_in_at_the_change() -> None:
     """At the end of the brownout 24 more of those who wait get a slot, in order."""
     engine = storm()
-    tickets = [arrive(engine, 10.0, f"c{i}") for i in range(40)]
-    assert engine.advance(20.0) == tickets[4:28]
+    tickets = [arrive(engine, 19.5, f"c{i}") for i in range(40)]
+    assert engine.advance(20.0).started == tickets[4:28]
 
 
 def test_a_change_noticed_late_is_not_lost() -> None:
@@ -69,8 +70,8 @@ def test_a_change_noticed_late_is_not_lost() -> None:
     engine = storm()
     tickets = [arrive(engine, 10.0, f"c{i}") for i in range(6)]
     assert arrive(engine, 20.0005, "c9").state == "running"
-    assert engine.finished(tickets[0], 20.001) == tickets[4:]
-    assert engine.advance(20.002) == []
+    assert finish(engine, tickets[0], 20.001) == tickets[4:]
+    assert engine.advance(20.002).started == []
 
 
 def test_speed_changes_at_the_boundary_and_not_when_it_is_noticed() -> None:
@@ -85,7 +86,7 @@ def test_speed_changes_at_the_boundary_and_not_when_it_is_noticed() -> None:
         engine.advance(noticed)
         assert engine.due(ticket, 16) == pytest.approx(1.0)
         assert engine.due(ticket, 36) == pytest.approx(2.0)
-        assert engine.slot_free_at(ticket) == pytest.approx(1.0 + 43 / 20)
+        assert ticket.slot_end() == pytest.approx(1.0 + 43 / 20)
 
 
 def test_several_phases_passed_at_once_are_each_entered_at_their_time() -> None:
@@ -98,7 +99,7 @@ def test_several_phases_passed_at_once_are_each_entered_at_their_time() -> None:
     engine = engine_with(phases=phases)
     ticket = arrive(engine, 0.5)
     engine.advance(5.0)
-    assert engine.slot_free_at(ticket) == pytest.approx(2.0 + (59 - 16 - 20) / 80)
+    assert ticket.slot_end() == pytest.approx(2.0 + (59 - 16 - 20) / 80)
 
 
 def test_the_way_of_treating_the_abandoned_is_the_phase_s_in_which_they_leave() -> None:
@@ -109,8 +110,8 @@ def test_the_way_of_treating_the_abandoned_is_the_phase_s_in_which_they_leave() 
     ]
     engine = engine_with(phases=phases, provider={"answer": {"first_token": "5s"}})
     first, second = arrive(engine, 0.0, "c0"), arrive(engine, 0.0, "c1")
-    engine.left(first, 0.5)
-    engine.left(second, 1.5)
+    leave(engine, first, 0.5)
+    leave(engine, second, 1.5)
     assert (first.state, second.state) == ("running", "ended")
 
 
@@ -129,12 +130,13 @@ def test_a_plan_can_be_swapped_while_requests_run() -> None:
         provider={"capacity": {"slots": 2}, "limits": {"rpm": 60}, "answer": {"tokens_per_second": 40}},
         rules=[{"fault": "server_error", "match": {"attempt": 1}}],
     )
-    assert engine.set_plan(new, 0.3) == [second]
+    engine.set_plan(new, 0.3)
+    assert engine.advance(0.3).started == [second]
     engine.start(second, 0.3)
-    assert engine.slot_free_at(first) == pytest.approx(0.3 + 59 / 40)
+    assert first.slot_end() == pytest.approx(0.3 + 59 / 40)
     retry = arrive(engine, 0.4, "c0")
     assert (retry.attempt, retry.status) == (1, 500)
-    assert engine.finished(first, 1.775) == []
+    assert finish(engine, first, 1.775) == []
 
 
 def test_a_region_that_a_new_plan_lacks_goes_on_as_it_was() -> None:
@@ -142,7 +144,7 @@ def test_a_region_that_a_new_plan_lacks_goes_on_as_it_was() -> None:
     engine = engine_with(provider={"regions": {"us": {}, "eu": {}}})
     running = arrive(engine, 0.0, "c0", region="eu")
     engine.set_plan(plan(provider={"regions": {"us": {}, "asia": {}}}), 0.1)
-    assert engine.finished(running, 1.0375) == []
+    assert finish(engine, running, 1.0375) == []
     assert arrive(engine, 2.0, "c1", region="eu").status == 200
     assert arrive(engine, 2.0, "c2", region="asia").status == 200
 
@@ -155,8 +157,8 @@ def test_a_reset_begins_anew() -> None:
     assert engine.next_change(-1.0) == 8.0
     again = arrive(engine, -1.0, "c0")
     assert (again.attempt, again.phase, again.state) == (0, 0, "running")
-    assert engine.finished(first, 0.0) == []
-    assert engine.left(second, 0.0) == []
+    assert finish(engine, first, 0.0) == []
+    assert leave(engine, second, 0.0) == []
     assert engine.snapshot(0.0)["in_flight"] == 1
     assert engine.snapshot(0.0)["queue_depth"] == 0
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.mock_server.engines import arrive, body, engine_with, headers, request
+from tests.mock_server.engines import arrive, body, engine_with, finish, headers, leave, request
 from windtunnel.mock_server.engine import Engine
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.script import End, Head, Script, Send
@@ -56,8 +56,8 @@ def test_a_charged_edge_fault_takes_quota_slot_and_bill() -> None:
     assert (first.state, first.status, first.faults) == ("running", 500, ("server_error",))
     assert headers(first)["x-ratelimit-remaining-requests"] == "59"
     assert second.state == "queued"
-    assert engine.slot_free_at(first) == pytest.approx(0.3 + 59 / 80)
-    assert engine.finished(first, engine.slot_free_at(first)) == [second]
+    assert first.slot_end() == pytest.approx(0.3 + 59 / 80)
+    assert finish(engine, first, first.slot_end()) == [second]
     assert (first.prompt_tokens_billed, first.tokens_billed) == (50, 60)
 
 
@@ -85,7 +85,7 @@ def test_nothing_is_sent_while_queued() -> None:
     engine = engine_with(provider={"capacity": {"slots": 1}})
     first, second = arrive(engine, 0.0, "c0"), arrive(engine, 0.0, "c1")
     assert (second.state, second.status, second.script) == ("queued", None, None)
-    (granted,) = engine.finished(first, 2.0)
+    (granted,) = finish(engine, first, 2.0)
     assert granted is second
     assert engine.start(second, 2.0).status == 200
     assert (second.status, second.started_s) == (200, 2.0)
@@ -105,8 +105,8 @@ def test_listing_models_needs_no_slot_and_no_quota() -> None:
     for i in range(3):
         ticket = arrive(engine, 0.0, f"c{i}", api="models", model="", stream=False, prompt_tokens=0)
         assert (ticket.state, ticket.status) == ("running", 200)
-        assert engine.slot_free_at(ticket) == 0.0
-        assert engine.finished(ticket, 0.0) == []
+        assert ticket.slot_end() == 0.0
+        assert finish(engine, ticket, 0.0) == []
         assert ticket.tokens_billed == 0
     assert engine.snapshot(0.0)["in_flight"] == 0
 
@@ -116,8 +116,8 @@ def test_answer_faults_change_the_script_and_not_the_slot() -> None:
     engine = engine_with(rules=[rule("stall", **{"with": {"after_chunks": 3, "seconds": "60s"}})])
     ticket = arrive(engine, 0.0)
     assert (ticket.state, ticket.faults) == ("running", ("stall",))
-    assert engine.slot_free_at(ticket) == pytest.approx(0.3 + 59 / 80)
-    engine.finished(ticket, 1.2)
+    assert ticket.slot_end() == pytest.approx(0.3 + 59 / 80)
+    finish(engine, ticket, 1.2)
     assert ticket.tokens_billed == 60
 
 
@@ -126,7 +126,7 @@ def test_a_stall_that_holds_its_slot_keeps_it_that_much_longer() -> None:
     engine = engine_with(
         rules=[rule("stall", holds_slot=True, **{"with": {"after_chunks": 3, "seconds": "60s"}})]
     )
-    assert engine.slot_free_at(arrive(engine, 0.0)) == pytest.approx(60.3 + 59 / 80)
+    assert arrive(engine, 0.0).slot_end() == pytest.approx(60.3 + 59 / 80)
 
 
 def test_an_endless_stall_that_holds_its_slot_ends_with_its_client() -> None:
@@ -145,8 +145,8 @@ def test_an_endless_stall_that_holds_its_slot_ends_with_its_client() -> None:
         ],
     )
     first, second = arrive(engine, 0.0, "c0"), arrive(engine, 0.0, "c1")
-    assert engine.slot_free_at(first) == float("inf")
-    assert engine.left(first, 10.0) == [second]
+    assert first.slot_end() == float("inf")
+    assert leave(engine, first, 10.0) == [second]
     assert (first.state, first.tokens_billed) == ("ended", 60)
 
 
@@ -155,8 +155,8 @@ def test_an_endless_stall_left_before_the_work_is_done_holds_the_slot_until_then
     stall = rule("stall", holds_slot=True, **{"with": {"after_chunks": 3, "seconds": "forever"}})
     engine = engine_with(rules=[stall])
     ticket = arrive(engine, 0.0)
-    assert engine.left(ticket, 0.5) == []
-    assert engine.slot_free_at(ticket) == pytest.approx(0.3 + 59 / 80)
+    assert leave(engine, ticket, 0.5) == []
+    assert ticket.slot_end() == pytest.approx(0.3 + 59 / 80)
 
 
 def test_a_fault_asked_for_in_the_header_acts_on_that_request() -> None:
@@ -209,7 +209,7 @@ def test_the_real_answers_play_through_the_engine(api: str, stream: bool) -> Non
     assert engine.start(ticket, 0.0).status == 200
     assert ticket.truth_digest
     expected = 0.3 + (ticket.tokens_planned - 1) / 80
-    assert engine.slot_free_at(ticket) == pytest.approx(expected)
+    assert ticket.slot_end() == pytest.approx(expected)
 
 
 def test_a_date_is_a_promise_too() -> None:

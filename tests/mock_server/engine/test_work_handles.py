@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.mock_server.engines import arrive, fixed_answer, plan
+from tests.mock_server.engines import arrive, finish, fixed_answer, leave, plan
 from windtunnel.mock_server.api.endpoint import Answer, LineAnswer, WorkHandle, World, run
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.request import Request
@@ -57,7 +57,7 @@ def test_an_effect_is_executed_once_when_its_request_is_accepted() -> None:
     tickets = [objects.arrive(0.0, f"c{n}") for n in range(3)]
     assert [ticket.state for ticket in tickets] == ["running", "queued", "refused"]
     assert objects.effects == ["c0", "c1"]
-    for ticket in objects.engine.finished(tickets[0], WHOLE):
+    for ticket in finish(objects.engine, tickets[0], WHOLE):
         objects.engine.start(ticket, WHOLE)
     assert objects.effects == ["c0", "c1"]
     assert [ticket.executed for ticket in tickets] == [True, True, False]
@@ -78,13 +78,13 @@ def test_a_life_goes_from_the_queue_to_its_end() -> None:
     first, second = objects.arrive(0.0, "c0"), objects.arrive(0.0, "c1")
     handle = objects.lives["c1"]
     assert (handle.stage(0.5), handle.tokens(0.5), handle.due(0)) == ("queued", 0, math.inf)
-    (granted,) = objects.engine.finished(first, WHOLE)
+    (granted,) = finish(objects.engine, first, WHOLE)
     objects.engine.start(granted, WHOLE)
     assert handle.stage(WHOLE + 0.1) == "running"
     assert handle.due(0) == pytest.approx(WHOLE + 0.3)
     assert handle.tokens(WHOLE + 0.3 + 10 / 80) == 11
     assert handle.stage(2 * WHOLE) == "done"
-    objects.engine.finished(second, 2 * WHOLE)
+    finish(objects.engine, second, 2 * WHOLE)
     assert (handle.stage(9.0), handle.tokens(9.0), handle.cancel(9.0)) == ("done", 60, False)
     assert handle.due(59) == pytest.approx(2 * WHOLE)
     assert handle.due(60) == math.inf
@@ -101,9 +101,9 @@ def test_background_work_answers_at_once_and_works_on() -> None:
     head = second.early.steps[0]
     assert isinstance(head, Head)
     assert dict(head.headers)["x-ratelimit-remaining-requests"] == "58"
-    (granted,) = objects.engine.finished(first, WHOLE)
+    (granted,) = finish(objects.engine, first, WHOLE)
     objects.engine.start(granted, WHOLE)
-    objects.engine.finished(second, 2 * WHOLE)
+    finish(objects.engine, second, 2 * WHOLE)
     assert [ticket.tokens_billed for ticket in (first, second)] == [60, 60]
     assert [ticket.prompt_tokens_billed for ticket in (first, second)] == [50, 50]
 
@@ -116,7 +116,7 @@ def test_answer_faults_act_on_the_early_answer_and_not_on_the_work() -> None:
     assert ticket.faults == ("stall",)
     assert ticket.early is not None
     assert len(ticket.early.steps) > 3
-    assert objects.engine.slot_free_at(ticket) == pytest.approx(WHOLE)
+    assert ticket.slot_end() == pytest.approx(WHOLE)
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -124,11 +124,11 @@ def test_background_work_is_not_abandoned(stream: bool) -> None:
     """Whatever the region does with abandoned requests, background work goes on, streamed or not."""
     objects = Objects(provider=STOP)
     ticket = objects.arrive(0.0, "c0", body={"background": True}, stream=stream)
-    assert objects.engine.left(ticket, 0.1) == []
+    assert leave(objects.engine, ticket, 0.1) == []
     assert (ticket.state, ticket.abandoned) == ("running", False)
     assert objects.lives["c0"].stage(0.5) == "running"
     plain = objects.arrive(2.0, "c1")
-    objects.engine.left(plain, 2.1)
+    leave(objects.engine, plain, 2.1)
     assert (plain.state, plain.abandoned) == ("gone", True)
     assert objects.lives["c1"].stage(2.1) == "cancelled"
 
@@ -140,8 +140,8 @@ def test_a_cancel_frees_the_slot_and_lets_the_next_one_in() -> None:
     objects.arrive(0.3 + 10 / 80, "c2", **cancel("c0"))
     assert objects.cancelled == [True]
     assert (first.state, first.tokens_billed) == ("ended", 11)
-    assert objects.engine.side_effects.take_cancelled() == [first]
-    assert objects.engine.advance(0.5) == [second]
+    happened = objects.engine.advance(0.5)
+    assert (happened.cancelled, happened.started) == ([first], [second])
     assert second.state == "granted"
     assert (objects.lives["c0"].stage(1.0), objects.lives["c0"].tokens(1.0)) == ("cancelled", 11)
     assert (objects.lives["c0"].due(5) < 1.0, objects.lives["c0"].due(50)) == (True, math.inf)
@@ -156,7 +156,7 @@ def test_a_cancel_in_the_queue_gives_back_place_and_quota() -> None:
     assert (queued.state, queued.tokens_billed, queued.prompt_tokens_billed) == ("gone", 0, 0)
     limits = objects.engine.snapshot(0.0)["regions"]["local"]["limits"]
     assert limits[0]["remaining_tokens"] == 1000 - 110
-    assert objects.engine.finished(first, WHOLE) == []
+    assert finish(objects.engine, first, WHOLE) == []
 
 
 def test_a_reset_forgets_every_object() -> None:
@@ -168,7 +168,7 @@ def test_a_reset_forgets_every_object() -> None:
     assert objects.engine.store is not store
     objects.lives["c0"].cancel(0.1)
     assert objects.engine.snapshot(0.1)["in_flight"] == 0
-    assert objects.engine.advance(0.1) == []
+    assert objects.engine.advance(0.1).started == []
 
 
 class Lines:

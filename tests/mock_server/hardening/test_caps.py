@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from tests.mock_server import engines
+from tests.mock_server.engines import finish
 from tests.mock_server.hardening.calls import PATIENCE, ask, in_process
 from windtunnel.mock_server import rules
 from windtunnel.mock_server.api.batches import state as batch_store
@@ -121,7 +122,7 @@ def test_idempotency_keys() -> None:
         if ticket.state == "queued":
             break
         mock.engine.start(ticket, 0.0)
-        mock.engine.finished(ticket, 0.0)
+        finish(mock.engine, ticket, 0.0)
     assert len(kept) == idempotency.MAX_KEYS
     assert kept._bytes <= idempotency.MAX_BYTES
     assert all(entry.answer.effect is None and entry.ticket is None for entry in kept._entries.values())

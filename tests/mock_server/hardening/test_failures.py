@@ -35,8 +35,8 @@ def once(failing: Callable[..., Any], sound: Callable[..., Any]) -> Callable[...
         ("engine", "identify"),
         ("engine", "admit"),
         ("engine", "start"),
-        ("engine", "slot_free_at"),
-        ("engine", "finished"),
+        ("engine", "_finish"),
+        ("schedule", "add"),
         ("mock", "record"),
         ("admission", "planned"),
     ],
@@ -47,8 +47,8 @@ def test_a_request_that_fails(
     """Wherever a request fails, its client gets a 500 (or had its answer), and its slot goes to the next one."""
     server = serve(ONE_SLOT)
     mock = server.mock
-    if owner == "admission":
-        kind = type(mock.engine._admission)
+    if owner in ("admission", "schedule"):
+        kind = type(getattr(mock.engine, f"_{owner}"))
         monkeypatch.setattr(kind, name, once(fail, getattr(kind, name)))
     else:
         target = mock if owner == "mock" else mock.engine
@@ -89,7 +89,7 @@ def test_a_request_that_waited_for_a_failing_one(serve: Serve, monkeypatch: pyte
         {**ONE_SLOT, "provider": {**ONE_SLOT["provider"], "answer": {"first_token": "40ms", "tokens": 1}}}
     )
     engine = server.mock.engine
-    monkeypatch.setattr(engine, "finished", once(fail, engine.finished))
+    monkeypatch.setattr(engine, "_finish", once(fail, engine._finish))
     with server.connect() as first, server.connect() as second, server.connect() as third:
         for client in (first, second, third):
             client.ask()

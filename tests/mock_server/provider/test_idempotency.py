@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from tests.mock_server.engine.test_work_handles import BACKGROUND, WHOLE, Objects
-from tests.mock_server.engines import arrive, body, engine_with, request
+from tests.mock_server.engines import arrive, body, engine_with, finish, leave, request
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.provider import idempotency
 from windtunnel.mock_server.provider.idempotency import Idempotency
@@ -26,7 +26,7 @@ def test_a_replay_is_the_same_answer_without_a_second_execution() -> None:
     """No second effect, slot, quota or bill, under another call's name as well."""
     engine = Objects(provider={"limits": {"rpm": 60}, "answer": {"tokens": {"median": 60, "p99": 600}}})
     first = engine.arrive(0.0, "c0", **KEY)
-    engine.engine.finished(first, 60.0)
+    finish(engine.engine, first, 60.0)
     again = engine.arrive(60.0, "another", **KEY)
     assert same(first, again)
     assert (first.replay, again.replay) == (False, True)
@@ -36,7 +36,7 @@ def test_a_replay_is_the_same_answer_without_a_second_execution() -> None:
     snapshot = engine.engine.snapshot(60.0)
     assert snapshot["in_flight"] == 0
     assert snapshot["regions"]["local"]["limits"][0]["remaining_requests"] == 60
-    assert engine.engine.finished(again, 60.0) == []
+    assert finish(engine.engine, again, 60.0) == []
     assert again.tokens_billed == 0
 
 
@@ -54,7 +54,7 @@ def test_a_replay_is_ready_when_the_first_one_is() -> None:
     again = arrive(engine, 0.5, "c0", **KEY)
     assert (again.state, again.attempt) == ("running", 1)
     assert [engine.due(again, n) for n in (0, 7, 59)] == [engine.due(first, n) for n in (0, 7, 59)]
-    assert engine.slot_free_at(again) == engine.slot_free_at(first)
+    assert again.slot_end() == first.slot_end()
     assert engine.snapshot(0.5)["in_flight"] == 1
 
 
@@ -64,10 +64,10 @@ def test_a_replay_of_a_queued_request_waits_with_it() -> None:
     busy, first = arrive(engine, 0.0, "c0"), arrive(engine, 0.0, "c1", **KEY)
     again = arrive(engine, 0.1, "c1", **KEY)
     assert (again.state, engine.snapshot(0.1)["queue_depth"]) == ("queued", 1)
-    (granted,) = engine.finished(busy, WHOLE)
+    (granted,) = finish(engine, busy, WHOLE)
     assert granted is first
     engine.start(first, WHOLE)
-    assert engine.advance(WHOLE) == [again]
+    assert engine.advance(WHOLE).started == [again]
     engine.start(again, WHOLE)
     assert same(first, again)
     assert engine.due(again, 0) == engine.due(first, 0)
@@ -80,13 +80,13 @@ def test_what_somebody_else_waits_for_is_not_given_up(queued: bool) -> None:
     busy = arrive(engine, 0.0, "c0") if queued else None
     first = arrive(engine, 0.0, "c1", **KEY)
     again, third = (arrive(engine, 0.1, "c1", **KEY) for _ in range(2))
-    assert engine.left(first, 0.2) == []
-    assert engine.left(third, 0.2) == []
+    assert leave(engine, first, 0.2) == []
+    assert leave(engine, third, 0.2) == []
     assert third.state in ("gone", "ended")
     if busy is not None:
-        assert engine.finished(busy, WHOLE) == [first]
+        assert finish(engine, busy, WHOLE) == [first]
         engine.start(first, WHOLE)
-        assert engine.advance(WHOLE) == [again]
+        assert engine.advance(WHOLE).started == [again]
     assert first.state == "running"
     assert not first.abandoned
 
@@ -95,7 +95,7 @@ def test_what_was_given_up_is_forgotten_with_its_key() -> None:
     """Under `stop` a client that left in the middle and comes back with its key begins anew."""
     engine = engine_with(provider={"capacity": {"abandoned": "stop"}})
     first = arrive(engine, 0.0, "c0", **KEY)
-    engine.left(first, 0.5)
+    leave(engine, first, 0.5)
     again = arrive(engine, 0.6, "c0", **KEY)
     assert (again.replay, again.executed) == (False, True)
 
@@ -104,11 +104,11 @@ def test_abandoned_work_under_keep_working_is_found_by_the_retry() -> None:
     """The retry of an abandoned attempt gets the first one's answer, and nothing is done twice."""
     engine = engine_with()
     first = arrive(engine, 0.0, "c0", **KEY)
-    engine.left(first, 0.5)
+    leave(engine, first, 0.5)
     again = arrive(engine, 0.6, "c0", **KEY)
     assert (first.executed, again.executed, again.replay) == (True, False, True)
     unkeyed = engine_with()
-    engine.left(arrive(unkeyed, 0.0, "c0"), 0.5)
+    leave(engine, arrive(unkeyed, 0.0, "c0"), 0.5)
     assert arrive(unkeyed, 0.6, "c0").executed
 
 
@@ -216,5 +216,5 @@ def test_what_is_over_keeps_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     found = engine._idempotency.find(request("c0", **KEY))
     assert isinstance(found, idempotency.IdempotencyEntry)
     assert found.ticket is first
-    engine.finished(first, WHOLE)
+    finish(engine, first, WHOLE)
     assert found.ticket is None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.mock_server.engines import arrive, body, engine_with, headers
+from tests.mock_server.engines import arrive, body, engine_with, finish, headers
 from windtunnel.mock_server.engine import Engine, Ticket
 from windtunnel.mock_server.provider.rate_limiter import REMEMBERED_QUOTAS, LimitSettings, RateLimiter
 
@@ -302,7 +302,7 @@ def test_the_unused_part_of_max_tokens_comes_back_at_the_end() -> None:
     engine = limited(tpm=60_000)
     ticket = arrive(engine, 0.0, prompt_tokens=50, max_tokens=10_000)
     assert headers(ticket)["x-ratelimit-remaining-tokens"] == str(60_000 - 10_050)
-    engine.finished(ticket, 0.001)
+    finish(engine, ticket, 0.001)
     after = arrive(engine, 0.001, "c1", prompt_tokens=0, max_tokens=0)
     assert int(headers(after)["x-ratelimit-remaining-tokens"]) == 60_000 - 110 + 1
 
@@ -324,7 +324,7 @@ def test_embeddings_are_charged_their_prompt_alone() -> None:
     engine = limited(tpm=60_000)
     ticket = arrive(engine, 0.0, api="embeddings", stream=False, prompt_tokens=500)
     assert headers(ticket)["x-ratelimit-remaining-tokens"] == "59500"
-    engine.finished(ticket, 1.0)
+    finish(engine, ticket, 1.0)
     assert (ticket.prompt_tokens_billed, ticket.tokens_billed) == (500, 0)
 
 

@@ -231,7 +231,7 @@ def test_a_slow_reader_is_waited_for(serve: Callable[..., Any]) -> None:
         with server.connect() as other:
             other.send(b"GET /_windtunnel/health HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert other.answer()[0] == 200
-        written = server.call(lambda: next(iter(server.mock.exchanges)).player.bytes_sent)
+        written = server.call(lambda: next(iter(server.mock.exchanges.values())).player.bytes_sent)
         assert written < 10_000_000
         framed = len(b"186a0\r\n") + len(piece) + 2
         for _ in range(150):

@@ -212,3 +212,27 @@ def test_closing_a_stream_early_is_leaving() -> None:
         with client.stream("POST", URL, json={**BODY, "stream": True}) as answer:
             answer.read()
     assert [ticket.abandoned for ticket in mock.tickets] == [True, False]
+
+
+@pytest.mark.parametrize(("fault", "attempt"), [("server_error", 1), ("overloaded", 1), (None, 0)])
+def test_a_like_request_after_a_failure_is_its_retry(fault: str | None, attempt: int) -> None:
+    """The engine hears when an answer is over: what follows a failed one is the same call, after a good one it is
+    another."""
+    rules = [] if fault is None else [{"fault": fault, "match": {"attempt": 0}}]
+    mock = _tunnel(*rules)
+    with _client(httpx2, mock) as client:
+        client.post(URL, json=BODY)
+        client.post(URL, json=BODY)
+    first, second = mock.tickets
+    assert second.attempt == attempt
+    assert (second.call is first.call) == (attempt == 1)
+
+
+def test_a_like_request_after_a_timeout_is_its_retry() -> None:
+    """So it is where the client left before the answer was over."""
+    mock = _tunnel()
+    with _client(httpx2, mock, timeout=1.0) as client:
+        for _ in range(2):
+            with pytest.raises(httpx2.ReadTimeout):
+                client.post(URL, json=BODY)
+    assert [ticket.attempt for ticket in mock.tickets] == [0, 1]

@@ -93,7 +93,7 @@ def test_a_long_queue_of_quick_answers(serve: Callable[..., Any], ask: Callable[
     try:
         for client in clients:
             client.send(ask())
-        while len(server.call(lambda: list(server.mock.queued))) < 600:
+        while server.call(server.mock.load)[1] < 600:
             pass
         open_again = {"provider": {"answer": answer, "capacity": {"slots": 1, "queue": 2000}}}
         plan = type(server.mock.plan).model_validate(open_again)
@@ -211,7 +211,7 @@ def test_the_end_writes_rows_for_what_still_runs(serve: Callable[..., Any]) -> N
         running.head()
         running.read_until(b'"content":"')
         waiting.ask(call="waiting")
-        while not server.call(lambda: list(server.mock.queued)):
+        while not server.call(server.mock.load)[1]:
             pass
         server.loop.call_soon_threadsafe(server.mock.stop)
         rows = {row["call_id"]: row for row in server.journal.wait_for(2)}

@@ -80,9 +80,9 @@ def test_taking_a_plan_away_ends_what_is_under_it(serve: Callable[..., Any]) -> 
             victim.read_to_end()
         (row,) = server.journal.wait_for(1)
         assert (row["call_id"], row["ending"], row["plan"]) == ("c0", "cut", "mine")
-        assert [exchange.ticket.call_id for exchange in server.call(lambda: list(server.mock.exchanges))] == [
-            "c1"
-        ]
+        assert [
+            exchange.ticket.call_id for exchange in server.call(lambda: list(server.mock.exchanges.values()))
+        ] == ["c1"]
 
 
 def test_a_named_plan_is_put_in_force_by_its_name(serve: Callable[..., Any]) -> None:
