@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from windtunnel.harness.contract.files import write_json, write_whole
 from windtunnel.reports.charts import Charts, draw
-from windtunnel.reports.charts.from_cells import run_view
+from windtunnel.reports.charts.from_cells import client_view, run_view
 from windtunnel.reports.charts.outcomes import table
+from windtunnel.reports.charts.view import ClientView, RunView
 from windtunnel.reports.figures.ab_json import ab_json
+from windtunnel.reports.figures.cells import MeasuredRun, measure_run, view_of
 from windtunnel.reports.figures.collect import run_figures
 from windtunnel.reports.figures.metrics_json import as_json
 from windtunnel.reports.figures.model import RunFigures
@@ -24,10 +26,7 @@ from windtunnel.reports.page.markdown import summary
 from windtunnel.reports.page.seeds import pictures, seeds_text
 from windtunnel.reports.page.server_page import server_page, server_summary, server_text
 from windtunnel.reports.page.two_clients import AbText, ab_markdown, ab_page, ab_text
-from windtunnel.reports.read.cells import MeasuredRun, measure_run
 from windtunnel.reports.read.journal import read_journal
-from windtunnel.reports.read.outcomes import Judged, judge
-from windtunnel.reports.read.run_dir import load_cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,11 @@ def write_report(
 
     The bytes depend on the records alone. Raises `RunDirectoryError` if it is not a run directory.
     """
-    found = measure_run(run_dir, on_progress=on_progress)
+    found = measure_run(run_dir, client_view, on_progress=on_progress)
     run = found.run
     figures = run_figures(run, found.cells, left_out=found.left_out)
     repeat = None if figures.seeds is None else median_repeat(figures.cells)
-    view = run_view(_shown(found, repeat), figures.cells, run.scenario)
+    view = _shown(found, repeat)
     content = content_of(run, figures, view.phases)
     if repeat is not None:
         content = replace(content, seeds=seeds_text(run, figures, repeat, found.left_out))
@@ -87,14 +86,19 @@ def write_comparison(folder: Path, found: TwoClients) -> AbText:
     return words
 
 
-def _shown(found: MeasuredRun, repeat: int | None) -> Sequence[Judged]:
-    """The judged cells that charts are drawn from: those of `repeat`, else of all (a chart takes the first)."""
-    if repeat is None and found.judged is not None:
-        return found.judged
+def _shown(found: MeasuredRun[ClientView], repeat: int | None) -> RunView:
+    """What charts are drawn from: of each client its cell in `repeat`, else its first one."""
     run = found.run
-    first = {cell.client: cell for cell in sorted(run.cells, key=lambda c: c.repeat, reverse=True)}
-    chosen = first | {cell.client: cell for cell in run.cells if cell.repeat == repeat}
-    return [judge(load_cell(run.path, run.plan, chosen[client].plan)) for client in run.clients]
+    first = {
+        one.cell.client: one for one in sorted(found.cells, key=lambda one: one.cell.repeat, reverse=True)
+    }
+    chosen = first | {one.cell.client: one for one in found.cells if one.cell.repeat == repeat}
+    shown = [chosen[client] for client in run.clients]
+    views = [
+        found.views.get(one.cell.client) or view_of(run, one.cell.plan, one.figures, client_view)
+        for one in shown
+    ]
+    return run_view([one.cell for one in shown], views)
 
 
 def _write_charts(folder: Path, charts: Charts) -> None:

@@ -107,8 +107,6 @@ UPWARD = {
     ("harness.load.by_hand", "harness.run.children"),
     # The one place that chooses between the real and the virtual clock.
     ("harness.run.run", "harness.virtual.cell_queue"),
-    # A cell's records are let go once its figures are taken.
-    ("reports.read.cells", "reports.figures.cell"),
 }
 """Imports against the order, each with its reason: (importer, imported)."""
 

@@ -54,7 +54,7 @@ def _report_of_a_server(folder: Path) -> int:
 
 def late_cells(folder: Path) -> dict[str, str]:
     """The cells whose measurement is not valid since something was late, by name, and what was late."""
-    from windtunnel.reports.read.cells import measure_run
+    from windtunnel.reports.figures.cells import measure_run
 
     found = {}
     for cell in (one.figures for one in measure_run(folder).cells):

@@ -1,4 +1,4 @@
-"""From judged cells to what the charts are drawn from: repeat 0 of every client."""
+"""From a judged cell of each client to what the charts are drawn from."""
 
 from __future__ import annotations
 
@@ -14,29 +14,26 @@ from windtunnel.reports.figures.model import CellFigures
 from windtunnel.reports.metrics.cohort import cohort_of
 from windtunnel.reports.metrics.times import service, wait
 from windtunnel.reports.read.outcomes import Judged
+from windtunnel.reports.read.run_dir import CellRecords
 
 
-def run_view(judged: Sequence[Judged], cells: Sequence[CellFigures], scenario: Mapping[str, Any]) -> RunView:
-    """What the charts of a run are drawn from: of each client its first repeat, with its recovery from `cells`.
+def run_view(shown: Sequence[CellRecords], views: Sequence[ClientView]) -> RunView:
+    """What the charts of a run are drawn from: `views` of the cells `shown`, one of each client.
 
     Raises ValueError if there is no cell.
     """
-    first: dict[str, Judged] = {}
-    for one in sorted(judged, key=lambda j: j.cell.repeat):
-        first.setdefault(one.cell.client, one)
-    if not first:
+    if not shown:
         raise ValueError("a run without cells has no charts")
-    order = dict.fromkeys(one.cell.client for one in judged)
-    shown = [first[client] for client in order]
-    figures = {(cell.client, cell.repeat): cell for cell in cells}
+    first = shown[0]
     return RunView(
-        phases=tuple(Span(p.name, p.start_s, p.end_s, p.faulty) for p in shown[0].cell.phases),
-        clients=tuple(_view(one, figures[one.cell.client, one.cell.repeat], scenario) for one in shown),
-        deadline_s=shown[0].cell.deadline_s if math.isfinite(shown[0].cell.deadline_s) else None,
+        phases=tuple(Span(p.name, p.start_s, p.end_s, p.faulty) for p in first.phases),
+        clients=tuple(views),
+        deadline_s=first.deadline_s if math.isfinite(first.deadline_s) else None,
     )
 
 
-def _view(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> ClientView:
+def client_view(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> ClientView:
+    """What the charts of one client are drawn from: a judged cell, with its recovery from `figures`."""
     cell = judged.cell
     cohort = cohort_of(judged, scenario)
     calls = cohort.calls

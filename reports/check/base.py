@@ -12,9 +12,9 @@ from windtunnel.reports.check.baseline import NamedBaseline
 from windtunnel.reports.check.examples import Examples
 from windtunnel.reports.check.model import CheckedRun
 from windtunnel.reports.errors import ReportsError
+from windtunnel.reports.figures.cells import MeasuredRun, measure_run
 from windtunnel.reports.figures.collect import run_figures
 from windtunnel.reports.figures.model import RunFigures
-from windtunnel.reports.read.cells import MeasuredRun, measure_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class RunBase:
     """A run that could be read: its figures, the clients that are asked for, and those of them that it has not."""
 
     folder: Path
-    measured: MeasuredRun
+    measured: MeasuredRun[None]
     figures: RunFigures
     examples: Examples
     clients: tuple[str, ...]
@@ -48,7 +48,7 @@ class RunBase:
 def measured_base(folder: Path, options: CheckOptions) -> RunBase | CheckedRun:
     """Measure a run; what cannot be read is a CheckedRun that says so."""
     try:
-        measured = measure_run(folder)
+        measured: MeasuredRun[None] = measure_run(folder)
         figures = run_figures(measured.run, measured.cells, left_out=measured.left_out)
     except ReportsError as error:
         return CheckedRun(path=folder, wrong=(str(error),))

@@ -12,10 +12,10 @@ import pandas as pd
 from windtunnel.harness.contract.records import SCHEDULE_SCHEMA
 from windtunnel.reports.check.model import Example, GoodputStrip
 from windtunnel.reports.check.strips import strip_of
+from windtunnel.reports.figures.cells import MeasuredRun
 from windtunnel.reports.figures.model import CellFigures
 from windtunnel.reports.figures.seeds import median_repeat
 from windtunnel.reports.page.labels import say
-from windtunnel.reports.read.cells import MeasuredRun
 from windtunnel.reports.read.columns import Ints
 from windtunnel.reports.read.outcomes import Judged, judge
 from windtunnel.reports.read.run_dir import load_cell
@@ -37,15 +37,15 @@ BY_ATTEMPTS: Final = (
 
 
 class Examples:
-    """The records of a run, cell by cell; those that are not in memory are read when they are asked for."""
+    """The records of a run, cell by cell; they are read when they are asked for."""
 
-    def __init__(self, measured: MeasuredRun) -> None:
+    def __init__(self, measured: MeasuredRun[None]) -> None:
         self._measured = measured
-        self._judged = {(one.cell.client, one.cell.repeat): one for one in measured.judged or ()}
+        self._judged: dict[tuple[str, int], Judged] = {}
 
     def strip(self, client: str, cells: Sequence[CellFigures]) -> GoodputStrip:
         """The client's goodput over time: of all its cells where they are few, else of the median seed."""
-        if self._measured.judged is not None:
+        if self._measured.has_few_cells:
             return strip_of([self._cell(client, cell.repeat) for cell in cells if cell.client == client])
         return strip_of([self._cell(client, median_repeat(cells))])
 

@@ -12,12 +12,12 @@ from windtunnel.reports.check.base import CheckOptions, RunBase
 from windtunnel.reports.check.examples import Examples
 from windtunnel.reports.check.model import CheckedExpectation, CheckedRun
 from windtunnel.reports.check.strips import phase_marks
+from windtunnel.reports.figures.cells import MeasuredRun
 from windtunnel.reports.figures.model import CellFigures, RunFigures
 from windtunnel.reports.figures.seeds import held_over_seeds
 from windtunnel.reports.gate.expectations import Judgement, evaluate, input_errors, result_of
 from windtunnel.reports.metrics.figure import NO_FIGURE, Figure
 from windtunnel.reports.page.labels import say
-from windtunnel.reports.read.cells import MeasuredRun
 
 NO_VERDICT = "the measurement is not valid"
 
@@ -119,7 +119,7 @@ def _telling(one: Judgement, cells: Sequence[CellFigures]) -> CellFigures | None
 
 
 def troubles_of(
-    measured: MeasuredRun, figures: RunFigures, clients: Collection[str], *, strict: bool
+    measured: MeasuredRun[None], figures: RunFigures, clients: Collection[str], *, strict: bool
 ) -> Iterator[str]:
     """Why nothing may be concluded from this run, a sentence each."""
     run = measured.run

@@ -19,6 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from windtunnel.reports.read.memory import give_back
+
 Ints: TypeAlias = npt.NDArray[np.integer]
 Keys: TypeAlias = npt.NDArray[np.uint64]
 ColumnArray: TypeAlias = npt.NDArray[Any] | pd.Categorical
@@ -31,8 +33,8 @@ Up to eight bytes different texts have different numbers; of ten million longer 
 four hundred thousand.
 """
 
-CACHE_BYTES: Final = 256 << 20
-"""What a store keeps of columns that were asked for."""
+CACHE_BYTES: Final = 128 << 20
+"""What the stores of a cell keep, all together, of columns that were asked for."""
 
 ROWS_AT_ONCE: Final = 1 << 18
 
@@ -152,15 +154,41 @@ def nothing(kind: pa.DataType, rows: int) -> ColumnArray:
     return column_of("", iter([pa.nulls(rows, kind)]))
 
 
-class ColumnStore:
-    """The columns of one table, in one order of its rows; those asked for last are kept."""
+class ColumnCache:
+    """Columns that were asked for, of all stores of a cell: those asked for last are kept."""
 
-    def __init__(self, source: TableSource, rows: int) -> None:
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[object, str], ColumnArray] = OrderedDict()
+
+    def get(self, owner: object, name: str) -> ColumnArray | None:
+        """A column of `owner`, if it is still there."""
+        found = self._kept.get((owner, name))
+        if found is not None:
+            self._kept.move_to_end((owner, name))
+        return found
+
+    def keep(self, owner: object, name: str, column: ColumnArray) -> None:
+        """Keep a column; those not asked for the longest go, if there are too many."""
+        self._kept[owner, name] = column
+        while len(self._kept) > 1 and sum(one.nbytes for one in self._kept.values()) > CACHE_BYTES:
+            self._kept.popitem(last=False)
+
+    def forget(self, owner: object) -> None:
+        """Let go of the columns of `owner`."""
+        for key in [key for key in self._kept if key[0] is owner]:
+            del self._kept[key]
+
+
+class ColumnStore:
+    """The columns of one table, in one order of its rows."""
+
+    def __init__(self, source: TableSource, rows: int, cache: ColumnCache | None = None) -> None:
         self._source = source
         self.rows = rows
         self._own: dict[str, ColumnArray] = {}
         self._order: Ints | None = None
-        self._kept: OrderedDict[str, ColumnArray] = OrderedDict()
+        self._cache = ColumnCache() if cache is None else cache
+        self._token = object()  # not the store itself: its columns would keep it alive
 
     @property
     def names(self) -> list[str]:
@@ -172,14 +200,12 @@ class ColumnStore:
             return self._own[name]
         if name not in self._source.names:
             raise KeyError(name)
-        if name in self._kept:
-            self._kept.move_to_end(name)
-            return self._kept[name]
+        kept = self._cache.get(self._token, name)
+        if kept is not None:
+            return kept
         column = column_of(name, self._source.batches(name))
         column = column if self._order is None else column[self._order]
-        self._kept[name] = column
-        while len(self._kept) > 1 and sum(one.nbytes for one in self._kept.values()) > CACHE_BYTES:
-            self._kept.popitem(last=False)
+        self._cache.keep(self._token, name, column)
         return column
 
     def pieces(self, name: str, rows: int = ROWS_AT_ONCE) -> Iterator[pa.Array]:
@@ -188,15 +214,16 @@ class ColumnStore:
 
     def ordered(self, order: Ints | None, own: Mapping[str, ColumnArray]) -> ColumnStore:
         """The same table with its rows in another order (null: in this one), and with columns of its own."""
-        store = ColumnStore(self._source, self.rows)
+        self.forget()
+        store = ColumnStore(self._source, self.rows, self._cache)
         store._order = order
         store._own = dict(own)
-        self.forget()
         return store
 
     def forget(self) -> None:
         """Let go of what can be loaded again."""
-        self._kept.clear()
+        self._cache.forget(self._token)
+        give_back()
 
 
 class Records:

@@ -45,26 +45,20 @@ OUTCOMES: Final = (
 CUT_ERROR: Final = "LengthFinishReasonError"
 """What the SDK's parse helpers raise on an answer that max_tokens cut."""
 
-FLAGS: Final = frozenset({"stream", "saw_done", "declared_incomplete", "warmup"})
-"""Columns of calls that are false where a call has no row."""
-
-UNREAD: Final = frozenset(
-    {
-        "call_id",
-        "served_id",
-        "digest",
-        "gaps_s",
-        "client",
-        "instance",
-        "worker",
-        "region",
-        "model",
-        "api",
-        "phase",
-    }
-    | {"warmup", "last_content_s", "gaps_max_s", "tokens_received", "attempts_seen"}
+READ: Final = (
+    "stream",
+    "started_s",
+    "first_token_s",
+    "ended_s",
+    "outcome",
+    "error_type",
+    "error_message",
+    "error_place",
+    "finish_reason",
+    "wait_budget_s",
+    "lateness_cause",
 )
-"""Columns of calls that no figure reads, or that are read in another way: what is left out costs no memory."""
+"""Columns of calls that figures read: what is left out costs no memory."""
 
 SMALL: Final = 1 << 20
 """Rows below which a position has the usual 64 bits."""
@@ -76,7 +70,8 @@ _ROUNDING_S: Final = 1e-9
 class Judged:
     """A cell with its calls judged.
 
-    `calls` has one row per offered call, in the order of intended time: the columns of the calls table and
+    `calls` has one row per offered call, in the order of intended time: the columns of the calls table that figures
+    read, and
 
     - `phase_i`: index of the phase of the intended time;
     - `outcome`: one of OUTCOMES; `client_outcome`: what the client took it for (null: no row);
@@ -119,6 +114,7 @@ def judge(cell: CellRecords) -> Judged:
     answer = _answers(calls, cell.calls, row_of, served)
     outcome = _outcomes(calls, cell.calls, row_of, served, answer, without_row=_without_row(cell))
     calls["answer"], calls["outcome"] = answer, outcome
+    del calls["finish_reason"]
     cell.calls.store.forget()
     late = calls["ended_s"] - calls["intended_s"] > cell.deadline_s + _ROUNDING_S
     ended = calls["ended_s"].fillna(cell.observed_s if math.isfinite(cell.observed_s) else math.nan)
@@ -165,11 +161,10 @@ def _offered(cell: CellRecords) -> dict[str, npt.NDArray[Any]]:
 def _joined(offered: Mapping[str, npt.NDArray[Any]], rows: Records, row_of: Ints) -> pd.DataFrame:
     """The offered calls with the columns of their rows (null where there is none)."""
     columns: dict[str, Any] = dict(offered)
-    for name in (name for name in rows.columns if name not in UNREAD and name not in columns):
-        column = taken(rows.array(name), row_of)
-        if name in FLAGS and column.dtype != bool:
-            column = np.zeros(len(row_of), dtype=bool)
-        columns[name] = column
+    for name in READ:
+        columns[name] = taken(rows.array(name), row_of)
+    if columns["stream"].dtype != bool:  # a column without any value
+        columns["stream"] = np.zeros(len(row_of), dtype=bool)
     said = columns.pop("outcome")
     names = [] if not isinstance(said, pd.Categorical) else [str(name) for name in said.categories if name]
     every = pd.Index([*OUTCOMES, *(name for name in names if name not in OUTCOMES)])

@@ -31,7 +31,7 @@ from windtunnel.harness.contract.records import (
 )
 from windtunnel.harness.contract.units import seconds_or_none
 from windtunnel.reports.errors import RunDirectoryError
-from windtunnel.reports.read.columns import Records, column_of
+from windtunnel.reports.read.columns import ColumnCache, Records, column_of
 from windtunnel.reports.read.tables import Damage, open_table, read_table
 
 
@@ -183,6 +183,7 @@ def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
         raise RunDirectoryError(path / "plan.json", f"a cell without {error}", "a resolved cell") from error
     status = _json(folder / "status.json")
     finished = status.get("state") == "finished"
+    cache = ColumnCache()
     small: list[Damage] = []
     damages: list[list[Damage]] = [small]
 
@@ -192,7 +193,7 @@ def load_cell(path: Path, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
         return found
 
     def opened(name: str, schema: pa.Schema) -> Records:
-        found, damaged = open_table(folder, name, schema, finished=finished)
+        found, damaged = open_table(folder, name, schema, finished=finished, cache=cache)
         damages.append(damaged)
         return found
 

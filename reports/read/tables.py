@@ -9,13 +9,14 @@ that came to its end, whatever cannot be read, and every column that a figure ne
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windtunnel.reports.read.columns import ROWS_AT_ONCE, ColumnStore, Records
+from windtunnel.reports.read.columns import ROWS_AT_ONCE, ColumnCache, ColumnStore, Records
 
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "schedule": ("call_id", "intended_s"),
@@ -129,27 +130,32 @@ class ParquetTable:
     """
 
     def __init__(self, path: Path, name: str, schema: pa.Schema) -> None:
-        self._file = pq.ParquetFile(path, page_checksum_verification=True)
         self._path, self._name, self._schema = path, name, schema
-        self.rows: int = self._file.metadata.num_rows
+        with pq.ParquetFile(path) as file:
+            self._metadata, self._there = file.metadata, file.schema_arrow
+        self.rows: int = self._metadata.num_rows
         self.names: Sequence[str] = list(
-            dict.fromkeys([*self._file.schema_arrow.names, *(field.name for field in schema)])
+            dict.fromkeys([*self._there.names, *(field.name for field in schema)])
         )
-        nothing = self._file.schema_arrow.empty_table()
+        nothing = self._there.empty_table()
         self.damages = [Damage(name, text) for text in _conformed(nothing, name, schema, path)[1]]
 
     def batches(self, name: str, rows: int = ROWS_AT_ONCE) -> Iterator[pa.Array]:
         """One column, piece by piece, of so many rows at most."""
-        there = self._file.schema_arrow
+        there = self._there
         kind = self._schema.field(name).type if name in self._schema.names else there.field(name).type
         if name not in there.names or any(f"'{name}'" in damage.text for damage in self.damages):
             yield pa.nulls(self.rows, kind)
             return
         read = 0
         try:
-            for batch in self._file.iter_batches(batch_size=rows, columns=[name]):
-                read += batch.num_rows
-                yield batch.column(0).cast(kind)
+            with pq.ParquetFile(self._path, metadata=self._metadata, page_checksum_verification=True) as file:
+                for group in range(
+                    self._metadata.num_row_groups
+                ):  # all at once, it would keep what it has read
+                    for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=[name]):
+                        read += batch.num_rows
+                        yield batch.column(0).cast(kind)
         except (pa.ArrowException, OSError) as error:
             text = f"{_place(self._path)}: column '{name}' cannot be read ({_first_line(error)})"
             self.damages.append(Damage(self._name, text))
@@ -157,15 +163,30 @@ class ParquetTable:
             yield pa.nulls(self.rows - read, kind)
 
 
-def open_table(folder: Path, name: str, schema: pa.Schema, *, finished: bool) -> tuple[Records, list[Damage]]:
-    """The table `name` of a cell, its columns still unread, and what is damaged in it; that list may yet grow."""
+def open_table(
+    folder: Path, name: str, schema: pa.Schema, *, finished: bool, cache: ColumnCache | None = None
+) -> tuple[Records, list[Damage]]:
+    """The table `name` of a cell, its columns still unread, and what is damaged in it; that list may yet grow.
+
+    The columns that are read share `cache`, if there is one.
+    """
     path = folder / f"{name}.parquet"
     try:
         source = ParquetTable(path, name, schema)
     except (pa.ArrowException, OSError):
         table, damages = read_table(folder, name, schema, finished=finished)
         return Records.of(table), list(damages)
-    return Records(ColumnStore(source, source.rows)), source.damages
+    return Records(ColumnStore(source, source.rows, cache)), source.damages
+
+
+def rows_of(path: Path, entry: Mapping[str, Any]) -> int:
+    """About how many records a cell of a run has, its calls, attempts and served requests, without reading them."""
+    folder = path / entry.get("dir", f"cells/{entry.get('client')}-{entry.get('repeat')}")
+    rows = 0
+    for name in ("calls", "attempts", "served"):
+        with suppress(pa.ArrowException, OSError):
+            rows += pq.read_metadata(folder / f"{name}.parquet").num_rows
+    return rows
 
 
 def _place(path: Path) -> str:

@@ -154,7 +154,7 @@ def test_many_cells_are_measured_like_few_and_unplayed_ones_are_left_out(
 ) -> None:
     """In worker processes the figures are the same; cells that never began make the run partial, not invalid."""
     whole = write_report(over(tmp_path / "few", 3, 3)).figures
-    monkeypatch.setattr("windtunnel.reports.read.cells.FEW", 2)
+    monkeypatch.setattr("windtunnel.reports.figures.cells.FEW", 2)
     heard: list[tuple[int, int]] = []
     result = write_report(
         over(tmp_path / "many", 3, 5), on_progress=lambda done, of: heard.append((done, of))

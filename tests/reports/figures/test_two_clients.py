@@ -11,10 +11,10 @@ import pytest
 from tests.reports.tables import STORM, attempt, cell_plan, even_calls, quiet_lags, served, write_run
 from windtunnel.harness.contract.metrics import Floor
 from windtunnel.reports.build import write_comparison
+from windtunnel.reports.figures.cells import measure_run
 from windtunnel.reports.figures.collect import run_figures
 from windtunnel.reports.figures.two_clients import PlayedRun, TwoClients, compare_runs
 from windtunnel.reports.page.two_clients import ab_lines, ab_text
-from windtunnel.reports.read.cells import measure_run
 
 PAIRS = 12
 
