@@ -88,7 +88,7 @@ class VirtualView(MockOpenAI):
     def _rows(self) -> list[dict[str, Any]]:
         if self._server is None:
             return []
-        left = {one.served_id for one in self._server.exchanges if _client_left(one.connection)}
+        left = {one.served_id for one in self._server.exchanges.values() if _client_left(one.connection)}
         rows = self._server.requests()
         for row in rows:
             if row["ended_s"] is None and row["served_id"] in left and not row["abandoned"]:
