@@ -10,6 +10,7 @@ BEHAVIOURS: Final[Mapping[int, str]] = {
     2: "Timers are rounded up to the tick, warm-ups meet no fault, and what the end of a run cuts off is unfinished.",
     3: "The digest of a cell is of what the client did; what only names the client is left out.",
     4: "Timers count from t0, and a request that the server's end cuts off is recorded once.",
+    5: "The digest of a cell leaves out its warm-up, whose bodies libraries write in other bytes.",
 }
 """What each behaviour changed, a sentence each; .github/CHANGELOG.md has the same sentences.
 

@@ -116,6 +116,7 @@ class VirtualPlay:
         gc.freeze()  # what is there now stays: later collections need not look at it
         mock.set_plan(server_plan)
         mock.reset(t0)
+        self._served.begin()
         soak = self.observer.soak = Soak() if plan.length_s >= SOAK_S else None
         sampling = None if soak is None else asyncio.create_task(crew.sample(soak))
         await crew.dispatch(self._calls(schedule), self._begun)

@@ -41,8 +41,13 @@ class TableDigests:
     """Both digests over the rows of one table: of behaviour, and of everything."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.behaviour = RowDigest(names, (*UNSTEADY, *NAMING))
+        self._names = names
         self.whole = RowDigest(names)
+        self.begin()
+
+    def begin(self) -> None:
+        """What comes from here on is behaviour. What came before was a warm-up, and belongs to no figure."""
+        self.behaviour = RowDigest(self._names, (*UNSTEADY, *NAMING))
 
     def add(self, row: tuple[Any, ...]) -> None:
         """Take one row."""

@@ -12,6 +12,7 @@ from rich.console import Console
 from windtunnel.harness.run.progress import reporter
 from windtunnel.harness.run.run import RunOptions, failures_of, plan_for
 from windtunnel.harness.virtual.cell_queue import VirtualSupervisor
+from windtunnel.harness.virtual.digests import TableDigests
 
 APPLICATION = """
 from openai import AsyncOpenAI
@@ -69,3 +70,15 @@ def test_what_only_names_the_client_is_left_out(tmp_path: Path) -> None:
     )
     assert one["digest"] == other["digest"] != twice["digest"]
     assert len({found["wire_digest"] for found in (one, other, twice)}) == 3
+
+
+def test_a_warm_up_is_no_behaviour() -> None:
+    """What was served before the first call counts on the wire alone: libraries write the same body in other bytes."""
+    names = ["call_id", "status"]
+    one, other = TableDigests(names), TableDigests(names)
+    one.add(("first0", 200))
+    for table in (one, other):
+        table.begin()
+        table.add(("c0", 200))
+    assert str(one.behaviour) == str(other.behaviour)
+    assert str(one.whole) != str(other.whole)
