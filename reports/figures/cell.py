@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from windtunnel.reports.figures.client_errors import errors_of
-from windtunnel.reports.figures.damages import without_lost
+from windtunnel.reports.figures.damages import is_partial, without_lost
 from windtunnel.reports.figures.model import CellFigures
 from windtunnel.reports.figures.validity import check_cell
 from windtunnel.reports.metrics.cohort import cohort_of
@@ -44,7 +44,7 @@ def figures_of(judged: Judged, scenario: Mapping[str, Any]) -> CellFigures:
         seed=cell.plan.get("run_seed"),
         digest=cell.digest,
         wire_digest=cell.wire_digest,
-        partial=cell.partial or (not cell.damages and bool((judged.calls["outcome"] == "unknown").any())),
+        partial=is_partial(judged),
         checks=check_cell(judged),
         calls=int(judged.calls["judged"].sum()),
         errors=errors_of(judged),

@@ -14,6 +14,7 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
+from windtunnel.reports.figures.damages import may_have_started
 from windtunnel.reports.figures.lag_limits import VALID, LagLimits
 from windtunnel.reports.metrics.times import quantile
 from windtunnel.reports.read.columns import Keys, Records, marked, positions
@@ -136,8 +137,7 @@ def client_lag(judged: Judged) -> ValidityCheck:
 
 def dropped_arrivals(judged: Judged) -> ValidityCheck:
     calls = judged.calls[judged.calls["judged"]]
-    never = calls["started_s"].isna() & _has_no_cause(calls)
-    never &= calls["outcome"] != "unknown"  # its row is lost: it may have been started
+    never = ~may_have_started(calls) & _has_no_cause(calls)
     if math.isfinite(judged.cell.observed_s):  # a call that was cut off left a trace at least
         never &= ~calls.index.isin(judged.attempts["call"]) & ~calls.index.isin(judged.served["call"])
     dropped = int(never.sum())
