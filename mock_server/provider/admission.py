@@ -1,7 +1,7 @@
 """Stages 1 to 5 of a request: checks, edge faults, rate limits, growth, queue. What is refused has taken no slot.
 
-checks ─► look-ups ─► idempotency ─► edge faults ─► limits ─► growth ─► queue ─► accepted: its effect, once
-                          └─ a replay ───────┴──────────────────────────────────► accepted, without a slot
+check ─► look_up ─► find_repeated ─► edge ─► limits, with growth ─► queue ─► accepted: its effect, once
+                        └─ a replay ───┴─────────────────────────────────► accepted, without a slot
 """
 
 from __future__ import annotations
@@ -76,19 +76,19 @@ class Admission:
         promise = ticket.call.promise
         if promise is not None:
             ticket.came_back_early = promise.until - now > EARLY_S and promise.concerns(request)
-        script = self.refusal(ticket, now)
-        if script is not None:
-            _refuse(ticket, script)
-            return
+        for stage in STAGES:
+            script = stage(self, ticket, now)
+            if script is not None:
+                ticket.state = "refused"
+                ticket.script = dress(script, request)
+                ticket.status = ticket.script.status
+                return
         if ticket.idempotency is not None:
-            _replay(ticket, ticket.idempotency)  # takes neither quota nor slot, so no limit applies
+            _replay(ticket, ticket.idempotency)
         elif not ticket.takes_slot:
             self.planned(ticket, now)
             ticket.state = "granted"
-        else:
-            self._limit(ticket, now)
-        if ticket.state != "refused":
-            self._accepted(ticket, now)
+        self._accepted(ticket, now)
 
     def preparation(self, ticket: Ticket, now: float) -> Generator[None, None, None] | None:
         """Return work that the answer needs and that takes long, to be done step by step; None if there is little."""
@@ -109,25 +109,40 @@ class Admission:
         return estimate(ticket.request, self._world(ticket, now))
 
     def refusal(self, ticket: Ticket, now: float) -> Script | None:
-        """Return the script for a request that its checks or an edge fault refuse, else None. Chooses the faults."""
+        """Return the script of a stage before the limits that refuses the request; None if none does."""
+        for stage in STAGES[:_FREE]:
+            script = stage(self, ticket, now)
+            if script is not None:
+                return script
+        return None
+
+    def check(self, ticket: Ticket, _now: float) -> Script | None:
+        """The request itself: its key, its body, a model that is served."""
         request = ticket.request
         if request.problem is not None:
             return request.problem
         if not self._serves(ticket):
             return errors.model_not_found(request.model).script(self._stamp(ticket))
+        return None
+
+    def look_up(self, ticket: Ticket, now: float) -> Script | None:
+        """The objects that the request names."""
+        request = ticket.request
         if request.unknown_ids:
             make_references(request, self._world(ticket, now), self.answer)
         refuse = _REFUSING.get(request.endpoint)
         error = None if refuse is None else refuse(request, self._world(ticket, now))
-        if error is None and request.idempotency_key is not None:
-            found = self.idempotency.find(request)
-            if isinstance(found, errors.ApiError):
-                error = found
-            else:
-                ticket.idempotency = found
-        if error is not None:
-            return error.script(self._stamp(ticket))
-        return self._edge(ticket, now)
+        return None if error is None else error.script(self._stamp(ticket))
+
+    def find_repeated(self, ticket: Ticket, _now: float) -> Script | None:
+        """An earlier request with the same idempotency key: its answer is repeated, unless it was another one."""
+        if ticket.request.idempotency_key is None:
+            return None
+        found = self.idempotency.find(ticket.request)
+        if isinstance(found, errors.ApiError):
+            return found.script(self._stamp(ticket))
+        ticket.idempotency = found
+        return None
 
     def _serves(self, ticket: Ticket) -> bool:
         """Whether the provider serves the model, or the model is no real one (a fault's name, none, not needed)."""
@@ -136,7 +151,7 @@ class Admission:
             models is None or not model or model in models or not ticket.takes_slot or model.startswith(MAGIC)
         )
 
-    def _edge(self, ticket: Ticket, now: float) -> Script | None:
+    def edge(self, ticket: Ticket, now: float) -> Script | None:
         """Choose the faults; return the script of an edge fault that takes neither quota nor slot, else None."""
         request, call = ticket.request, ticket.call
         elapsed = now - self.origin
@@ -153,44 +168,51 @@ class Admission:
         quota = ticket.region.limiter.quota(request.key_hash, request.model, now)
         return edge_fault_script(ticket, chosen.edge, quota, self.plan.seed, self.unix_t0, now)
 
-    def _limit(self, ticket: Ticket, now: float) -> None:
-        """Apply rate limits and growth, then queue the request or give it a slot."""
-        request, region = ticket.request, ticket.region
-        quota = region.limiter.quota(request.key_hash, request.model, now)
-        tokens = 0
-        if quota is not None:
-            if quota.tokens is not None:
-                tokens = self._tokens_charged(ticket, now)
-            refusal = quota.check(tokens, now)
-            prolonged = penalty(ticket, quota, now)
-            # A penalty refuses also where there is room again, for the reason of the refusal that promised the time.
-            if prolonged > 0.0 and refusal is None and ticket.call.promise is not None:
-                refusal = Refusal(ticket.call.promise.by)
-            if refusal is not None:
-                self._refuse_limited(ticket, quota, refusal, tokens, prolonged, now)
-                return
+    def limits(self, ticket: Ticket, now: float) -> Script | None:
+        """RPM, TPM and growth. A replay takes neither quota nor slot, so no limit applies; nor without a slot."""
+        if not ticket.takes_slot or ticket.idempotency is not None:
+            return None
+        request = ticket.request
+        quota = ticket.quota = ticket.region.limiter.quota(request.key_hash, request.model, now)
+        if quota is None:
+            return None
+        tokens = 0 if quota.tokens is None else self._tokens_charged(ticket, now)
+        refusal = quota.check(tokens, now)
+        prolonged = penalty(ticket, quota, now)
+        # A penalty refuses also where there is room again, for the reason of the refusal that promised the time.
+        if prolonged > 0.0 and refusal is None and ticket.call.promise is not None:
+            refusal = Refusal(ticket.call.promise.by)
+        if refusal is not None:
+            return self._limited(ticket, quota, refusal, tokens, prolonged, now)
+        ticket.charged_tokens = tokens
+        return None
+
+    def queue(self, ticket: Ticket, now: float) -> Script | None:
+        """A slot, a place in the queue, or no room. What is let in is charged to its quota."""
+        if not ticket.takes_slot or ticket.idempotency is not None:
+            return None
+        region, quota = ticket.region, ticket.quota
         place = region.slots.place_for_next()
         if place is QueuePlace.NOWHERE:
+            ticket.charged_tokens = 0
             if quota is not None:
                 quota.charge_refused(now)
-            _refuse(ticket, errors.overloaded().script(self._stamp(ticket), quota_headers(quota, now)))
-            return
+            return errors.overloaded().script(self._stamp(ticket), quota_headers(quota, now))
         self.planned(ticket, now)
         if quota is not None:
-            quota.charge(tokens, now)
-            ticket.quota = quota
-            ticket.charged_tokens = tokens
+            quota.charge(ticket.charged_tokens, now)
         if place is QueuePlace.SLOT:
             ticket.state = "granted"
             region.take_slot(now)
         else:
             ticket.state = "queued"
             region.slots.wait(ticket)
+        return None
 
-    def _refuse_limited(
+    def _limited(
         self, ticket: Ticket, quota: Quota, refusal: Refusal, tokens: int, prolonged: float, now: float
-    ) -> None:
-        """Refuse with a 429. Its wait is exact: computed after the charge for the refusal itself."""
+    ) -> Script:
+        """Return the 429. Its wait is exact: computed after the charge for the refusal itself."""
         quota.charge_refused(now)
         wait = 0.0 if refusal is Refusal.TOO_LARGE else max(quota.wait(tokens, now), prolonged)
         request = ticket.request
@@ -205,7 +227,7 @@ class Admission:
         )
         if quota.settings.says_when and refusal is not Refusal.TOO_LARGE:
             record_promise(ticket, whole_milliseconds(wait) / 1000.0, refusal.value, now)
-        _refuse(ticket, script)
+        return script
 
     def _tokens_charged(self, ticket: Ticket, now: float) -> int:
         """Return what the TPM limit is charged: the prompt, and max_tokens of every choice or else what is planned."""
@@ -279,10 +301,21 @@ def _prepared(ticket: Ticket, steps: Preparation) -> Generator[None, None, None]
     ticket.prepared = yield from steps
 
 
-def _refuse(ticket: Ticket, script: Script) -> None:
-    ticket.state = "refused"
-    ticket.script = script if ticket.request.azure is None else dress(script, ticket.request)
-    ticket.status = ticket.script.status
+STAGES = (
+    Admission.check,
+    Admission.look_up,
+    Admission.find_repeated,
+    Admission.edge,
+    Admission.limits,
+    Admission.queue,
+)
+"""What decides on a request, in this order. The first that returns a script refuses with it.
+
+Growth is checked with the limits, whose buckets it shares.
+"""
+
+_FREE = STAGES.index(Admission.limits)
+"""The stages before this one take neither quota nor slot; a line of a batch passes those alone."""
 
 
 def _replay(ticket: Ticket, remembered: IdempotencyEntry) -> None:

@@ -71,7 +71,7 @@ def waiting(ticket: Ticket, now: float, seed: int, unix_t0: float) -> Script | N
     if ticket.early is not None or ticket.chosen.edge is not None:
         return None
     script = waiting_script(ticket, seed, unix_t0 + now)
-    return script if script is None or ticket.request.azure is None else dress(script, ticket.request)
+    return None if script is None else dress(script, ticket.request)
 
 
 def given_up(ticket: Ticket, limit: TimeLimit, now: float, unix_t0: float) -> list[Ticket]:
@@ -177,7 +177,7 @@ def _with_faults(ticket: Ticket, script: Script, seed: int, unix_t0: float, now:
         script = _with_limits(script, ticket, now)
         if ticket.chosen.answer:
             script = apply_answer_faults(ticket, script, seed, unix_t0 + now)
-    return script if ticket.request.azure is None else dress(script, ticket.request)
+    return dress(script, ticket.request)
 
 
 def _first_token(ticket: Ticket, seed: int, now: float) -> float:
