@@ -2,7 +2,7 @@
 
     metrics.json of A against A ─► pairs ─► many families, drawn from them ─► compare ─► alarms, planted ones found
 
-`python -m windtunnel.reports.gate.alarm_rate METRICS_JSON` prints what it finds; `--small FILE` writes what it needs of
+`python -m windtunnel.reports.gate.alarm_rate RECORDS` prints what it finds; `--small FILE` writes what it needs of
 the records into a file that can be kept.
 """
 
@@ -43,8 +43,11 @@ class Tally:
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """The pairs of a metrics.json with two clients: the cells of one repeat are a pair."""
-    cells = json.loads(path.read_text())["cells"]
+    """The pairs of a metrics.json with two clients (the cells of one repeat are a pair), or of what `small` kept."""
+    content = json.loads(path.read_text())
+    if "rows" in content:
+        return _kept(content["rows"])
+    cells = content["cells"]
     first, second = dict.fromkeys(cell["client"] for cell in cells)
     found = {(cell["client"], cell["repeat"]): _cell(cell) for cell in cells}
     repeats = [repeat for client, repeat in found if client == first and (second, repeat) in found]
@@ -63,31 +66,38 @@ def _cell(cell: Mapping[str, Any]) -> FiguresByPhase:
     return FiguresByPhase(overall=figures(cell["overall"]), phases=phases)
 
 
-def small(path: Path) -> dict[str, Any]:
-    """What `read_pairs` needs of a metrics.json, and no more."""
-
-    def figures(group: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: {"value": _short(one["value"]), **({"censored": True} if one.get("censored") else {})}
-            for name, one in group.items()
-            if name in NEEDED
-        }
-
-    content = json.loads(path.read_text())
-    cells = [
-        {
-            "client": cell["client"],
-            "repeat": cell["repeat"],
-            "overall": figures(cell["overall"]),
-            "phases": {phase: figures(group) for phase, group in cell["phases"].items()},
-        }
-        for cell in content["cells"]
-    ]
-    return {"scenario": content["scenario"], "clock": content["clock"], "cells": cells}
+def small(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """What `read_pairs` needs: `metric@phase` → values of A and of B; a lower bound stands in a list."""
+    groups = [None, *dict.fromkeys(phase for a, _ in pairs for phase in a.phases)]
+    rows = {}
+    for phase in groups:
+        for name in dict.fromkeys(name for pair in pairs for side in pair for name in side.of(phase)):
+            key = name if phase is None else f"{name}@{phase}"
+            rows[key] = [[_short(pair[i].of(phase).get(name)) for pair in pairs] for i in (0, 1)]
+    return {"rows": rows}
 
 
-def _short(value: Any) -> Any:
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+def _short(figure: Figure | None) -> Any:
+    if figure is None or figure.value is None:
+        return None
+    value = figure.value if isinstance(figure.value, bool) else float(f"{figure.value:.5g}")
+    return [value] if figure.censored else value
+
+
+def _kept(rows: Mapping[str, Any]) -> list[Pair]:
+    count = len(next(iter(rows.values()))[0])
+    return [(_side(rows, 0, at), _side(rows, 1, at)) for at in range(count)]
+
+
+def _side(rows: Mapping[str, Any], side: int, at: int) -> FiguresByPhase:
+    overall: dict[str, Figure] = {}
+    phases: dict[str, dict[str, Figure]] = {}
+    for key, values in rows.items():
+        value = values[side][at]
+        name, _, phase = key.partition("@")
+        figure = Figure(value[0], censored=True) if isinstance(value, list) else Figure(value)
+        (phases.setdefault(phase, {}) if phase else overall)[name] = figure
+    return FiguresByPhase(overall=overall, phases=phases)
 
 
 def drawn(pairs: Sequence[Pair], draw: np.random.Generator, count: int = PAIRS) -> list[Pair]:
@@ -159,12 +169,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="How often `ab` is wrong on records of one client, played twice."
     )
-    parser.add_argument("metrics", type=Path, help="metrics.json of a run of A against A")
+    parser.add_argument(
+        "records", type=Path, help="metrics.json of a run of A against A, or what --small wrote"
+    )
     parser.add_argument("--small", type=Path, help="write what is needed of it into this file")
     options = parser.parse_args()
+    pairs = read_pairs(options.records)
     if options.small is not None:
-        options.small.write_text(json.dumps(small(options.metrics), separators=(",", ":")) + "\n")
-    pairs = read_pairs(options.metrics)
+        options.small.write_text(
+            json.dumps(small(pairs), separators=(",", ":")).replace("]],", "]],\n") + "\n"
+        )
     tally = false_alarms(pairs)
     print(f"records: {len(pairs)} pairs; {PAIRS} of them in a comparison")
     print(f"A against A: {tally.alarms} of {tally.of} with an alarm (at most {MOST_ALARMS}), ", end="")
