@@ -122,6 +122,7 @@ LIBRARIES = {
         "harness/matrix/",
         "harness/replay/",
         "harness/run/",
+        "harness/testing/on_aiohttp.py",
     ),
     "asyncio": (
         "mock_server/transports/",

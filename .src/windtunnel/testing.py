@@ -7,9 +7,27 @@ from typing import TYPE_CHECKING, Any
 from windtunnel.harness import testing as _testing
 
 if TYPE_CHECKING:
-    from windtunnel.harness.testing import MockOpenAI, ServedCall, ServedRequest
+    from windtunnel.harness.testing import (
+        AiohttpServer,
+        InProcessMock,
+        MockOpenAI,
+        ServedCall,
+        ServedRequest,
+        aiohttp_server,
+        router,
+        transport,
+    )
 
-__all__ = ["MockOpenAI", "ServedCall", "ServedRequest"]
+__all__ = [
+    "AiohttpServer",
+    "InProcessMock",
+    "MockOpenAI",
+    "ServedCall",
+    "ServedRequest",
+    "aiohttp_server",
+    "router",
+    "transport",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,15 +12,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from windtunnel.harness.testing.inprocess import InProcessMock, router, transport
+    from windtunnel.harness.testing.on_aiohttp import AiohttpServer, aiohttp_server
     from windtunnel.harness.testing.served import ServedCall, ServedRequest
     from windtunnel.harness.testing.view import MockOpenAI
 
-__all__ = ["MockOpenAI", "ServedCall", "ServedRequest"]
+__all__ = [
+    "AiohttpServer",
+    "InProcessMock",
+    "MockOpenAI",
+    "ServedCall",
+    "ServedRequest",
+    "aiohttp_server",
+    "router",
+    "transport",
+]
 
 _MODULES = {
+    "AiohttpServer": "windtunnel.harness.testing.on_aiohttp",
+    "InProcessMock": "windtunnel.harness.testing.inprocess",
     "MockOpenAI": "windtunnel.harness.testing.view",
     "ServedCall": "windtunnel.harness.testing.served",
     "ServedRequest": "windtunnel.harness.testing.served",
+    "aiohttp_server": "windtunnel.harness.testing.on_aiohttp",
+    "router": "windtunnel.harness.testing.inprocess",
+    "transport": "windtunnel.harness.testing.inprocess",
 }
 
 

@@ -1,7 +1,7 @@
 """What the plugin costs on a machine: `python -m windtunnel.harness.testing.cost [--tests 1000]`.
 
 It writes a project of so many tests, each with a fault and one call of one shared client without retries, and lets
-pytest play it: once against the mock's process, once with plain tests that do the same without a mock.
+pytest play it: against the mock's process, in process, and for comparison with tests that do nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +30,20 @@ def test_one(mock_openai, number):
     mock_openai.assert_attempts(exactly=1)
 """
 
+IN_PROCESS = """
+import httpx2, openai, pytest, windtunnel.testing
+FAULTS = ["overloaded", "server_error", "rate_limit_requests", "bad_gateway", "malformed_json"]
+mock = windtunnel.testing.transport()
+shared = openai.OpenAI(api_key="shared", max_retries=0, http_client=httpx2.Client(transport=mock))
+
+@pytest.mark.parametrize("number", range({tests}))
+def test_one(number):
+    mock.begin().fault(FAULTS[number % len(FAULTS)])
+    with pytest.raises((openai.APIError, ValueError)):
+        shared.chat.completions.create(model="gpt-4.1-mini", messages=[{{"role": "user", "content": "Hello"}}])
+    mock.assert_attempts(exactly=1)
+"""
+
 EMPTY = """
 import openai, pytest
 
@@ -38,7 +52,7 @@ def test_one(number):
     pass
 """
 
-KINDS = {"sockets": SOCKETS, "empty tests": EMPTY}
+KINDS = {"sockets": SOCKETS, "in process": IN_PROCESS, "empty tests": EMPTY}
 
 
 def play(text: str, tests: int) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from windtunnel.harness.testing.served import ServedCall, ServedRequest, calls_o
 from windtunnel.harness.testing.timeline import timeline
 from windtunnel.mock_server.control.named_plans import LATE
 from windtunnel.mock_server.errors import nearest
+from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.plan.provider import Provider, merge
 
 NAME = "mock_openai"
@@ -36,6 +37,7 @@ class MockOpenAI(Assertions):
         self._rules: list[dict[str, Any]] = []
         self._provider: dict[str, Any] = {}
         self._scenario: dict[str, Any] | None = None
+        self._checked: Plan
 
     # ---- what the mock shall do
 
@@ -83,6 +85,12 @@ class MockOpenAI(Assertions):
         """Take every fault, limit and scenario away."""
         self._rules, self._provider, self._scenario = [], {}, None
         self._change(self._plan(NAME))
+        return self
+
+    def begin(self) -> Self:
+        """Begin anew, as at the beginning of a test: no fault, no limit, nothing served."""
+        self._rules, self._provider, self._scenario = [], {}, None
+        self._begin(self._plan(NAME))
         return self
 
     def apply(self, where: str, asked: Mapping[str, Any]) -> None:
@@ -141,7 +149,7 @@ class MockOpenAI(Assertions):
             "provider": merge(plan.get("provider", {}), self._provider),
             "rules": [*plan.get("rules", []), *self._rules],
         }
-        rules.check(where, plan)
+        self._checked = rules.check(where, plan)
         return plan
 
     # ---- what it has served

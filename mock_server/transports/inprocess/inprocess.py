@@ -38,7 +38,9 @@ class InProcess:
         self.region = region if region is not None else plan.provider.default_region
         self.now = 0.0
         self.tickets: list[Ticket] = []
-        self._at_work: dict[Ticket, _InProcessExchange] = {}
+        self._at_work: dict[Ticket, InProcessExchange] = {}
+        self.exchanges: list[InProcessExchange] = []
+        """All requests with their answers, in order."""
         self._hosts: set[str] = set()
         self._closed_by: FaultUse | None = None
         self.resets = 0
@@ -55,6 +57,12 @@ class InProcess:
         return library.module.Response(
             head.status, headers=list(head.headers), stream=library.stream(exchange), request=request
         )
+
+    def set_plan(self, plan: Plan) -> None:
+        """Put another plan in force; requests under way go on."""
+        self.engine.set_plan(plan, self.now)
+        self._listen()
+        self.advance(self.now)
 
     def advance(self, until: float) -> None:
         """Let virtual time pass: slots come free, queued requests start, phases change."""
@@ -84,7 +92,7 @@ class InProcess:
             if ticket.state == "granted":
                 self._at_work[ticket].start()
 
-    def _begin(self, request: Any, library: Library) -> _InProcessExchange:
+    def _begin(self, request: Any, library: Library) -> InProcessExchange:
         self._listen()
         host = str(request.url.host)
         if host not in self._hosts:
@@ -94,7 +102,8 @@ class InProcess:
         parsed = parse(request.method, path, request.headers, body, region=self.region)
         ticket = self.engine.identify(parsed, self.now)
         self.tickets.append(ticket)
-        exchange = _InProcessExchange(self, ticket, library)
+        exchange = InProcessExchange(self, ticket, library)
+        self.exchanges.append(exchange)
         if host not in self._hosts:
             exchange.connect()
             self._hosts.add(host)
@@ -138,8 +147,11 @@ class InProcess:
         library.fail("ConnectTimeout", "[Errno 110] Connection timed out")
 
 
-class _InProcessExchange:
+class InProcessExchange:
     """One request and its answer."""
+
+    over_s: float | None = None
+    """When the client had all of it, or left."""
 
     def __init__(self, mock: InProcess, ticket: Ticket, library: Library) -> None:
         self._mock = mock
@@ -153,13 +165,23 @@ class _InProcessExchange:
         self._over = False
         self._answered = False
 
+    @property
+    def ticket(self) -> Ticket:
+        """What the engine knows of the request."""
+        return self._ticket
+
+    @property
+    def player(self) -> Player | None:
+        """What has played the answer; None for one that never began."""
+        return self._player
+
     def connect(self) -> None:
         """Open a connection, which takes a round trip."""
         mock = self._mock
         limit = self._library.timeout("connect")
         if self._ticket.rtt_s > limit:
             mock.advance(mock.now + limit)
-            self._over = True
+            self._over, self.over_s = True, mock.now
             self._library.fail("ConnectTimeout", "timed out")
         mock.advance(mock.now + self._ticket.rtt_s)
         self._heard_at = mock.now
@@ -225,7 +247,7 @@ class _InProcessExchange:
             if wire.garbage:
                 self._fail("RemoteProtocolError", "illegal chunk header")
             if wire.complete:
-                self._over = True
+                self._over, self.over_s = True, self._mock.now
                 return
             detail = "incomplete chunked read"
             if wire.length is not None:
@@ -236,7 +258,7 @@ class _InProcessExchange:
         """Close the response; before its end the client has left."""
         if self._over:
             return
-        self._over = True
+        self._over, self.over_s = True, self._mock.now
         self._note_end(complete=False)
         self._mock.left(self._ticket)
 

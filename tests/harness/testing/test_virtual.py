@@ -178,7 +178,7 @@ async def _two_numbers(mock_openai: windtunnel.testing.MockOpenAI) -> tuple[floa
 
 def test_it_plays_without_pytest() -> None:
     """A decorated function is an ordinary one: it gets a mock, and gives what the test returns."""
-    assert _two_numbers() == _two_numbers()  # type: ignore[call-arg]  # the mock is given by the decorator
+    assert _two_numbers() == _two_numbers()
     assert time.time() > 0
     threading.Thread(target=int).start()
 
@@ -188,7 +188,7 @@ def test_no_test_inside_of_another() -> None:
 
     @windtunnel.virtual
     async def outer() -> None:
-        _two_numbers()  # type: ignore[call-arg]  # see above
+        _two_numbers()
 
     with pytest.raises(RuntimeError, match="_two_numbers cannot be played on the virtual clock inside of"):
         outer()
