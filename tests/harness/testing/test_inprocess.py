@@ -86,8 +86,9 @@ def test_the_router_under_respx() -> None:
         mock: InProcessMock = router.mock_openai
         router.get("https://example.com/").respond(204)
         mock.fault("overloaded", first=1, per="rule")
-        with openai.OpenAI(api_key="k", http_client=httpx.Client(), max_retries=0) as client:
-            pytest.raises(openai.InternalServerError, client.chat.completions.create, **HELLO)
+        client = openai.OpenAI(api_key="k", http_client=httpx.Client(), max_retries=0)
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(**HELLO)
         assert httpx.get("https://example.com/").status_code == 204
         assert httpx.post(URL, json=HELLO, headers=KEY).status_code == 200
         assert [one.status for one in mock.served] == [503, 200]
