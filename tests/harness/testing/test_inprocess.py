@@ -44,7 +44,7 @@ def test_a_stall_of_ten_minutes_takes_none(library: Any) -> None:
     assert first.client_over_s == pytest.approx(300, abs=30)
     assert second.client_over_s is not None
     assert second.client_over_s >= 900
-    with pytest.raises(AssertionError, match=r"was over [36]\d\d"):
+    with pytest.raises(AssertionError, match=r"was over [39]\d\d"):
         mock.assert_gave_up_within(60)
 
 
