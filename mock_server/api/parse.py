@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Final, overload
@@ -27,6 +27,9 @@ from windtunnel.mock_server.api.json_body import TooDeepError, read_json
 from windtunnel.mock_server.api.routes import RouteMatch, find
 from windtunnel.mock_server.request import WORKING_APIS, AzureCall, FormPart, Request
 from windtunnel.mock_server.script import End, Head, Script
+
+HASHED_PER_STEP: Final = 4 * 2**20
+"""Bytes that are hashed at once, in some milliseconds."""
 
 _KEY_SALT: Final = b"windtunnel key"
 _BODILESS: Final = ("HEAD", "OPTIONS")
@@ -59,11 +62,14 @@ def parse(
     region: str,
     unknown_fields: bool = False,
     unknown_ids: bool = False,
+    body_hash: str | None = None,
 ) -> Request:
     """Read and check one request. `path` may carry a query; `headers` is case-insensitive, or lower-case.
 
     With `unknown_fields` those that the API does not have are taken and ignored, for tools that send another server's.
     With `unknown_ids` the request is marked so that ids which name nothing get an object that is made up.
+
+    `body_hash` is what `hash_in_steps` gave for a long body.
 
     Any key will do, but there must be one. A request that the API refuses has its error answer in
     `problem`; `model`, `stream` and the rest are then filled in as far as they could be read.
@@ -81,8 +87,7 @@ def parse(
     kind = headers.get("content-type") or ""
     if not kind.isascii():
         kind = kind.encode("ascii", "replace").decode()
-    # Retries of a form must count as the same request, though the SDK draws a new boundary for each.
-    hashed = without_boundary(kind, body) or route.encode()
+    body_hash = body_hash or _hash_of(_hashed(kind, body) or route.encode()).hexdigest()
     # Azure answers 404 to a call without `api-version`, as if there were no such path.
     if azure is not None and azure.version is None:
         found = ()
@@ -90,15 +95,36 @@ def parse(
         read = _Read(problem=_nowhere(method, route, found, key))
         if method in _BODILESS and read.problem is not None:
             read.answer = _bodiless(method, found, read.problem)
-        return _request(headers, hashed, region, key, read, azure=azure)
+        return _request(headers, body_hash, region, key, read, azure=azure)
     deployment = azure.deployment if azure is not None and found.endpoint.api in WORKING_APIS else None
     read = (
         _read(found.endpoint, kind, body, deployment, unknown_fields)
         if key
         else _Read(problem=missing_api_key())
     )
-    request = _request(headers, hashed, region, key, read, found.endpoint, found.ids, fields, azure)
+    request = _request(headers, body_hash, region, key, read, found.endpoint, found.ids, fields, azure)
     return replace(request, unknown_ids=True) if unknown_ids else request
+
+
+def hash_in_steps(kind: str, body: bytes) -> Generator[None, None, str]:
+    """Hash a long body in steps, as `parse` hashes any body at once; `kind` is its Content-Type."""
+    hashed = _hashed(kind, body)
+    yield
+    begun = _hash_of(b"")
+    for at in range(0, len(hashed), HASHED_PER_STEP):
+        begun.update(memoryview(hashed)[at : at + HASHED_PER_STEP])
+        yield
+    return begun.hexdigest()
+
+
+def _hashed(kind: str, body: bytes) -> bytes:
+    """What tells a body from another: retries of a form must count as the same request, though the SDK draws a new
+    boundary for each."""
+    return without_boundary(kind if kind.isascii() else kind.encode("ascii", "replace").decode(), body)
+
+
+def _hash_of(data: bytes) -> blake2b:
+    return blake2b(data, digest_size=16)
 
 
 def _nowhere(method: str, route: str, allowed: tuple[str, ...], key: str) -> ApiError:
@@ -194,7 +220,7 @@ def _checked(checked: ApiError | int, read: _Read) -> _Read:
 
 def _request(
     headers: Mapping[str, str],
-    hashed: bytes,
+    body_hash: str,
     region: str,
     key: str,
     read: _Read,
@@ -205,7 +231,6 @@ def _request(
 ) -> Request:
     get = headers.get
     body = read.body or {}
-    body_hash = blake2b(hashed, digest_size=16).hexdigest()
     call_id = _shortened(get("x-windtunnel-call")) or None
     model: Any = (azure.deployment if azure is not None else None) or body.get("model")
     if endpoint is not None and endpoint.path == "/models/{model}":

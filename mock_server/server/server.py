@@ -164,11 +164,18 @@ class Server:
     # ---- requests
 
     def request_received(
-        self, connection: Connection, message: RawRequestMessage, body: bytes, number: int, weight: int = 0
+        self,
+        connection: Connection,
+        message: RawRequestMessage,
+        body: bytes,
+        number: int,
+        weight: int = 0,
+        body_hash: str | None = None,
     ) -> Exchange:
         """Answer a request that was read completely.
 
-        `number` counts the requests of its connection; `weight` is what `IncomingRequests` counts for a large one.
+        `number` counts the requests of its connection; `weight` is what `IncomingRequests` counts for a large one,
+        whose `body_hash` may be known.
         """
         now = self.now()
         request = parse(
@@ -179,6 +186,7 @@ class Server:
             region=connection.region,
             unknown_fields=self._unknown_fields,
             unknown_ids=self._unknown_ids,
+            body_hash=body_hash,
         )
         engine = self.engine
         if self.plans.scoped:

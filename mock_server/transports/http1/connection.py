@@ -11,7 +11,7 @@ bounded in `limits`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import HttpVersion10
@@ -19,12 +19,14 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from windtunnel.mock_server.api.json_body import MAX_VALUES
+from windtunnel.mock_server.api.parse import hash_in_steps
 from windtunnel.mock_server.transports.failures import FAILED
 from windtunnel.mock_server.transports.http1.framing import CONTINUE
 from windtunnel.mock_server.transports.http1.intake import FULL, Http1Intake
 from windtunnel.mock_server.transports.http1.limits import (
     ADMIN_PATHS,
     LARGE,
+    LONG,
     MAX_HELD,
     MAX_PIPELINED,
     weight,
@@ -44,6 +46,18 @@ class InFlight(Protocol):
 
     def wake(self) -> None:
         """Continue: the client has read what had filled the buffers."""
+
+
+class Hashing:
+    """What is in flight while a long body is hashed."""
+
+    wire_over = False
+
+    def client_left(self) -> None:
+        """Nothing to do: whoever hashes sees that this is not in flight any more."""
+
+    def wake(self) -> None:
+        """Nothing to do: nothing is written yet."""
 
 
 class Connection(Http1Intake):
@@ -177,11 +191,45 @@ class Connection(Http1Intake):
             if server.incoming.held + heavy > MAX_HELD:
                 self._reject(503, FULL)
                 return
+        if len(body) > LONG and self.region:
+            self._hash_first(message, body, number, heavy)
+            return
+        self._hand_on(message, body, number, heavy)
+
+    def _hash_first(self, message: RawRequestMessage, body: bytes, number: int, heavy: int) -> None:
+        """Hash a long body in steps, and hand the request on then: reading it takes long enough."""
+        server = self._server
+        hashing = Hashing()
+        self._current = hashing
+        server.incoming.take(hashing, heavy)
+        found: list[str] = []
+
+        def steps() -> Generator[None, None, None]:
+            kind = message.headers.get("content-type", "")
+            found.append((yield from hash_in_steps(kind, body)))
+
+        def over(error: Exception | None) -> None:
+            server.incoming.done(hashing)
+            if self._current is not hashing or self._closing:  # the client has left
+                return
+            self._current = None
+            if error is not None:
+                server.counters.failures.note(error)
+                self._reject(500, FAILED)
+                return
+            self._hand_on(message, body, number, heavy, found[0])
+
+        server.long_work.add(steps(), over)
+
+    def _hand_on(
+        self, message: RawRequestMessage, body: bytes, number: int, heavy: int, body_hash: str | None = None
+    ) -> None:
+        server = self._server
         try:
             if not self.region or message.path.startswith(ADMIN_PATHS):
                 exchange: InFlight = server.admin_request_received(self, message, body)
             else:
-                exchange = server.request_received(self, message, body, number, heavy)
+                exchange = server.request_received(self, message, body, number, heavy, body_hash)
         except Exception as error:  # noqa: BLE001 - any bug is answered with a 500
             server.counters.failures.note(error)
             self._reject(500, FAILED)
