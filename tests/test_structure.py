@@ -78,6 +78,7 @@ LAYERS = {
         "calibrate",
         "matrix",
         "manual",
+        "init",
         "cli",
     ),
     "reports": ("errors", "read", "metrics", "gate", "figures", "charts", "page", "build", "check"),

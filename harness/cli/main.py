@@ -20,6 +20,7 @@ from windtunnel.harness.cli.calibrate import calibrate
 from windtunnel.harness.cli.check import check
 from windtunnel.harness.cli.env import app as env_app
 from windtunnel.harness.cli.exit_codes import NOT_VALID
+from windtunnel.harness.cli.init import init
 from windtunnel.harness.cli.list_command import list_command
 from windtunnel.harness.cli.replay import replay
 from windtunnel.harness.cli.report import report
@@ -74,6 +75,7 @@ EXAMPLES = {
         "windtunnel baseline write runs/mine -o mine.baseline.json",
         "windtunnel check runs/mine --baseline mine.baseline.json",
     ),
+    "init": ("windtunnel init", "windtunnel init --target myapp:summarise --ci gitlab --yes"),
     "replay": ("windtunnel replay runs/20261121-101502-retry_storm --client naive-loop --call c17",),
     "serve": (
         "windtunnel serve --port 8080",
@@ -99,6 +101,7 @@ app.command("ab", epilog=_epilog("ab"))(ab)
 app.command("report", epilog=_epilog("report"))(report)
 app.command("check", epilog=_epilog("check"))(check)
 app.add_typer(baseline, name="baseline", epilog=_epilog("baseline"))
+app.command("init", epilog=_epilog("init"))(init)
 app.command("replay", epilog=_epilog("replay"))(replay)
 app.command("serve", epilog=_epilog("serve"))(serve)
 app.command("list", epilog=_epilog("list"))(list_command)

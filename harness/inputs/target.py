@@ -141,6 +141,13 @@ def check_target(
 
     Raises InputError with file, line and key.
     """
+    wrong = what_is_wrong(target, folders, python=python)
+    if wrong:
+        raise source.error((KEY,), found=wrong["found"], expected=wrong["expected"])
+
+
+def what_is_wrong(target: str, folders: Sequence[str], *, python: str | None = None) -> dict[str, str]:
+    """Look at a target in a process of its own: what was `found` and what was `expected`; empty if it can be called."""
     command = [python or sys.executable, "-m", "windtunnel.harness.inputs.target", target, *folders]
     try:
         done = subprocess.run(
@@ -153,15 +160,14 @@ def check_target(
         )
     except subprocess.TimeoutExpired:
         found = f"a module that is not imported after {IMPORT_TIMEOUT_S:.0f} s"
-        raise source.error((KEY,), found=found, expected="one that does nothing but define") from None
+        return {"found": found, "expected": "one that does nothing but define"}
     answers = [line for line in done.stdout.splitlines() if line.startswith(ANSWER)]
     if not answers:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         found = f"a module that ends its process ({last})"
-        raise source.error((KEY,), found=found, expected="one that does nothing but define")
-    answer = json.loads(answers[-1].removeprefix(ANSWER))
-    if answer:
-        raise source.error((KEY,), **answer)
+        return {"found": found, "expected": "one that does nothing but define"}
+    wrong: dict[str, str] = json.loads(answers[-1].removeprefix(ANSWER))
+    return wrong
 
 
 def main(target: str, folders: Sequence[str]) -> None:
