@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["example_project"]
+"""A project of its own, which `test_packaging.py` plays from an installed wheel."""
+
 TESTS = Path(__file__).parent
 ALONE = (
     "runs/test_truth.py",

@@ -268,6 +268,34 @@ def test_types_are_seen_from_elsewhere(installed: Path, tmp_path: Path) -> None:
     assert 'Revealed type is "windtunnel.mock_server.plan.plan.Plan"' in checked.stdout
 
 
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """A copy of the example project, as a stranger's checkout."""
+    folder = tmp_path / "support-desk"
+    subprocess.run(["cp", "-r", str(ROOT / "tests" / "example_project"), str(folder)], check=True)
+    return folder
+
+
+PROJECTS_TESTS = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:locust")
+
+
+def test_the_example_project_plays_its_tests(installed: Path, example: Path) -> None:
+    """Fixture, respx route and virtual test work from the wheel, beside a user's folders that have names of ours."""
+    said = output(installed.parent / "python", *PROJECTS_TESTS, cwd=example)
+    assert " passed" in said
+
+
+def test_a_worse_client_of_the_example_project_is_found(installed: Path, example: Path) -> None:
+    """More retries on purpose turn its tests red, with a message that says what got worse."""
+    code = example / "support_desk" / "assistant.py"
+    code.write_text(code.read_text().replace("MAX_RETRIES = 2", "MAX_RETRIES = 3"))
+    done = run(installed.parent / "python", *PROJECTS_TESTS, cwd=example)
+    assert done.returncode == 1
+    assert "call 1 took 4 requests, expected at most 3" in done.stdout
+    assert "attempt 3  503 overloaded" in done.stdout
+    assert "FAILED tests/test_assistant.py::test_nobody_waits_for_ever" in done.stdout
+
+
 def test_the_front_door_is_sorted_and_complete() -> None:
     """Every name of `__all__` is there, stands in order, and is what `dir` shows."""
     names = windtunnel.__all__

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from windtunnel import testing
     from windtunnel.harness.errors import InputError, MeasurementError
     from windtunnel.harness.inputs.gallery import load_scenario
     from windtunnel.harness.inputs.scenario import Scenario
@@ -28,6 +29,7 @@ __all__ = [
     "Scenario",
     "__version__",
     "load_scenario",
+    "testing",
     "virtual",
 ]
 
@@ -50,6 +52,10 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         value = version("windtunnel")
+    elif name == "testing":
+        from importlib import import_module
+
+        value = import_module("windtunnel.testing")
     elif name in _MODULES:
         from importlib import import_module
 
