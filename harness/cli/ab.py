@@ -16,6 +16,7 @@ from windtunnel.harness.contract.text import printable
 if TYPE_CHECKING:
     from windtunnel.harness.run.run import RunOptions
 
+NOT_PLAYED = "stopped before it began"
 CODES = {"worse": EXPECTATION_FAILED, "inconclusive": NOT_VALID, "invalid": NOT_VALID}
 
 
@@ -101,11 +102,17 @@ def ab(
     folder = run_folder(out, f"ab-{next(iter(runs))}" if len(runs) == 1 else f"ab-{len(runs)}-scenarios")
     console = Console(stderr=True)
 
+    stopped: list[str] = []
+
     def played(name: str, run: RunOptions) -> PlayedRun:
         """Play one scenario into a folder of its name, and make its report."""
+        if stopped:
+            return PlayedRun(scenario=name, folder=folder / name, figures=None, troubles=(NOT_PLAYED,))
         console.print(f"{name}:", highlight=False)
         records = play(into(run, folder / name), reporter(console), late_cells)
         figures, troubles = None, records.failures
+        if records.interrupted:
+            stopped.append(name)
         try:
             with console.status("Writing the report …") as status:
                 figures = write_report(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.figures.two_clients import ScenarioComparison, Shown, TwoClients
-from windtunnel.reports.gate.compare import Comparison
+from windtunnel.reports.gate.compare import Comparison, State, Verdict
 from windtunnel.reports.gate.paired import ALPHA, POWER
 
 AB_SCHEMA_VERSION: Final = 1
+_NUMBER: Final = {"type": ["number", "null"]}
+_WHOLE: Final = {"type": ["integer", "null"], "minimum": 0}
+_TEXT: Final = {"type": "string"}
 
 
 def ab_json(found: TwoClients, folder: Path) -> dict[str, Any]:
@@ -72,4 +75,67 @@ def comparison_json(row: Comparison, shown: Shown | None = None) -> dict[str, An
         **({"censored": True} if row.censored else {}),
         **({"reason": row.reason} if row.reason else {}),
         **({"call": call} if call is not None else {}),
+    }
+
+
+def ab_schema() -> dict[str, Any]:
+    """The JSON Schema of ab.json, as draft 2020-12."""
+    side = _object({"outcome": _TEXT, "wait_s": _NUMBER, "attempts": _WHOLE})
+    call = _object({"repeat": _WHOLE, "seed": _WHOLE, "call_id": _TEXT, "a": side, "b": side})
+    row = _object(
+        {
+            "metric": {"enum": list(METRICS)},
+            "phase": {"type": ["string", "null"]},
+            "better": {"enum": ["higher", "lower"]},
+            "result": {"enum": list(get_args(State))},
+            **dict.fromkeys(("a", "b", "difference", "low", "high", "p"), _NUMBER),
+            "floor": {"type": "number"},
+            "smallest": {**_NUMBER, "description": "What would have been found with a power of 0.9."},
+            "repeats": {
+                **_WHOLE,
+                "description": "Pairs that an inconclusive one needs; null: more than 10,000.",
+            },
+            "pairs": {**_WHOLE, "description": "Pairs with both values, of `of`."},
+            "of": _WHOLE,
+            "censored": {"type": "boolean", "description": "Some values are lower bounds."},
+            "reason": _TEXT,
+            "call": {**call, "description": "The call that differs most, of what is worse."},
+        },
+        optional=("censored", "reason", "call"),
+    )
+    result = {"enum": [*get_args(Verdict), "invalid"]}
+    scenario = _object(
+        {
+            "scenario": _TEXT,
+            "run_dir": {**_TEXT, "description": "From the folder of ab.json."},
+            "clock": _TEXT,
+            "result": result,
+            "pairs": _WHOLE,
+            "alike": {**_WHOLE, "description": "Pairs with equal digests of behaviour."},
+            "seeds": {"type": ["array", "null"], "items": _WHOLE},
+            "troubles": {"type": "array", "items": _TEXT},
+            "comparisons": {"type": "array", "items": row},
+        }
+    )
+    floor = _object({"absolute": {"type": "number"}, "share": {"type": "number"}})
+    top = {
+        "schema_version": {"const": AB_SCHEMA_VERSION},
+        "behaviour": {"type": "integer", "minimum": 1},
+        "a": _TEXT,
+        "b": _TEXT,
+        "result": result,
+        "method": {"type": "object"},
+        "floors": {"type": "object", "additionalProperties": floor},
+        "scenarios": {"type": "array", "items": scenario},
+    }
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, "title": "ab.json of windtunnel ab", **_object(top)}
+
+
+def _object(properties: dict[str, Any], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
     }

@@ -41,6 +41,7 @@ State: TypeAlias = Literal["same", "no_difference", "better", "worse", "inconclu
 Verdict: TypeAlias = Literal["same", "no_difference", "better", "worse", "inconclusive"]
 
 CUT_OFF: Final = "in every pair the end of the run cut off what would tell"
+NEVER_BOTH: Final = "in no pair both have a value"
 ABSENT: Final = Figure(None, reason="does not apply")
 
 
@@ -212,12 +213,17 @@ def _comparable(a: Figure, b: Figure) -> bool:
 def _why(pairs: Pairs, known: int) -> str:
     if known:
         return f"over {known} of {len(pairs.a)} pairs"
-    reasons = []
-    for side, figures in (("A", pairs.a), ("B", pairs.b)):
-        if all(figure.value is None for figure in figures):
-            why = next((figure.reason for figure in figures if figure.reason), "")
-            reasons.append(f"{side} has no value" + (f" ({why})" if why else ""))
-    return "; ".join(reasons) or CUT_OFF
+    missing = {
+        side: next((figure.reason for figure in figures if figure.reason), "")
+        for side, figures in (("A", pairs.a), ("B", pairs.b))
+        if all(figure.value is None for figure in figures)
+    }
+    if len(missing) == 2 and len(set(missing.values())) == 1:
+        missing = {"neither": missing["A"]}
+    told = [f"{side} has {'a' if side == 'neither' else 'no'} value" for side in missing]
+    return "; ".join(
+        text + (f" ({why})" if why else "") for text, why in zip(told, missing.values(), strict=True)
+    ) or (CUT_OFF if any(figure.censored for figure in (*pairs.a, *pairs.b)) else NEVER_BOTH)
 
 
 def _judged(

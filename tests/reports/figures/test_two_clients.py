@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.reports.tables import STORM, attempt, cell_plan, even_calls, quiet_lags, served, write_run
 from windtunnel.harness.contract.metrics import Floor
 from windtunnel.reports.build import write_comparison
+from windtunnel.reports.figures.ab_json import ab_schema
 from windtunnel.reports.figures.cells import measure_run
 from windtunnel.reports.figures.collect import run_figures
 from windtunnel.reports.figures.two_clients import PlayedRun, TwoClients, compare_runs
@@ -87,6 +89,7 @@ def test_lost_calls_make_it_worse_and_one_of_them_is_named(worse: PlayedRun) -> 
         assert "other is worse than one" in written
         assert row.call.commands[0] in written
     data = json.loads((tmp_path / "ab.json").read_text())
+    jsonschema.validate(data, ab_schema())
     assert (data["result"], data["scenarios"][0]["run_dir"], data["a"]) == ("worse", "planted", "one")
     written_row = next(
         one
@@ -135,6 +138,7 @@ def test_of_a_run_that_does_not_count_nothing_is_claimed(
     assert (found.standing, found.scenarios[0].comparisons) == ("invalid", ())
     words = write_comparison(tmp_path, found)
     assert words.scenarios[0].troubles == (troubles or ("no report could be made of it",))
+    jsonschema.validate(json.loads((tmp_path / "ab.json").read_text()), ab_schema())
     assert "Nothing can be said" in (tmp_path / "summary.md").read_text()
 
 

@@ -142,6 +142,10 @@ def test_unknown_values_are_left_out_and_told() -> None:
         metric="retry_yield", phase=None, a=(Figure(0.5),) * 9, b=(Figure(None, reason="no retries"),) * 9
     )
     assert alone(none).text == "not compared: B has no value (no retries)"
+    neither = Pairs(metric="retry_yield", phase=None, a=none.b, b=none.b)
+    assert alone(neither).text == "not compared: neither has a value (no retries)"
+    in_turns = pairs([0.5, None], [None, 0.5], "retry_yield")
+    assert alone(in_turns).text == "not compared: in no pair both have a value"
 
 
 def test_alarms_over_a_whole_family_are_rare() -> None:
