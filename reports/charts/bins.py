@@ -7,7 +7,8 @@ import pandas as pd
 
 from windtunnel.reports.charts.view import ClientView, Floats, RunView
 
-NICE_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+NICE_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0,
+          7200.0, 10800.0, 21600.0, 43200.0, 86400.0)  # fmt: skip
 WINDOW_S = 5.0
 STEP_S = 1.0
 MOST_STEPS = 600
@@ -42,19 +43,25 @@ def good_share(view: ClientView, at: Floats) -> Floats:
     return np.divide(good, offered, out=np.full_like(good, np.nan), where=offered > 0)
 
 
+def window_s(run: RunView) -> float:
+    """Length of the windows of `amplification`: 5 s; in a long run so long that no call lies between two of them."""
+    return max(WINDOW_S, bin_width(run.end - run.start, MOST_STEPS))
+
+
 def amplification(view: ClientView, run: RunView) -> tuple[Floats, Floats]:
-    """(Centres of 5 s windows, 1 + retries that arrive ÷ calls intended in the window), stepped by 1 s or coarser."""
+    """(Centres of windows, 1 + retries that arrive ÷ calls intended in the window; NaN where none was intended)."""
     step = max(STEP_S, bin_width(run.end - run.start, MOST_STEPS))
-    starts = np.arange(run.start, max(run.end - WINDOW_S, run.start) + step / 2, step)
+    window = window_s(run)
+    starts = np.arange(run.start, max(run.end - window, run.start) + step / 2, step)
     intended = np.sort(view.calls["intended_s"].to_numpy(dtype=float))
     retries = np.sort(view.served.loc[view.served["attempt"] > 0, "arrived_s"].to_numpy(dtype=float))
 
     def within(times: Floats) -> Floats:
-        return (np.searchsorted(times, starts + WINDOW_S) - np.searchsorted(times, starts)).astype(float)
+        return (np.searchsorted(times, starts + window) - np.searchsorted(times, starts)).astype(float)
 
     calls = within(intended)
     ratio = np.divide(within(retries), calls, out=np.full_like(calls, np.nan), where=calls > 0)
-    return starts + WINDOW_S / 2, 1.0 + ratio
+    return starts + window / 2, 1.0 + ratio
 
 
 def level(served: pd.DataFrame, column: str, at: Floats) -> Floats:

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from windtunnel.reports.charts import canvas, palette
-from windtunnel.reports.charts.bins import amplification, edges, level, rate
+from windtunnel.reports.charts.bins import amplification, edges, level, rate, window_s
 from windtunnel.reports.charts.durations import duration
 from windtunnel.reports.charts.svg import Chart, chart
-from windtunnel.reports.charts.view import ClientView, Floats, RunView
+from windtunnel.reports.charts.view import Bools, ClientView, Floats, RunView
 
 HEIGHT = 444.0
 AT_ONCE_S = 0.05
@@ -31,6 +31,7 @@ class Series:
     good: Floats
     window_at: Floats
     amplification: Floats
+    window_s: float
     queue: Floats
     busy: Floats
 
@@ -60,6 +61,7 @@ def _series(view: ClientView, run: RunView, at: Floats) -> Series:
         rate(served["arrived_s"], at),
         rate(calls.loc[calls["good"], "intended_s"], at),
         *amplification(view, run),
+        window_s(run),
         level(served, "queue_depth", at),
         level(served, "in_flight", at),
     )
@@ -131,17 +133,24 @@ def _per(rate: float) -> tuple[float, str]:
 
 
 def _draw_amplification(axes: Axes, series: Series, scales: Scales) -> None:
-    known = ~np.isnan(series.amplification)
-    at, values = series.window_at[known], series.amplification[known]
+    at, values = series.window_at, series.amplification  # both break where a window has no call
     axes.fill_between(at, 1, values, color=palette.LOST.light, linewidth=0)
+    alone = ~np.isnan(values) & _unknown_beside(values)
     axes.plot(at, values, color=palette.BAD.light, linewidth=1.6)
+    axes.plot(at[alone], values[alone], ".", color=palette.BAD.light, markersize=2.5)
     axes.set_yscale("log")
     axes.set_ylim(0.93, scales.amplification * 1.15)
     ticks = [tick for tick in TICKS if tick <= scales.amplification * 1.1]
     axes.yaxis.set_major_locator(FixedLocator(ticks if len(ticks) < 6 else ticks[::2]))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    canvas.caption(axes, "attempts per call, over 5 s (log scale)")
+    canvas.caption(axes, f"attempts per call, over {duration(series.window_s)} (log scale)")
+
+
+def _unknown_beside(values: Floats) -> Bools:
+    """Which values have an unknown one, or none, on both sides: a line does not show them."""
+    unknown = np.concatenate([[True], np.isnan(values), [True]])
+    return np.asarray(unknown[:-2] & unknown[2:])
 
 
 def _draw_levels(axes: Axes, series: Series, at: Floats, scales: Scales) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 Floats = npt.NDArray[np.floating]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

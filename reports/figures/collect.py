@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 from windtunnel.reports.figures.cell import MeasuredCell
 from windtunnel.reports.figures.client_errors import over_cells as errors_over
-from windtunnel.reports.figures.model import CellFigures, ClientFigures, RunFigures
+from windtunnel.reports.figures.model import CellFigures, ClientFigures, LateArrivals, RunFigures
 from windtunnel.reports.figures.repeats import over_repeats
 from windtunnel.reports.figures.seeds import held_over_seeds, over_seeds
 from windtunnel.reports.figures.validity import lag_of, worst
@@ -50,7 +50,19 @@ def run_figures(run: Run, cells: Sequence[MeasuredCell], *, left_out: int = 0) -
         clients=clients,
         cells=measured,
         judgements=tuple(judgements),
+        late_arrivals=_late_arrivals(run),
     )
+
+
+def _late_arrivals(run: Run) -> LateArrivals | None:
+    """Replayed arrivals beyond the last phase; None if there are none."""
+    if not run.cells:
+        return None
+    cell = run.cells[0]
+    arrivals = cell.plan["load"].get("arrivals")
+    times = (arrivals.get("times_s") if isinstance(arrivals, Mapping) else None) or ()
+    late = sum(time >= cell.end_s for time in times)
+    return LateArrivals(late, len(times), cell.end_s) if late else None
 
 
 def over_cells(cells: Sequence[CellFigures], *, seeds: bool = False) -> ClientFigures:

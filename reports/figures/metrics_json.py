@@ -29,6 +29,7 @@ def as_json(figures: RunFigures) -> dict[str, Any]:
         "clients": {client: _client(own) for client, own in figures.clients.items()},
         "cells": [_cell(cell) for cell in figures.cells],
         "expectations": [_judgement(judgement) for judgement in figures.judgements],
+        **_known(late_arrivals=None if figures.late_arrivals is None else asdict(figures.late_arrivals)),
     }
 
 

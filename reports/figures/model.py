@@ -93,6 +93,15 @@ class ClientFigures(FiguresByPhase):
         return None if self.seeds is None else self.seeds.get(name)
 
 
+@dataclass(frozen=True, slots=True)
+class LateArrivals:
+    """Replayed arrivals that come after the end of the last phase, `count` of all: no figure counts them."""
+
+    count: int
+    of: int
+    end_s: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFigures:
     """All figures of a run. `seeds` is how many were asked for, from `seed` on; None in a run without seeds."""
@@ -109,6 +118,7 @@ class RunFigures:
     clients: Mapping[str, ClientFigures] = field(default_factory=dict)
     cells: tuple[CellFigures, ...] = ()
     judgements: tuple[Judgement, ...] = ()
+    late_arrivals: LateArrivals | None = None
 
     @property
     def state(self) -> State:

@@ -168,9 +168,13 @@ def metrics_schema() -> dict[str, Any]:
         "clients": {"type": "object", "additionalProperties": client},
         "cells": {"type": "array", "items": cell},
         "expectations": {"type": "array", "items": expectation},
+        "late_arrivals": {
+            **_object({"count": whole, "of": whole, "end_s": {"type": "number"}}),
+            "description": "Replayed arrivals after the end of the last phase: no figure counts them.",
+        },
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "metrics.json of a windtunnel run",
-        **_object(top, optional=("seeds", "digest", "wire_digest")),
+        **_object(top, optional=("seeds", "digest", "wire_digest", "late_arrivals")),
     }

@@ -132,6 +132,7 @@ class ReportContent:
     commands: tuple[str, ...]
     parameters: str
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     seeds: SeedsText | None = None
     players: Mapping[str, str] = field(default_factory=dict)
 
@@ -201,6 +202,7 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
         partial=figures.partial,
         cut_off=run.partial or len(run.cells) < len(run.plan["cells"]),
         troubles=_troubles(run, figures),
+        remarks=_remarks(run, figures),
         checks=tuple(_check(check) for check in figures.checks),
         subjects=tuple(Subject(name, _about(cells, name, players.get(name, ""))) for name in clients),
         players=players,
@@ -268,16 +270,29 @@ def _troubles(run: Run, figures: RunFigures) -> tuple[str, ...]:
             until = f"; recorded up to {cell.observed_s:.1f} s" if math.isfinite(cell.observed_s) else ""
             lines.append(f"{cell.client}, repeat {cell.repeat}: {reason}{until}")
         lines += [f"{cell.client}, repeat {cell.repeat}: {damage.text}" for damage in cell.damages]
-        if again := cell.status.get("played_again"):
-            lines.append(
-                f"{cell.client}, repeat {cell.repeat}: played again alone, since it was not valid at first: {again}"
-            )
     invalid = [cell for cell in figures.cells if cell.state == "invalid"]
     if invalid:
         names = ", ".join(f"{cell.client} ({cell.repeat})" for cell in invalid)
         every = len(invalid) == len(figures.cells)
         where = "all clients and repeats" if every else f"these clients (repeats): {names}"
         lines.insert(0, f"This concerns {where}.")
+    return tuple(lines)
+
+
+def _remarks(run: Run, figures: RunFigures) -> tuple[str, ...]:
+    """What is said of the measurement whatever its state: cells played again, arrivals that no figure counts."""
+    lines = [
+        f"{cell.client}, repeat {cell.repeat}: played again alone, because it was not valid at first: {again}"
+        for cell in run.cells
+        if (again := cell.status.get("played_again"))
+    ]
+    late = figures.late_arrivals
+    if late is not None:
+        end = say(late.end_s, "seconds")
+        lines.append(
+            f"{late.count:,} of the {late.of:,} replayed arrivals come after the last phase, which ends at {end}: "
+            "no figure counts them. Longer phases would."
+        )
     return tuple(lines)
 
 

@@ -150,6 +150,7 @@ def _checks(content: ReportContent) -> str:
         {"valid": "Yes.", "noisy": "Noisy.", "invalid": "**No.**"}[content.state]
         + "\n\n"
         + table(["Check", "Found", "Allowed"], rows)
+        + "".join(f"\n\n{text(remark)}" for remark in content.remarks)
     )
 
 

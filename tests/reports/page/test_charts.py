@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from windtunnel.reports.charts import ClientView, RunView, Span, draw, palette
-from windtunnel.reports.charts.bins import amplification, bin_width, edges, good_share, level
+from windtunnel.reports.charts.bins import amplification, bin_width, edges, good_share, level, window_s
 from windtunnel.reports.charts.canvas import fit, text_width
 from windtunnel.reports.charts.outcomes import KINDS, table
 from windtunnel.reports.charts.svg import slug
+from windtunnel.reports.charts.timeline import _unknown_beside
 from windtunnel.reports.charts.waits import curve
 from windtunnel.reports.read.outcomes import OUTCOMES
 
@@ -46,7 +47,8 @@ def stage(*views: ClientView, end: float = 10.0) -> RunView:
 
 
 @pytest.mark.parametrize(
-    ("length", "width"), [(50, 1.0), (60, 1.0), (61, 2.0), (3.0, 0.1), (8 * 3600, 600.0)]
+    ("length", "width"),
+    [(50, 1.0), (60, 1.0), (61, 2.0), (3.0, 0.1), (8 * 3600, 600.0), (12 * 3600, 900.0), (5 * 86400, 7200.0)],
 )
 def test_bins_are_round_and_few(length: float, width: float) -> None:
     """Bins have a round width, and there are at most as many as asked for."""
@@ -185,3 +187,28 @@ def test_a_slow_load_is_counted_per_minute() -> None:
     assert "per minute" in "".join(ET.fromstring(draw(slow).timelines[0].file).itertext())
     fast = stage(view(intended=[0.1 * index for index in range(100)]))
     assert "per second" in "".join(ET.fromstring(draw(fast).timelines[0].file).itertext())
+
+
+def test_attempts_per_call_break_where_no_call_is_due() -> None:
+    """No line joins windows between which nothing was measured; a window alone is a point."""
+    at = np.array([np.nan, 1.0, np.nan, 1.0, 2.0, np.nan, 3.0])
+    assert _unknown_beside(at)[[1, 3, 4, 6]].tolist() == [True, False, False, True]
+    sparse = view(intended=[1.0, 90.0])
+    _, ratio = amplification(sparse, stage(sparse, end=100.0))
+    assert np.isnan(ratio).any()
+
+
+def test_windows_of_a_long_run_leave_no_call_out() -> None:
+    """Over a day the windows lie side by side: every call is in one of them."""
+    day = 86_400.0
+    calls = view(intended=[float(at) for at in range(7, 86_000, 997)])
+    run = stage(calls, end=day)
+    at, ratio = amplification(calls, run)
+    assert window_s(run) == np.diff(at)[0] == 300.0
+    assert (~np.isnan(ratio)).sum() >= 80
+
+
+@pytest.mark.filterwarnings("error")
+def test_charts_without_any_wait_are_drawn_without_a_warning() -> None:
+    """A client of which nothing was measured is no reason for a word on the terminal."""
+    draw(stage(view(), view("y")))

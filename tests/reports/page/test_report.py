@@ -263,3 +263,22 @@ def test_a_run_without_a_truth_was_not_cut_off(tmp_path: Path) -> None:
         text = (tmp_path / "lost" / name).read_text(encoding="utf-8")
         assert "Partial: some answers have no record of the server" in text
         assert "was cut off" not in text
+
+
+def test_what_a_valid_run_has_to_say_is_said(tmp_path: Path) -> None:
+    """Cells that were played again, and replayed arrivals that no figure counts, are said of a valid run as well."""
+    folder = write_run(tmp_path / "again", clients=CLIENTS[:1])
+    status = folder / "cells" / f"{CLIENTS[0].name}-0" / "status.json"
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"played_again": "Calls were 40 ms late."}))
+    plan = json.loads((folder / "plan.json").read_text())
+    for cell in plan["cells"]:
+        cell["load"]["arrivals"] = {"times_s": [1.0, 2.0, 49.9, 50.0, 61.0]}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    result = write_report(folder)
+    assert result.valid
+    for name in ("report.html", "summary.md"):
+        told = (folder / name).read_text(encoding="utf-8")
+        assert "played again alone, because it was not valid at first: Calls were 40 ms late." in told
+        assert "2 of the 5 replayed arrivals come after the last phase, which ends at 50 s" in told
+    late = json.loads((folder / "metrics.json").read_text())["late_arrivals"]
+    assert late == {"count": 2, "of": 5, "end_s": 50.0}
