@@ -39,7 +39,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> Any:
-    """Make a sync test of an async one with the marker `windtunnel_virtual`, before others see that it is async."""
+    """Make a sync test of an async one with the marker `windtunnel_virtual`, before others see that it is async.
+
+    A mistake in a marker is an error of collection, so that pytest ends with 2 before it plays anything.
+    """
+    marks = getattr(obj, "pytestmark", ()) if callable(obj) else ()
+    for mark in marks if isinstance(marks, list) else ():
+        if mark.name == "windtunnel" and (wrong := _ask_for(None, mark)):
+            raise collector.CollectError(f"{getattr(obj, '__qualname__', name)}: {wrong}")
     if not inspect.iscoroutinefunction(obj) or not collector.funcnamefilter(name):
         return None
     own = [mark for mark in getattr(obj, "pytestmark", ()) if mark.name == "windtunnel_virtual"]
@@ -61,6 +68,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             names.insert(0, FIXTURE)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A sync test cannot be on the virtual clock, and must not pass as if it were."""
+    if item.get_closest_marker("windtunnel_virtual") and _seed_of(item) is None:
+        pytest.fail(
+            "@pytest.mark.windtunnel_virtual: found a sync test, expected an async one", pytrace=False
+        )
+
+
 @pytest.fixture(scope="session")
 def _windtunnel_process() -> Iterator[MockProcess]:
     """The mock's process, which lives as long as the session."""
@@ -79,7 +94,11 @@ def mock_openai(request: pytest.FixtureRequest) -> Iterator[MockOpenAI]:
     view = _view(request)
     view.shown_by_report = True
     request.node.stash[_VIEW] = view
-    _ask_for(view, request.node)
+    for mark in reversed(
+        list(request.node.iter_markers("windtunnel"))
+    ):  # those of its module and class first
+        if wrong := _ask_for(view, mark):
+            pytest.fail(wrong, pytrace=False)
     with _environment(view):
         yield view
     if _seed_of(request.node) is not None:
@@ -106,21 +125,19 @@ def _seed_of(item: Any) -> int | None:
     return seed
 
 
-def _ask_for(view: MockOpenAI, item: pytest.Item) -> None:
-    """Do what the markers of a test ask for, those of its module and class first."""
+def _ask_for(view: MockOpenAI | None, mark: pytest.Mark) -> str:
+    """Do what a marker asks a mock for, or only check it; return what is wrong with it."""
     from windtunnel.harness.errors import InputError
+    from windtunnel.harness.testing.view import PlanOnly
 
-    for mark in reversed(list(item.iter_markers("windtunnel"))):
-        asked: dict[str, Any] = dict(mark.kwargs)
-        if mark.args:
-            asked["faults"] = [*mark.args, *asked.get("faults", ())]
-        wrong = ""
-        try:
-            view.apply("@pytest.mark.windtunnel", asked)
-        except InputError as error:
-            wrong = str(error)
-        if wrong:  # outside, so that no other exception is shown beside it
-            pytest.fail(wrong, pytrace=False)
+    asked: dict[str, Any] = dict(mark.kwargs)
+    if mark.args:
+        asked["faults"] = [*mark.args, *asked.get("faults", ())]
+    try:
+        (PlanOnly() if view is None else view).apply("@pytest.mark.windtunnel", asked)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 @contextlib.contextmanager

@@ -194,3 +194,23 @@ class MockOpenAI(Assertions):
     def _now_s(self) -> float:
         """Seconds since the test began."""
         raise NotImplementedError
+
+
+class PlanOnly(MockOpenAI):
+    """A view without a mock: what it is asked for is checked, and that is all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base_url = self.api_key = ""
+
+    def _begin(self, plan: dict[str, Any]) -> None:
+        """Nothing runs."""
+
+    def _change(self, plan: dict[str, Any]) -> None:
+        """Nothing runs."""
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return []
+
+    def _now_s(self) -> float:
+        return 0.0
