@@ -47,6 +47,8 @@ def _scenario(one: ScenarioComparison, folder: Path) -> dict[str, Any]:
         "alike": one.alike,
         "seeds": None if one.seeds is None else list(one.seeds),
         "troubles": list(one.troubles),
+        "first_difference": None if one.first is None else asdict(one.first),
+        "errors": {name: {"a": a, "b": b} for name, (a, b) in one.errors.items()},
         "comparisons": [comparison_json(row, one.shown.get(row.name)) for row in one.comparisons],
     }
 
@@ -104,6 +106,8 @@ def ab_schema() -> dict[str, Any]:
         optional=("censored", "reason", "call"),
     )
     result = {"enum": [*get_args(Verdict), "invalid"]}
+    at = _object(dict.fromkeys(("call_id", "table", "column", "a", "b"), _TEXT))
+    first = _object({"repeat": _WHOLE, "seed": _WHOLE, "at": at})
     scenario = _object(
         {
             "scenario": _TEXT,
@@ -114,6 +118,12 @@ def ab_schema() -> dict[str, Any]:
             "alike": {**_WHOLE, "description": "Pairs with equal digests of behaviour."},
             "seeds": {"type": ["array", "null"], "items": _WHOLE},
             "troubles": {"type": "array", "items": _TEXT},
+            "first_difference": {
+                **first,
+                "type": ["object", "null"],
+                "description": "Where they first did otherwise, in the first pair that is not alike.",
+            },
+            "errors": {"type": "object", "additionalProperties": _object({"a": _WHOLE, "b": _WHOLE})},
             "comparisons": {"type": "array", "items": row},
         }
     )

@@ -5,6 +5,7 @@ a run of each scenario ─► pairs, a seed each ─► one family, `gate/compar
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 from windtunnel.harness.contract.metrics import METRICS, Floor
 from windtunnel.reports.figures.differing_call import DifferingCall, TwoCells
+from windtunnel.reports.figures.first_difference import FirstDifference, first_difference
 from windtunnel.reports.figures.model import CellFigures, RunFigures
 from windtunnel.reports.gate.compare import Comparison, Pairs, Verdict, compare, overall, pairs_of
 
@@ -42,11 +44,21 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstDiffers:
+    """Where A and B first did otherwise, in the first pair of cells that is not alike."""
+
+    repeat: int
+    seed: int | None
+    at: FirstDifference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioComparison:
     """A and B in one scenario: in `alike` of `pairs` incidents they behaved the same, by their digests.
 
-    `seeds` are the seeds of the pairs, None in real time. `shown` has, by `metric@phase`, the call that shows it. Of an
-    invalid one `troubles` say why, and there are no comparisons.
+    `first` is where they first did otherwise, on the virtual clock. `errors`: how many calls of A and of B ended with
+    each type of error, where these are not alike. `seeds` are the seeds of the pairs, None in real time. `shown` has,
+    by `metric@phase`, the call that shows it. Of an invalid one `troubles` say why, and there are no comparisons.
     """
 
     scenario: str
@@ -60,6 +72,8 @@ class ScenarioComparison:
     troubles: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     shown: Mapping[str, Shown] = field(default_factory=dict)
+    first: FirstDiffers | None = None
+    errors: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def of(self, *states: str) -> tuple[Comparison, ...]:
         """The comparisons that came to one of these."""
@@ -162,6 +176,8 @@ def _scenario(
         seeds=seeds if len(seeds) == len(pairing.a) else None,
         noisy=figures.state == "noisy",
         comparisons=own,
+        first=_first(run.folder, pairing) if figures.clock == "virtual" else None,
+        errors=_errors(figures, clients),
         shown=_shown(run.folder, pairing, [one for one in own if one.state == "worse"], clients),
     )
 
@@ -180,6 +196,27 @@ def _shown(
         if call is not None:
             found[one.name] = Shown(repeat=cell.repeat, seed=cell.seed, call=call)
     return found
+
+
+def _first(folder: Path, pairing: _Pairing) -> FirstDiffers | None:
+    """Where the first pair with other digests differs first."""
+    for a, b in zip(pairing.a, pairing.b, strict=True):
+        if a.digest != b.digest:
+            at = first_difference(*(folder / "cells" / f"{cell.client}-{cell.repeat}" for cell in (a, b)))
+            return None if at is None else FirstDiffers(repeat=b.repeat, seed=b.seed, at=at)
+    return None
+
+
+def _errors(figures: RunFigures, clients: tuple[str, str]) -> dict[str, tuple[int, int]]:
+    """Calls that ended with each type of error, of A and of B; empty where they are alike."""
+    counts = []
+    for client in clients:
+        found: Counter[str] = Counter()
+        for error in figures.clients[client].errors:
+            found[error.type] += error.count
+        counts.append(found)
+    types = dict.fromkeys(name for found in counts for name in found)
+    return {name: (counts[0][name], counts[1][name]) for name in types} if counts[0] != counts[1] else {}
 
 
 def _troubles(run: PlayedRun) -> tuple[str, ...]:

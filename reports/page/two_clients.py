@@ -13,7 +13,13 @@ from typing import Final
 
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.figures.differing_call import CallSide
-from windtunnel.reports.figures.two_clients import ScenarioComparison, Shown, Standing, TwoClients
+from windtunnel.reports.figures.two_clients import (
+    FirstDiffers,
+    ScenarioComparison,
+    Shown,
+    Standing,
+    TwoClients,
+)
 from windtunnel.reports.gate.compare import Comparison, State
 from windtunnel.reports.page.html import rendered
 from windtunnel.reports.page.labels import label, say
@@ -79,6 +85,14 @@ class SharedCall:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstText:
+    """Where they first did otherwise, in a sentence, and the commands that replay it."""
+
+    sentence: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ScenarioText:
     """A scenario: what it came to, its rows, those that differ first, and where its own report is."""
 
@@ -90,6 +104,8 @@ class ScenarioText:
     report: str
     troubles: tuple[str, ...]
     rows: tuple[RowText, ...]
+    errors: str = ""
+    first: FirstText | None = None
 
     @property
     def differing(self) -> tuple[RowText, ...]:
@@ -158,7 +174,7 @@ def _headline(found: TwoClients) -> str:
         case "same":
             return f"{found.b} did exactly what {found.a} did{among}"
         case _:
-            return f"No difference found between {found.a} and {found.b}{among}"
+            return f"No metric differs between {found.a} and {found.b}{among}"
 
 
 def _scenario(one: ScenarioComparison, found: TwoClients) -> ScenarioText:
@@ -176,6 +192,31 @@ def _scenario(one: ScenarioComparison, found: TwoClients) -> ScenarioText:
         report=f"{one.folder.name}/report.html",
         troubles=one.troubles,
         rows=tuple(_row(row, one, found) for row in rows),
+        errors=_errors(one, found),
+        first=None if one.first is None else _first(one.first, one, found),
+    )
+
+
+def _errors(one: ScenarioComparison, found: TwoClients) -> str:
+    """Which exceptions ended calls, where they are not alike; empty if they are."""
+    if not one.errors:
+        return ""
+    told = "; ".join(f"{name}: {a:,} calls with A, {b:,} with B" for name, (a, b) in one.errors.items())
+    return f"Errors that ended calls: {told}."
+
+
+def _first(first: FirstDiffers, one: ScenarioComparison, found: TwoClients) -> FirstText:
+    at = first.at
+    seed = f"seed {first.seed}" if first.seed is not None else f"repeat {first.repeat}"
+    what = (
+        f"{at.table} have {at.a} / {at.b} rows" if at.column == "rows" else f"{at.column} is {at.a} / {at.b}"
+    )
+    commands = tuple(
+        replay_command(one.folder, client, first.repeat, at.call_id) for client in (found.a, found.b)
+    )
+    where = "" if at.table == "calls" or at.column == "rows" else f" of its {at.table}"
+    return FirstText(
+        f"They first did otherwise in call {at.call_id} ({seed}): {what}{where}, A / B.", commands
     )
 
 
@@ -189,7 +230,7 @@ def _counts(one: ScenarioComparison, kind: str) -> str:
     told = [f"{len(one.of(state))} {word}" for state, word in words.items() if one.of(state)]
     rest = len(one.of("no_difference"))
     told += [f"{rest} without a difference"] if rest else []
-    alike = f"; {one.alike} of {one.pairs} {kind} alike" if one.alike else ""
+    alike = f"; exactly alike in {one.alike} of {one.pairs} {kind}" if one.clock == "virtual" else ""
     return ", ".join(told) + alike
 
 
@@ -284,6 +325,9 @@ def ab_lines(words: AbText, *, every: bool = False) -> list[str]:
         rows = one.rows if every else one.differing
         if rows:
             lines += [f"  {line}" for line in _columns(words, rows)]
+        lines += [f"  {one.errors}"] if one.errors else []
+        if one.first is not None and not one.calls:
+            lines += [f"  {line}" for line in (one.first.sentence, *(f"  {c}" for c in one.first.commands))]
         for shown in one.calls[:1]:
             lines += [f"  {line}" for line in _call_lines(shown.call, shown.names)]
     return [*lines, f"{words.mark} {words.headline}"]
@@ -334,6 +378,9 @@ def ab_markdown(words: AbText) -> str:
             parts.append(table(["Metric", "A", "B", "B − A", "95 % interval", "Verdict"], map(_line, rows)))
         left = len(one.differing) - len(rows)
         parts.append(f"{left} more differ: they are in ab.html." if left else "")
+        parts.append(text(one.errors))
+        if one.first is not None and not one.calls:
+            parts += [text(one.first.sentence), "```sh\n" + "\n".join(one.first.commands) + "\n```"]
         for shown in one.calls[:1]:
             said, *commands = _call_lines(shown.call, shown.names)
             parts.append(text(said))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.reports.tables import STORM, attempt, cell_plan, even_calls, quiet_lags, served, write_run
@@ -14,7 +17,9 @@ from windtunnel.harness.contract.metrics import Floor
 from windtunnel.reports.build import write_comparison
 from windtunnel.reports.figures.ab_json import ab_schema
 from windtunnel.reports.figures.cells import measure_run
+from windtunnel.reports.figures.client_errors import ClientError
 from windtunnel.reports.figures.collect import run_figures
+from windtunnel.reports.figures.first_difference import FirstDifference
 from windtunnel.reports.figures.two_clients import PlayedRun, TwoClients, compare_runs
 from windtunnel.reports.page.two_clients import ab_lines, ab_text
 
@@ -118,6 +123,34 @@ def test_other_digests_and_equal_figures_are_no_difference(tmp_path: Path) -> No
         "no_difference",
         {"no_difference"},
     )
+
+
+def test_what_no_metric_shows_is_told(tmp_path: Path) -> None:
+    """Another exception is no other figure: the page says which errors ended calls, and where both first differ."""
+    run = played(tmp_path / "planted", lost_s=0.0, digests=("a", "b"))
+    assert run.figures is not None
+    clients = {
+        name: replace(client, errors=(ClientError(error, None, None, 9, 280),))
+        for (name, client), error in zip(run.figures.clients.items(), ("ReadError", "APIError"), strict=True)
+    }
+    path = run.folder / "cells" / "other-0" / "calls.parquet"
+    rows = pq.read_table(path).to_pylist()
+    rows[3] |= {"error_type": "APIError"}
+    pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(path)), path)
+    found = compare_runs([replace(run, figures=replace(run.figures, clients=clients))], "one", "other")
+    first = found.scenarios[0].first
+    assert first is not None
+    assert first.at == FirstDifference("c3", "calls", "error_type", "none", "APIError")
+    assert found.scenarios[0].errors == {"ReadError": (9, 0), "APIError": (0, 9)}
+    lines = ab_lines(write_comparison(tmp_path, found))
+    assert (
+        "  Errors that ended calls: ReadError: 9 calls with A, 0 with B; APIError: 0 calls with A, 9 with B."
+        in lines
+    )
+    assert "  They first did otherwise in call c3 (seed 40): error_type is none / APIError, A / B." in lines
+    assert lines[-1] == "= No metric differs between one and other"
+    assert "What else is not alike" in (tmp_path / "ab.html").read_text()
+    jsonschema.validate(json.loads((tmp_path / "ab.json").read_text()), ab_schema())
 
 
 def test_a_floor_of_ones_own_decides(worse: PlayedRun) -> None:
