@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -36,11 +37,42 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 """What a fault is asked for with, where its defaults take long or say nothing."""
 
+PROVIDERS: dict[str, dict[str, Any]] = {"gateway_timeout": {"answer": {"first_token": "1s"}}}
+"""What the provider is like, so that a fault finds what it acts on."""
+
+TOOLS = {
+    "tools": [
+        {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+    ],
+    "tool_choice": "required",
+}
+FORMAT = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "kind",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {"kind": {"type": "string"}},
+            "required": ["kind"],
+            "additionalProperties": False,
+        },
+    },
+}
+ASKED: dict[str, dict[str, Any]] = {
+    "bad_tool_arguments": TOOLS,
+    "unknown_tool": TOOLS,
+    "schema_violation": {"response_format": FORMAT},
+    "non_json_content": {"response_format": FORMAT},
+}
+"""What the application asks for besides, so that a fault finds what it acts on."""
+
 CASES = [
-    pytest.param(name, stream, id=f"{name}-{'stream' if stream else 'whole'}")
+    pytest.param(name, api, stream, id=f"{name}-{api}-{'stream' if stream else 'whole'}")
     for name, kind in FAULTS.items()
+    for api in (("chat",) if "chat" in kind.apis or kind.stage == "listener" else ("responses",))
     for stream in (False, True)
-    if kind.acts_on("chat", stream) or kind.stage == "listener"
+    if kind.acts_on(api, stream) or kind.stage == "listener"
 ]
 
 
@@ -48,7 +80,8 @@ class Seen(NamedTuple):
     """What an application has of one call."""
 
     outcome: str
-    text: str
+    answer: str
+    """Everything of it that reached the application, as JSON."""
     attempts: int
     statuses: list[int | None]
 
@@ -69,7 +102,7 @@ def _no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "time", quick)
 
 
-def ask(mock: MockOpenAI, http_client: httpx2.Client, stream: bool) -> Seen:
+def ask(mock: MockOpenAI, http_client: httpx2.Client, api: str, stream: bool, **asked: Any) -> Seen:
     """Make one call, with one retry, and say what became of it."""
     timeout = httpx2.Timeout(PATIENCE_S, connect=1.2 * PATIENCE_S)
     client = openai.OpenAI(
@@ -77,43 +110,60 @@ def ask(mock: MockOpenAI, http_client: httpx2.Client, stream: bool) -> Seen:
     )
     pieces: list[str] = []
     outcome = "ok"
+    if stream and api == "chat":
+        asked["stream_options"] = {"include_usage": True}
     try:
-        made: Any = client.chat.completions.create(
-            model="gpt-4.1-mini", messages=[{"role": "user", "content": "Hello"}], stream=stream
-        )
-        if stream:
-            for event in made:
-                pieces += [one.delta.content or "" for one in event.choices]
-        else:
-            pieces.append(made if isinstance(made, str) else made.choices[0].message.content or "")
+        made = make(client, api, stream, asked)
+        for event in made if stream else [made]:
+            text = event if isinstance(event, str) else event.to_json(indent=None, warnings=False)
+            pieces.append(text)  # one by one: what came before an error counts
     except Exception as error:  # noqa: BLE001 - whatever it is, is what is compared
         outcome = f"{type(error).__name__} of {type(error.__cause__).__name__}"
     calls = mock.calls
     statuses = [one.status for call in calls for one in call.requests]
-    return Seen(outcome, "".join(pieces), len(statuses), statuses)
+    return Seen(outcome, _without_what_differs("\n".join(pieces)), len(statuses), statuses)
 
 
-@pytest.mark.parametrize(("name", "stream"), CASES)
-def test_in_process_is_as_sockets(process: MockProcess, name: str, stream: bool) -> None:
-    """Outcome, partial text and attempts do not depend on whether there are sockets."""
-    real = ProcessView(process).fault(name, with_=PARAMETERS.get(name, {}))
+def make(client: openai.OpenAI, api: str, stream: bool, asked: dict[str, Any]) -> Any:
+    """Make the call."""
+    if api == "responses":
+        return client.responses.create(model="gpt-4.1-mini", input="Hello", stream=stream, **asked)
+    hello: Any = [{"role": "user", "content": "Hello"}]
+    return client.chat.completions.create(model="gpt-4.1-mini", messages=hello, stream=stream, **asked)
+
+
+def _without_what_differs(text: str) -> str:
+    """The text without moments and ids of objects, of which each server has its own."""
+    return re.sub(r'"(created|created_at|completed_at)":[0-9.]+|[a-z]+_[0-9a-f]{16,}', "…", text)
+
+
+@pytest.mark.parametrize(("name", "api", "stream"), CASES)
+def test_in_process_is_as_sockets(process: MockProcess, name: str, api: str, stream: bool) -> None:
+    """Outcome, partial answer and attempts do not depend on whether there are sockets; and the fault has acted."""
+    asked = ASKED.get(name, {})
+    real = (
+        ProcessView(process).fault(name, with_=PARAMETERS.get(name, {})).provider(**PROVIDERS.get(name, {}))
+    )
     with httpx2.Client() as client:
-        over_sockets = ask(real, client, stream)
-    mock = InProcessMock().fault(name, with_=PARAMETERS.get(name, {}))
+        over_sockets = ask(real, client, api, stream, **asked)
+    mock = InProcessMock().fault(name, with_=PARAMETERS.get(name, {})).provider(**PROVIDERS.get(name, {}))
     with httpx2.Client(transport=mock) as client:
-        in_process = ask(mock, client, stream)
+        in_process = ask(mock, client, api, stream, **asked)
     assert in_process == over_sockets
+    if FAULTS[name].stage != "listener":
+        assert [one.faults for one in mock.served] == [one.faults for one in real.served]
+        assert all(name in one.faults for one in mock.served)
 
 
-def test_what_is_compared_tells_faults_apart(process: MockProcess) -> None:
-    """The comparison would see another outcome, another text, and another number of attempts."""
+def test_what_is_compared_tells_faults_apart() -> None:
+    """The comparison would see another outcome, another answer, and another number of attempts."""
     seen = {}
-    for name in ("overloaded", "eof_without_done", "malformed_json", "missing_usage", "model_not_found"):
+    for name in ("overloaded", "eof_without_done", "malformed_json", "crlf_events", "model_not_found"):
         mock = InProcessMock().fault(name, with_=PARAMETERS.get(name, {}))
         with httpx2.Client(transport=mock) as client:
-            seen[name] = ask(mock, client, stream=True)
+            seen[name] = ask(mock, client, "chat", stream=True)
     assert seen["overloaded"] == Seen("InternalServerError of NoneType", "", 2, [503, 503])
     assert seen["model_not_found"][::2] == ("NotFoundError of NoneType", 1)
-    assert seen["missing_usage"][::2] == ("ok", 1)
-    assert 0 < len(seen["eof_without_done"].text) < len(seen["missing_usage"].text)
+    assert seen["crlf_events"][::2] == ("ok", 1)
+    assert 0 < len(seen["eof_without_done"].answer) < len(seen["crlf_events"].answer)
     assert seen["malformed_json"].outcome not in ("ok", seen["overloaded"].outcome)
