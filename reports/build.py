@@ -64,6 +64,12 @@ def write_report(
     return ReportResult(figures, figures.state != "invalid", content.partial, path, content)
 
 
+def figures_of(run_dir: Path) -> RunFigures:
+    """The figures of a run, without a report. Raises `RunDirectoryError` if it is not a run directory."""
+    found = measure_run(run_dir, client_view)
+    return run_figures(found.run, found.cells, left_out=found.left_out)
+
+
 def write_server_report(folder: Path) -> ServerView:
     """Write the server's view of what `windtunnel serve --journal` left in `folder`: server_view.json, page, summary.
 

@@ -74,6 +74,7 @@ LAYERS = {
         "run",
         "virtual",
         "replay",
+        "bisect",
         "testing",
         "calibrate",
         "matrix",

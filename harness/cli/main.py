@@ -15,6 +15,7 @@ import typer
 
 from windtunnel.harness.cli.ab import ab
 from windtunnel.harness.cli.baseline import baseline
+from windtunnel.harness.cli.bisect import bisect
 from windtunnel.harness.cli.bug import BUG, report_bug
 from windtunnel.harness.cli.calibrate import calibrate
 from windtunnel.harness.cli.check import check
@@ -82,6 +83,10 @@ EXAMPLES = {
         "windtunnel serve --scenario rate_limit_wave --port 8080 --journal served",
     ),
     "list": ("windtunnel list scenarios", "windtunnel list faults --json"),
+    "bisect": (
+        "windtunnel bisect server_errors --package openai --good 2.54.0 --bad newest",
+        "windtunnel bisect retry_storm --package openai --good 2.54.0 --bad 3.57.0 --metric goodput@after",
+    ),
     "env": (
         "windtunnel env create old --with openai==2.54.0",
         "windtunnel env list",
@@ -105,6 +110,7 @@ app.command("init", epilog=_epilog("init"))(init)
 app.command("replay", epilog=_epilog("replay"))(replay)
 app.command("serve", epilog=_epilog("serve"))(serve)
 app.command("list", epilog=_epilog("list"))(list_command)
+app.command("bisect", epilog=_epilog("bisect"))(bisect)
 app.add_typer(env_app, name="env", epilog=_epilog("env"))
 app.command("calibrate", epilog=_epilog("calibrate"))(calibrate)
 

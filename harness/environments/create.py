@@ -8,6 +8,8 @@ it has everything of its own, windtunnel from its own wheel.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import subprocess
 import tempfile
@@ -92,9 +94,13 @@ def build(
     base: str,
     isolated: bool = False,
     pip_arguments: Sequence[str] = (),
+    check: bool = True,
     say: Say = lambda _: None,
 ) -> Environment:
-    """Make an environment in `folder`, whole or not at all. Raises PipError, or InterpreterError for the base."""
+    """Make an environment in `folder`, whole or not at all. Raises PipError, or InterpreterError for the base.
+
+    `check`: look whether all that is in it goes together.
+    """
     version_of_python(base)
     below = None if isolated else _below(base)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -117,13 +123,14 @@ def build(
                     "install", "--progress-bar", "off", *pip_arguments, *wanted, python=python, say=say
                 )
         interpreter = ask.__wrapped__(python)
-        warnings = [*_out_of_range(interpreter.packages), *_conflicts(python)] if wanted else []
+        warnings = [*_out_of_range(interpreter.packages), *_conflicts(python)] if wanted and check else []
         write_json(
             folder / RECORD,
             {
                 "with": list(requirements),
                 "base": base,
                 "layer": below is not None,
+                "below": below_of(below),
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "versions": interpreter.versions,
                 "warnings": warnings,
@@ -135,6 +142,14 @@ def build(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return made_of(folder, interpreter)
+
+
+def below_of(below: Interpreter | None) -> str:
+    """A digest of all that a layer takes from below; what it needed besides depends on that. Empty without one."""
+    if below is None:
+        return ""
+    text = json.dumps([below.path, below.packages])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def made_of(folder: Path, interpreter: Interpreter) -> Environment:

@@ -1,0 +1,1 @@
+"""Which release of a package changed what a client does."""
