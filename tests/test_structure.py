@@ -294,7 +294,10 @@ def test_the_engine_reads_no_clock_and_does_no_io(place: str) -> None:
 
 def test_what_is_private_of_aiohttp_is_listed() -> None:
     """Each use of what aiohttp does not document is known by file and name, so that a new release can be checked."""
-    assert private_uses(SOURCES, "aiohttp", {"aiohttp", "aiohttp.web", "aiohttp.test_utils"}) == PRIVATE_OF_AIOHTTP
+    assert (
+        private_uses(SOURCES, "aiohttp", {"aiohttp", "aiohttp.web", "aiohttp.test_utils"})
+        == PRIVATE_OF_AIOHTTP
+    )
 
 
 @pytest.mark.parametrize("word", PARSER_OF_AIOHTTP)
