@@ -24,6 +24,7 @@ def ab_json(found: TwoClients, folder: Path) -> dict[str, Any]:
         "behaviour": found.behaviour,
         "a": found.a,
         "b": found.b,
+        "versions": {name: {"a": a, "b": b} for name, (a, b) in found.versions.items()},
         "result": found.standing,
         "method": {
             "test": "paired sign-flip permutation test",
@@ -133,6 +134,11 @@ def ab_schema() -> dict[str, Any]:
         "behaviour": {"type": "integer", "minimum": 1},
         "a": _TEXT,
         "b": _TEXT,
+        "versions": {
+            "type": "object",
+            "additionalProperties": _object({"a": _TEXT, "b": _TEXT}),
+            "description": "Of what both are played with, where they are not alike.",
+        },
         "result": result,
         "method": {"type": "object"},
         "floors": {"type": "object", "additionalProperties": floor},

@@ -16,6 +16,7 @@ from windtunnel.reports.figures.differing_call import DifferingCall, TwoCells
 from windtunnel.reports.figures.first_difference import FirstDifference, first_difference
 from windtunnel.reports.figures.model import CellFigures, RunFigures
 from windtunnel.reports.gate.compare import Comparison, Pairs, Verdict, compare, overall, pairs_of
+from windtunnel.reports.read.run_dir import open_run
 
 Standing: TypeAlias = Verdict | Literal["invalid"]
 """What a comparison came to; `invalid`: of this measurement nothing can be said."""
@@ -82,7 +83,7 @@ class ScenarioComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoClients:
-    """The whole comparison of `a` and `b`."""
+    """The whole comparison of `a` and `b`. `versions`: of what A and B are played with, where these are not alike."""
 
     a: str
     b: str
@@ -90,6 +91,7 @@ class TwoClients:
     standing: Standing
     floors: Mapping[str, Floor]
     scenarios: tuple[ScenarioComparison, ...]
+    versions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def compare_runs(
@@ -115,7 +117,20 @@ def compare_runs(
         standing="invalid" if invalid else overall(found),
         floors=dict(floors or {}),
         scenarios=scenarios,
+        versions=_versions(runs, a, b),
     )
+
+
+def _versions(runs: Sequence[PlayedRun], a: str, b: str) -> dict[str, tuple[str, str]]:
+    """Of each program that A and B are not played with in one version, both versions."""
+    run = next((run for run in runs if run.figures is not None and not run.troubles), None)
+    if run is None or run.figures is None:
+        return {}
+    clients, own = run.figures.clients, open_run(run.folder).get("versions") or {}
+    one, other = (clients[name].versions or own if name in clients else own for name in (a, b))
+    return {
+        name: (str(one[name]), str(other[name])) for name in one if one[name] != other.get(name, one[name])
+    }
 
 
 class _Pairing:

@@ -138,6 +138,7 @@ class AbText:
     headline: str
     method: str
     scenarios: tuple[ScenarioText, ...]
+    versions: str = ""
 
 
 def ab_text(found: TwoClients) -> AbText:
@@ -150,6 +151,7 @@ def ab_text(found: TwoClients) -> AbText:
         headline=_headline(found),
         method=METHOD,
         scenarios=tuple(_scenario(one, found) for one in found.scenarios),
+        versions=", ".join(f"{name} {a} / {b}" for name, (a, b) in found.versions.items()),
     )
 
 
@@ -317,7 +319,7 @@ def _side(side: CallSide) -> str:
 
 def ab_lines(words: AbText, *, every: bool = False) -> list[str]:
     """What is printed on the terminal: a table for each scenario, of the rows that differ, or of `every` row."""
-    lines = []
+    lines = [f"A / B: {words.versions}"] if words.versions else []
     for one in words.scenarios:
         about = f" ({one.incidents})" if one.incidents else ""
         lines.append(f"{one.mark} {one.name}: {one.headline}{about}")
@@ -387,6 +389,11 @@ def ab_markdown(words: AbText) -> str:
             parts += ["```sh\n" + "\n".join(shown.call.commands) + "\n```"] if commands else []
     parts.append(words.method)
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _who(words: AbText) -> str:
+    versions = f" · {text(words.versions)}" if words.versions else ""
+    return f"A: {text(words.a)} · B: {text(words.b)}{versions}"
 
 
 def _line(row: RowText) -> list[str]:

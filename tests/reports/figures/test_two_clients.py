@@ -130,8 +130,10 @@ def test_what_no_metric_shows_is_told(tmp_path: Path) -> None:
     run = played(tmp_path / "planted", lost_s=0.0, digests=("a", "b"))
     assert run.figures is not None
     clients = {
-        name: replace(client, errors=(ClientError(error, None, None, 9, 280),))
-        for (name, client), error in zip(run.figures.clients.items(), ("ReadError", "APIError"), strict=True)
+        name: replace(client, errors=(ClientError(error, None, None, 9, 280),), versions={"openai": version})
+        for (name, client), error, version in zip(
+            run.figures.clients.items(), ("ReadError", "APIError"), ("2.54.0", "3.52.0"), strict=True
+        )
     }
     path = run.folder / "cells" / "other-0" / "calls.parquet"
     rows = pq.read_table(path).to_pylist()
@@ -148,6 +150,7 @@ def test_what_no_metric_shows_is_told(tmp_path: Path) -> None:
         in lines
     )
     assert "  They first did otherwise in call c3 (seed 40): error_type is none / APIError, A / B." in lines
+    assert lines[0] == "A / B: openai 2.54.0 / 3.52.0"
     assert lines[-1] == "= No metric differs between one and other"
     assert "What else is not alike" in (tmp_path / "ab.html").read_text()
     jsonschema.validate(json.loads((tmp_path / "ab.json").read_text()), ab_schema())
