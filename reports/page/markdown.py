@@ -126,7 +126,12 @@ def _seeds(content: ReportContent) -> list[str]:
         for h in seeds.held
     ]
     spread = [
-        [f"{text(g.text)}: {text(line.client)}", text(line.median), text(line.low), text(line.high)]
+        [
+            f"{text(g.text)}: {text(line.client)}{f' ({line.over})' if line.over else ''}",
+            text(line.median),
+            text(line.low),
+            text(line.high),
+        ]
         + [f"{text(value)} (seed {seed})" for value, seed in (line.least, line.most)]
         for g in seeds.groups
         for line in g.lines

@@ -28,9 +28,13 @@ SCALE: Mapping[Kind, float] = {"share": 100.0}
 
 @dataclass(frozen=True, slots=True)
 class SpreadRow:
-    """A client's row of a metric: what its seeds say. The extremes carry their seed."""
+    """A client's row of a metric: what its seeds say. The extremes carry their seed.
+
+    `over` says over how many seeds it is, where not all of them have a value; else it is empty.
+    """
 
     client: str
+    over: str
     median: str
     low: str
     high: str
@@ -121,20 +125,21 @@ def _groups(figures: RunFigures) -> Iterable[Group]:
     for name, text, kind, _ in _shown(figures):
         spreads = {client: own.spread(name) for client, own in figures.clients.items()}
         lines = [
-            _line(client, spread, kind)
+            _line(client, spread, kind, len(figures.cells_of(client)))
             for client, spread in spreads.items()
             if isinstance(spread, NumberSpread)
         ]
         yield Group(text, tuple(lines))
 
 
-def _line(client: str, spread: NumberSpread, kind: Kind) -> SpreadRow:
+def _line(client: str, spread: NumberSpread, kind: Kind, seeds: int) -> SpreadRow:
     def written(value: float | None) -> str:
         return say(math.inf if value is None else value, kind)
 
     median, low, high = (written(spread.points[point]) for point in ("p50", "p5", "p95"))
     least, most = ((written(end.value), end.seed) for end in (spread.least, spread.most))
-    return SpreadRow(client, median, low, high, least, most)
+    over = "" if spread.count == seeds else f"known in {spread.count} of {seeds} seeds"
+    return SpreadRow(client, over, median, low, high, least, most)
 
 
 def _truths(clients: Mapping[str, ClientFigures]) -> Iterable[ExpectationSeeds]:

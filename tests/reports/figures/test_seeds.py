@@ -15,11 +15,20 @@ from windtunnel.reports.build import write_report
 from windtunnel.reports.charts.spread import Picture, spread
 from windtunnel.reports.charts.svg import settings
 from windtunnel.reports.figures.metrics_json import as_json
-from windtunnel.reports.figures.model import CellFigures, Extreme, NumberSpread, Spread, TruthSpread
+from windtunnel.reports.figures.model import (
+    CellFigures,
+    ClientFigures,
+    Extreme,
+    NumberSpread,
+    RunFigures,
+    Spread,
+    TruthSpread,
+)
 from windtunnel.reports.figures.schema import metrics_schema
 from windtunnel.reports.figures.seeds import held_over_seeds, median_repeat, over_seeds
 from windtunnel.reports.gate.expectations import HeldSeeds, parse
 from windtunnel.reports.metrics.figure import Figure, Value
+from windtunnel.reports.page.seeds import _groups
 
 FIRST = 100
 
@@ -164,3 +173,16 @@ def test_many_cells_are_measured_like_few_and_unplayed_ones_are_left_out(
     assert result.figures.clients == whole.clients
     assert (result.partial, result.valid) == (True, True)
     assert "2 plays" in (tmp_path / "many" / "summary.md").read_text()
+
+
+def test_a_row_says_over_how_many_seeds_it_is() -> None:
+    """Where some seeds have no value, the row of the page says so; else it says nothing."""
+    cells = tuple(
+        cell(n, goodput=0.5, time_to_recover_s=1.0 if n else None, recovered=True if n else None)
+        for n in range(3)
+    )
+    known = ClientFigures(overall=cells[1].overall, phases={}, seeds=over_seeds(cells))
+    figures = RunFigures(scenario="s", seed=FIRST, seeds=3, clients={"x": known}, cells=cells)
+    over = {group.text: group.lines[0].over for group in _groups(figures)}
+    assert over["Good calls"] == ""
+    assert over["Time to recover after the fault"] == "known in 2 of 3 seeds"
