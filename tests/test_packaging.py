@@ -50,14 +50,14 @@ def install(folder: Path, *what: str) -> None:
 
 
 def run(
-    command: Path, *arguments: str, cwd: Path, path: str | None = None
+    command: Path, *arguments: str, cwd: Path, path: str | None = None, timeout: float = 100
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of an environment in `cwd`, with `path` as PYTHONPATH and none of this process's own."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if path is not None:
         environment["PYTHONPATH"] = path
     return subprocess.run(
-        [str(command), *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=100
+        [str(command), *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout
     )
 
 
@@ -411,3 +411,48 @@ def test_constraints_pin_every_requirement_and_name_no_host() -> None:
         if one.name != "windtunnel" and pins.get(canonicalize_name(one.name), "") not in one.specifier
     ]
     assert wrong == []
+
+
+def without_retries(project: Path) -> None:
+    """Take the retries out of the example project's client."""
+    path = project / "support_desk" / "assistant.py"
+    text = path.read_text()
+    assert "MAX_RETRIES = 2" in text
+    path.write_text(text.replace("MAX_RETRIES = 2", "MAX_RETRIES = 0"))
+
+
+@pytest.mark.timeout(300)
+def test_the_gate_of_the_example_project_turns_red(installed: Path, example: Path) -> None:
+    """Its gate, with the wheel alone, fails for a client without retries, and says what got worse."""
+    python, gate = installed.parent / "python", "tests/test_gate.py"
+    passed = run(python, *PROJECTS_TESTS, gate, cwd=example)
+    assert passed.returncode == 0, passed.stdout + passed.stderr
+    without_retries(example)
+    failed = run(python, *PROJECTS_TESTS, gate, cwd=example)
+    assert failed.returncode == 1
+    assert "goodput@errors" in failed.stdout
+    assert "at least 80 %" in failed.stdout
+    assert "windtunnel replay" in failed.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_baseline_of_the_example_project_says_what_got_worse(installed: Path, example: Path) -> None:
+    """Against the baseline of before, the same is the same, and without retries it is worse."""
+
+    def play(out: str) -> None:
+        words = ("run", "scenarios/errors.yaml", "--seeds", "14", "--out", out)
+        done = run(installed, *words, cwd=example, timeout=280)
+        assert done.returncode == 0, done.stderr
+
+    play("before")
+    output(installed, "baseline", "write", "before", "-o", "scenarios/errors.baseline.json", cwd=example)
+    check = ("--baseline", "scenarios/errors.baseline.json")
+    same = output(installed, "check", "before", *check, cwd=example)
+    assert "same: what it did is equal in all 14 seeds" in same
+    without_retries(example)
+    play("after")
+    checked = run(installed, "check", "after", *check, cwd=example)
+    assert checked.returncode == 1, checked.stdout
+    told = [line for line in checked.stdout.splitlines() if line.endswith("worse")]
+    assert sum("goodput@errors " in line for line in told) == 1

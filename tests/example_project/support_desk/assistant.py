@@ -28,7 +28,7 @@ def answer(question, client=None):
             return _whole(list(stream))
 
 
-async def answer_later(question):
+async def answer_later(question: str):
     """Do the same on an event loop."""
     async with openai.AsyncOpenAI(max_retries=MAX_RETRIES, timeout=TIMEOUT_S) as client:
         stream = await client.chat.completions.create(
