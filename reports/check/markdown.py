@@ -9,6 +9,7 @@ from windtunnel.harness.contract.text import printable
 from windtunnel.reports.check.model import CheckedExpectation, CheckedRun, CheckResult, Example
 from windtunnel.reports.check.strips import drawn, legend
 from windtunnel.reports.check.words import (
+    NONE,
     SIGNS,
     compared_cells,
     compared_summary,
@@ -23,7 +24,7 @@ from windtunnel.reports.check.words import (
     value_text,
 )
 from windtunnel.reports.page.labels import label
-from windtunnel.reports.page.markdown import table, text
+from windtunnel.reports.page.markdown import text
 
 MOST_BYTES: Final = 59_000
 """GitHub takes 65,536 characters in a comment; what a workflow adds around it needs room, too."""
@@ -40,6 +41,9 @@ COMPARED_HEAD: Final = (
     "Verdict",
 )
 MOST_COMPARED: Final = 12
+WORDS: Final = ("", "Client", "Metric", "Result", "Verdict")
+"""Columns that hold words; those of all others are values."""
+NO_BREAK: Final = "\u00a0"
 FEWEST_ROWS: Final = 3
 
 
@@ -88,14 +92,14 @@ def _run(run: CheckedRun, most: int) -> Iterator[str]:
         yield f"> [!CAUTION]\n> **The input is wrong.**\n{lines}"
     opened = _open(run)
     if opened:
-        yield table(HEAD, [_row(one) for one in opened[:most]])
+        yield _table(HEAD, [_row(one) for one in opened[:most]])
         if len(opened) > most:
             yield f"… and {len(opened) - most} more that did not pass: JUnit and JSON have all."
         yield from _look(opened[:most], run)
     yield from _compared(run, most)
     passed = [one for one in run.checked if one.result == "passed"]
     if passed and len(run.checked) <= most:
-        rows = table(HEAD, [_row(one) for one in passed])
+        rows = _table(HEAD, [_row(one) for one in passed])
         yield f"<details><summary>{len(passed)} passed</summary>\n\n{rows}\n\n</details>"
     elif passed:
         yield f"{len(passed)} passed."
@@ -113,6 +117,16 @@ def _row(one: CheckedExpectation) -> list[str]:
     sign = SIGNS[one.result]
     cells = (value_text(one), interval_text(one), limit_text(one), margin_text(one), result_text(one))
     return [sign, f"**{text(one.client)}**", _metric(one.name), *map(text, cells)]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Words to the left, values to the right and never broken; a column without any value is left out."""
+    kept = [at for at, name in enumerate(head) if name in WORDS or any(row[at] != NONE for row in rows)]
+    lines = [[head[at] for at in kept], [":--" if head[at] in WORDS else "--:" for at in kept]]
+    lines += [
+        [row[at] if head[at] in WORDS else row[at].replace(" ", NO_BREAK) for at in kept] for row in rows
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _metric(name: str) -> str:
@@ -147,7 +161,7 @@ def _compared(run: CheckedRun, most: int) -> Iterator[str]:
             [sign_of(one), f"**{text(one.client)}**", _metric(one.name), *map(text, compared_cells(one)[2:])]
             for one in shown
         ]
-        yield table(COMPARED_HEAD, rows)
+        yield _table(COMPARED_HEAD, rows)
     if more:
         yield f"… and {more} more such metrics: JSON has all."
     looks = {one.look: one.name for one in reversed(shown) if one.look}

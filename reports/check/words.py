@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
@@ -13,7 +14,10 @@ from windtunnel.reports.gate.compare import State
 from windtunnel.reports.page.labels import limit, say
 
 SIGNS = {"passed": "✓", "failed": "✗", "undecided": "?"}
+_NUMBER = re.compile(r"([+−]?[\d.,]+)(.*)")
 NONE = "–"
+MOST_BETTER = 4
+"""Metrics of a client that became better: they are no reason to act."""
 STATES: Final[tuple[State, ...]] = (
     "worse",
     "inconclusive",
@@ -34,7 +38,15 @@ def value_text(one: CheckedExpectation) -> str:
 def interval_text(one: CheckedExpectation) -> str:
     """The 95 % interval over repeats or seeds; none below three of them."""
     low, high = one.figure.low, one.figure.high
-    return NONE if low is None or high is None else f"{say(low, one.kind)} to {say(high, one.kind)}"
+    return NONE if low is None or high is None else span(say(low, one.kind), say(high, one.kind))
+
+
+def span(low: str, high: str) -> str:
+    """Both ends of an interval; a unit that they share is written once."""
+    ends = [_NUMBER.fullmatch(end) for end in (low, high)]
+    if ends[0] and ends[1] and ends[0][2] == ends[1][2]:
+        return f"{ends[0][1]} to {high}"
+    return f"{low} to {high}"
 
 
 def limit_text(one: CheckedExpectation) -> str:
@@ -80,7 +92,7 @@ def compared_cells(one: ComparedMetric) -> tuple[str, ...]:
     """Client, metric, baseline, now, difference, its interval, the floor and the verdict."""
     found, kind = one.comparison, kind_of(one)
     low, high = found.low, found.high
-    interval = NONE if low is None or high is None else f"{signed(low, kind)} to {signed(high, kind)}"
+    interval = NONE if low is None or high is None else span(signed(low, kind), signed(high, kind))
     return (
         one.client,
         one.name,
@@ -129,7 +141,8 @@ def open_compared(run: CheckedRun, most: int) -> tuple[list[ComparedMetric], int
     for one in run.compared:
         if one.comparison.state in ("worse", "inconclusive", "better"):
             counts[one.client, one.comparison.state] += 1
-            if counts[one.client, one.comparison.state] <= most:
+            room = min(most, MOST_BETTER) if one.comparison.state == "better" else most
+            if counts[one.client, one.comparison.state] <= room:
                 shown.append(one)
     return shown, counts.total() - len(shown)
 
@@ -152,7 +165,7 @@ def conclusion_text(result: CheckResult) -> str:
     return {
         "passed": f"✓ passed: {_counts(result)}",
         "failed": f"✗ failed: {_counts(result)}",
-        "wrong input": "✗ the input is wrong: see above",
+        "wrong input": "✗ the input is wrong",
         "not conclusive": f"? not conclusive: {_counts(result)}",
     }[result.conclusion]
 

@@ -24,7 +24,7 @@ from windtunnel.reports.check.model import (
 from windtunnel.reports.check.runs import check_runs, run_folders
 from windtunnel.reports.check.strips import drawn, legend
 from windtunnel.reports.check.terminal import lines
-from windtunnel.reports.check.words import signed
+from windtunnel.reports.check.words import signed, span
 from windtunnel.reports.gate.expectations import parse
 from windtunnel.reports.metrics.figure import Figure
 
@@ -146,6 +146,13 @@ def test_a_margin_is_positive_on_the_right_side(
     """The margin is the room that is left; where there is no distance there is none."""
     found = margin_of(parse(expectation), Figure(value))
     assert found == (None if margin is None else pytest.approx(margin))
+
+
+def test_an_interval_writes_its_unit_once() -> None:
+    """Where both ends have it; else each end has its own."""
+    assert span("92.6 %", "94.5 %") == "92.6 to 94.5 %"
+    assert span("−38.0 points", "+3.0 points") == "−38.0 to +3.0 points"
+    assert span("980 ms", "1.20 s") == "980 ms to 1.20 s"
 
 
 def test_a_small_margin_does_not_look_like_none() -> None:
