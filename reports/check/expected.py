@@ -50,7 +50,7 @@ def expected_of(base: RunBase, options: CheckOptions) -> CheckedRun:
         troubles=tuple(troubles_of(base.measured, figures, clients, strict=options.strict)),
         wrong=tuple(input_errors(own)),
         not_here=not_here,
-        notes=tuple(_not_asked(figures, clients)),
+        notes=(*_noisy(figures), *_not_asked(figures, clients)),
         strips={client: base.examples.strip(client, figures.cells) for client in clients},
         phases=phase_marks(base.measured.run.cells[0]),
     )
@@ -64,6 +64,13 @@ def _asked(figures: RunFigures, expect: Sequence[Expectation], clients: Sequence
             yield replace(
                 one, seeds=held_over_seeds(one.expectation, one.client, figures.cells_of(one.client))
             )
+
+
+def _noisy(figures: RunFigures) -> Iterator[str]:
+    """A noisy measurement stands, and says that it is one."""
+    if figures.state == "noisy":
+        late = " ".join(check.sentence for check in figures.checks if check.state == "noisy")
+        yield f"the measurement is noisy, the verdicts are still right: {late}"
 
 
 def _not_asked(figures: RunFigures, clients: Collection[str]) -> Iterator[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.reports.page.queue_simulation import CLIENTS, Phase
+from tests.reports.page.rundir import write_run
 from windtunnel.reports.check.as_json import as_json
 from windtunnel.reports.check.base import CheckOptions
 from windtunnel.reports.check.expected import margin_of
@@ -74,6 +76,18 @@ def test_an_invalid_measurement_has_no_verdict(invalid: Path) -> None:
     assert result.exit_code == 3
     assert {one.result for one in result.checked} == {"undecided"}
     assert "not valid" in result.runs[0].troubles[0]
+
+
+def test_a_noisy_measurement_passes_and_says_so(tmp_path: Path) -> None:
+    """Verdicts stand, with a note; with --strict it is not conclusive."""
+    phases = (Phase("only", 0, 10),)
+    folder = write_run(
+        tmp_path / "run", clients=CLIENTS[:1], phases=phases, expect=("goodput >= 0.5",), lag_s=0.035
+    )
+    found = check(folder)
+    assert (found.runs[0].state, found.exit_code) == ("noisy", 0)
+    assert "noisy" in found.runs[0].notes[0]
+    assert check_runs([folder], CheckOptions(strict=True)).exit_code == 3
 
 
 def test_a_partial_run_never_passes(partial: Path) -> None:
