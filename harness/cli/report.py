@@ -66,6 +66,7 @@ def late_cells(folder: Path) -> dict[str, str]:
 
 def make_report(folder: Path, *, check: bool, whole: bool, strict: bool = False) -> int:
     """Write the report, print its verdicts and last the run directory's path, and return the exit code."""
+    from windtunnel.harness.run.terminal import outliving_the_terminal
     from windtunnel.reports.build import write_report
     from windtunnel.reports.errors import ReportsError
     from windtunnel.reports.gate.expectations import input_errors, overall_result
@@ -73,7 +74,7 @@ def make_report(folder: Path, *, check: bool, whole: bool, strict: bool = False)
 
     console = Console(stderr=True)
     try:
-        with console.status("Writing the report …") as status:
+        with outliving_the_terminal(), console.status("Writing the report …") as status:
             result = write_report(
                 folder,
                 on_progress=lambda done, of: status.update(f"Writing the report: {done} of {of} cells …"),

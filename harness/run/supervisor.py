@@ -20,6 +20,7 @@ from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.plan import RunPlan
 from windtunnel.harness.run.cell import POLL_S, Cell
 from windtunnel.harness.run.progress import Reporter
+from windtunnel.harness.run.terminal import leave_the_terminal
 
 LEAD_S = 1.0
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -124,7 +125,7 @@ class Supervisor:
 
         def on_signal(number: signal.Signals) -> None:
             if number == signal.SIGHUP:
-                _leave_the_terminal()
+                leave_the_terminal()
                 if self.interrupted:
                     return
             if self.interrupted:
@@ -142,20 +143,3 @@ class Supervisor:
         finally:
             for number in heard:
                 loop.remove_signal_handler(number)
-
-
-def _leave_the_terminal() -> None:
-    """What is still said goes nowhere, where it would go to a terminal that has closed; the report is written."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        if os.isatty(stream) or not _is_open(stream):
-            os.dup2(nowhere, stream)
-    os.close(nowhere)
-
-
-def _is_open(stream: int) -> bool:
-    try:
-        os.write(stream, b"")
-    except OSError:
-        return False
-    return True
