@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
 import subprocess
 import tempfile
 import time
@@ -30,6 +31,10 @@ SETTLE_S = 0.2
 
 LOOK_EVERY_S = 0.01
 ANSWER_S = 30.0
+
+CLOSING = ("refuse", "blackhole")
+UNANSWERED_S = 0.2
+"""Seconds after which a connect on loopback is taken for one that nobody answers."""
 
 
 class MockProcess:
@@ -57,6 +62,7 @@ class MockProcess:
         self._admin = urlsplit(announced["admin_url"])
         self._connection: http.client.HTTPConnection | None = None
         self.keys = count(1)
+        self._open = True
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """Ask the admin API. Raises `MeasurementError` when the mock is gone or refuses."""
@@ -80,6 +86,39 @@ class MockProcess:
                 raise MeasurementError(f"the mock refuses: {said['error']['message']}")
             return said
         raise AssertionError("the loop returns or raises")
+
+    def settle_port(self, plan: dict[str, Any]) -> None:
+        """Wait until the port is as a plan has it: the admin API may reply before it is closed, or open again.
+
+        With phases or bursts it changes by itself, and nothing is waited for.
+        """
+        rules = [
+            *plan.get("rules", ()),
+            *(rule for one in plan.get("phases", ()) for rule in one.get("rules", ())),
+        ]
+        closing = [rule for rule in rules if rule.get("fault") in CLOSING]
+        by_itself = plan.get("phases") or any("burst" in rule for rule in closing)
+        wanted = {None} if not closing or by_itself else {rule["fault"] for rule in closing}
+        was_open, self._open = self._open, not closing
+        if by_itself or (was_open and self._open):
+            return
+        until = time.monotonic() + ANSWER_S
+        while self._port_is() not in wanted:
+            if time.monotonic() > until:
+                raise MeasurementError("the mock's port does not open or close as it should")
+            time.sleep(LOOK_EVERY_S)
+
+    def _port_is(self) -> str | None:
+        address = urlsplit(self.base_url)
+        try:
+            socket.create_connection(
+                (address.hostname or "", address.port or 0), timeout=UNANSWERED_S
+            ).close()
+        except ConnectionRefusedError:
+            return "refuse"
+        except TimeoutError:
+            return "blackhole"
+        return None
 
     def end(self) -> None:
         """End the process: politely, then for good."""
@@ -118,9 +157,11 @@ class ProcessView(MockOpenAI):
     def _begin(self, plan: dict[str, Any]) -> None:
         self._began = time.monotonic()
         self._process.ask("PUT", "test", {"plan": plan, "key": self.api_key})
+        self._process.settle_port(plan)
 
     def _change(self, plan: dict[str, Any]) -> None:
         self._process.ask("PUT", "plan", plan)
+        self._process.settle_port(plan)
 
     def _rows(self) -> list[dict[str, Any]]:
         until = time.monotonic() + SETTLE_S

@@ -91,12 +91,17 @@ class TestMarked:
         with pytest.raises(openai.RateLimitError):
             ask()
 
-def test_closed_port(mock_openai):
+@pytest.mark.parametrize("number", range(5))
+def test_a_port_is_closed_and_open_at_once(mock_openai, number):
+    ask()
     mock_openai.fault("refuse")
     with pytest.raises(openai.APIConnectionError):
         ask()
     mock_openai.clear()
     ask()
+    mock_openai.fault("blackhole")
+    with pytest.raises(openai.APITimeoutError):
+        ask(timeout=0.3)
 
 def test_vision_of_other_faults(mock_openai):
     mock_openai.fault("length_cutoff")
@@ -105,7 +110,7 @@ def test_vision_of_other_faults(mock_openai):
         "-q",
     )
     assert code == 0, said
-    assert "11 passed" in said
+    assert "15 passed" in said
 
 
 MISTAKES = {
