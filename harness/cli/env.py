@@ -50,7 +50,7 @@ class Steps:
         if self._status is not None:
             self._status.update(escape(text))
         elif line.startswith(("making", "packing", "Installing collected", "Successfully")):
-            self._print(text, markup=False, highlight=False)
+            self._print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("create")

@@ -12,10 +12,13 @@ import pytest
 
 from tests.harness.environments.fake_packages import offline, write_wheel
 from windtunnel.harness.bisect.followed import BEHAVIOUR, asked, largest
+from windtunnel.harness.bisect.quiet import QuietReporter
 from windtunnel.harness.bisect.releases import between, releases_of
-from windtunnel.harness.bisect.steps import Measured
+from windtunnel.harness.bisect.steps import Measured, NotInstalledError, StepOptions, play_step
 from windtunnel.harness.contract.metrics import METRICS
+from windtunnel.harness.environments.interpreter import ours
 from windtunnel.harness.errors import InputError
+from windtunnel.harness.run.run import RunOptions
 
 FLOORS = {name: metric.floor for name, metric in METRICS.items()}
 SCENARIO = """
@@ -168,3 +171,28 @@ def test_bad_input_is_one_message(
     done = bisect(folder, *arguments, "--out", str(tmp_path / "out"))
     assert done.returncode == 2, done.stderr
     assert told in done.stderr
+
+
+def test_a_yanked_release_is_left_out(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip does not list it. One that is listed all the same is noticed when it is installed."""
+    monkeypatch.setenv("WINDTUNNEL_HOME", str(tmp_path / "home"))
+    yanked = 'data-yanked="it was broken"'
+    links = [
+        f'<a href="{wheel.as_uri()}" {yanked if "-1.1-" in wheel.name else ""}>{wheel.name}</a>'
+        for wheel in sorted((folder / "wheels").glob("*.whl"))
+    ]
+    page = tmp_path / "page.html"
+    page.write_text("\n".join(links))
+    found = releases_of("knobs", pip_arguments=("--no-index", "--find-links", str(page)))
+    assert [str(one) for one in found] == ["1.0", BROKEN, "1.10"]
+    options = StepOptions(
+        package="knobs",
+        options=RunOptions("small.yaml"),
+        client="mine.yaml",
+        base=ours(),
+        pip_arguments=("--no-index", "--find-links", str(page)),
+    )
+    with pytest.raises(NotInstalledError, match="it is yanked"):
+        play_step(
+            options, "1.1", tmp_path / "run", lambda _: measured("a"), QuietReporter(print), lambda _: None
+        )

@@ -170,3 +170,18 @@ def test_a_python_that_is_too_old_or_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--python"):
         create("mine", [], base=str(tmp_path / "python"))
     assert env_names() == []
+
+
+def test_a_yanked_release_is_named(tmp_path: Path) -> None:
+    """pip installs one that is asked for by its number, and warns."""
+    wheel = write_wheel(tmp_path / "wheels", "speaks", "1.0", "word = 'one'")
+    page = tmp_path / "page.html"
+    page.write_text(f'<a href="{wheel.as_uri()}" data-yanked="it was broken">{wheel.name}</a>')
+    made = create(
+        "yanked",
+        ["speaks==1.0"],
+        base=sys.executable,
+        pip_arguments=("--no-index", "--find-links", str(page)),
+    )
+    assert len(made.yanked) == 1
+    assert "'speaks' candidate" in made.yanked[0]
