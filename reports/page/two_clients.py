@@ -59,7 +59,7 @@ class CallText:
 
 @dataclass(frozen=True, slots=True)
 class RowText:
-    """A comparison in words; `strip` is its interval as a picture."""
+    """A comparison in words; `strip` is its interval as a picture. `small`: the difference is not beyond its floor."""
 
     name: str
     label: str
@@ -74,6 +74,12 @@ class RowText:
     note: str
     strip: Strip | None
     call: CallText | None
+    small: bool = False
+
+    @property
+    def differs(self) -> bool:
+        """Whether it is worth a look: not of what is inconclusive for want of pairs alone."""
+        return self.state in DIFFERING and not (self.state == "inconclusive" and self.small)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,7 @@ class ScenarioText:
     @property
     def differing(self) -> tuple[RowText, ...]:
         """Rows that say anything but 'no difference'."""
-        return tuple(row for row in self.rows if row.state in DIFFERING)
+        return tuple(row for row in self.rows if row.differs)
 
     @property
     def calls(self) -> tuple[SharedCall, ...]:
@@ -124,7 +130,7 @@ class ScenarioText:
     @property
     def others(self) -> tuple[RowText, ...]:
         """All other rows."""
-        return tuple(row for row in self.rows if row.state not in DIFFERING)
+        return tuple(row for row in self.rows if not row.differs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +262,7 @@ def _row(row: Comparison, one: ScenarioComparison, found: TwoClients) -> RowText
         note=note,
         strip=None if one.standing == "same" else strip_of(row),
         call=None if shown is None else _call(shown, one, found),
+        small=row.difference is not None and abs(row.difference) <= row.floor,
     )
 
 

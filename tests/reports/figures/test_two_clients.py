@@ -186,3 +186,18 @@ def test_the_terminal_shows_what_differs_or_everything(worse: PlayedRun) -> None
     assert sum("no difference found" in line for line in long) > 20
     assert any(line.strip().startswith("windtunnel replay") for line in short)
     assert short[-1] == "✗ other is worse than one"
+
+
+def test_what_is_inconclusive_for_want_of_pairs_alone_is_no_row(worse: PlayedRun) -> None:
+    """With three pairs nothing can be proved: what is beyond its floor is shown, what is not is only counted."""
+    assert worse.figures is not None
+    cells = tuple(cell for cell in worse.figures.cells if cell.repeat < 3)
+    found = compare_runs([replace(worse, figures=replace(worse.figures, cells=cells))], "one", "other")
+    words = ab_text(found).scenarios[0]
+    assert found.standing == "inconclusive"
+    assert {row.state for row in words.differing} == {"inconclusive"}
+    assert "goodput" in [row.name for row in words.differing]
+    assert not any(row.small for row in words.differing)
+    assert {row.name for row in words.differing} | {row.name for row in words.others} == {
+        row.name for row in words.rows
+    }
