@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from windtunnel.harness.environments.interpreter import clean_environment
 from windtunnel.harness.errors import InputError
 
 LAST_LINES = 5
+VERSIONS = re.compile(r"\(from versions: ([^)]*)\)")
 YANKED = "is a yanked version"
 
 
@@ -59,4 +61,11 @@ def complaint_of(lines: Sequence[str]) -> str:
     """What pip says is wrong: its lines that say ERROR, or else its last ones."""
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     told = errors or [line for line in lines if line.strip()][-LAST_LINES:]
-    return "; ".join(dict.fromkeys(line.strip() for line in told[-LAST_LINES:]))
+    return "; ".join(dict.fromkeys(VERSIONS.sub(_last_versions, line.strip()) for line in told[-LAST_LINES:]))
+
+
+def _last_versions(found: re.Match[str]) -> str:
+    """The newest of the versions that pip lists, all of them if they are few."""
+    listed = found[1].split(", ")
+    few = listed if len(listed) <= LAST_LINES else ["…", *listed[-LAST_LINES:]]
+    return f"(from versions: {', '.join(few)})"

@@ -60,7 +60,8 @@ def _of_version(wanted: str) -> str:
     onpath = shutil.which(f"python{short}")
     if onpath and short == wanted and _runs(onpath):
         return onpath
-    known = ", ".join(dict.fromkeys(version for version, _ in found)) or "none of pyenv"
+    usable = [version for version, _ in found if tuple(map(int, version.split(".")))[:2] >= OLDEST]
+    known = ", ".join(usable) or "none of pyenv"
     raise InterpreterError(
         f"Python {wanted}, which is not on this machine", f"a path, or one that is ({known})"
     )

@@ -14,6 +14,7 @@ from windtunnel.harness.environments.create import create, list_environments, re
 from windtunnel.harness.environments.home import RECORD, env_folder, env_names, home
 from windtunnel.harness.environments.interpreter import InterpreterError, ask, find, ours
 from windtunnel.harness.environments.own_wheel import own_wheel
+from windtunnel.harness.environments.pip import complaint_of
 from windtunnel.harness.environments.pythons import base_python, version_of_python
 from windtunnel.harness.errors import InputError
 
@@ -185,3 +186,12 @@ def test_a_yanked_release_is_named(tmp_path: Path) -> None:
     )
     assert len(made.yanked) == 1
     assert "'speaks' candidate" in made.yanked[0]
+
+
+def test_a_complaint_of_pip_lists_few_versions() -> None:
+    """Of a package with many releases the newest are named."""
+    many = ", ".join(f"1.{n}" for n in range(100))
+    told = complaint_of([f"ERROR: none satisfies x==9 (from versions: {many})", "ERROR: none found"])
+    assert told == "none satisfies x==9 (from versions: …, 1.95, 1.96, 1.97, 1.98, 1.99); none found"
+    assert complaint_of(["ERROR: no x (from versions: none)"]) == "no x (from versions: none)"
+    assert complaint_of(["one", "", "two"]) == "one; two"
