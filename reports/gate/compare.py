@@ -162,6 +162,7 @@ class _Row:
     start: Comparison
     differences: Array
     same: bool
+    least_floor: float
 
     @classmethod
     def of(cls, pairs: Pairs, floor: Floor) -> _Row:
@@ -187,7 +188,10 @@ class _Row:
                 floor=floor.at(mean_a),
                 censored=any(figure.censored for pair in known for figure in pair),
             )
-        return cls(start=start, differences=values[:, 1] - values[:, 0], same=pairs.same)
+        # A floor that is a share is taken of the smaller values here: of A's alone it would depend on the signs.
+        least = float(np.abs(values).min(axis=1).mean()) if known else 0.0
+        differences = values[:, 1] - values[:, 0]
+        return cls(start=start, differences=differences, same=pairs.same, least_floor=floor.at(least))
 
     @property
     def may_matter(self) -> bool:
@@ -195,7 +199,7 @@ class _Row:
         return (
             not self.same
             and len(self.differences) > 0
-            and float(np.abs(self.differences).mean()) > self.start.floor
+            and float(np.abs(self.differences).mean()) > self.least_floor
         )
 
 
