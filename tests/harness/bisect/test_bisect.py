@@ -72,11 +72,12 @@ def bisect(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     pip = ["--pip-args", " ".join(offline(folder / "wheels"))]
     environment = {**os.environ, "WINDTUNNEL_HOME": str(folder / "home"), "COLUMNS": "200"}
     return subprocess.run(
-        [*command, *pip, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=110
+        [*command, *pip, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=280
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_release_that_changed_it_is_found_and_shown(folder: Path) -> None:
     """The one that made it retry; its first call, both ways, moment by moment. Played again, all of it is there."""
     done = bisect(folder, "--good", "1.0", "--bad", "newest", "--metric", "goodput", "--out", "one")
