@@ -57,6 +57,7 @@ READ: Final = (
     "finish_reason",
     "wait_budget_s",
     "lateness_cause",
+    "limiter_wait_s",
 )
 """Columns of calls that figures read: what is left out costs no memory."""
 

@@ -32,6 +32,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
         "stream",
         "wait_budget_s",
         "lateness_cause",
+        "limiter_wait_s",
         "gaps_s",
     ),
     "attempts": (
