@@ -317,16 +317,20 @@ class Server:
         under_way = self.exchanges
         for ticket in happened.cancelled:
             if ticket in under_way:
-                to_do.append(under_way[ticket].cancelled)
+                exchange = under_way[ticket]
+                to_do.append(partial(exchange.on_behalf, exchange.cancelled))
         for ticket, error in happened.failed:
             if ticket in under_way:
-                to_do.append(partial(under_way[ticket].work_over, error))
+                exchange = under_way[ticket]
+                to_do.append(partial(exchange.on_behalf, exchange.work_over, error))
         for ticket in happened.ended:
             if ticket in under_way:
-                to_do.append(under_way[ticket].work_over)
+                exchange = under_way[ticket]
+                to_do.append(partial(exchange.on_behalf, exchange.work_over))
         for ticket in happened.started:
             if ticket in under_way:
-                to_do.append(under_way[ticket].start)
+                exchange = under_way[ticket]
+                to_do.append(partial(exchange.on_behalf, exchange.start))
         if happened.new_conditions:
             to_do.append(self._conditions_changed)
         elif happened.new_speed and not self._update_scheduled:
@@ -351,7 +355,7 @@ class Server:
         self._update_scheduled = False
         for exchange in list(self.exchanges.values()):
             if exchange.ticket in self.exchanges:  # one that was over may have started, and ended, another
-                exchange.update_due_times()
+                exchange.on_behalf(exchange.update_due_times)
 
     # ---- plans
 

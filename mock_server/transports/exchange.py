@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from windtunnel.mock_server.script import Close, Script
 from windtunnel.mock_server.transports.failures import FAILED
@@ -46,6 +47,7 @@ class Exchange:
 
     __slots__ = (
         "_admit_at",
+        "_context",
         "_preparing",
         "_timer",
         "_waiting",
@@ -74,6 +76,7 @@ class Exchange:
         self.player: Player | None = None
         self.ending: str | None = None
         self.wire_over = False
+        self._context = copy_context()
         self._preparing = False
         self._waiting = False
         self._admit_at: float | None = None
@@ -83,6 +86,13 @@ class Exchange:
     def script(self) -> Script | None:
         """The script being played, or the one that will be; None if not decided yet."""
         return self.ticket.early or self.ticket.script
+
+    def on_behalf(self, step: Callable[..., None], *args: Any) -> None:
+        """Have `step` done in the context in which this request arrived, and not in that of whom it waited for.
+
+        The server has one timer for all requests. On the virtual clock the context says whose call it is.
+        """
+        self._context.copy().run(step, *args)
 
     # ---- the way in
 

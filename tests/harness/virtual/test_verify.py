@@ -98,7 +98,7 @@ def test_code_that_is_the_same_again_is_left_alone(tmp_path: Path) -> None:
     ("name", "said"),
     [
         pytest.param("pids", ["call c2 ", "it sent another header x-process"], id="header"),
-        pytest.param("counts", ["call c", "at other times"], id="time"),
+        pytest.param("counts", ["call c2 ", "started_s of its attempts is"], id="time"),
         pytest.param(
             "gives_up", ["the warm-up call first0 ", "it did nothing in the second play"], id="outcome"
         ),

@@ -15,8 +15,8 @@ from typing import Any
 
 from tests.mock_server.transports.conftest import PATIENCE, Serving, parse_head, request_bytes
 
-MOST_HOLD_S = 2.5
-"""CPU seconds: ten times what a request may hold another for, for a machine that is slow and shared."""
+MOST_HOLD_S = 1.0
+"""CPU seconds: four times what a request may hold another for, for a machine that is slow and shared."""
 
 _LONG_PATIENCE = 20 * PATIENCE
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import uvloop
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.mock_server.hardening.heavy_requests import REQUESTS, Heavy
@@ -35,13 +35,7 @@ def prepared(server: Serving, heavy: Heavy) -> bytes:
     return heavy.at(answers)
 
 
-@settings(
-    deadline=None,
-    max_examples=4,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-    report_multiple_bugs=False,
-)
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck), report_multiple_bugs=False)
 @given(REQUESTS, st.sampled_from([60, 500]))
 def test_no_request_is_found_that_holds_others_up(heavy: Heavy, tokens: int) -> None:
     """A small request that is sent meanwhile is answered soon, whatever is under way."""
