@@ -12,7 +12,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from windtunnel.harness.contract.behaviour import BEHAVIOUR
 from windtunnel.harness.contract.files import PLAN_VERSION, read_json
 from windtunnel.harness.environments.home import RECORD, env_folder, env_names, home, python_in
+from windtunnel.harness.environments.own_wheel import installed
 from windtunnel.harness.environments.probe import ANSWER, code_digest, code_folder
 from windtunnel.harness.environments.versions import version_of
 from windtunnel.harness.errors import InputError, nearest
@@ -187,7 +187,7 @@ def install_command(path: str, *, again: bool = False) -> str:
 
 def installable() -> list[str]:
     """What pip is told to install this windtunnel: its folder if it is editable, its file, or its version."""
-    told = json.loads(distribution("windtunnel").read_text("direct_url.json") or "{}")
+    told = json.loads(installed().read_text("direct_url.json") or "{}")
     url = urlsplit(str(told.get("url", "")))
     place = Path(unquote(url.path))
     if url.scheme == "file" and place.exists():

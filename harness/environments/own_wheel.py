@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 import zipfile
-from importlib.metadata import Distribution, distribution
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from windtunnel.harness.environments.probe import code_folder
@@ -24,7 +24,7 @@ PACKAGE = "windtunnel"
 
 def own_wheel(folder: Path) -> Path:
     """Write the wheel to `folder` and return its path; pip takes it as `PATH[lab]`."""
-    dist = distribution(PACKAGE)
+    dist = installed()
     contents = {**_metadata(dist), **_code(dist)}
     info = next(name.partition("/")[0] for name in contents if ".dist-info/" in name)
     contents[f"{info}/WHEEL"] = (
@@ -39,6 +39,19 @@ def own_wheel(folder: Path) -> Path:
     return path
 
 
+def installed() -> Distribution:
+    """This windtunnel as pip installed it; raises `InputError` if pip did not.
+
+    A checkout that is on the path itself may have the metadata of its build before that, without a list of files.
+    """
+    for dist in distributions(name=PACKAGE):
+        if any(file.name == "METADATA" for file in dist.files or ()):
+            return dist
+    raise InputError(
+        "windtunnel", found="an installation without metadata", expected="one made by pip from a wheel"
+    )
+
+
 def is_editable(dist: Distribution) -> bool:
     """Whether a distribution is a link to its sources."""
     told = json.loads(dist.read_text("direct_url.json") or "{}")
@@ -46,16 +59,11 @@ def is_editable(dist: Distribution) -> bool:
 
 
 def _metadata(dist: Distribution) -> dict[str, bytes]:
-    found = {}
-    for file in dist.files or ():
-        name = file.as_posix()
-        if file.parts[0].endswith(".dist-info") and file.name not in NOT_COPIED:
-            found[name] = Path(str(dist.locate_file(file))).read_bytes()
-    if not any(name.endswith("/METADATA") for name in found):
-        raise InputError(
-            "windtunnel", found="an installation without metadata", expected="one made by pip from a wheel"
-        )
-    return found
+    return {
+        file.as_posix(): Path(str(dist.locate_file(file))).read_bytes()
+        for file in dist.files or ()
+        if file.parts[0].endswith(".dist-info") and file.name not in NOT_COPIED
+    }
 
 
 def _code(dist: Distribution) -> dict[str, bytes]:

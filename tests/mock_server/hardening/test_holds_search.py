@@ -14,6 +14,9 @@ from tests.mock_server.hardening.holds import MOST_HOLD_S, longest_hold
 from tests.mock_server.transports.conftest import FAST, Serving
 from windtunnel.mock_server.plan.plan import Plan
 
+WATCHED_S = 5.0
+"""An answer that trickles takes minutes, and holds nobody after these seconds whom it did not hold before."""
+
 
 def prepared(server: Serving, heavy: Heavy) -> bytes:
     """Send what comes before a request; gives the request."""
@@ -41,7 +44,7 @@ def test_no_request_is_found_that_holds_others_up(heavy: Heavy, tokens: int) -> 
     """A small request that is sent meanwhile is answered soon, whatever is under way."""
     plan = Plan.model_validate({"provider": {"answer": {**FAST["answer"], "tokens": tokens}}})
     with Serving(uvloop.new_event_loop, plan, None, None) as server:
-        held, (one,) = longest_hold(server, prepared(server, heavy), admin=heavy.admin)
+        held, (one,) = longest_hold(server, prepared(server, heavy), admin=heavy.admin, watched_s=WATCHED_S)
         assert one.status
         assert server.mock.counters.failures.by_place == {}
     assert held < MOST_HOLD_S

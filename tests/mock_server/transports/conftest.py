@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import threading
 import time
@@ -144,6 +145,17 @@ class Serving:
         mock.cut()
         await asyncio.wait_for(mock.all_disconnected.wait(), PATIENCE)
         assert not failures, failures
+
+    @property
+    def process(self) -> int:
+        """The id of the process that serves."""
+        return os.getpid()
+
+    @property
+    def thread(self) -> int:
+        """The system's id of the thread that serves."""
+        assert self._thread.native_id is not None
+        return self._thread.native_id
 
     def connect(self, region: str | None = None) -> Client:
         """A connected client."""
