@@ -11,7 +11,7 @@ INPUT_WRONG = 2
 NOT_VALID = 3
 """The measurement is not valid (with `--strict`: or noisy), not whole, or no request of a client reached the mock.
 
-It wins over `EXPECTATION_FAILED`. It is also that of an undecided expectation, with `--check`, where none failed.
+It wins over `EXPECTATION_FAILED`. So does an undecided expectation, with `--check`.
 """
 
 

@@ -6,7 +6,7 @@ run directories ─► runs.py ─► CheckResult ─► terminal.py, markdown.p
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -158,19 +158,24 @@ class CheckResult:
 
     @property
     def conclusion(self) -> Conclusion:
-        """A measurement that does not count wins over everything; a failure over what is undecided beside it."""
+        """What all of it comes to.
+
+        A measurement that does not count wins over everything, and an expectation that is undecided over one that
+        failed. Against a baseline there is one question, whether anything became worse: where something did, what is
+        open beside it changes nothing.
+        """
         if any(run.troubles for run in self.runs):
             return "not conclusive"
         if any(run.wrong for run in self.runs):
             return "wrong input"
-        return conclusion_of([*(one.result for one in self.checked), *(one.result for one in self.compared)])
+        expected = {one.result for one in self.checked}
+        compared = {one.result for one in self.compared}
+        if "undecided" in expected:
+            return "not conclusive"
+        if "failed" in expected | compared:
+            return "failed"
+        return "not conclusive" if "undecided" in compared else "passed"
 
     @property
     def exit_code(self) -> int:
         return CODES[self.conclusion]
-
-
-def conclusion_of(results: Iterable[Result]) -> Conclusion:
-    """What judgements of valid measurements come to: a failure is proven, whatever is undecided beside it."""
-    found = set(results)
-    return "failed" if "failed" in found else "not conclusive" if "undecided" in found else "passed"

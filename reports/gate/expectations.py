@@ -99,9 +99,9 @@ def input_errors(judgements: Sequence[Judgement]) -> list[str]:
 
 
 def overall_result(judgements: Iterable[Judgement]) -> Result:
-    """What all of them come to: a failed one is enough, as nothing undecided could change that."""
+    """What all of them come to: as long as one is undecided, so is the whole."""
     results = {judgement.result for judgement in judgements}
-    return "failed" if "failed" in results else "undecided" if "undecided" in results else "passed"
+    return "undecided" if "undecided" in results else "failed" if "failed" in results else "passed"
 
 
 def _judged(expectation: Expectation, client: str, measured: FiguresByPhase) -> Judgement:

@@ -113,6 +113,15 @@ def test_what_has_no_value_or_no_place_never_passes(calm: Path, expect: str, cod
         assert [one.reason for one in result.checked if one.result == "undecided"] != [""]
 
 
+def test_what_is_undecided_wins_over_what_failed(calm: Path) -> None:
+    """3 wins over 1 among expectations, too: the whole is not conclusive as long as one of them is."""
+    failing, open_one = "latency_p50_s <= 0.001", "retry_yield >= 0.1"
+    assert check(calm, expect=(failing,)).exit_code == 1
+    result = check(calm, expect=(failing, open_one))
+    assert result.exit_code == 3
+    assert {"failed", "undecided"} <= {one.result for one in result.checked}
+
+
 def test_a_run_of_which_nothing_is_expected_does_not_pass(tmp_path: Path, calm: Path) -> None:
     """To check nothing is a mistake, not a success."""
     plan = json.loads((calm / "plan.json").read_text())

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windtunnel.reports.errors import ExpectationError
-from windtunnel.reports.gate.expectations import evaluate, input_errors, parse
+from windtunnel.reports.gate.expectations import evaluate, input_errors, overall_result, parse
 from windtunnel.reports.metrics.figure import Figure, FiguresByPhase
 
 
@@ -67,6 +67,16 @@ def test_a_lower_bound_decides_only_beyond_the_limit(text: str, result: str) -> 
     """At least 86 s are surely more than 80 s, and may be more than 90 s or not."""
     cut_off = FiguresByPhase(overall={"wait_max_s": Figure(86.0, censored=True)})
     assert [one.result for one in evaluate([parse(text)], {"a": cut_off})] == [result]
+
+
+def test_what_is_undecided_wins_over_what_failed() -> None:
+    """As the exit code does, in which 3 wins over 1."""
+    asked = [parse(text) for text in ("goodput@after > 0.99", "goodput >= 0")]
+    judged = [one for text in asked for one in evaluate([text], CLIENTS)]
+    assert {one.result for one in judged} == {"passed", "failed", "undecided"}
+    assert overall_result(judged) == "undecided"
+    assert overall_result([one for one in judged if one.result != "undecided"]) == "failed"
+    assert overall_result([one for one in judged if one.result == "passed"]) == "passed"
 
 
 def test_an_entry_says_what_was_asked_and_found() -> None:
