@@ -14,7 +14,6 @@ collect_ignore = ["example_project"]
 TESTS = Path(__file__).parent
 ALONE = (
     "runs/test_truth.py",
-    "test_packaging.py",
     "harness/calibrate/test_peers.py",
     "mock_server/transports/test_background.py",
     "mock_server/transports/test_leaving.py",

@@ -217,7 +217,7 @@ def test_a_wheel_brings_the_gallery(installed: Path, tmp_path: Path) -> None:
     assert all(str(installed.parent.parent) in entry["file"] for entry in scenarios)
 
 
-@pytest.mark.parametrize("clock", ["virtual", "real"])
+@pytest.mark.parametrize("clock", ["virtual", pytest.param("real", marks=pytest.mark.alone)])
 def test_a_users_own_folders_of_the_same_names_do_no_harm(
     installed: Path, users_folder: Path, clock: str
 ) -> None:

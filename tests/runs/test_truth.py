@@ -105,10 +105,10 @@ seed: 3
 warmup: 1s
 provider:
   capacity: {slots: 5000, queue: 5000}
-  answer: {first_token: 5ms, tokens: 200, tokens_per_second: 400, tokens_per_chunk: 1}
-load: {api: chat, stream: true, arrivals: constant, rate: 200/s, deadline: 10s}
+  answer: {first_token: 5ms, tokens: 100, tokens_per_second: 400, tokens_per_chunk: 1}
+load: {api: chat, stream: true, arrivals: constant, rate: 80/s, deadline: 2s}
 phases:
-  - {name: too_much, for: 5s}
+  - {name: too_much, for: 1s}
 clients: [openai-default]
 """
 
