@@ -25,7 +25,7 @@ def test_ten_calls_pay_for_one_retry() -> None:
     paid = []
     for _ in range(20):
         tested.call_began()
-        paid.append(tested.pay(throttled=False))
+        paid.append(tested.pay(throttled=False) is not None)
     assert paid == ([False] * 9 + [True]) * 2
 
 
@@ -34,15 +34,15 @@ def test_a_budget_is_saved_up_to_its_cap() -> None:
     tested = budget()
     for _ in range(1000):
         tested.call_began()
-    assert [tested.pay(throttled=False) for _ in range(11)] == [True] * 10 + [False]
+    assert [tested.pay(throttled=False) is not None for _ in range(11)] == [True] * 10 + [False]
 
 
 def test_botocores_bucket_pays_by_the_kind_of_failure() -> None:
     """500 tokens pay 35 retries at 14 or 100 after throttles at 5, and a first-try success gives one back."""
     tokens = {"kind": "bucket", "deposit": 1, "cap": 500, "start": 500, "cost": 14, "throttle_cost": 5}
     plain, throttled = budget(**tokens), budget(**tokens)
-    assert sum(plain.pay(throttled=False) for _ in range(200)) == 35
-    assert sum(throttled.pay(throttled=True) for _ in range(200)) == 100
+    assert sum(plain.pay(throttled=False) is not None for _ in range(200)) == 35
+    assert sum(throttled.pay(throttled=True) is not None for _ in range(200)) == 100
     throttled.call_began()
     assert throttled.level == 0
     throttled.first_try_succeeded()
@@ -62,7 +62,7 @@ def test_retries_never_exceed_what_was_deposited(events: list[str], kind: str) -
             tested.first_try_succeeded()
             deposits += kind == "bucket"
         else:
-            paid += tested.pay(throttled=False)
+            paid += tested.pay(throttled=False) is not None
         assert 0 <= tested.level <= 2
     assert paid <= 1 + 0.25 * deposits + 1e-6
 
