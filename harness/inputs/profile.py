@@ -284,6 +284,43 @@ class Budget(InputPart):
         return self
 
 
+BREAKER_CAUSES: tuple[RetryCause, ...] = ("timeout", "connection", 429, "5xx", "broken_answer")
+
+
+class Breaker(InputPart):
+    """A circuit breaker: when too many tries fail, none is made for a time, then a few probes. One an instance."""
+
+    rate: float = Field(
+        default=0.5, gt=0, le=1, description="It opens when this share of the window's tries failed."
+    )
+    calls: int = Field(
+        default=20,
+        ge=1,
+        le=1_000_000,
+        description="Tries that the window must hold before it can open."
+        " At most 1,000,000: more than any window holds.",
+    )
+    window: PositiveSeconds = Field(
+        default=20.0, description="How long a try's end counts.", validate_default=False
+    )
+    open: PositiveSeconds = Field(
+        default=30.0, description="How long nothing is sent, before it probes.", validate_default=False
+    )
+    probes: int = Field(
+        default=3,
+        ge=1,
+        le=1_000_000,
+        description="Tries that are let through then. If all succeed it closes; one that fails opens it again."
+        " At most 1,000,000: more than any window holds.",
+    )
+    counts: tuple[RetryCause, ...] = Field(
+        default=BREAKER_CAUSES,
+        min_length=1,
+        description="What counts as failed: statuses, 4xx, 5xx, timeout, connection (before an answer), "
+        "broken_answer (after a 2xx began), everything. Other failures count as tries that the provider answered.",
+    )
+
+
 def _rpm(value: Any) -> Any:
     if value != "quota" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise complaint("", show(value), "a whole number of at least 1, or the word quota")
@@ -337,6 +374,9 @@ class Profile(InputPart):
     pool: Pool = Field(description="The connections it may hold.")
     retries: Retries = Field(default_factory=lambda: Retries(), description="Retries around the driver.")
     budget: Budget | None = Field(default=None, description="What retries around the driver are paid from.")
+    breaker: Breaker | None = Field(
+        default=None, description="What stops tries for a time when too many fail. A refused call is `shed`."
+    )
     limiter: Limiter | None = Field(default=None, description="A limiter in front of every attempt.")
     checks: tuple[AnswerCheck, ...] = Field(
         default=(),

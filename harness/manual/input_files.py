@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.inputs.load import Arrivals, Load, RateRamp, RateStep
-from windtunnel.harness.inputs.profile import Budget, Limiter, Pool, Profile, Retries, Timeouts
+from windtunnel.harness.inputs.profile import Breaker, Budget, Limiter, Pool, Profile, Retries, Timeouts
 from windtunnel.harness.inputs.scenario import Prices, Scenario, ScenarioPhase
 from windtunnel.harness.inputs.schemas import FILLED_IN
 from windtunnel.mock_server.plan.units import format_seconds
@@ -31,6 +31,7 @@ _PROFILE: Sequence[tuple[str, type[BaseModel]]] = (
     ("`pool`", Pool),
     ("`retries`", Retries),
     ("`budget`", Budget),
+    ("`breaker`", Breaker),
     ("`limiter`", Limiter),
 )
 

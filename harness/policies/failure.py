@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -27,3 +27,12 @@ class Failure:
     def throttled(self) -> bool:
         """Whether the provider said that it was too much."""
         return self.status == TOO_MANY_REQUESTS
+
+    def is_one_of(self, causes: Collection[int | str]) -> bool:
+        """Whether it is among causes as a profile writes them: statuses, 4xx, 5xx, kinds, everything."""
+        if "everything" in causes:
+            return True
+        if self.kind != "status":
+            return self.kind in causes
+        status = self.status or 0
+        return status in causes or ("5xx" if status >= 500 else "4xx") in causes

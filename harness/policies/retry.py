@@ -22,14 +22,7 @@ def retryable(policy: Retries, failure: Failure) -> bool:
         said = failure.headers.get("x-should-retry")
         if said in ("true", "false"):
             return said == "true"
-    causes = policy.retry_on
-    if "everything" in causes:
-        return True
-    if failure.kind != "status":
-        return failure.kind in causes
-    status = failure.status or 0
-    family = "5xx" if status >= 500 else "4xx"
-    return status in causes or family in causes
+    return failure.is_one_of(policy.retry_on)
 
 
 def promised_wait(headers: Mapping[str, str], wall_s: float) -> float | None:

@@ -67,7 +67,9 @@ def test_sdk_timeout_states_the_sockets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ({"breaker": {}}, "breaker: found the unknown key 'breaker'"),
+        ({"braker": {}}, "braker: found the unknown key 'braker', expected a known key (did you mean 'breaker'?)"),
+        ({"breaker": {"rate": 50}}, "breaker.rate: found '50', expected a number of at most 1"),
+        ({"breaker": {"counts": ["slow"]}}, "breaker.counts[0]: found 'slow', expected a status from 400 to 599 or one of timeout"),
         ({"retrys": {}}, "retrys: found the unknown key 'retrys', expected a known key (did you mean 'retries'?)"),
         ({"sdk": {"max_retry": 2}}, "sdk.max_retry: found the unknown key 'max_retry', expected a known key (did you mean 'max_retries'?)"),
         ({"timeouts": {"raed": "1s"}}, "timeouts.raed: found the unknown key 'raed', expected a known key (did you mean 'read'?)"),
@@ -106,9 +108,9 @@ def test_mistakes(tmp_path: Path, more: dict[str, Any], expected: str) -> None:
 def test_all_mistakes_at_once(tmp_path: Path) -> None:
     """Several mistakes in one file are all shown, in the order of their lines, as one error with exit code 2."""
     with pytest.raises(CollectedInputError) as caught:
-        read(tmp_path, driver="x", sdk={"timeout": 4}, limiter={"rpm": 0}, checks=["done"], breaker={})
+        read(tmp_path, driver="x", sdk={"timeout": 4}, limiter={"rpm": 0}, checks=["done"], braker={})
     paths = [error.path for error in caught.value.errors]
-    assert sorted(paths) == ["breaker", "checks[0]", "driver", "limiter.rpm", "sdk.timeout"]
+    assert sorted(paths) == ["braker", "checks[0]", "driver", "limiter.rpm", "sdk.timeout"]
     found = [error.line or 0 for error in caught.value.errors]
     assert found == sorted(found)
     assert caught.value.exit_code == 2
