@@ -7,6 +7,7 @@ served, calls, assert_… ◄── the rows of this test ◄┘
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
@@ -23,7 +24,7 @@ from windtunnel.mock_server.plan.provider import Provider, merge
 NAME = "mock_openai"
 
 
-class MockOpenAI(Assertions):
+class MockOpenAI(Assertions, ABC):
     """The mock as one test sees it. Point a client at `base_url` with `api_key`, ask for faults, look at `calls`.
 
     Whatever is asked for holds from that moment on, until the test is over or `clear` is called.
@@ -179,21 +180,21 @@ class MockOpenAI(Assertions):
 
     # ---- where the mock runs
 
+    @abstractmethod
     def _begin(self, plan: dict[str, Any]) -> None:
         """Begin anew under a plan: what was served before is forgotten."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _change(self, plan: dict[str, Any]) -> None:
         """Put another plan in force; requests under way go on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _rows(self) -> list[dict[str, Any]]:
         """The served rows of this test, in order of arrival; `ended_s` is None for a request under way."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _now_s(self) -> float:
         """Seconds since the test began."""
-        raise NotImplementedError
 
 
 class PlanOnly(MockOpenAI):
