@@ -281,9 +281,15 @@ def _cell(
 
 def _limiter(scenario: Scenario, limiter: Limiter | None) -> Limiter | None:
     """The limiter in numbers: an instance's share of the quota that holds outside of any phase."""
-    if limiter is None or limiter.rpm != "quota":
+    if limiter is None or "quota" not in (limiter.rpm, limiter.tpm):
         return limiter
-    rpm = scenario.provider.region(scenario.region).limits.rpm
-    if rpm is None:
-        return None
-    return limiter.model_copy(update={"rpm": max(1, rpm // scenario.load.instances)})
+    limits = scenario.provider.region(scenario.region).limits
+    instances = scenario.load.instances
+    numbers: dict[str, int | None] = {}
+    if limiter.rpm == "quota":
+        if limits.rpm is None:
+            return None
+        numbers["rpm"] = max(1, limits.rpm // instances)
+    if limiter.tpm == "quota":
+        numbers["tpm"] = None if limits.tpm is None else max(1, limits.tpm // instances)
+    return limiter.model_copy(update=numbers)

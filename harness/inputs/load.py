@@ -156,6 +156,11 @@ class Load(InputPart):
         description="The most tokens an answer may have; null: the request does not say."
         " At most 200,000: no model writes more.",
     )
+    priorities: dict[str, Annotated[float, Field(gt=0, le=1)]] | None = Field(
+        default=None,
+        description="Classes of calls and their shares, 1 in all; the most important first. What a class is worth, a "
+        "profile's `limiter.priorities` says. null: all calls are the same.",
+    )
     request: dict[str, Any] = Field(
         default_factory=dict, description="Further keys of the request's body (tools, response_format, n, …)."
     )
@@ -182,6 +187,10 @@ class Load(InputPart):
         if not self.arrivals.has_own_rate and not self.rate:
             found = "nothing" if self.rate is None else "a rate of zero"
             raise complaint("rate", found, "a rate above zero with its unit, such as '14/s'")
+        if self.priorities is not None and abs(sum(self.priorities.values()) - 1) > 1e-6:
+            raise complaint(
+                "priorities", f"shares of {sum(self.priorities.values()):g}", "shares of 1 in all"
+            )
         if self.deadline is None and self.objective_wait is None:
             raise complaint(
                 "deadline", "neither deadline nor objective_wait", "one of them: goodput needs it"
@@ -191,6 +200,17 @@ class Load(InputPart):
                 "processes", str(self.processes), f"at most the number of instances, {self.instances}"
             )
         return self
+
+    def priority(self, call_id: str, seed: int) -> str | None:
+        """The class of this call, None if the load has none. `seed` is the cell's."""
+        if self.priorities is None:
+            return None
+        u, below = uniform(seed, "priority", call_id), 0.0
+        for name, share in self.priorities.items():
+            below += share
+            if u < below:
+                return name
+        return name
 
     def streams(self, call_id: str, seed: int) -> bool:
         """Whether this call's answer is streamed. `seed` is the cell's."""

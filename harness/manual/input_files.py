@@ -10,7 +10,17 @@ from pydantic.fields import FieldInfo
 
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.inputs.load import Arrivals, Load, RateRamp, RateStep
-from windtunnel.harness.inputs.profile import Breaker, Budget, Limiter, Pool, Profile, Retries, Timeouts
+from windtunnel.harness.inputs.profile import (
+    Adaptive,
+    Breaker,
+    Budget,
+    Limiter,
+    Pool,
+    Priority,
+    Profile,
+    Retries,
+    Timeouts,
+)
 from windtunnel.harness.inputs.scenario import Prices, Scenario, ScenarioPhase
 from windtunnel.harness.inputs.schemas import FILLED_IN
 from windtunnel.mock_server.plan.units import format_seconds
@@ -33,6 +43,8 @@ _PROFILE: Sequence[tuple[str, type[BaseModel]]] = (
     ("`budget`", Budget),
     ("`breaker`", Breaker),
     ("`limiter`", Limiter),
+    ("`limiter.adaptive`", Adaptive),
+    ("an entry of `limiter.priorities`", Priority),
 )
 
 

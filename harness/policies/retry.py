@@ -31,11 +31,11 @@ def promised_wait(headers: Mapping[str, str], wall_s: float) -> float | None:
     `retry-after-ms` goes first, then `retry-after` in seconds or as an HTTP date, which counts from
     `wall_s` (seconds since the epoch).
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = number_in(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     text = headers.get("retry-after")
-    seconds = _number(text)
+    seconds = number_in(text)
     if seconds is not None or text is None:
         return seconds
     try:
@@ -44,7 +44,8 @@ def promised_wait(headers: Mapping[str, str], wall_s: float) -> float | None:
         return None
 
 
-def _number(text: str | None) -> float | None:
+def number_in(text: str | None) -> float | None:
+    """The finite number that a header says, or None."""
     try:
         number = float(text) if text is not None else math.nan
     except ValueError:
