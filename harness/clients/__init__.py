@@ -14,6 +14,8 @@ from windtunnel.harness.clients.drivers.openai_aiohttp import OpenAIAiohttp
 from windtunnel.harness.clients.drivers.openai_async import OpenAIAsync
 from windtunnel.harness.clients.drivers.openai_sync import OpenAISync
 from windtunnel.harness.clients.drivers.python_async import PythonAsync
+from windtunnel.harness.clients.drivers.python_sync import PythonSync
+from windtunnel.harness.inputs.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +35,11 @@ DRIVERS: dict[str, Driver] = {
     "aiohttp": Driver("loop", AiohttpAsync),
     "python": Driver("loop", PythonAsync),
 }
+
+PLAIN_PYTHON = Driver("greenlet", PythonSync)
+"""`python` of a target that is a plain function."""
+
+
+def driver_of(profile: Profile) -> Driver:
+    """The driver of a profile."""
+    return PLAIN_PYTHON if profile.target_kind == "plain" else DRIVERS[profile.driver]

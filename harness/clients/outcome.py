@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import sys
-from collections.abc import Mapping
+import urllib.error
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -27,6 +29,7 @@ CONNECTIONS = (
     aiohttp.ClientConnectionError,
     aiohttp.ClientPayloadError,
     aiohttp.http_exceptions.HttpProcessingError,
+    http.client.HTTPException,
     OSError,
     ssl.SSLError,
 )
@@ -75,6 +78,11 @@ def _status_of(error: BaseException) -> tuple[int, Mapping[str, str]] | None:
     if isinstance(error, (openai.APIStatusError, httpx2.HTTPStatusError, *legacy)):
         response = error.response  # type: ignore[attr-defined]  # httpx's has it as well
         return response.status_code, response.headers
+    if isinstance(error, _legacy("HTTPError", "requests")):
+        answer = getattr(error, "response", None)
+        return None if answer is None else (answer.status_code, answer.headers)
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code, error.headers  # type: ignore[return-value]  # a message has what is used of a mapping
     # aiohttp calls an answer that it cannot parse a response with status 400: the cause tells the two apart.
     if isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
         return error.status, error.headers or {}
@@ -83,19 +91,38 @@ def _status_of(error: BaseException) -> tuple[int, Mapping[str, str]] | None:
 
 def is_timeout(error: BaseException) -> bool:
     """Whether a client gave up waiting."""
-    return isinstance(error, (*TIMEOUTS, *_legacy("TimeoutException")))
+    kinds = (
+        *TIMEOUTS,
+        *_legacy("TimeoutException"),
+        *_legacy("Timeout", "requests"),
+        *_legacy("TimeoutError", "urllib3.exceptions"),
+    )
+    return any(isinstance(one, kinds) for one in _wrapped(error))
+
+
+def _wrapped(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what requests and urllib have put into it: they wrap one into another by argument or `reason`."""
+    link: object = error
+    for _ in range(MAX_CAUSES):
+        if not isinstance(link, BaseException):
+            return
+        yield link
+        link = getattr(link, "reason", None) or (link.args[0] if link.args else None)
 
 
 def _is_connection(error: BaseException) -> bool:
     if isinstance(error, aiohttp.ClientResponseError):
         return error.__cause__ is not None
-    return isinstance(error, (*CONNECTIONS, *_legacy("TransportError")))
+    kinds = (*CONNECTIONS, *_legacy("TransportError"), *_legacy("HTTPError", "urllib3.exceptions"))
+    return isinstance(error, kinds)
 
 
-def _legacy(name: str) -> tuple[type[Exception], ...]:
-    """An exception of httpx, the predecessor of httpx2, if a user's own client has imported that."""
-    module = sys.modules.get("httpx")
-    return () if module is None else (getattr(module, name),)
+def _legacy(name: str, library: str = "httpx") -> tuple[type[BaseException], ...]:
+    """An exception of a library that only a user's own client has imported, if it has: httpx, the predecessor of
+    httpx2, requests, or urllib3."""
+    module = sys.modules.get(library)
+    kind = getattr(module, name, None)
+    return () if kind is None else (kind,)
 
 
 def forget_frames(error: BaseException) -> None:

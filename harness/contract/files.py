@@ -13,6 +13,9 @@ PLAN_VERSION: Final = 1
 POOLS_FILE: Final = "pools-{worker}.json"
 """What was open in the connection pools of a load process, by its number: {pools, leaked, idle}."""
 
+UNUSABLE: Final = "windtunnel: unusable: "
+"""Begins the line in a cell's log that says why its client can make no call at all, as JSON {path, found, expected}."""
+
 
 def write_whole(path: Path, content: str | bytes) -> Path:
     """Write `content`, text as UTF-8, so that `path` holds all of it or is as it was before. Returns `path`."""

@@ -13,7 +13,7 @@ from windtunnel.harness.contract.files import write_whole
 from windtunnel.harness.errors import InputError, listing, nearest
 from windtunnel.harness.inputs.gallery import gallery_folder, scenario_names
 from windtunnel.harness.inputs.profile import TARGET
-from windtunnel.harness.inputs.target import FORM, what_is_wrong
+from windtunnel.harness.inputs.target import FORM, OwnCode, look_at
 from windtunnel.harness.inputs.yaml_source import read_yaml
 
 Ci = Literal["github", "gitlab", "none"]
@@ -81,9 +81,10 @@ def _check(wanted: Wanted, root: Path) -> None:
             expected=f"one of {listing(known)}",
             hint=nearest(wanted.scenario, known),
         )
-    wrong = what_is_wrong(wanted.target, (str((root / wanted.folder).resolve()), str(root.resolve())))
-    if wrong:
-        raise InputError(where, path="--target", found=wrong["found"], expected=wrong["expected"])
+    folders = (str((root / wanted.folder).resolve()), str(root.resolve()))
+    looked = look_at(OwnCode(wanted.target, folders))
+    if looked.found:
+        raise InputError(where, path="--target", found=looked.found, expected=looked.expected)
 
 
 def _scenario(name: str, known: Mapping[str, str]) -> str:

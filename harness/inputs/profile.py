@@ -21,7 +21,9 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from windtunnel.harness.environments.interpreter import InterpreterError, ask, find
-from windtunnel.harness.inputs.target import FORM, check_target
+from windtunnel.harness.inputs.prompts import Prompts, read_prompts
+from windtunnel.harness.inputs.signature import Kind
+from windtunnel.harness.inputs.target import FORM, OwnCode, check_target
 from windtunnel.harness.inputs.validation import InputPart, complaint, show, validate
 from windtunnel.harness.inputs.yaml_source import read_yaml
 from windtunnel.mock_server.errors import PlanError
@@ -36,6 +38,8 @@ SOCKET_TIMEOUTS = ("connect", "read", "write", "pool")
 SDK_DRIVERS = ("openai", "openai-async", "openai-aiohttp")
 OVER_AIOHTTP = ("openai-aiohttp", "aiohttp")
 TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
+OF_A_TARGET = ("target", "returns", "setup", "teardown", "prompts")
+"""Keys that go with the driver python alone."""
 RETRY_CAUSES = ("timeout", "connection", "broken_answer", "4xx", "5xx", "everything")
 
 
@@ -430,7 +434,22 @@ class Profile(InputPart):
     driver: DriverName = Field(description="What makes the requests.")
     target: Target | None = Field(
         default=None,
-        description="With the driver python: `package.module:function`, an async callable of one's own.",
+        description="With the driver python: `package.module:function`, one's own function (async or plain, with "
+        "`return` or `yield`), class or method.",
+    )
+    setup: Target | None = Field(
+        default=None,
+        description="With a target: `package.module:function`, called once for each instance before its calls. What it "
+        "returns or yields is the target's parameter `state`.",
+    )
+    teardown: Target | None = Field(
+        default=None,
+        description="With a target: `package.module:function`, called with the `state` after the calls of an instance.",
+    )
+    prompts: Prompts | None = Field(
+        default=None,
+        description="With a target: a file (its path from this one) with a line for each call, in turn: JSON if it "
+        "ends in .jsonl, else text.",
     )
     returns: Literal["text", "message"] | None = Field(
         default=None,
@@ -445,6 +464,10 @@ class Profile(InputPart):
     target_folders: tuple[str, ...] = Field(
         default=(),
         description="Where the target's module is looked for first; filled in when the profile is read.",
+    )
+    target_kind: Kind | None = Field(
+        default=None,
+        description="Whether the target is async (null, too) or plain; filled in when the profile is read.",
     )
     sdk: SdkArguments = Field(default_factory=lambda: SdkArguments(), description="The SDK's own arguments.")
     timeouts: Timeouts = Field(description="How long each layer may take.")
@@ -514,7 +537,7 @@ class Profile(InputPart):
         if driver == "python" and self.target is None:
             raise complaint("target", "nothing", f"{FORM} with the driver python")
         if driver != "python":
-            for key in ("target", "returns"):
+            for key in OF_A_TARGET:
                 if getattr(self, key) is not None:
                     raise complaint(key, show(getattr(self, key)), f"none with the driver {driver}")
 
@@ -539,5 +562,11 @@ def load_profile_file(path: str | Path, *, python: str | None = None) -> Profile
     if profile.target is None:
         return profile
     folders = tuple(dict.fromkeys((str(source.base.resolve()), str(Path.cwd()))))
-    check_target(source, profile.target, folders, python=python)
-    return profile.model_copy(update={"target_folders": folders})
+    update: dict[str, Any] = {"target_folders": folders}
+    fields: tuple[str, ...] = ()
+    if profile.prompts is not None:
+        update["prompts"] = path_of_prompts = str(source.base.resolve() / profile.prompts)
+        fields = read_prompts(path_of_prompts, source).fields
+    wanted = OwnCode(profile.target, folders, profile.setup, profile.teardown, fields)
+    update["target_kind"] = check_target(source, wanted, python=python)
+    return profile.model_copy(update=update)

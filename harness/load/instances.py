@@ -14,7 +14,7 @@ import gevent
 from gevent.lock import Semaphore
 from gevent.pool import Group
 
-from windtunnel.harness.clients import DRIVERS
+from windtunnel.harness.clients import driver_of
 from windtunnel.harness.clients.base import CallSpec, GreenletInstance, LoopInstance, Setting
 from windtunnel.harness.clients.call import never_started
 from windtunnel.harness.clients.recording.pools import OpenConnections, Soak, open_connections
@@ -52,7 +52,7 @@ class Fleet(Protocol):
 
 def build_fleet(settings: Mapping[int, Setting], concurrency: int | None, recorder: Recorder) -> Fleet:
     """The fleet that the profile's driver needs. `settings` are by number of the instance."""
-    driver = DRIVERS[next(iter(settings.values())).profile.driver]
+    driver = driver_of(next(iter(settings.values())).profile)
     if driver.kind == "greenlet":
         instances = {i: driver.build(setting) for i, setting in settings.items()}
         return GreenletFleet(instances, settings, concurrency)

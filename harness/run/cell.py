@@ -8,6 +8,7 @@ The supervisor calls these in order; a cell knows nothing of the others.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 import socket
@@ -20,8 +21,8 @@ from typing import Any, Literal
 import aiohttp
 
 from windtunnel.harness.arrivals import write_schedule
-from windtunnel.harness.contract.files import read_json, write_json
-from windtunnel.harness.errors import MeasurementError
+from windtunnel.harness.contract.files import UNUSABLE, read_json, write_json
+from windtunnel.harness.errors import InputError, MeasurementError
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.run.children import Child, callers_variables, python, removed_variables, start_mock
 from windtunnel.mock_server.journal.segments import compact
@@ -187,8 +188,17 @@ class Cell:
         for child in (self._mock, self._load):
             if child is None or child.running:
                 continue
+            self._raise_if_unusable(child.log)
             if child is self._mock or self.state == "preparing":
                 raise MeasurementError(f"the {child.name} died {self._when()} ({child.how_it_ended()})")
+
+    def _raise_if_unusable(self, log: Path) -> None:
+        """Raise `InputError` if the load says in its log that the client's own code can make no call at all."""
+        with contextlib.suppress(OSError):
+            for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+                if line.startswith(UNUSABLE):
+                    told = json.loads(line.removeprefix(UNUSABLE))
+                    raise InputError(f"client {self.plan.client}", **told)
 
     def _when(self) -> str:
         return "before the start" if self.t0 is None else f"at {time.monotonic() - self.t0:+.1f} s"

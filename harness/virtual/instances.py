@@ -12,7 +12,7 @@ from typing import Any
 
 from greenlet import GreenletExit, greenlet
 
-from windtunnel.harness.clients import DRIVERS
+from windtunnel.harness.clients import driver_of
 from windtunnel.harness.clients.base import CallSpec, Setting
 from windtunnel.harness.clients.call import never_started
 from windtunnel.harness.clients.recording.pools import (
@@ -44,7 +44,7 @@ class Crew:
         draws: SeededRandom,
     ) -> None:
         first = next(iter(settings.values()))
-        driver = DRIVERS[first.profile.driver]
+        driver = driver_of(first.profile)
         self._greenlets = driver.kind == "greenlet"
         self._instances: dict[int, Any] = {i: driver.build(setting) for i, setting in settings.items()}
         self._places = {i: asyncio.Semaphore(concurrency) for i in settings} if concurrency else {}

@@ -124,6 +124,7 @@ class VirtualCell(Cell):
                 await shard.end()
         if code != 0:
             log = self.folder / records / LOG
+            self._raise_if_unusable(log)
             raise MeasurementError(f"the virtual clock stopped ({_ending(code, log)})")
 
     def _read_progress(self) -> None:

@@ -1,24 +1,28 @@
 """What a user's own callable is given for each call, and how what it gives back is read.
 
-target(UserCall) ──► anything, or an async iterator of anything ──► Returned ──┐
-      └── its client ──► HandedBody ──► Reading of what it was handed ─────────┴──► Reading that is compared
+target(UserCall) ──► anything, or an iterator of anything, async or not ──► Returned ──┐
+      └── its client ──► HandedBody ──► Reading of what it was handed ─────────────────┴──► Reading that is compared
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterable, Callable, Mapping
-from dataclasses import dataclass
+import inspect
+from collections.abc import AsyncIterable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import aiohttp
-import httpx2
-
 from windtunnel.harness.clients.reading import READINGS, JsonAnswer, Reading
+from windtunnel.harness.inputs.signature import FIELD
 
 
 class AnswerTypeError(TypeError):
-    """The callable gave back something else than its profile says."""
+    """The callable gave back something else than its profile says, or than anybody could read."""
+
+    def __init__(self, found: str, expected: str) -> None:
+        self.found = found
+        self.expected = expected
+        super().__init__(f"the target {found}, {expected}")
 
 
 class Tools(Protocol):
@@ -28,9 +32,9 @@ class Tools(Protocol):
 
     def http_client(self) -> Any: ...
 
-    def session(self) -> aiohttp.ClientSession: ...
+    def session(self) -> Any: ...
 
-    def recorded(self, transport: Any) -> httpx2.AsyncBaseTransport: ...
+    def recorded(self, transport: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,9 @@ class UserCall:
     - `headers`: to be passed on with every request that is made for this call. They say which call it is; without
       them the server has to guess.
     - `kept`: the same dict in all calls of an instance, empty at first: for a client that is to be kept.
+    - `state`: what the profile's set-up returned or yielded.
+    - `line`: the call's line of the file of prompts; what of it goes into a request is in `body` already.
+    - `deadline_s`: seconds that the profile's `timeouts.total` leaves; None if there is no such limit.
     """
 
     call_id: str
@@ -52,9 +59,14 @@ class UserCall:
     api_key: str
     headers: dict[str, str]
     tools: Tools
+    state: Any = None
+    line: Mapping[str, Any] = field(default_factory=dict)
+    deadline_s: float | None = None
 
     def argument(self, name: str) -> Any:
-        """What a parameter of the callable stands for, by the names of `harness/inputs/target.py`."""
+        """What a parameter of the callable stands for, by the names of `harness/inputs/signature.py`."""
+        if name.startswith(FIELD):
+            return self.line[name.removeprefix(FIELD)]
         if name == "call":
             return self
         if name == "prompt":
@@ -77,17 +89,18 @@ class UserCall:
     @property
     def http_client(self) -> Any:
         """The instance's own `AsyncClient`, with the profile's timeouts and pool, and its attempts recorded: for
-        `AsyncOpenAI(http_client=…)`, or as it is. It is of the library that the SDK is on: httpx2, or httpx for
-        openai 2."""
+        `AsyncOpenAI(http_client=…)`, or as it is. A plain target's is a `Client`. It is of the library that the SDK is
+        on: httpx2, or httpx for openai 2."""
         return self.tools.http_client()
 
     @property
-    def session(self) -> aiohttp.ClientSession:
-        """The same for aiohttp."""
+    def session(self) -> Any:
+        """The same for aiohttp; a plain target's is a `requests.Session`."""
         return self.tools.session()
 
-    def recorded(self, transport: Any) -> httpx2.AsyncBaseTransport:
-        """A transport of one's own for `AsyncClient(transport=…)` of httpx2 or httpx, with its attempts recorded."""
+    def recorded(self, transport: Any) -> Any:
+        """A transport of one's own for `AsyncClient(transport=…)` of httpx2 or httpx, with its attempts recorded; for
+        `Client` where the target is plain."""
         return self.tools.recorded(transport)
 
 
@@ -132,35 +145,81 @@ async def read_answer(answer: Any, api: str, content: Told, *, strict: bool = Fa
     none is passed over, unless `strict`. Raises whatever iterating raises, and AnswerFailedError where it failed.
     """
     returned = Returned(what=type(answer).__name__)
-    if isinstance(answer, AsyncIterable):
-        await _read_pieces(answer, api, returned, content, strict=strict)
-    elif isinstance(answer, str):
-        returned.text = answer
-    elif _is_answer(answer):
-        reading = READINGS[api]()
-        with contextlib.suppress(*(() if strict else MISREAD)):
-            reading.whole(_nodes(answer) if isinstance(answer, Mapping) else answer)
-            returned.answer = reading
-    return returned
-
-
-async def _read_pieces(pieces: Any, api: str, returned: Returned, content: Told, *, strict: bool) -> None:
+    if not isinstance(answer, AsyncIterable):
+        _read_whole(answer, api, returned, strict=strict)
+        return returned
+    take = _Pieces(returned, api, content, strict=strict).take
+    pieces: Any = answer
     async with contextlib.AsyncExitStack() as stack:
         if hasattr(pieces, "__aexit__"):
             pieces = await stack.enter_async_context(pieces)
         elif hasattr(pieces, "aclose"):
             stack.push_async_callback(pieces.aclose)
         async for piece in pieces:
-            told = bool(piece)
-            if isinstance(piece, str):
-                returned.text = (returned.text or "") + piece
-            elif _is_answer(piece):
-                if returned.answer is None:
-                    returned.answer = READINGS[api]()
-                with contextlib.suppress(*(() if strict else MISREAD)):
-                    told = returned.answer.take(_nodes(piece) if isinstance(piece, Mapping) else piece)
-            if told:
-                content()
+            take(piece)
+    return returned
+
+
+def read_plain_answer(answer: Any, api: str, content: Told, *, strict: bool = False) -> Returned:
+    """The same for a plain callable: an iterator is read to its end.
+
+    Raises AnswerTypeError for what can be read on an event loop alone.
+    """
+    returned = Returned(what=type(answer).__name__)
+    if inspect.isawaitable(answer) or isinstance(answer, AsyncIterable):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise AnswerTypeError(f"returned {returned.what}", "and is no async function: write `async def`")
+    if not isinstance(answer, Iterator):
+        _read_whole(answer, api, returned, strict=strict)
+        return returned
+    take = _Pieces(returned, api, content, strict=strict).take
+    pieces: Any = answer
+    with contextlib.ExitStack() as stack:
+        if hasattr(pieces, "__exit__"):
+            pieces = stack.enter_context(pieces)
+        elif hasattr(pieces, "close"):
+            stack.callback(pieces.close)
+        for piece in pieces:
+            take(piece)
+    return returned
+
+
+def _read_whole(answer: Any, api: str, returned: Returned, *, strict: bool) -> None:
+    if isinstance(answer, str):
+        returned.text = answer
+    elif _is_answer(answer):
+        reading = READINGS[api]()
+        with contextlib.suppress(*(() if strict else MISREAD)):
+            reading.whole(_nodes(answer) if isinstance(answer, Mapping) else answer)
+            returned.answer = reading
+
+
+class _Pieces:
+    """Takes what an iterator gives, piece by piece."""
+
+    def __init__(self, returned: Returned, api: str, content: Told, *, strict: bool) -> None:
+        self._returned = returned
+        self._api = api
+        self._content = content
+        self._strict = strict
+
+    def take(self, piece: Any) -> None:
+        """Take one piece; None and what is empty is passed over. Raises AnswerTypeError for a number."""
+        told = bool(piece)
+        returned = self._returned
+        if isinstance(piece, str):
+            returned.text = (returned.text or "") + piece
+        elif isinstance(piece, int | float | complex):
+            found = f"yielded {piece!r}, of type {type(piece).__name__}"
+            raise AnswerTypeError(found, "where text, or an event of the API, is expected")
+        elif _is_answer(piece):
+            if returned.answer is None:
+                returned.answer = READINGS[self._api]()
+            with contextlib.suppress(*(() if self._strict else MISREAD)):
+                told = returned.answer.take(_nodes(piece) if isinstance(piece, Mapping) else piece)
+        if told:
+            self._content()
 
 
 def compare(
@@ -172,13 +231,11 @@ def compare(
     """
     if returns == "text":
         if returned.text is None:
-            raise AnswerTypeError(f"the target returned {returned.what}, and its profile says returns: text")
+            raise AnswerTypeError(f"returned {returned.what}", "and its profile says returns: text")
         reading.become(_of_text(returned.text, handed, api))
     elif returns == "message":
         if returned.answer is None:
-            raise AnswerTypeError(
-                f"the target returned {returned.what}, and its profile says returns: message"
-            )
+            raise AnswerTypeError(f"returned {returned.what}", "and its profile says returns: message")
         reading.become(returned.answer)
     elif handed is not None or returned.answer is not None:
         reading.become(handed or returned.answer or reading)
@@ -195,7 +252,7 @@ def _of_text(text: str, handed: Reading | None, api: str) -> Reading:
         return handed
     reading = READINGS[api]()
     if api not in TEXT:
-        raise AnswerTypeError(f"the target returned text for {api}, which has none")
+        raise AnswerTypeError("returned text", f"for {api}, which has none")
     piece, end = TEXT[api]
     reading.take(piece(text))
     reading.take(end)

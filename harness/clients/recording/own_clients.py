@@ -5,23 +5,26 @@ known by the context in which they are sent.
                                            └── read by the transports of httpx, httpx2, aiohttp and http.client
 
 `watch_own_clients` replaces the transports' methods in this process, once. Outside of `asking`, and for requests to
-other servers than the one under test, they are what they were. `http.client` (below requests and urllib3) passes the
-call's header on and records nothing: blocking calls have threads of their own.
+other servers than the one under test, they are what they were. What a call has done in threads of its own (greenlets,
+in a process that gevent has patched) belongs to it as well. A call's row belongs to one native thread: requests of
+another one have the call's header, and are recorded by the server alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from importlib import import_module
-from threading import get_ident
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from gevent import monkey
 
 from windtunnel.harness.clients.base import CALL_HEADER
 from windtunnel.harness.clients.http_library import LIBRARIES
@@ -34,6 +37,9 @@ from windtunnel.harness.clients.recording.httpx2 import (
     Trace,
 )
 
+get_ident: Callable[[], int] = monkey.get_original("_thread", "get_ident")
+"""Of the native thread: gevent's is of the greenlet, and those of a thread never run at the same time."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
@@ -43,6 +49,11 @@ class _Asking:
     call_id: str
     server: tuple[str | None, int | None]
     thread: int
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a request that is made here and now may touch the call's row."""
+        return self.thread == get_ident()
 
 
 _asking: ContextVar[_Asking | None] = ContextVar("windtunnel_asking", default=None)
@@ -70,17 +81,13 @@ def watch_own_clients() -> None:
         _watch_blocking(library.HTTPTransport)
         _watch_async(library.AsyncHTTPTransport)
     _watch_aiohttp()
-    watch_http_client(_call_id)
+    watch_http_client(_asked)
+    _watch_threads()
 
 
 def _asked(host: str | None, port: int | None) -> _Asking | None:
     asked = _asking.get()
     return asked if asked is not None and asked.server == (host, port) else None
-
-
-def _call_id(host: str, port: int) -> str | None:
-    asked = _asked(host, port)
-    return None if asked is None else asked.call_id
 
 
 def _unrecorded(request: Any) -> _Asking | None:
@@ -89,7 +96,7 @@ def _unrecorded(request: Any) -> _Asking | None:
     if asked is None or asked.book.open_trace(request.headers) is not None:
         return None
     request.headers.setdefault(CALL_HEADER, asked.call_id)
-    return asked if asked.thread == get_ident() else None
+    return asked if asked.recorded else None
 
 
 class _Inner:
@@ -142,7 +149,7 @@ class _ContextBook:
         if asked is None or asked.book.open_trace(headers) is not None:
             return None
         headers.setdefault(CALL_HEADER, asked.call_id)
-        return asked.book.trace(headers, url) if asked.thread == get_ident() else None
+        return asked.book.trace(headers, url) if asked.recorded else None
 
     def open_trace(self, headers: Mapping[str, str]) -> Trace | None:
         asked = _asking.get()
@@ -165,3 +172,23 @@ def _watch_aiohttp() -> None:
         original(self, *arguments, **named)
 
     aiohttp.ClientSession.__init__ = init  # type: ignore[method-assign]  # sessions that are made from now on record
+
+
+def _watch_threads() -> None:
+    """Let what a call has done by threads be done in the context of the call."""
+    start = Thread.start
+    submit: Any = ThreadPoolExecutor.submit
+
+    @wraps(start)
+    def start_in_context(self: Thread) -> None:
+        if _asking.get() is not None:
+            self.run = partial(copy_context().run, self.run)  # type: ignore[method-assign]  # of this one alone
+        start(self)
+
+    @wraps(submit)
+    def submit_in_context(self: Any, fn: Any, /, *arguments: Any, **named: Any) -> Any:
+        # Whoever asks: the thread that does it may have been started in the context of another call.
+        return submit(self, partial(copy_context().run, fn), *arguments, **named)
+
+    Thread.start = start_in_context  # type: ignore[method-assign]  # threads that are started from now on
+    ThreadPoolExecutor.submit = submit_in_context  # type: ignore[method-assign]  # work from now on

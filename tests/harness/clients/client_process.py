@@ -17,7 +17,7 @@ from typing import Any  # noqa: E402  # after the patches
 import gevent  # noqa: E402  # after the patches
 from gevent.pool import Group  # noqa: E402  # after the patches
 
-from windtunnel.harness.clients import DRIVERS, Driver  # noqa: E402  # after the patches
+from windtunnel.harness.clients import Driver, driver_of  # noqa: E402  # after the patches
 from windtunnel.harness.clients.base import CallSpec, Setting  # noqa: E402  # after the patches
 from windtunnel.harness.contract.records import AttemptRow, CallRow  # noqa: E402  # after the patches
 from windtunnel.harness.inputs.profile import Profile  # noqa: E402  # after the patches
@@ -94,7 +94,7 @@ def main() -> None:
         job = json.loads(line)
         rows = Rows()
         specs = [CallSpec(intended_s=0.0, **spec) for spec in job["specs"]]
-        driver = DRIVERS[job["profile"]["driver"]]
+        driver = driver_of(Profile.model_validate(job["profile"]))
         if driver.kind == "greenlet":
             play_greenlets(driver, job, specs, rows)
         else:

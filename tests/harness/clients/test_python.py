@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
+import urllib.error
+from email.message import Message
 from pathlib import Path
 
 import httpx
 import pytest
+import requests
+import urllib3
 
 from tests.harness.clients.conftest import Play
 from tests.harness.clients.fault_server import Exchange, completion, delta, stream_of
@@ -99,10 +104,11 @@ def test_a_function_of_an_application_needs_no_adapter(play: Play, target: str) 
     assert request[2]["messages"][-1]["content"].endswith("Hello")
 
 
-def test_blocking_clients_in_a_thread_say_whose_they_are(play: Play) -> None:
-    """What stands on http.client passes the call's header on, and is seen by the server alone."""
+def test_blocking_clients_in_a_thread_are_recorded(play: Play) -> None:
+    """What stands on http.client passes the call's header on, and leaves its attempt."""
     played = play("python", healthy, target="targets:own_urllib")
-    assert (played.call["outcome"], played.attempts) == ("ok", [])
+    assert (played.call["outcome"], played.call["digest"]) == ("ok", WHOLE)
+    assert [(row["status"], row["body_complete"]) for row in played.attempts] == [(200, True)]
     assert played.server.requests[0][1]["x-windtunnel-call"] == "c0"
 
 
@@ -194,10 +200,9 @@ def test_what_is_not_what_the_profile_says_is_an_error(play: Play, target: str, 
     ("target", "said"),
     [
         ("nosuch:ask", "found no module 'nosuch', expected it in "),
-        ("fine:nope", "expected one of its async functions: ask, pieces, two"),
-        ("fine:blocks", "found 'blocks', a function that is not async, expected `async def`"),
+        ("fine:nope", "expected one of its functions: ask, pieces, two, blocks"),
         ("fine:two", "found two(call, other), expected parameters among call, prompt, messages, model, "),
-        ("fine:NUMBER", "found 'NUMBER', which is of type int, expected an async function"),
+        ("fine:NUMBER", "found 'NUMBER', which is of type int, expected a function"),
         ("lacking:ask", "found the module 'lacking', which imports 'nosuchlib', expected that to be installed"),
         ("failing:ask", "found the module 'failing', which fails: ZeroDivisionError"),
         ("leaving:ask", "found a module that ends its process"),
@@ -230,6 +235,36 @@ def test_a_target_is_found_beside_its_profile(tmp_path: Path, monkeypatch: pytes
     (beside / "here.py").write_text("class Client:\n    @staticmethod\n    async def ask(call): ...\n")
     profile = load_profile_file(file)
     assert profile.target_folders == (str(beside), str(elsewhere))
+
+
+def test_errors_of_requests_and_urllib_are_known() -> None:
+    """A status with its headers, a timeout also where it is wrapped, a connection."""
+    answer = requests.Response()
+    answer.status_code, answer.headers = 429, requests.structures.CaseInsensitiveDict({"Retry-After": "3"})
+    headers = Message()
+    headers["Retry-After"] = "3"
+    for refused in (
+        requests.HTTPError("no", response=answer),
+        urllib.error.HTTPError("http://localhost/", 429, "no", headers, None),
+    ):
+        status = failure_of(refused, opened=False)
+        assert (status.kind, status.status, status.headers.get("retry-after")) == ("status", 429, "3")
+    late = urllib3.exceptions.ReadTimeoutError(urllib3.HTTPConnectionPool("localhost"), "/", "late")
+    for error in (
+        late,
+        requests.ReadTimeout("late"),
+        requests.ConnectionError(late),
+        urllib.error.URLError(TimeoutError("late")),
+        urllib3.exceptions.MaxRetryError(urllib3.HTTPConnectionPool("localhost"), "/", late),
+    ):
+        assert failure_of(error, opened=False).kind == "timeout"
+    for error in (
+        requests.ConnectionError("gone"),
+        urllib3.exceptions.ProtocolError("gone"),
+        urllib.error.URLError(ConnectionRefusedError()),
+        http.client.RemoteDisconnected(),
+    ):
+        assert failure_of(error, opened=False).kind == "connection"
 
 
 def test_errors_of_the_older_httpx_are_known() -> None:

@@ -29,6 +29,9 @@ async def summarise(text: str) -> str:
 
 def plain(text: str) -> str:
     return text
+
+
+def both(one, other): ...
 """
 
 
@@ -119,8 +122,8 @@ def test_nothing_is_overwritten(project: Path, there: str) -> None:
         ([], "--target: found nothing"),
         (["--target", "myapp"], "--target: found 'myapp', expected package.module:function"),
         (["--target", "noapp:summarise"], "no module 'noapp'"),
-        (["--target", "myapp:summarize"], "one of its async functions: summarise"),
-        (["--target", "myapp:plain"], "a function that is not async"),
+        (["--target", "myapp:summarize"], "one of its functions: summarise, plain, both"),
+        (["--target", "myapp:both"], "both(one, other), expected parameters among call, prompt"),
         (["--target", "myapp:summarise", "--scenario", "retry_strom"], "did you mean 'retry_storm'?"),
         (["--target", "myapp:summarise", "--dir", "../x"], "--dir: found '../x'"),
     ],
