@@ -21,6 +21,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from windtunnel.harness.environments.interpreter import InterpreterError, ask, find
+from windtunnel.harness.inputs.honoured import SDK_DRIVERS, refusals
 from windtunnel.harness.inputs.prompts import Prompts, read_prompts
 from windtunnel.harness.inputs.signature import Kind
 from windtunnel.harness.inputs.target import FORM, OwnCode, check_target
@@ -35,11 +36,7 @@ DriverName: TypeAlias = Literal[
 AnswerCheck: TypeAlias = Literal["finish_reason", "refusal", "end"]
 Jitter: TypeAlias = Literal["none", "full", "equal", "decorrelated", "down25"]
 SOCKET_TIMEOUTS = ("connect", "read", "write", "pool")
-SDK_DRIVERS = ("openai", "openai-async", "openai-aiohttp")
-OVER_AIOHTTP = ("openai-aiohttp", "aiohttp")
 TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
-OF_A_TARGET = ("target", "returns", "setup", "teardown", "prompts")
-"""Keys that go with the driver python alone."""
 RETRY_CAUSES = ("timeout", "connection", "broken_answer", "4xx", "5xx", "everything")
 
 
@@ -523,23 +520,10 @@ class Profile(InputPart):
 
     def _driver_can(self) -> None:
         """Refuse what the driver has no way to do, rather than playing something else than what is written."""
-        driver = self.driver
-        allowed = ("timeout",) if driver == "aiohttp" else ()
-        if driver not in SDK_DRIVERS and set(self.sdk) - set(allowed):
-            expected = f"{allowed[0]} alone" if allowed else "none"
-            raise complaint("sdk", "SDK arguments", f"{expected} with the driver {driver}")
-        if driver == "aiohttp" and self.timeouts.write is not None:
-            raise complaint(
-                "timeouts.write", format_seconds(self.timeouts.write), "null: aiohttp has no such limit"
-            )
-        if driver in OVER_AIOHTTP and self.pool.keepalive is not None:
-            raise complaint("pool.keepalive", str(self.pool.keepalive), "null: aiohttp keeps all it may have")
-        if driver == "python" and self.target is None:
+        for it in refusals(self):
+            raise complaint(it.path, it.found, it.expected)
+        if self.driver == "python" and self.target is None:
             raise complaint("target", "nothing", f"{FORM} with the driver python")
-        if driver != "python":
-            for key in OF_A_TARGET:
-                if getattr(self, key) is not None:
-                    raise complaint(key, show(getattr(self, key)), f"none with the driver {driver}")
 
 
 def load_profile_file(path: str | Path, *, python: str | None = None) -> Profile:

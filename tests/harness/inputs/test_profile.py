@@ -11,8 +11,16 @@ from ruamel.yaml import YAML
 
 from windtunnel.harness.errors import CollectedInputError, InputError
 from windtunnel.harness.inputs import installed
+from windtunnel.harness.inputs.honoured import ONLY
 from windtunnel.harness.inputs.installed import check_installed
-from windtunnel.harness.inputs.profile import SDK_RETRIES, Profile, load_profile_file
+from windtunnel.harness.inputs.profile import (
+    SDK_RETRIES,
+    Pool,
+    Profile,
+    SdkArguments,
+    Timeouts,
+    load_profile_file,
+)
 
 MINIMAL: dict[str, Any] = {
     "name": "mine",
@@ -79,13 +87,16 @@ def test_sdk_timeout_states_the_sockets(tmp_path: Path) -> None:
         ({"sdk": {"timeout": 4}}, "sdk.timeout: found 4 without a unit, expected a duration"),
         ({"sdk": {"timeout": "4s"}}, "timeouts.connect: found 5s, expected 4s, as sdk.timeout says"),
         ({"sdk": {"max_retries": -1}}, "sdk.max_retries: found '-1', expected a number of at least 0"),
-        ({"driver": "httpx2", "sdk": {"max_retries": 2}}, "sdk: found SDK arguments, expected none with the driver httpx2"),
-        ({"driver": "aiohttp", "sdk": {"max_retries": 2}}, "sdk: found SDK arguments, expected timeout alone with the driver aiohttp"),
-        ({"driver": "aiohttp"}, "timeouts.write: found 600s, expected null: aiohttp has no such limit"),
-        ({"driver": "openai-aiohttp"}, "pool.keepalive: found 100, expected null: aiohttp keeps all it may have"),
+        ({"driver": "httpx2", "sdk": {"max_retries": 2}}, "sdk.max_retries: found 2, expected none with the driver httpx2; the drivers openai, openai-async and openai-aiohttp can"),
+        ({"driver": "aiohttp", "sdk": {"max_retries": 2}}, "sdk.max_retries: found 2, expected none with the driver aiohttp; the drivers openai, openai-async and openai-aiohttp can"),
+        ({"driver": "aiohttp"}, "timeouts.write: found 600s, expected null with the driver aiohttp; the drivers openai, openai-async, openai-aiohttp, httpx2, httpx2-async and python can"),
+        ({"driver": "openai-aiohttp"}, "pool.keepalive: found 100, expected null with the driver openai-aiohttp; the drivers openai, openai-async, httpx2, httpx2-async and python can"),
         ({"driver": "python"}, "target: found nothing, expected package.module:function with the driver python"),
         ({"target": "mine:ask"}, "target: found 'mine:ask', expected none with the driver openai"),
         ({"driver": "python", "target": "mine.ask"}, "target: found 'mine.ask', expected package.module:function, such as my_client:ask"),
+        ({"budget": {"kind": "aws"}}, "budget: found a budget, and no retries around the driver that it could pay for, expected retries of the kind fixed or exponential"),
+        ({"retries": {"kind": "none", "retry_on": [429]}}, "retries.retry_on: found [429] beside kind none, expected this key left out"),
+        ({"retries": {"kind": "fixed", "respect_retry_after": False, "retry_after_jitter": 0.25}}, "retries.retry_after_jitter: found 0.25 beside respect_retry_after: false, expected this key left out"),
         ({"pool": {"connections": 0}}, "pool.connections: found '0', expected a number of at least 1"),
         ({"pool": "big"}, "pool: found 'big', expected a mapping"),
         ({"retries": {"tries": 3}}, "retries.tries: found 3 with kind none, expected 1, or kind fixed or exponential"),
@@ -141,3 +152,19 @@ def test_a_driver_that_is_not_installed_is_refused(tmp_path: Path, monkeypatch: 
     check_installed([profile])
     monkeypatch.setattr(installed, "packages", lambda: {"openai": "3.52.0"})
     check_installed([profile, read(tmp_path)])
+
+
+def test_every_driver_and_setting_of_the_table_exists() -> None:
+    """The table of who honours what names drivers that there are, and settings that a profile has."""
+    from windtunnel.harness.clients import DRIVERS  # drivers import their libraries
+
+    for path, drivers in ONLY.items():
+        assert set(drivers) < set(DRIVERS)
+        first, _, rest = path.partition(".")
+        assert first in Profile.model_fields
+        part = {
+            "sdk": SdkArguments.__annotations__,
+            "timeouts": Timeouts.model_fields,
+            "pool": Pool.model_fields,
+        }
+        assert not rest or rest in part[first]
