@@ -55,7 +55,8 @@ EXAMPLES = {
         "windtunnel run retry_storm --clients openai-default,./my-client.yaml",
         "windtunnel run ./mine.yaml --seeds 20 --check",
         "windtunnel run retry_storm --clock both --out compared",
-        "windtunnel run retry_storm server_errors --out runs/two --check",
+        "windtunnel run retry_storm server_errors --clients all --out runs/matrix",
+        "windtunnel run --resume runs/matrix",
         "windtunnel run runs/20261121-101502-retry_storm/plan.json",
     ),
     "ab": (

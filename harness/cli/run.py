@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,19 +13,24 @@ from rich.console import Console
 from windtunnel.harness.cli.both import run_both
 from windtunnel.harness.cli.lab import require_lab
 from windtunnel.harness.cli.report import late_cells, make_report
-from windtunnel.harness.cli.several import run_several
+from windtunnel.harness.cli.resumed import resume_run
+from windtunnel.harness.cli.several import Ended, play_both, run_several, say_left_out
 
 
 def run(
     scenarios: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="SCENARIO...",
             help="A scenario of the gallery by name, a YAML file, or a run's plan.json.",
         ),
-    ],
+    ] = None,
     clients: Annotated[
-        str | None, typer.Option(help="Client profiles (names or files), with commas between.")
+        str | None,
+        typer.Option(
+            help="Client profiles (names or files), with commas between. "
+            "all: every one of the gallery that can be played here."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -83,17 +89,29 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 3 also if the measurement is noisy.")
     ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN_DIR",
+            help="Play only what is missing of a run that was broken off, of one scenario or of several. "
+            "SCENARIO and options may be left out; given, they must lead to the same run.",
+        ),
+    ] = None,
 ) -> None:
     """Play each SCENARIO against each client, cells side by side, and write the report."""
     require_lab("run")
     from windtunnel.harness.inputs.time_scale import asked_time_scale
+    from windtunnel.harness.run import run as playing
+    from windtunnel.harness.run.everybody import expand, those_that_go
     from windtunnel.harness.run.progress import reporter
-    from windtunnel.harness.run.run import RunOptions
-    from windtunnel.harness.run.run import run as run_scenario
 
-    names = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
-    options = RunOptions(
-        scenarios[0],
+    if not scenarios and resume is None:
+        told = "name at least one (`windtunnel list scenarios`), or a run to go on with: --resume RUN_DIR"
+        raise typer.BadParameter(told, param_hint="SCENARIO...")
+    asked = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
+    names, left_out = expand(asked)
+    options = playing.RunOptions(
+        "",
         names,
         out,
         repeat,
@@ -106,13 +124,35 @@ def run(
         verify=True if verify else None,
     )
 
-    def play(options: RunOptions) -> int:
-        records = run_scenario(options, reporter(Console(stderr=True)), late_cells)
+    def report_on(records: playing.RunRecords) -> Ended:
         for failure in records.failures:
             print(f"not whole: {failure}", file=sys.stderr)
-        return make_report(records.folder, check=check, whole=not records.failures, strict=strict)
+        code = make_report(records.folder, check=check, whole=not records.failures, strict=strict)
+        if records.interrupted:
+            print(f"to play the rest: windtunnel run --resume {records.folder}", file=sys.stderr)
+        return Ended(code, records.interrupted)
 
-    def play_one(options: RunOptions) -> int:
-        return run_both(options, play) if clock == "both" else play(options)
+    def play(options: playing.RunOptions) -> Ended:
+        return report_on(playing.run(options, reporter(Console(stderr=True)), late_cells))
 
-    raise typer.Exit(play_one(options) if len(scenarios) == 1 else run_several(options, scenarios, play_one))
+    def go_on(options: playing.RunOptions) -> Ended:
+        assert options.out is not None
+        return report_on(playing.resume(options.out, options, reporter(Console(stderr=True)), late_cells))
+
+    def on_both(options: playing.RunOptions) -> int:
+        return run_both(options, lambda one: play(one).code)
+
+    if resume is not None:
+        raise typer.Exit(resume_run(resume, scenarios or [], options, go_on, clock=clock))
+    assert scenarios is not None
+    if len(scenarios) > 1:
+        several = play_both(options, scenarios, on_both) if clock == "both" else None
+        if several is None:
+            several = run_several(options, scenarios, go_on, asked=asked, left_out=left_out)
+        raise typer.Exit(several)
+    one, without = those_that_go(replace(options, scenario=scenarios[0]), asked)
+    say_left_out([*left_out, *without])
+    if clock == "both":
+        raise typer.Exit(on_both(one))
+    ended = play(one)
+    raise typer.Exit(ended.code)

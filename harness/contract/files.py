@@ -17,6 +17,13 @@ UNUSABLE: Final = "windtunnel: unusable: "
 """Begins the line in a cell's log that says why its client can make no call at all, as JSON {path, found, expected}."""
 
 
+RUNS_FILE: Final = "runs.json"
+"""In a folder with the runs of several scenarios: their names, in order, and which clients were left out, and why."""
+
+RUNS_VERSION: Final = 1
+"""The form of RUNS_FILE."""
+
+
 def write_whole(path: Path, content: str | bytes) -> Path:
     """Write `content`, text as UTF-8, so that `path` holds all of it or is as it was before. Returns `path`."""
     part = path.with_name(f"{path.name}.part")

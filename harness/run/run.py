@@ -23,6 +23,7 @@ from windtunnel.harness.run.cell import Cell
 from windtunnel.harness.run.cells_at_once import choose
 from windtunnel.harness.run.from_plan import is_plan, profiles_of, read_plan, scenario_of
 from windtunnel.harness.run.progress import Reporter
+from windtunnel.harness.run.resume import held, make_way, missing, plan_to_resume
 from windtunnel.harness.run.supervisor import Supervisor
 from windtunnel.harness.virtual.cell_queue import Verify, VirtualSupervisor
 
@@ -75,8 +76,40 @@ def run(options: RunOptions, reporter: Reporter, find_late: FindLate = lambda _:
     """
     plan = plan_for(options)
     folder = run_folder(options.out, plan.scenario_name)
+    with held(folder):
+        plan.write_json(folder / "plan.json")
+        return _play(plan, folder, options, reporter, find_late)
+
+
+def resume(
+    folder: Path,
+    options: RunOptions,
+    reporter: Reporter,
+    find_late: FindLate = lambda _: {},
+) -> RunRecords:
+    """Play the cells of the run in `folder` that were not played to their end, and return where the records are.
+
+    Raises `InputError` before anything is started if it is no run, still played, or played with other versions. Of
+    `options` only how it is played counts, such as `jobs`: what is played is in the directory.
+    """
+    plan = plan_to_resume(folder)
+    with held(folder):
+        cells = missing(plan, folder)
+        if not cells:
+            reporter.say(f"{plan.scenario_name}: all {len(plan.cells)} cells are there")
+            return RunRecords(folder, interrupted=False, failures=())
+        if len(cells) < len(plan.cells):
+            reporter.say(f"{plan.scenario_name}: {len(cells)} of {len(plan.cells)} cells are missing")
+        make_way(cells, folder)
+        again = replace(options, scenario=str(folder / "plan.json"), clients=None, clock=plan.clock_asked)
+        return _play(plan.model_copy(update={"cells": cells}), folder, again, reporter, find_late)
+
+
+def _play(
+    plan: RunPlan, folder: Path, options: RunOptions, reporter: Reporter, find_late: FindLate
+) -> RunRecords:
+    """Play the cells of `plan` into a run directory that is held."""
     raise_open_file_limit()
-    plan.write_json(folder / "plan.json")
     beyond = beyond_the_phases(plan)
     if beyond:
         reporter.say(beyond)
