@@ -16,7 +16,11 @@ from weakref import WeakSet
 from windtunnel.harness.clients.waiting import GeventWaiting, Waiting
 from windtunnel.harness.contract.records import AttemptRow, CallRow
 from windtunnel.harness.inputs.profile import Profile
+from windtunnel.harness.policies.call import Call, Command
 from windtunnel.harness.policies.clock import Clock
+from windtunnel.harness.policies.failure import Failure
+from windtunnel.harness.policies.policy import PRIMARY
+from windtunnel.harness.policies.watchdog import Watch
 
 CALL_HEADER = "x-windtunnel-call"
 ATTEMPT_HEADER = "x-windtunnel-attempt"
@@ -38,12 +42,77 @@ class CallSpec:
     warmup: bool = False
 
 
-class Observer(Protocol):
-    """Who is told of every call and attempt that ended; may be called from any thread of the process."""
+class Observer:
+    """Who is told of everything that happens to every call; may be called from any thread of the process.
 
-    def call_ended(self, row: CallRow, error: BaseException | None) -> None: ...
+    Each event does nothing here: an observer has those that it needs.
+    """
 
-    def attempt_ended(self, row: AttemptRow) -> None: ...
+    def call_began(self, row: CallRow) -> None:
+        """The application has made a call."""
+
+    def decided(self, call: Call, command: Command) -> None:
+        """The policies have said what is done next: a try, a wait, a cancelling, the end."""
+
+    def attempt_began(self, row: AttemptRow, watch: Watch | None) -> None:
+        """A client makes an HTTP request. `watch` are the watchdogs that wait for its content."""
+
+    def attempt_ended(self, row: AttemptRow) -> None:
+        """The stream of an HTTP request is closed."""
+
+    def content(self, call_id: str, since_s: float | None) -> None:
+        """The application has received content; `since_s`: seconds after the content before, None: the first."""
+
+    def try_ended(self, call: Call, number: int, failure: Failure | None) -> None:
+        """A try is over."""
+
+    def call_ended(self, row: CallRow, error: BaseException | None) -> None:
+        """The call is over."""
+
+
+class Observers(Observer):
+    """Several observers, told in turn."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def call_began(self, row: CallRow) -> None:
+        for one in self._observers:
+            one.call_began(row)
+
+    def decided(self, call: Call, command: Command) -> None:
+        for one in self._observers:
+            one.decided(call, command)
+
+    def attempt_began(self, row: AttemptRow, watch: Watch | None) -> None:
+        for one in self._observers:
+            one.attempt_began(row, watch)
+
+    def attempt_ended(self, row: AttemptRow) -> None:
+        for one in self._observers:
+            one.attempt_ended(row)
+
+    def content(self, call_id: str, since_s: float | None) -> None:
+        for one in self._observers:
+            one.content(call_id, since_s)
+
+    def try_ended(self, call: Call, number: int, failure: Failure | None) -> None:
+        for one in self._observers:
+            one.try_ended(call, number, failure)
+
+    def call_ended(self, row: CallRow, error: BaseException | None) -> None:
+        for one in self._observers:
+            one.call_ended(row, error)
+
+
+@dataclass(frozen=True, slots=True)
+class CallTarget:
+    """Where a try goes. `name` is what policies call it; `base_url` ends with `/v1`."""
+
+    name: str
+    region: str
+    model: str
+    base_url: str
 
 
 @dataclass(slots=True)
@@ -57,8 +126,9 @@ class EndOfLoad:
 class Setting:
     """Where an instance stands: what is the same in all of its rows, and what it needs from outside.
 
-    `base_url` ends with `/v1`. `seed` is the cell's, for the jitter of waits. `waiting` is how blocking calls wait.
-    Into `pools` go the connection pools that the instance's clients turn out to have.
+    `base_url` ends with `/v1`; it is that of the primary target, and `targets` are those that policies may go to
+    besides. `seed` is the cell's, for the jitter of waits. `waiting` is how blocking calls wait. Into `pools` go the
+    connection pools that the instance's clients turn out to have.
     """
 
     profile: Profile
@@ -70,10 +140,16 @@ class Setting:
     base_url: str
     seed: int
     observer: Observer
+    targets: Mapping[str, CallTarget] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     waiting: Waiting = field(default_factory=GeventWaiting)
     end: EndOfLoad = field(default_factory=EndOfLoad)
     pools: WeakSet[Any] = field(default_factory=WeakSet)
+
+    @property
+    def primary(self) -> CallTarget:
+        """Where a call goes if no policy says otherwise."""
+        return CallTarget(PRIMARY, self.region, self.model, self.base_url)
 
 
 class GreenletInstance(Protocol):

@@ -1,24 +1,26 @@
-"""The blocking shell around `play`: waits in a greenlet, rings watchdogs by throwing into it. It decides nothing."""
+"""The blocking shell around the call machine: waits in a greenlet, rings watchdogs by throwing into it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
-from greenlet import GreenletExit, getcurrent
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.call import LiveCall, LiveTry
 from windtunnel.harness.clients.outcome import cancelled, failure_of, overdue
+from windtunnel.harness.clients.race import Race
 from windtunnel.harness.clients.reading import Reading
 from windtunnel.harness.clients.recording.httpx2 import Book
 from windtunnel.harness.clients.waiting import Alarm, Waiting
-from windtunnel.harness.policies.call import CallEnding, Policies, Try, play
+from windtunnel.harness.policies.call import Begin, CallEnding, Command, Done, Policies, Wake
 from windtunnel.harness.policies.clock import Now, jitter_draws
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.watchdog import Watch, WatchdogTimeout
 
-Request: TypeAlias = Callable[[CallSpec, LiveCall, Reading], None]
+Request: TypeAlias = Callable[[CallSpec, LiveTry, Reading], None]
 """Makes one request and reads its answer into the `Reading`; raises what the client raises."""
 
 EARLY_S = 0.001
@@ -40,14 +42,11 @@ class GreenletShell:
 
     def call(self, spec: CallSpec, *, waited: bool = False) -> None:
         """Make the call; it is recorded however it ends, also when its greenlet is killed."""
-        live = LiveCall(self._setting, spec, waited=waited)
-        self._book.calls[spec.call_id] = live
-        alarm = (
-            None if live.watch is None else _Alarm(live, live.watch, self._setting.clock.now, self._waiting)
-        )
+        live = LiveCall(self._setting, spec, self._policies, waited=waited)
+        alarm = self._alarm(live.watch)
         outcome = cancelled(None)
         try:
-            outcome = live.judge(self._drive(live))
+            outcome = live.judge(self._drive(live, alarm))
         except WatchdogTimeout as error:
             outcome = overdue(error)
         except GreenletExit as error:
@@ -56,30 +55,48 @@ class GreenletShell:
         finally:
             if alarm is not None:
                 alarm.stop()
-            del self._book.calls[spec.call_id]
+            for key in live.keys:
+                self._book.calls.pop(key, None)
             live.ended(outcome)
 
-    def _drive(self, live: LiveCall) -> CallEnding:
-        steps = play(self._policies, live.call_id)
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Try):
-                    step = steps.send(self._try(live))
-                else:
-                    live.pause_began(limited=step.limited)
-                    self._waiting.sleep(step.seconds)
-                    live.pause_ended()
-                    step = steps.send(None)
-        except StopIteration as end:
-            ending: CallEnding = end.value
-            return ending
+    def _alarm(self, watch: Watch | None) -> _Alarm | None:
+        return None if watch is None else _Alarm(watch, self._setting.clock.now, self._waiting)
 
-    def _try(self, live: LiveCall) -> Failure | None:
-        reading = live.try_began()
+    def _drive(self, live: LiveCall, alarm: _Alarm | None) -> CallEnding:
+        """Do one thing at a time, in the call's own greenlet, until there are two of them."""
+        commands = live.decided(live.machine.begin())
+        while len(commands) == 1:
+            command = commands[0]
+            if isinstance(command, Begin):
+                one = live.new_try(command, alone=True)
+                commands = live.try_ended(command.number, self._try(one, alarm))
+            elif isinstance(command, Wake):
+                live.pause_began(limited=command.limited)
+                self._waiting.sleep(command.seconds)
+                live.pause_ended()
+                commands = live.decided(live.machine.woke())
+            else:
+                assert isinstance(command, Done)  # there is nothing to cancel
+                return command.ending
+        return _Greenlets(live, self._beside, self._waiting).run(commands)
+
+    def _beside(self, one: LiveTry) -> Failure | None:
+        """Make a try in a greenlet of its own."""
+        alarm = self._alarm(one.watch)
         try:
-            self._request(live.spec, live, reading)
-            live.check(reading)
+            return self._try(one, alarm)
+        finally:
+            if alarm is not None:
+                alarm.stop()
+
+    def _try(self, one: LiveTry, alarm: _Alarm | None) -> Failure | None:
+        self._book.calls[one.key] = one
+        if alarm is not None:
+            one.rearm = alarm.arm
+        reading = one.reading
+        try:
+            self._request(one.spec, one, reading)
+            one.check()
         except WatchdogTimeout as error:
             if error.layer == "total":
                 raise
@@ -87,20 +104,93 @@ class GreenletShell:
         except Exception as error:  # noqa: BLE001  # whatever a client raises is its failure
             return failure_of(error, opened=reading.opened)
         finally:
-            live.try_ended()
+            one.ended()
         return None
 
 
-class _Alarm:
-    """One timer for all watchdogs of a call: when it rings it asks whether anything is really due."""
+class _Greenlets:
+    """The tries of a race as greenlets, and its timer."""
 
-    def __init__(self, live: LiveCall, watch: Watch, now: Now, waiting: Waiting) -> None:
+    def __init__(self, live: LiveCall, beside: Callable[[LiveTry], Failure | None], waiting: Waiting) -> None:
+        self._race = Race(live, self)
+        self._beside = beside
+        self._waiting = waiting
+        self._running: dict[int, greenlet] = {}
+        self._cancelled: set[int] = set()
+        self._timer: Alarm | None = None
+        self._changed = waiting.gate()
+        self._ending: CallEnding | None = None
+        self._error: BaseException | None = None
+
+    def run(self, commands: list[Command]) -> CallEnding:
+        """Go on from these commands to the end of the call. What still runs then is cancelled, and waited for."""
+        try:
+            self._race.do(commands)
+            while self._ending is None and self._error is None:
+                self._wait()
+        finally:
+            if self._timer is not None:
+                self._timer.close()
+            for number in list(self._running):
+                self.cancel(number)
+            while self._running:
+                self._wait()
+        if self._ending is None:
+            assert self._error is not None  # one of them ends the wait
+            raise self._error
+        return self._ending
+
+    def _wait(self) -> None:
+        """Wait until something has changed."""
+        self._changed.wait()
+        self._changed = self._waiting.gate()
+
+    def spawn(self, number: int, one: LiveTry) -> None:
+        self._running[number] = self._waiting.spawn(partial(self._run, number, one))
+
+    def cancel(self, number: int) -> None:
+        if number not in self._cancelled and number in self._running:
+            self._cancelled.add(number)
+            # From outside of any greenlet: who is thrown into does not come back to who throws.
+            self._waiting.alarm(0.0, partial(self._throw, number))
+
+    def _throw(self, number: int) -> None:
+        running = self._running.get(number)
+        if running is not None:
+            running.throw(GreenletExit())
+
+    def alarm(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.close()
+        self._timer = self._waiting.alarm(seconds, self._race.woke)
+
+    def over(self, ending: CallEnding) -> None:
+        self._ending = self._ending or ending
+        self._changed.open()
+
+    def _run(self, number: int, one: LiveTry) -> None:
+        try:
+            if number not in self._cancelled:
+                self._race.ended(one, self._beside(one))
+        except GreenletExit as error:
+            if number not in self._cancelled:
+                self._error = error  # the application has cancelled itself
+        except BaseException as error:  # noqa: BLE001  # raised where the call is waited for
+            self._error = error
+        finally:
+            del self._running[number]
+            self._changed.open()
+
+
+class _Alarm:
+    """One timer for all watchdogs of a greenlet: when it rings it asks whether anything is really due."""
+
+    def __init__(self, watch: Watch, now: Now, waiting: Waiting) -> None:
         self._watch = watch
         self._now = now
         self._waiting = waiting
         self._greenlet = getcurrent()
         self._timer: Alarm | None = None
-        live.rearm = self.arm
         self.arm()
 
     def arm(self) -> None:

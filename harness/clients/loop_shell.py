@@ -1,4 +1,4 @@
-"""The async shell around `play`: waits on the loop, rings watchdogs by cancelling the task. It decides nothing."""
+"""The async shell around the call machine: waits on the loop, rings watchdogs by cancelling a task. Decides nothing."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.call import LiveCall, LiveTry
 from windtunnel.harness.clients.outcome import cancelled, failure_of, overdue
+from windtunnel.harness.clients.race import Race
 from windtunnel.harness.clients.reading import Reading
 from windtunnel.harness.clients.recording.httpx2 import Book
-from windtunnel.harness.policies.call import CallEnding, Policies, Try, play
+from windtunnel.harness.policies.call import Begin, CallEnding, Command, Done, Policies, Wake
 from windtunnel.harness.policies.clock import Now, jitter_draws
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.watchdog import Layer, Watch, WatchdogTimeout
 
-Request: TypeAlias = Callable[[CallSpec, LiveCall, Reading], Awaitable[None]]
+Request: TypeAlias = Callable[[CallSpec, LiveTry, Reading], Awaitable[None]]
 """Makes one request and reads its answer into the `Reading`; raises what the client raises."""
 
 EARLY_S = 0.001
@@ -37,9 +38,8 @@ class LoopShell:
 
     async def call(self, spec: CallSpec, *, waited: bool = False) -> None:
         """Make the call; it is recorded however it ends, also when its task is cancelled."""
-        live = LiveCall(self._setting, spec, waited=waited)
-        self._book.calls[spec.call_id] = live
-        alarm = None if live.watch is None else _Alarm(live, live.watch, self._setting.clock.now)
+        live = LiveCall(self._setting, spec, self._policies, waited=waited)
+        alarm = None if live.watch is None else _Alarm(live.watch, self._setting.clock.now)
         outcome = cancelled(None)
         try:
             outcome = live.judge(await self._drive(live, alarm))
@@ -54,30 +54,45 @@ class LoopShell:
         finally:
             if alarm is not None:
                 alarm.stop()
-            del self._book.calls[spec.call_id]
+            for key in live.keys:
+                self._book.calls.pop(key, None)
             live.ended(outcome)
 
     async def _drive(self, live: LiveCall, alarm: _Alarm | None) -> CallEnding:
-        steps = play(self._policies, live.call_id)
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Try):
-                    step = steps.send(await self._try(live, alarm))
-                else:
-                    live.pause_began(limited=step.limited)
-                    await asyncio.sleep(step.seconds)
-                    live.pause_ended()
-                    step = steps.send(None)
-        except StopIteration as end:
-            ending: CallEnding = end.value
-            return ending
+        """Do one thing at a time, in the call's own task, until there are two of them."""
+        commands = live.decided(live.machine.begin())
+        while len(commands) == 1:
+            command = commands[0]
+            if isinstance(command, Begin):
+                one = live.new_try(command, alone=True)
+                commands = live.try_ended(command.number, await self._try(one, alarm))
+            elif isinstance(command, Wake):
+                live.pause_began(limited=command.limited)
+                await asyncio.sleep(command.seconds)
+                live.pause_ended()
+                commands = live.decided(live.machine.woke())
+            else:
+                assert isinstance(command, Done)  # there is nothing to cancel
+                return command.ending
+        return await _Tasks(live, self._beside).run(commands)
 
-    async def _try(self, live: LiveCall, alarm: _Alarm | None) -> Failure | None:
-        reading = live.try_began()
+    async def _beside(self, one: LiveTry) -> Failure | None:
+        """Make a try in a task of its own."""
+        alarm = None if one.watch is None else _Alarm(one.watch, self._setting.clock.now)
         try:
-            await self._request(live.spec, live, reading)
-            live.check(reading)
+            return await self._try(one, alarm)
+        finally:
+            if alarm is not None:
+                alarm.stop()
+
+    async def _try(self, one: LiveTry, alarm: _Alarm | None) -> Failure | None:
+        self._book.calls[one.key] = one
+        if alarm is not None:
+            one.rearm = alarm.arm
+        reading = one.reading
+        try:
+            await self._request(one.spec, one, reading)
+            one.check()
         except asyncio.CancelledError:
             layer = None if alarm is None else alarm.rang()
             if layer is None:
@@ -89,14 +104,67 @@ class LoopShell:
         except Exception as error:  # noqa: BLE001  # whatever a client raises is its failure
             return failure_of(error, opened=reading.opened)
         finally:
-            live.try_ended()
+            one.ended()
         return None
 
 
-class _Alarm:
-    """One timer for all watchdogs of a call: when it rings it asks whether anything is really due."""
+class _Tasks:
+    """The tries of a race as tasks, and its timer on the loop."""
 
-    def __init__(self, live: LiveCall, watch: Watch, now: Now) -> None:
+    def __init__(self, live: LiveCall, beside: Callable[[LiveTry], Awaitable[Failure | None]]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._race = Race(live, self)
+        self._beside = beside
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._over: asyncio.Future[CallEnding] = self._loop.create_future()
+        self._cancelled: set[int] = set()
+
+    async def run(self, commands: list[Command]) -> CallEnding:
+        """Go on from these commands to the end of the call. What still runs then is cancelled, and waited for."""
+        try:
+            self._race.do(commands)
+            return await self._over
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            for number in self._tasks:
+                self.cancel(number)
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def spawn(self, number: int, one: LiveTry) -> None:
+        self._tasks[number] = self._loop.create_task(self._run(number, one))
+
+    def cancel(self, number: int) -> None:
+        self._cancelled.add(number)
+        self._tasks[number].cancel()
+
+    def alarm(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._race.woke)
+
+    def over(self, ending: CallEnding) -> None:
+        if not self._over.done():
+            self._over.set_result(ending)
+
+    async def _run(self, number: int, one: LiveTry) -> None:
+        try:
+            self._race.ended(one, await self._beside(one))
+        except asyncio.CancelledError:
+            if number not in self._cancelled:
+                self._over.cancel()  # the application has cancelled itself
+            raise
+        except BaseException as error:
+            if not self._over.done():
+                self._over.set_exception(error)
+            raise
+
+
+class _Alarm:
+    """One timer for all watchdogs of a task: when it rings it asks whether anything is really due."""
+
+    def __init__(self, watch: Watch, now: Now) -> None:
         self._watch = watch
         self._now = now
         self._loop = asyncio.get_running_loop()
@@ -105,7 +173,6 @@ class _Alarm:
         self._task: asyncio.Task[object] = task
         self._timer: asyncio.TimerHandle | None = None
         self._rang: Layer | None = None
-        live.rearm = self.arm
         self.arm()
 
     def arm(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import gevent
+from gevent.event import Event
 
 
 class Alarm(Protocol):
@@ -13,6 +14,16 @@ class Alarm(Protocol):
 
     def close(self) -> None:
         """Never ring."""
+
+
+class Gate(Protocol):
+    """What a greenlet waits at until another one, or an alarm, opens it."""
+
+    def open(self) -> None:
+        """Let whoever waits go on, now or later."""
+
+    def wait(self) -> None:
+        """Block the current greenlet until it is open."""
 
 
 class Waiting(Protocol):
@@ -23,6 +34,12 @@ class Waiting(Protocol):
 
     def alarm(self, seconds: float, ring: Callable[[], None]) -> Alarm:
         """Call `ring` in `seconds`, outside of any call's greenlet."""
+
+    def spawn(self, work: Callable[..., None]) -> Any:
+        """Begin `work` soon, in a greenlet of its own."""
+
+    def gate(self) -> Gate:
+        """A gate that is closed."""
 
 
 class GeventWaiting:
@@ -35,3 +52,20 @@ class GeventWaiting:
         timer = gevent.get_hub().loop.timer(seconds)
         timer.start(ring)
         return timer
+
+    def spawn(self, work: Callable[..., None]) -> Any:
+        return gevent.spawn(work)
+
+    def gate(self) -> Gate:
+        return _GeventGate()
+
+
+class _GeventGate:
+    def __init__(self) -> None:
+        self._event = Event()
+
+    def open(self) -> None:
+        self._event.set()
+
+    def wait(self) -> None:
+        self._event.wait()

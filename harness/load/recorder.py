@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from windtunnel.harness.clients.base import Observer
 from windtunnel.harness.clients.recording.pools import Soak
 from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
@@ -36,7 +37,7 @@ class Counts:
     attempts: int = 0
 
 
-class Recorder:
+class Recorder(Observer):
     """The observer of all instances of a process, and the writer of its three segments.
 
     Raises `OSError` from `drain` and `close` when records cannot be written any more (a full disk).

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from windtunnel.harness.inputs.profile import Breaker
 from windtunnel.harness.policies.failure import Failure
+from windtunnel.harness.policies.policy import Answer, CallState, No, Policy, TryState
 
 BreakerState: TypeAlias = Literal["closed", "open", "half_open"]
 
@@ -42,6 +43,11 @@ class CircuitBreaker:
         if self._opened_at is None:
             return "closed"
         return "open" if now < self._opened_at + self._settings.open else "half_open"
+
+    def lets_through(self, now: float) -> bool:
+        """Whether a try that asked now would get leave; changes nothing."""
+        state = self.state(now)
+        return state == "closed" or (state == "half_open" and self._probes_left != 0)
 
     def ask(self, now: float) -> Pass | None:
         """Leave to make a try now, or None. Whoever gets leave must call `ended` or `forgotten`, once."""
@@ -98,3 +104,40 @@ class CircuitBreaker:
     def _forget(self, now: float) -> None:
         while self._window and self._window[0][0] <= now - self._settings.window:
             self._failed -= self._window.popleft()[1]
+
+
+class BreakerPolicy(Policy):
+    """The instance's breakers, one for each target: what is wrong with one region says nothing about another."""
+
+    name = "breaker"
+
+    def __init__(self, settings: Breaker) -> None:
+        self._settings = settings
+        self._breakers: dict[str, CircuitBreaker] = {}
+
+    def of(self, target: str) -> CircuitBreaker:
+        """The breaker of a target."""
+        if target not in self._breakers:
+            self._breakers[target] = CircuitBreaker(self._settings)
+        return self._breakers[target]
+
+    def may_begin(self, call: CallState, target: str, now: float) -> Answer:
+        return None if self.of(target).lets_through(now) else No("breaker")
+
+    def begins(self, call: CallState, one: TryState, now: float) -> None:
+        call.own[self, one.number] = self.of(one.target).ask(now)
+
+    def called_off(self, call: CallState, one: TryState, now: float) -> None:
+        leave = call.own.pop((self, one.number), None)
+        if leave is not None:
+            self.of(one.target).forgotten(leave)
+
+    def after(self, call: CallState, one: TryState, now: float) -> float | None:
+        leave = call.own.pop((self, one.number), None)
+        if leave is not None:
+            self.of(one.target).ended(leave, one.failure, now)
+        return None
+
+    def says(self, call: CallState, now: float) -> str:
+        states = (f"{name or 'primary'} {one.state(now)}" for name, one in self._breakers.items())
+        return f"breaker {', '.join(states)}".rstrip()

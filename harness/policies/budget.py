@@ -11,7 +11,9 @@ import math
 from collections import deque
 from typing import Protocol
 
-from windtunnel.harness.inputs.profile import Budget
+from windtunnel.harness.inputs.profile import Budget, Retries
+from windtunnel.harness.policies.policy import CallState, No, Policy, TryState
+from windtunnel.harness.policies.retry import retryable
 
 TOLERANCE = 1e-9
 """Ten deposits of 0.1 must pay a price of 1, whatever binary fractions make of their sum."""
@@ -180,3 +182,33 @@ def budget_of(settings: Budget) -> RetryBudget | GrpcThrottle | WindowBudget:
     if settings.kind == "finagle":
         return WindowBudget(settings)
     return RetryBudget(settings)
+
+
+class BudgetPolicy(Policy):
+    """The instance's retry budget. `retries` says which failures are of the kind that is retried."""
+
+    name = "budget"
+
+    def __init__(self, settings: Budget, retries: Retries) -> None:
+        self.budget = budget_of(settings)
+        self._retries = retries
+
+    def call_began(self, call: CallState, now: float) -> None:
+        self.budget.call_began(now)
+
+    def after(self, call: CallState, one: TryState, now: float) -> float | None:
+        if one.failure is None:
+            self.budget.succeeded(call.own.get(self), now)
+        elif retryable(self._retries, one.failure):
+            self.budget.try_failed(now)
+        return None
+
+    def may_retry(self, call: CallState, one: TryState, now: float) -> No | None:
+        paid = self.budget.pay(throttled=one.failure is not None and one.failure.throttled, now=now)
+        if paid is None:
+            return No("budget")
+        call.own[self] = paid
+        return None
+
+    def says(self, call: CallState, now: float) -> str:
+        return f"budget {self.budget.level:.2f}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 
+from windtunnel.harness.policies.policy import CallState, No, Policy, TryState
+
 REMEMBERED = 101
 """Successful tries whose median an instance knows; odd, so that the median is one of them."""
 
@@ -34,3 +36,27 @@ class RecentMedian:
 def fits(now: float, wait_s: float, median_s: float, ends_at: float | None) -> bool:
     """Whether a try that begins after `wait_s` and lasts `median_s` would end by `ends_at` (None: no deadline)."""
     return ends_at is None or now + wait_s + median_s <= ends_at
+
+
+class DeadlinePolicy(Policy):
+    """The call's deadline over all of its tries. It also knows how long tries take that succeed."""
+
+    name = "deadline"
+
+    def __init__(self, total_s: float | None) -> None:
+        self._total_s = total_s
+        self.median = RecentMedian()
+
+    def may_wait(self, call: CallState, seconds: float, now: float) -> No | None:
+        ends_at = None if self._total_s is None else call.began_at + self._total_s
+        if fits(now, seconds, self.median.value, ends_at):
+            return None
+        return No("shed" if call.failure is None else "deadline")
+
+    def after(self, call: CallState, one: TryState, now: float) -> float | None:
+        if one.failure is None:
+            self.median.add(now - one.began_at)
+        return None
+
+    def says(self, call: CallState, now: float) -> str:
+        return "" if self._total_s is None else f"recent median {self.median.value:.3f} s"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from windtunnel.harness.inputs.profile import Adaptive
+from windtunnel.harness.inputs.profile import Adaptive, Limiter
+from windtunnel.harness.policies.clock import Draw
 from windtunnel.harness.policies.failure import TOO_MANY_REQUESTS
+from windtunnel.harness.policies.policy import Answer, CallState, No, Policy, TryState
+from windtunnel.harness.policies.priority import priority_of, shed
 from windtunnel.harness.policies.retry import number_in, promised_wait
 
 SECONDS_PER_MINUTE = 60.0
@@ -117,3 +120,44 @@ class AdaptiveRate:
         if remaining is not None and remaining < 1 and self._ceiling < math.inf:
             return SECONDS_PER_MINUTE / self._ceiling
         return 0.0
+
+
+class LimiterPolicy(Policy):
+    """The instance's limiter, which may find its rate by itself, and sheds calls by their priority."""
+
+    name = "limiter"
+
+    def __init__(self, settings: Limiter, draw: Draw) -> None:
+        if settings.rpm == "quota" or settings.tpm == "quota":
+            raise ValueError("the limiter's quota must be a number by now: a cell's plan resolves it")
+        tpm = None if settings.tpm is None else float(settings.tpm)
+        self.limiter = LocalLimiter(float(settings.rpm), settings.burst, tpm)
+        self._rate = None if settings.adaptive is None else AdaptiveRate(settings.adaptive, self.limiter)
+        self._priorities = settings.priorities
+        self._draw = draw
+
+    def may_begin(self, call: CallState, target: str, now: float) -> Answer:
+        if self in call.own:
+            return None  # this is the turn that it has waited for
+        wait = self.limiter.wait(now)
+        if self._priorities:
+            of_call = priority_of(self._priorities, call.priority, self._draw(f"{call.call_id}/priority", 0))
+            if shed(of_call, wait):
+                return No("shed")
+        return wait
+
+    def waits(self, call: CallState, target: str, seconds: float, now: float) -> None:
+        self.limiter.take(now, call.tokens)
+        call.own[self] = True
+
+    def begins(self, call: CallState, one: TryState, now: float) -> None:
+        call.own.pop(self, None)
+
+    def answered(
+        self, call: CallState, one: TryState, status: int, headers: Mapping[str, str], now: float, wall: float
+    ) -> None:
+        if self._rate is not None:
+            self._rate.answered(status, headers, now, wall)
+
+    def says(self, call: CallState, now: float) -> str:
+        return f"limiter's next turn in {self.limiter.wait(now):.3f} s"

@@ -4,8 +4,8 @@
                   (of a try)  (for its turn)               (an answer comes)    (try ended)     (again)
 
 An instance of the application has one object of each of its policies. The call machine (`call.py`) asks them in the
-order of the table `POLICIES`; they never wait, do no I/O, and are given the time. To add one: write its class here
-beside the others, add a part to the profile (`inputs/profile.py`), and a row to `POLICIES`.
+order of the table `POLICIES`; they never wait, do no I/O, and are given the time. To add one: write its class in
+a file of its own, add a part to the profile (`inputs/profile.py`), and a row to `POLICIES`.
 
 What a policy knows of one call it keeps in `call.own[self]`; what it keeps between calls, in itself.
 """
@@ -33,7 +33,8 @@ class No:
 
 
 Answer: TypeAlias = float | No | None
-"""What `may_begin` says: None: now, as far as this policy is concerned; a time: not before then; `No`: not at all."""
+"""What `may_begin` says: None: as far as this policy is concerned, now; seconds: a turn after so long (0: now, and it
+is a turn that `waits` takes); `No`: not at all."""
 
 
 @dataclass(slots=True)
@@ -104,14 +105,14 @@ class Policy:
     def may_begin(self, call: CallState, target: str, now: float) -> Answer:
         """Whether a try may begin: a question, which changes nothing. Asked again after a wait."""
 
-    def may_wait(self, call: CallState, until: float, now: float) -> No | None:
-        """Whether the call may wait until then before its next try: for another policy's turn, or for a retry.
+    def may_wait(self, call: CallState, seconds: float, now: float) -> No | None:
+        """Whether the call may wait so long before its next try: for another policy's turn, or for a retry.
 
-        Also asked of a turn that is now, so that a deadline is kept to.
+        Also asked of a turn that is now (0 seconds), so that a deadline is kept to.
         """
 
-    def waits(self, call: CallState, target: str, until: float, now: float) -> None:
-        """It has been agreed that a try begins then. A turn that was offered by `may_begin` is taken."""
+    def waits(self, call: CallState, target: str, seconds: float, now: float) -> None:
+        """All have agreed to that turn: whoever offered it in `may_begin` counts it as taken."""
 
     def begins(self, call: CallState, one: TryState, now: float) -> None:
         """A try begins now, and will end: with `after`, or with `called_off`."""
@@ -138,7 +139,7 @@ class Policy:
         """The try was cancelled before its end, as another one won or the call is over: it shows nothing."""
 
     def after(self, call: CallState, one: TryState, now: float) -> float | None:
-        """A try ended (`one.failure`; None: it succeeded). The time of a retry on the same target, or None."""
+        """A try ended (`one.failure`; None: it succeeded). Seconds until a retry on the same target; None: no retry."""
 
     def may_retry(self, call: CallState, one: TryState, now: float) -> No | None:
         """Whether the retry that all others agree to is made. Whoever says None has been paid for it."""

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 from windtunnel.harness.inputs.profile import Retries
+from windtunnel.harness.policies.clock import Draw, Now
 from windtunnel.harness.policies.failure import Failure
+from windtunnel.harness.policies.policy import CallState, Policy, TryState
 
 MAX_EXPONENT = 1000
 """Above it 2.0 ** n overflows."""
@@ -88,3 +90,20 @@ def next_wait(
     if policy.retry_after_cap is not None and promised > policy.retry_after_cap:
         return None
     return promised * (1 + policy.retry_after_jitter * u)
+
+
+class RetryPolicy(Policy):
+    """Retries around the driver."""
+
+    name = "retry"
+
+    def __init__(self, settings: Retries, draw: Draw, wall: Now) -> None:
+        self._settings = settings
+        self._draw = draw
+        self._wall = wall
+
+    def after(self, call: CallState, one: TryState, now: float) -> float | None:
+        if one.failure is None:
+            return None
+        u = self._draw(call.call_id, call.retries)
+        return next_wait(self._settings, one.failure, call.retries, call.last_wait_s, u, self._wall())

@@ -1,4 +1,6 @@
-"""Where a witness hears of what a client does: its row, its policies, its attempts, its pool, its log.
+"""Where a witness hears of what the libraries do for a client: the traces of its requests, its pool, the SDK's log.
+
+What our own code does it hears as an observer.
 
 The hooks are put into the classes of this process, which plays one cell and ends; nothing else ever runs in it.
 """
@@ -12,13 +14,8 @@ from typing import Any
 
 import aiohttp
 
-from windtunnel.harness.clients import greenlet_shell, loop_shell
-from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall
 from windtunnel.harness.clients.http_library import pool_libraries
 from windtunnel.harness.clients.recording import httpx2 as recording
-from windtunnel.harness.contract.records import AttemptRow
-from windtunnel.harness.policies.call import Policies, play
 from windtunnel.harness.replay.observer import Witness
 
 _COUNTS = re.compile(r"(\d+) active, (\d+) queued \| Connections: (\d+) active, (\d+) idle")
@@ -29,8 +26,6 @@ SAID_BY_THE_SDK = ("Retrying", "Not retrying", "Encountered", "Raising", "Re-rai
 
 def watch_clients(witness: Witness) -> None:
     """Let `witness` hear of everything that any client in this process does for its call."""
-    _watch_policies(witness)
-    _watch_rows(witness)
     _watch_traces(witness)
     _watch_pools(witness)
     _watch_connectors(witness)
@@ -55,49 +50,6 @@ class _Log(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if self._witness.mine() and str(record.msg).startswith((*SAID_BY_THE_SDK, "%i retries left")):
             self._witness.note("sdk", record.getMessage())
-
-
-def _watch_policies(witness: Witness) -> None:
-    def watched(policies: Policies, call_id: str) -> Any:
-        steps = play(policies, call_id)
-        return steps if call_id != witness.call_id else witness.steps(steps, policies)
-
-    _put(loop_shell, "play", watched)
-    _put(greenlet_shell, "play", watched)
-
-
-def _watch_rows(witness: Witness) -> None:
-    begin, attempt, content = LiveCall.__init__, LiveCall.next_attempt, LiveCall.content
-
-    def began(live: LiveCall, setting: Setting, spec: CallSpec, *, waited: bool) -> None:
-        begin(live, setting, spec, waited=waited)
-        if spec.call_id == witness.call_id:
-            witness.began(live.row)
-
-    def next_attempt(live: LiveCall, sdk_retry_count: int | None) -> AttemptRow:
-        row = attempt(live, sdk_retry_count)
-        if live.call_id == witness.call_id:
-            again = f", the SDK's retry {sdk_retry_count}" if sdk_retry_count else ""
-            witness.note("sdk", f"attempt {row.attempt} begins{again}", attempt=row.attempt)
-            if live.watch is not None:
-                due, layer = live.watch.due()
-                witness.note("policy", f"watchdog {layer} would bark at {due:.3f} s", layer=layer)
-        return row
-
-    def got(live: LiveCall) -> None:
-        before = live.row.last_content_s
-        content(live)
-        if live.call_id == witness.call_id:
-            gap = (
-                "first content"
-                if before is None
-                else f"content, {witness.now() - before:.3f} s after the last"
-            )
-            witness.note("app", gap, repeats=before is not None)
-
-    _put(LiveCall, "__init__", began)
-    _put(LiveCall, "next_attempt", next_attempt)
-    _put(LiveCall, "content", got)
 
 
 def _watch_traces(witness: Witness) -> None:

@@ -7,13 +7,15 @@ text alone, so that nothing lives longer than it would.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from windtunnel.harness.clients.base import Observer
 from windtunnel.harness.contract.records import AttemptRow, CallRow
-from windtunnel.harness.policies.call import CallEnding, Policies, Step, Try
+from windtunnel.harness.policies.call import Begin, Call, Cancel, Command, Wake
 from windtunnel.harness.policies.failure import Failure
+from windtunnel.harness.policies.watchdog import Watch
 from windtunnel.harness.replay.timeline import ProviderView, TimelineEvent, Who
 from windtunnel.harness.replay.wire_text import answer_text, is_more, request_text
 from windtunnel.harness.virtual.draws import current_call
@@ -85,8 +87,11 @@ class _Line:
     used: bool = False
 
 
-class Witness:
-    """Notes what happens to the call `call_id`. `now` gives seconds from t0, `state` the provider at that moment."""
+class Witness(Observer):
+    """Notes what happens to the call `call_id`. `now` gives seconds from t0, `state` the provider at that moment.
+
+    `over` is called when the call has ended.
+    """
 
     def __init__(self, call_id: str, now: Callable[[], float]) -> None:
         self.call_id = call_id
@@ -94,6 +99,7 @@ class Witness:
         self.events: list[TimelineEvent] = []
         self.row: CallRow | None = None
         self.state: Callable[[], ProviderView] = lambda: NOWHERE
+        self.over: Callable[[], None] = lambda: None
         self._lines: dict[int, _Line] = {}
         self._conditions = ""
 
@@ -112,74 +118,81 @@ class Witness:
 
     # ---- the application and its policies
 
-    def began(self, row: CallRow) -> None:
-        """The call's row was opened."""
+    def call_began(self, row: CallRow) -> None:
+        if row.call_id != self.call_id:
+            return
         late = self.now() - row.intended_s
         waited = f", {late:.3f} s after it was due" if late > 1e-3 else ""
         why = f" ({row.lateness_cause})" if row.lateness_cause else ""
         form = "streamed" if row.stream else "not streamed"
         self.note("app", f"call begins: {row.api}, {form}, instance {row.instance}{waited}{why}")
 
-    def ended(self, row: CallRow) -> None:
-        """The call is over."""
-        error = "" if row.error_type is None else f": {row.error_type}"
-        error += f" ({row.error_cause})" if row.error_cause and row.error_cause != row.error_type else ""
-        error += f": {row.error_message}" if row.error_message else ""
-        error += f" in {row.error_place}" if row.error_place else ""
+    def call_ended(self, row: CallRow, error: BaseException | None) -> None:
+        if row.call_id != self.call_id:
+            return
+        said = "" if row.error_type is None else f": {row.error_type}"
+        said += f" ({row.error_cause})" if row.error_cause and row.error_cause != row.error_type else ""
+        said += f": {row.error_message}" if row.error_message else ""
+        said += f" in {row.error_place}" if row.error_place else ""
         tries = "1 attempt" if row.attempts_seen == 1 else f"{row.attempts_seen} attempts"
         tokens = f", {row.tokens_received} tokens" if row.tokens_received else ""
-        self.note("app", f"call ends: {row.outcome}{error} after {tries}{tokens}", outcome=row.outcome)
+        self.note("app", f"call ends: {row.outcome}{said} after {tries}{tokens}", outcome=row.outcome)
         self.row = row
+        self.over()
+
+    def attempt_began(self, row: AttemptRow, watch: Watch | None) -> None:
+        if row.call_id != self.call_id:
+            return
+        again = f", the SDK's retry {row.sdk_retry_count}" if row.sdk_retry_count else ""
+        self.note("sdk", f"attempt {row.attempt} begins{again}", attempt=row.attempt)
+        if watch is not None:
+            due, layer = watch.due()
+            self.note("policy", f"watchdog {layer} would bark at {due:.3f} s", layer=layer)
 
     def attempt_ended(self, row: AttemptRow) -> None:
-        """An attempt's stream is closed."""
+        if row.call_id != self.call_id:
+            return
         error = "" if row.error_type is None else f": {row.error_type}"
         status = "no answer" if row.status is None else f"status {row.status}"
         whole = "" if row.status is None or row.body_complete else ", body not read to its end"
         what = f"attempt {row.attempt} ends: {status}{error}, {row.body_bytes} bytes of body{whole}"
         self.note("sdk", what, attempt=row.attempt)
 
-    def steps(
-        self, steps: Generator[Step, Failure | None, CallEnding], policies: Policies
-    ) -> Generator[Step, Failure | None, CallEnding]:
-        """The same steps, noted on their way."""
-        failure: Failure | None = None
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Try):
-                    self.note("policy", f"try {step.number}{self._levels(policies)}", number=step.number)
-                    failure = yield step
-                    if failure is not None:
-                        self.note("policy", f"try {step.number} failed: {failure_text(failure)}")
-                    step = steps.send(failure)
-                else:
-                    why = "for its turn at the limiter" if failure is None else "before it tries again"
-                    what = f"waits {step.seconds:.3f} s {why}{self._levels(policies)}"
-                    self.note("policy", what, seconds=step.seconds)
-                    yield step
-                    step = steps.send(None)
-        except StopIteration as end:
-            ending: CallEnding = end.value
-            if ending.gave_up:
-                self.note("policy", f"gives up: {ending.gave_up}{self._levels(policies)}", why=ending.gave_up)
-            elif ending.failure is not None:
-                self.note("policy", "no further try")
-            return ending
+    def content(self, call_id: str, since_s: float | None) -> None:
+        if call_id == self.call_id:
+            gap = "first content" if since_s is None else f"content, {since_s:.3f} s after the last"
+            self.note("app", gap, repeats=since_s is not None)
 
-    def _levels(self, policies: Policies) -> str:
-        said = []
-        if policies.budget is not None:
-            said.append(f"budget {policies.budget.level:.2f}")
-        if policies.limiter is not None:
-            said.append(f"limiter's next turn in {policies.limiter.wait(policies.now()):.3f} s")
-        if policies.median.value is not None and policies.total_s is not None:
-            said.append(f"recent median {policies.median.value:.3f} s")
-        return f" ({', '.join(said)})" if said else ""
+    def decided(self, call: Call, command: Command) -> None:
+        if call.state.call_id != self.call_id:
+            return
+        levels = call.says()
+        levels = f" ({levels})" if levels else ""
+        if isinstance(command, Begin):
+            where = f" on {command.target}" if command.target else ""
+            beside = ", beside the one under way" if call.state.tries[command.number].hedge else ""
+            what = f"try {command.number}{where}{beside}{levels}"
+            self.note("policy", what, number=command.number)
+        elif isinstance(command, Wake):
+            why = "for its turn at the limiter" if command.limited else "before it tries again"
+            if call.under_way:
+                why = "before it would begin another try beside this one"
+            self.note("policy", f"waits {command.seconds:.3f} s {why}{levels}", seconds=command.seconds)
+        elif isinstance(command, Cancel):
+            self.note("policy", f"cancels try {command.number}", number=command.number)
+        elif command.ending.gave_up:
+            why = command.ending.gave_up
+            self.note("policy", f"gives up: {why}{levels}", why=why)
+        elif command.ending.failure is not None:
+            self.note("policy", "no further try")
+
+    def try_ended(self, call: Call, number: int, failure: Failure | None) -> None:
+        if call.state.call_id == self.call_id and failure is not None:
+            self.note("policy", f"try {number} failed: {failure_text(failure)}")
 
     # ---- the provider
 
-    def decided(self, ticket: Ticket, what: str) -> None:
+    def provider_decided(self, ticket: Ticket, what: str) -> None:
         """What a `WatchedEngine` tells."""
         if ticket.call_id == self.call_id and (self.row is None or what in ("left", "finished")):
             self.note(

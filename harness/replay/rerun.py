@@ -33,7 +33,7 @@ def main(cell: Path, call_id: str, out: Path) -> None:
 
 def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
     """The cell, with everything in place that notes. Made here, since what it is made of may only be imported now."""
-    from windtunnel.harness.contract.records import AttemptRow, CallRow
+    from windtunnel.harness.clients.base import Observers
     from windtunnel.harness.replay.hooks import watch_clients
     from windtunnel.harness.replay.observer import WatchedEngine, Witness
     from windtunnel.harness.replay.timeline import as_json
@@ -48,30 +48,13 @@ def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
         def __init__(self) -> None:
             super().__init__(plan, out, loop, prepared.blocking, prepared.draws)
             self.witness = Witness(call_id, self.clock.now)
-            self._over: asyncio.Future[None] = loop.create_future()
+            over: asyncio.Future[None] = loop.create_future()
+            self._over = over
+            self.witness.over = lambda: None if over.done() else over.set_result(None)
+            self.listener = Observers(self.observer, self.witness)
             self._journal: Journal | None = None
             self.witness.watch(loop.network)
             watch_clients(self.witness)
-            self._observe()
-
-        def _observe(self) -> None:
-            observer, witness = self.observer, self.witness
-            call_ended, attempt_ended = observer.call_ended, observer.attempt_ended
-
-            def call(row: CallRow, error: BaseException | None) -> None:
-                call_ended(row, error)
-                if row.call_id == call_id:
-                    witness.ended(row)
-                    if not self._over.done():
-                        self._over.set_result(None)
-
-            def attempt(row: AttemptRow) -> None:
-                attempt_ended(row)
-                if row.call_id == call_id:
-                    witness.attempt_ended(row)
-
-            observer.call_ended = call  # type: ignore[method-assign]  # rows also go to the timeline
-            observer.attempt_ended = attempt  # type: ignore[method-assign]  # the same for attempts
 
         def journal(self) -> Journal:
             self._journal = super().journal()
@@ -79,7 +62,7 @@ def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
 
         def mock(self, plan: Plan, journal: Journal) -> Server:
             engine = WatchedEngine(plan)
-            engine.tell = self.witness.decided
+            engine.tell = self.witness.provider_decided
             mock = Server(plan, engine=engine, journal=journal, loop=loop, clock=loop.time)
             region = self.plan.region
             self.witness.state = lambda: engine.state(region, self.clock.now())

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from windtunnel.harness.arrivals import Arrival
-from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.base import CallSpec, Observer, Setting
 from windtunnel.harness.clients.recording.pools import LINGER_S, SOAK_S, Soak
 from windtunnel.harness.contract.files import POOLS_FILE, write_json
 from windtunnel.harness.contract.records import (
@@ -91,6 +91,7 @@ class VirtualPlay:
         self.plan = plan
         self.clock = Clock()
         self.observer = DigestingRecorder(folder, behaviours)
+        self.listener: Observer = self.observer
         self._behaviours = behaviours
         if behaviours is not None:
             loop.network.trace = behaviours.sent
@@ -169,7 +170,7 @@ class VirtualPlay:
                 model=plan.load.model,
                 base_url=url,
                 seed=plan.seed,
-                observer=self.observer,
+                observer=self.listener,
                 clock=self.clock,
                 waiting=self._blocking,
             )

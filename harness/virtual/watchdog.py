@@ -26,7 +26,7 @@ from greenlet import greenlet
 from windtunnel.harness.virtual import guard
 from windtunnel.harness.virtual.guard import INSTEAD, culprit, set_real_timer
 from windtunnel.harness.virtual.loop import DeadlockError, SpinError, VirtualLoop
-from windtunnel.harness.virtual.network.blocking import Wake
+from windtunnel.harness.virtual.network.blocking import GreenletWake
 
 LOOK_EVERY_S = 2.0
 STUCK_S = 30.0
@@ -166,7 +166,7 @@ def spinner(handle: asyncio.Handle) -> str:
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
         return describe(owner)
-    if isinstance(callback, Wake) and (frame := callback.waiting.gr_frame) is not None:
+    if isinstance(callback, GreenletWake) and (frame := callback.waiting.gr_frame) is not None:
         return f"a greenlet at {culprit(traceback.extract_stack(frame))}"
     while isinstance(callback, functools.partial):
         callback = callback.func

@@ -9,7 +9,7 @@ from functools import partial
 import aiohttp
 
 from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S
 from windtunnel.harness.clients.gevent_patches import undo_gevents_sockets
 from windtunnel.harness.clients.loop_shell import LoopShell
@@ -43,7 +43,7 @@ class AiohttpAsync:
     async def close(self) -> None:
         await self._session.close()
 
-    async def _request(self, spec: CallSpec, live: LiveCall, reading: Reading) -> None:
+    async def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
         headers = {CALL_HEADER: spec.call_id}
         async with self._session.post(self._url + PATHS[spec.api], json=spec.body, headers=headers) as answer:
             if answer.status >= REFUSED:

@@ -7,7 +7,7 @@ import contextlib
 import httpx2
 
 from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
 from windtunnel.harness.clients.loop_shell import LoopShell
@@ -40,7 +40,7 @@ class Httpx2Async:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _request(self, spec: CallSpec, live: LiveCall, reading: Reading) -> None:
+    async def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
         headers = {CALL_HEADER: spec.call_id}
         path = PATHS[spec.api]
         if not spec.stream:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
 from windtunnel.harness.clients.greenlet_shell import GreenletShell
@@ -40,7 +40,7 @@ class Httpx2Sync:
     def close(self) -> None:
         self._client.close()
 
-    def _request(self, spec: CallSpec, live: LiveCall, reading: Reading) -> None:
+    def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
         headers = {CALL_HEADER: spec.call_id}
         path = PATHS[spec.api]
         if not spec.stream:

@@ -10,7 +10,7 @@ from typing import Any
 import openai
 
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import (
     WARM_UP_TIMEOUT_S,
     body_arguments,
@@ -63,7 +63,7 @@ class OpenAIAsync:
     async def close(self) -> None:
         await self._client.close()
 
-    async def _request(self, spec: CallSpec, live: LiveCall, reading: Reading) -> None:
+    async def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
         answer = await self._create[spec.api](**call_arguments(spec))
         reading.opened = True
         if not spec.stream:

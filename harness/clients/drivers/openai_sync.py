@@ -9,7 +9,7 @@ from typing import Any
 import openai
 
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import (
     WARM_UP_TIMEOUT_S,
     body_arguments,
@@ -57,7 +57,7 @@ class OpenAISync:
     def close(self) -> None:
         self._client.close()
 
-    def _request(self, spec: CallSpec, live: LiveCall, reading: Reading) -> None:
+    def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
         answer = self._create[spec.api](**call_arguments(spec))
         reading.opened = True
         if not spec.stream:

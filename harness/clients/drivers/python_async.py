@@ -16,7 +16,7 @@ import aiohttp
 import httpx2
 
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.aiohttp_async import session_for
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
 from windtunnel.harness.clients.drivers.python_call import AnswerTypeError, read_answer
@@ -68,7 +68,7 @@ class PythonAsync:
             )
         await asyncio.shield(self._opening)
 
-    async def _request(self, spec: CallSpec, live: LiveCall, reading: Reading) -> None:
+    async def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
         before = live.attempt
         live.keeps = True
         live.asked()
@@ -82,7 +82,7 @@ class PythonAsync:
             self._application.failed(error, live, before, reading)
             raise
 
-    async def _asked(self, spec: CallSpec, live: LiveCall | None) -> Any:
+    async def _asked(self, spec: CallSpec, live: LiveTry | None) -> Any:
         if self._opening is None or not self._opening.done():
             await self._open()
         answer = self._application.ask(spec, self._tools, live)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.python_call import AnswerTypeError, Returned, Tools, UserCall, compare
 from windtunnel.harness.clients.error_text import place_of
 from windtunnel.harness.clients.reading import READINGS, Reading
@@ -50,7 +50,7 @@ class OwnApplication:
             "instance": setting.instance,
         }
 
-    def ask(self, spec: CallSpec, tools: Tools, live: LiveCall | None) -> Any:
+    def ask(self, spec: CallSpec, tools: Tools, live: LiveTry | None) -> Any:
         """Call the target for a call; gives what it gave. Without `live` nothing is recorded of it."""
         line: Mapping[str, Any] = {} if self._prompts is None else self._prompts.line(spec.call_id)
         total = self.setting.profile.deadline
@@ -74,7 +74,7 @@ class OwnApplication:
             by_position.insert(0, self.lifetime.object)
         return self.target.function(*by_position, **by_name)
 
-    def delivered(self, returned: Returned, live: LiveCall, reading: Reading) -> None:
+    def delivered(self, returned: Returned, live: LiveTry, reading: Reading) -> None:
         """Put what the callable was handed, or what it gave back, into `reading`."""
         handed = live.handed
         if handed is not None:
@@ -84,7 +84,7 @@ class OwnApplication:
             returned, None if handed is None else handed.read(api), self.setting.profile.returns, api, reading
         )
 
-    def failed(self, error: Exception, live: LiveCall, before: object, reading: Reading) -> None:
+    def failed(self, error: Exception, live: LiveTry, before: object, reading: Reading) -> None:
         """Note where a call's exception comes from; `before` is the attempt before this try."""
         live.place = place_of(error, self.folders)
         attempt = live.attempt

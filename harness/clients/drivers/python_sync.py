@@ -11,7 +11,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
 from windtunnel.harness.clients.drivers.python_call import AnswerTypeError, read_plain_answer
 from windtunnel.harness.clients.drivers.python_common import OwnApplication, close_kept
@@ -71,7 +71,7 @@ class PythonSync:
             finally:
                 self._opened = True
 
-    def _request(self, spec: CallSpec, live: LiveCall, reading: Reading) -> None:
+    def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
         before = live.attempt
         live.keeps = True
         live.asked()

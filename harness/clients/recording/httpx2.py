@@ -25,7 +25,7 @@ from windtunnel.harness.clients.base import (
     SERVED_HEADER,
     Setting,
 )
-from windtunnel.harness.clients.call import LiveCall
+from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.handed import HandedBody
 from windtunnel.harness.clients.http_library import library_of
 from windtunnel.harness.clients.outcome import names_of
@@ -46,13 +46,13 @@ class AttemptBook(Protocol):
 
 
 class Book:
-    """The calls of one instance that are under way, and the connections it has used."""
+    """The tries of one instance that are under way, by their keys, and the connections it has used."""
 
     def __init__(self, setting: Setting) -> None:
         self.now = setting.clock.now
         self.pools = setting.pools
         self._ended = setting.observer.attempt_ended
-        self.calls: dict[str, LiveCall] = {}
+        self.calls: dict[str, LiveTry] = {}
         self._prefix = f"{setting.worker}.{setting.instance}"
         self._numbers = count()
         self._connections: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
@@ -66,6 +66,8 @@ class Book:
         retries = headers.get(SDK_RETRY_HEADER)
         row = live.next_attempt(int(retries) if retries is not None else None)
         headers[ATTEMPT_HEADER] = number = str(row.attempt)
+        if live.key != live.call_id:
+            headers[CALL_HEADER] = live.call_id  # a hedge's requests are the call's
         trace = self._traces[live.call_id, number] = Trace(self, live, row, getattr(url, "path", ""))
         return trace
 
@@ -91,7 +93,7 @@ class Trace:
 
     __slots__ = ("_book", "_kept", "_live", "_open", "_path", "_tail", "pooled", "row")
 
-    def __init__(self, book: Book, live: LiveCall, row: AttemptRow, path: str) -> None:
+    def __init__(self, book: Book, live: LiveTry, row: AttemptRow, path: str) -> None:
         self.row = row
         self._path = path
         self._kept: HandedBody | None = None
@@ -146,6 +148,7 @@ class Trace:
         row.http_version = version
         if self._live.keeps and status < REDIRECTED:
             self._live.handed = self._kept = HandedBody(row, self._path, headers)
+        self._live.answered(status, headers)
 
     def chunk(self, data: bytes) -> None:
         """A piece of the body."""
@@ -157,7 +160,7 @@ class Trace:
         if self._kept is not None:
             self._kept.add(data)
         if DONE in data or (self._tail and DONE in self._tail + data[:KEPT]):
-            self._live.row.saw_done = True
+            self._live.saw_done = True
         self._tail = data[-KEPT:]
 
     def failed(self, error: BaseException) -> None:

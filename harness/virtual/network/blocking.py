@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 import greenlet
@@ -28,10 +29,15 @@ class Blocking:
         self._home = greenlet.getcurrent()
 
     def spawn(self, work: Callable[..., None], *args: Any) -> greenlet.greenlet:
-        """Begin `work` in a greenlet of its own, in the loop's next round."""
+        """Begin `work` in a greenlet of its own, in the loop's next round and in the present context."""
         one = greenlet.greenlet(work, parent=self._home)
+        one.gr_context = copy_context()
         self.loop.call_soon(one.switch, *args)
         return one
+
+    def gate(self) -> _Gate:
+        """A gate that is closed, for greenlets to wait at."""
+        return _Gate(self)
 
     def wait_for(self, future: asyncio.Future[Any], timeout: float | None = None) -> bool:
         """Block this greenlet until the future is done; False if that took longer than `timeout` seconds.
@@ -43,7 +49,7 @@ class Blocking:
             refuse("a blocking wait", "await instead")
         if future.done():
             return True
-        wake = Wake(here)
+        wake = GreenletWake(here)
         timer = None if timeout is None else self.loop.call_later(max(0.0, timeout), wake)
         future.add_done_callback(wake)
         try:
@@ -66,7 +72,22 @@ class Blocking:
         return _Alarm(self.loop.call_later(seconds, ring))
 
 
-class Wake:
+class _Gate:
+    """What a greenlet waits at until somebody opens it."""
+
+    def __init__(self, blocking: Blocking) -> None:
+        self._blocking = blocking
+        self._opened: asyncio.Future[None] = blocking.loop.create_future()
+
+    def open(self) -> None:
+        if not self._opened.done():
+            self._opened.set_result(None)
+
+    def wait(self) -> None:
+        self._blocking.wait_for(self._opened)
+
+
+class GreenletWake:
     """Switches to a greenlet that waits, once. It can be asked who that is."""
 
     __slots__ = ("waiting", "woken")

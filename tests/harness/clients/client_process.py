@@ -18,7 +18,7 @@ import gevent  # noqa: E402  # after the patches
 from gevent.pool import Group  # noqa: E402  # after the patches
 
 from windtunnel.harness.clients import Driver, driver_of  # noqa: E402  # after the patches
-from windtunnel.harness.clients.base import CallSpec, Setting  # noqa: E402  # after the patches
+from windtunnel.harness.clients.base import CallSpec, Observer, Setting  # noqa: E402  # after the patches
 from windtunnel.harness.contract.records import AttemptRow, CallRow  # noqa: E402  # after the patches
 from windtunnel.harness.inputs.profile import Profile  # noqa: E402  # after the patches
 from windtunnel.harness.load.loop_thread import LoopThread  # noqa: E402  # after the patches
@@ -28,7 +28,7 @@ from windtunnel.mock_server.server.end_with_parent import die_with_parent  # noq
 TIMEOUT_S = 60.0
 
 
-class Rows:
+class Rows(Observer):
     def __init__(self) -> None:
         self.calls: list[CallRow] = []
         self.attempts: list[AttemptRow] = []

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.harness.inputs.profile import Profile, Timeouts
-from windtunnel.harness.policies.call import CallEnding, Pause, Policies, Try, play
+from windtunnel.harness.policies.budget import BudgetPolicy
+from windtunnel.harness.policies.call import Begin, CallEnding, Command, Done, Policies, Wake
 from windtunnel.harness.policies.clock import jitter_draws
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.watchdog import Watch
@@ -37,32 +38,37 @@ class World:
             Profile.model_validate(profile), now=lambda: self.now, wall=lambda: 0.0, draw=lambda call, n: 0.5
         )
 
-    def call(self, results: list[Failure | None]) -> tuple[list[Any], CallEnding]:
-        """Play one call whose tries end as given; the steps it took, and its ending."""
-        steps: list[Any] = []
-        playing = play(self.policies, "c0")
+    def call(self, results: list[Failure | None]) -> tuple[list[Command], CallEnding]:
+        """Play one call whose tries end as given; what was done, and its ending."""
+        done: list[Command] = []
+        machine = self.policies.call("c0")
         left = iter(results)
-        try:
-            step = next(playing)
-            while True:
-                steps.append(step)
-                self.now += TRY_S if isinstance(step, Try) else step.seconds
-                step = playing.send(next(left) if isinstance(step, Try) else None)
-        except StopIteration as end:
-            return steps, end.value
+        commands = machine.begin()
+        while True:
+            (command,) = commands  # without a hedge there is one thing at a time
+            if isinstance(command, Done):
+                return done, command.ending
+            done.append(command)
+            if isinstance(command, Begin):
+                self.now += TRY_S
+                commands = machine.ended(command.number, next(left))
+            else:
+                assert isinstance(command, Wake)
+                self.now += command.seconds
+                commands = machine.woke()
 
 
 def test_a_call_is_tried_until_it_succeeds() -> None:
     """Tries and pauses alternate, and nothing follows a success."""
     steps, ending = World().call([ERROR, ERROR, None])
-    assert steps == [Try(0), Pause(1.0), Try(1), Pause(1.0), Try(2)]
+    assert steps == [Begin(0), Wake(1.0), Begin(1), Wake(1.0), Begin(2)]
     assert ending == CallEnding(None)
 
 
 def test_a_call_gives_up_after_its_last_try() -> None:
     """With four tries there are three pauses, and the last failure is the call's."""
     steps, ending = World().call([ERROR] * 4)
-    assert [step for step in steps if isinstance(step, Try)] == [Try(n) for n in range(4)]
+    assert [step for step in steps if isinstance(step, Begin)] == [Begin(n) for n in range(4)]
     assert ending == CallEnding(ERROR)
 
 
@@ -71,7 +77,7 @@ def test_a_retry_that_would_not_fit_is_refused() -> None:
     world = World(timeouts={"total": "10s"})
     world.call([None])
     steps, ending = world.call([THROTTLED])
-    assert (steps, ending) == ([Try(0)], CallEnding(THROTTLED, "deadline"))
+    assert (steps, ending) == ([Begin(0)], CallEnding(THROTTLED, "deadline"))
     roomy = World(timeouts={"total": "12s"})
     roomy.call([None])
     assert roomy.call([THROTTLED, None])[1] == CallEnding(None)
@@ -80,7 +86,7 @@ def test_a_retry_that_would_not_fit_is_refused() -> None:
 def test_a_budget_refuses_what_it_cannot_pay() -> None:
     """An empty budget ends the call after its first failure, and says that it was the budget."""
     world = World(budget={"kind": "ratio", "deposit": 0.5, "cap": 10, "start": 0})
-    assert world.call([ERROR]) == ([Try(0)], CallEnding(ERROR, "budget"))
+    assert world.call([ERROR]) == ([Begin(0)], CallEnding(ERROR, "budget"))
     assert world.call([ERROR, ERROR])[1] == CallEnding(ERROR, "budget")
 
 
@@ -88,15 +94,15 @@ def test_a_retry_that_does_not_fit_costs_nothing() -> None:
     """The budget pays only for retries that are really made."""
     world = World(timeouts={"total": "5s"}, budget={"kind": "ratio", "deposit": 1, "cap": 10, "start": 0})
     world.call([THROTTLED])
-    assert world.policies.budget is not None
-    assert world.policies.budget.level == 1
+    (budget,) = (policy for policy in world.policies.all if isinstance(policy, BudgetPolicy))
+    assert budget.budget.level == 1
 
 
 def test_retries_take_their_turn_at_the_limiter_too() -> None:
     """The limiter stands in front of every try, not only of the first one."""
     world = World(limiter={"rpm": 6}, retries={"kind": "fixed", "tries": 2, "base": "1s"})
     steps, _ = world.call([ERROR, None])
-    assert steps == [Try(0), Pause(1.0), Pause(pytest.approx(7.0), limited=True), Try(1)]
+    assert steps == [Begin(0), Wake(1.0), Wake(pytest.approx(7.0), limited=True), Begin(1)]
 
 
 def test_a_call_whose_turn_comes_too_late_is_shed() -> None:
@@ -119,9 +125,9 @@ def test_no_policy_makes_more_tries_than_it_may_or_starts_one_too_late(
     )
     began = world.now
     steps, ending = world.call([None if success else ERROR for success in successes])
-    made = [step for step in steps if isinstance(step, Try)]
+    made = [step for step in steps if isinstance(step, Begin)]
     assert 1 <= len(made) <= tries
-    pauses = sum(step.seconds for step in steps if isinstance(step, Pause))
+    pauses = sum(step.seconds for step in steps if isinstance(step, Wake))
     assert pauses + TRY_S * (len(made) - 1) <= total_s
     assert world.now - began == pytest.approx(pauses + TRY_S * len(made))
     assert ending.failure is None or ending.failure is ERROR

@@ -24,24 +24,12 @@ SCENARIO: dict[str, Any] = {
 BODY = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "Hello"}]}
 
 
-class Rows:
-    """Keeps the row of the call that ended last."""
-
-    last: Any = None
-
-    def call_ended(self, row: Any, error: BaseException | None) -> None:
-        self.last = row
-
-    def attempt_ended(self, row: Any) -> None:
-        """What became of the call says enough."""
-
-
 async def serve(prepared: Prepared) -> None:
     """Play what is asked for until stdin ends."""
     import asyncio
 
     from windtunnel.harness.clients import DRIVERS
-    from windtunnel.harness.clients.base import CallSpec, Setting
+    from windtunnel.harness.clients.base import CallSpec, Observer, Setting
     from windtunnel.harness.inputs.profile import Profile
     from windtunnel.harness.inputs.scenario import Scenario
     from windtunnel.harness.plan import resolve
@@ -49,6 +37,14 @@ async def serve(prepared: Prepared) -> None:
     from windtunnel.mock_server.journal.journal import Journal
     from windtunnel.mock_server.plan.plan import Plan
     from windtunnel.mock_server.server.server import Server
+
+    class Rows(Observer):
+        """Keeps the row of the call that ended last."""
+
+        last: Any = None
+
+        def call_ended(self, row: Any, error: BaseException | None) -> None:
+            self.last = row
 
     loop, rows = prepared.loop, Rows()
     first = json.loads(sys.stdin.readline())
