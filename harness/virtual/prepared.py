@@ -76,6 +76,7 @@ def play(prepared: Prepared, folder: Path, *, records: Path | None = None, obser
     from windtunnel.harness.virtual.behaviour import Behaviours
     from windtunnel.harness.virtual.cell_process import VirtualPlay
     from windtunnel.harness.virtual.draws import current_call
+    from windtunnel.harness.virtual.network.blocking import take_over_urllib3
     from windtunnel.harness.virtual.preload import leave_pandas_out
     from windtunnel.harness.virtual.watchdog import Watchdog
 
@@ -83,6 +84,8 @@ def play(prepared: Prepared, folder: Path, *, records: Path | None = None, obser
     plan = CellPlan.read_json(folder / "cell.json")
     if plan.profile.driver != "python":  # whose code may use both together
         leave_pandas_out()
+    if plan.profile.target_kind == "plain":
+        take_over_urllib3(prepared.blocking)
     prepared.draws.begin(plan.seed)
     behaviours = Behaviours(current_call.get, loop.network.listeners) if observed else None
     cell = VirtualPlay(

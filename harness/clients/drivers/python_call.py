@@ -22,7 +22,7 @@ class AnswerTypeError(TypeError):
     def __init__(self, found: str, expected: str) -> None:
         self.found = found
         self.expected = expected
-        super().__init__(f"the target {found}, {expected}")
+        super().__init__(f"the target {found}, expected {expected}")
 
 
 class Tools(Protocol):
@@ -169,7 +169,7 @@ def read_plain_answer(answer: Any, api: str, content: Told, *, strict: bool = Fa
     if inspect.isawaitable(answer) or isinstance(answer, AsyncIterable):
         if inspect.iscoroutine(answer):
             answer.close()
-        raise AnswerTypeError(f"returned {returned.what}", "and is no async function: write `async def`")
+        raise AnswerTypeError(f"returned {returned.what}", "`async def` in place of `def`")
     if not isinstance(answer, Iterator):
         _read_whole(answer, api, returned, strict=strict)
         return returned
@@ -212,7 +212,7 @@ class _Pieces:
             returned.text = (returned.text or "") + piece
         elif isinstance(piece, int | float | complex):
             found = f"yielded {piece!r}, of type {type(piece).__name__}"
-            raise AnswerTypeError(found, "where text, or an event of the API, is expected")
+            raise AnswerTypeError(found, "text, or an event of the API")
         elif _is_answer(piece):
             if returned.answer is None:
                 returned.answer = READINGS[self._api]()
@@ -231,11 +231,13 @@ def compare(
     """
     if returns == "text":
         if returned.text is None:
-            raise AnswerTypeError(f"returned {returned.what}", "and its profile says returns: text")
+            raise AnswerTypeError(f"returned {returned.what}", "text, as its profile says (returns: text)")
         reading.become(_of_text(returned.text, handed, api))
     elif returns == "message":
         if returned.answer is None:
-            raise AnswerTypeError(f"returned {returned.what}", "and its profile says returns: message")
+            raise AnswerTypeError(
+                f"returned {returned.what}", "an object of the API, as its profile says (returns: message)"
+            )
         reading.become(returned.answer)
     elif handed is not None or returned.answer is not None:
         reading.become(handed or returned.answer or reading)
@@ -252,7 +254,7 @@ def _of_text(text: str, handed: Reading | None, api: str) -> Reading:
         return handed
     reading = READINGS[api]()
     if api not in TEXT:
-        raise AnswerTypeError("returned text", f"for {api}, which has none")
+        raise AnswerTypeError("returned text", f"an object: {api} has no text")
     piece, end = TEXT[api]
     reading.take(piece(text))
     reading.take(end)

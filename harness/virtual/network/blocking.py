@@ -67,6 +67,28 @@ class Blocking:
             refuse(f"time.sleep({seconds:g})", "await asyncio.sleep")
         self.wait_for(self.loop.create_future(), seconds)
 
+    def connect(
+        self, address: tuple[str, int], timeout: Any = None, source_address: Any = None, **_: Any
+    ) -> BlockingSocket:
+        """`socket.create_connection`, on the virtual network."""
+        loop = self.loop
+        pipes: list[Pipe] = []
+
+        def pipe() -> Pipe:
+            pipes.append(Pipe(loop))
+            return pipes[-1]
+
+        host, port = address
+        task = loop.create_task(loop.network.connect(pipe, host, port))
+        limit = timeout if isinstance(timeout, int | float) else None
+        if not self.wait_for(task, limit):
+            task.cancel()
+            raise TimeoutError("timed out")
+        transport, _protocol = task.result()
+        made = BlockingSocket(self, transport, pipes[0])
+        made.settimeout(limit)
+        return made
+
     def alarm(self, seconds: float, ring: Callable[[], None]) -> _Alarm:
         """Call `ring` in `seconds`, on the loop."""
         return _Alarm(self.loop.call_later(seconds, ring))
@@ -145,30 +167,18 @@ class VirtualEvent:
 def take_over(blocking: Blocking) -> None:
     """Give blocking code in this process the virtual network, sleeps and events."""
 
-    def create_connection(
-        address: tuple[str, int], timeout: Any = None, source_address: Any = None, **_: Any
-    ) -> BlockingSocket:
-        loop = blocking.loop
-        pipes: list[Pipe] = []
-
-        def pipe() -> Pipe:
-            pipes.append(Pipe(loop))
-            return pipes[-1]
-
-        host, port = address
-        task = loop.create_task(loop.network.connect(pipe, host, port))
-        limit = timeout if isinstance(timeout, int | float) else None
-        if not blocking.wait_for(task, limit):
-            task.cancel()
-            raise TimeoutError("timed out")
-        transport, _protocol = task.result()
-        made = BlockingSocket(blocking, transport, pipes[0])
-        made.settimeout(limit)
-        return made
-
     VirtualEvent.blocking = blocking
     replacements = Replacements()
-    replacements.put(socket, "create_connection", create_connection)
+    replacements.put(socket, "create_connection", blocking.connect)
     replacements.put(threading, "Event", VirtualEvent)
     replacements.put(time, "sleep", blocking.sleep)
     replacements.spread()
+
+
+def take_over_urllib3(blocking: Blocking) -> None:
+    """Give urllib3, and so requests, the virtual network, if it is installed: it opens its sockets by itself."""
+    try:
+        from urllib3.util import connection
+    except ImportError:
+        return
+    connection.create_connection = blocking.connect  # type: ignore[assignment]  # a socket as far as urllib3 uses it

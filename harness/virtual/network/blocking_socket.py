@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import os
 import socket
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,8 @@ class BlockingSocket:
         self._transport = transport
         self._pipe = pipe
         self._timeout: float | None = None
+        self._files = 0
+        self._closed = False
         self._raw: NamedSocket = transport.get_extra_info("socket")
         inner = self._raw.readable
         self._raw.readable = lambda: inner() or bool(pipe.received) or pipe.ended
@@ -128,11 +131,44 @@ class BlockingSocket:
         if how != socket.SHUT_RD:
             self._transport.write_eof()
 
+    def makefile(self, mode: str = "r", buffering: int | None = None) -> io.BufferedReader:
+        """What http.client reads answers from; the connection stays open until that is closed as well."""
+        if mode != "rb":
+            raise NotImplementedError(f"a file of mode {mode!r} of a socket on the virtual clock")
+        self._files += 1
+        return io.BufferedReader(_File(self))
+
+    def file_closed(self) -> None:
+        """One of its files was closed."""
+        self._files -= 1
+        if self._closed and not self._files:
+            self._transport.close()
+
     def close(self) -> None:
-        self._transport.close()
+        self._closed = True
+        if not self._files:
+            self._transport.close()
 
     def __enter__(self) -> BlockingSocket:
         return self
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+class _File(io.RawIOBase):
+    """A socket as a file that can be read."""
+
+    def __init__(self, socket: BlockingSocket) -> None:
+        self._socket = socket
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._socket.recv_into(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._socket.file_closed()

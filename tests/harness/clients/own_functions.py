@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -25,6 +26,10 @@ def _asked(prompt: str, *, stream: bool) -> dict[str, Any]:
     return {"model": "m", "messages": [{"role": "user", "content": prompt}], "stream": stream}
 
 
+def _key() -> dict[str, str]:
+    return {"authorization": f"Bearer {os.environ['OPENAI_API_KEY']}"}
+
+
 def _text(answer: Any) -> str:
     return str(answer["choices"][0]["message"]["content"])
 
@@ -42,21 +47,23 @@ def _url(base_url: str) -> str:
 
 
 def plain_requests(prompt: str, base_url: str) -> str:
-    answer = requests.post(_url(base_url), json=_asked(prompt, stream=False), timeout=PATIENCE_S)
+    answer = requests.post(
+        _url(base_url), json=_asked(prompt, stream=False), headers=_key(), timeout=PATIENCE_S
+    )
     answer.raise_for_status()
     return _text(answer.json())
 
 
 def plain_requests_stream(prompt: str, base_url: str) -> Iterator[str]:
     asked = _asked(prompt, stream=True)
-    with requests.post(_url(base_url), json=asked, timeout=PATIENCE_S, stream=True) as answer:
+    with requests.post(_url(base_url), json=asked, headers=_key(), timeout=PATIENCE_S, stream=True) as answer:
         answer.raise_for_status()
         yield from _lines(answer.iter_lines())
 
 
 def plain_urllib3(prompt: str, base_url: str) -> str:
     pool = urllib3.PoolManager(timeout=PATIENCE_S, retries=False)
-    answer = pool.request("POST", _url(base_url), json=_asked(prompt, stream=False))
+    answer = pool.request("POST", _url(base_url), json=_asked(prompt, stream=False), headers=_key())
     if answer.status != 200:
         raise RuntimeError(f"HTTP {answer.status}")
     return _text(answer.json())
@@ -64,7 +71,9 @@ def plain_urllib3(prompt: str, base_url: str) -> str:
 
 def plain_urllib3_stream(prompt: str, base_url: str) -> Iterator[str]:
     pool = urllib3.PoolManager(timeout=PATIENCE_S, retries=False)
-    answer = pool.request("POST", _url(base_url), json=_asked(prompt, stream=True), preload_content=False)
+    answer = pool.request(
+        "POST", _url(base_url), json=_asked(prompt, stream=True), headers=_key(), preload_content=False
+    )
     if answer.status != 200:
         raise RuntimeError(f"HTTP {answer.status}")
     kept = b""
@@ -85,7 +94,7 @@ def plain_urllib_stream(prompt: str, base_url: str) -> Iterator[str]:
 
 def _request(prompt: str, base_url: str, *, stream: bool) -> urllib.request.Request:
     body = json.dumps(_asked(prompt, stream=stream)).encode()
-    return urllib.request.Request(_url(base_url), body, {"content-type": "application/json"})
+    return urllib.request.Request(_url(base_url), body, {"content-type": "application/json", **_key()})
 
 
 def _lines(lines: Iterable[bytes | str]) -> Iterator[str]:
@@ -95,27 +104,27 @@ def _lines(lines: Iterable[bytes | str]) -> Iterator[str]:
 
 
 def plain_httpx(prompt: str, base_url: str) -> str:
-    answer = httpx.post(_url(base_url), json=_asked(prompt, stream=False), timeout=PATIENCE_S)
+    answer = httpx.post(_url(base_url), json=_asked(prompt, stream=False), headers=_key(), timeout=PATIENCE_S)
     return _text(answer.raise_for_status().json())
 
 
 def plain_httpx_stream(prompt: str, base_url: str) -> Iterator[str]:
     asked = _asked(prompt, stream=True)
-    with httpx.stream("POST", _url(base_url), json=asked, timeout=PATIENCE_S) as answer:
+    with httpx.stream("POST", _url(base_url), json=asked, headers=_key(), timeout=PATIENCE_S) as answer:
         answer.raise_for_status()
         yield from _lines(answer.iter_lines())
 
 
 def plain_httpx2(prompt: str, base_url: str) -> str:
     with httpx2.Client(timeout=PATIENCE_S) as client:
-        answer = client.post(_url(base_url), json=_asked(prompt, stream=False))
+        answer = client.post(_url(base_url), json=_asked(prompt, stream=False), headers=_key())
         return _text(answer.raise_for_status().json())
 
 
 def plain_httpx2_stream(prompt: str, base_url: str) -> Iterator[str]:
     with (
         httpx2.Client(timeout=PATIENCE_S) as client,
-        client.stream("POST", _url(base_url), json=_asked(prompt, stream=True)) as answer,
+        client.stream("POST", _url(base_url), json=_asked(prompt, stream=True), headers=_key()) as answer,
     ):
         answer.raise_for_status()
         yield from _lines(answer.iter_lines())
@@ -137,7 +146,7 @@ def plain_openai_stream(prompt: str) -> Any:
 
 async def async_httpx(prompt: str, base_url: str) -> str:
     async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
-        answer = await client.post(_url(base_url), json=_asked(prompt, stream=False))
+        answer = await client.post(_url(base_url), json=_asked(prompt, stream=False), headers=_key())
         return _text(answer.raise_for_status().json())
 
 
@@ -145,7 +154,7 @@ async def async_httpx_stream(prompt: str, base_url: str) -> AsyncIterator[str]:
     asked = _asked(prompt, stream=True)
     async with (
         httpx.AsyncClient(timeout=PATIENCE_S) as client,
-        client.stream("POST", _url(base_url), json=asked) as answer,
+        client.stream("POST", _url(base_url), json=asked, headers=_key()) as answer,
     ):
         answer.raise_for_status()
         async for line in answer.aiter_lines():
@@ -155,7 +164,7 @@ async def async_httpx_stream(prompt: str, base_url: str) -> AsyncIterator[str]:
 
 async def async_httpx2(prompt: str, base_url: str) -> str:
     async with httpx2.AsyncClient(timeout=PATIENCE_S) as client:
-        answer = await client.post(_url(base_url), json=_asked(prompt, stream=False))
+        answer = await client.post(_url(base_url), json=_asked(prompt, stream=False), headers=_key())
         return _text(answer.raise_for_status().json())
 
 
@@ -163,7 +172,7 @@ async def async_httpx2_stream(prompt: str, base_url: str) -> AsyncIterator[str]:
     asked = _asked(prompt, stream=True)
     async with (
         httpx2.AsyncClient(timeout=PATIENCE_S) as client,
-        client.stream("POST", _url(base_url), json=asked) as answer,
+        client.stream("POST", _url(base_url), json=asked, headers=_key()) as answer,
     ):
         answer.raise_for_status()
         async for line in answer.aiter_lines():
@@ -175,7 +184,7 @@ async def async_aiohttp(prompt: str, base_url: str) -> str:
     timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
-        session.post(_url(base_url), json=_asked(prompt, stream=False)) as answer,
+        session.post(_url(base_url), json=_asked(prompt, stream=False), headers=_key()) as answer,
     ):
         answer.raise_for_status()
         return _text(await answer.json())
@@ -185,7 +194,7 @@ async def async_aiohttp_stream(prompt: str, base_url: str) -> AsyncIterator[str]
     timeout = aiohttp.ClientTimeout(sock_read=PATIENCE_S)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
-        session.post(_url(base_url), json=_asked(prompt, stream=True)) as answer,
+        session.post(_url(base_url), json=_asked(prompt, stream=True), headers=_key()) as answer,
     ):
         answer.raise_for_status()
         async for line in answer.content:

@@ -193,7 +193,7 @@ def test_what_is_not_what_the_profile_says_is_an_error(play: Play, target: str, 
     """The message names what was returned and what the profile says."""
     call = play("python", healthy, target=f"targets:{target}", returns=returns).call
     assert (call["outcome"], call["error_type"]) == ("error", "AnswerTypeError")
-    assert f"its profile says returns: {returns}" in call["error_message"]
+    assert f"as its profile says (returns: {returns})" in call["error_message"]
 
 
 @pytest.mark.parametrize(

@@ -66,11 +66,13 @@ def prepare(folder: Path, driver: str, *, changes: dict[str, Any] | None = None,
     return cell
 
 
-def play(cells: list[Path], hash_seed: int) -> list[int]:
+def play(cells: list[Path], hash_seed: int, timeout: float = 100) -> list[int]:
     """Play cells in one process; gives their exit codes."""
     lines = "".join(Order(str(cell)).line() for cell in cells)
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "WINDTUNNEL_PARENT_PID": str(os.getpid())}
-    done = subprocess.run(SHARD, input=lines, capture_output=True, text=True, env=environment, timeout=100)
+    done = subprocess.run(
+        SHARD, input=lines, capture_output=True, text=True, env=environment, timeout=timeout
+    )
     return [json.loads(line)["code"] for line in done.stdout.splitlines()]
 
 
