@@ -83,7 +83,7 @@ LAYERS = {
         "cli",
     ),
     "reports": ("errors", "read", "metrics", "gate", "figures", "charts", "page", "build", "check"),
-    "scenarios": ("locustfile",),
+    "scenarios": ("locustfile", "leaky_pool"),
 }
 """The rooms of each package from the ground up: a room imports those before it, and no room after it."""
 
@@ -142,7 +142,7 @@ LIBRARIES = {
     "uvloop": ("mock_server/server/", "harness/calibrate/", "harness/load/"),
     "prometheus_client": ("mock_server/control/",),
     "python_multipart": ("mock_server/api/forms.py",),
-    "openai": ("harness/calibrate/", "harness/clients/", "harness/matrix/"),
+    "openai": ("harness/calibrate/", "harness/clients/", "harness/matrix/", "scenarios/leaky_pool.py"),
     "httpx2": ("harness/clients/", "harness/matrix/"),
     "gevent": ("harness/clients/", "harness/load/", "scenarios/locustfile.py"),
     "locust": ("scenarios/locustfile.py",),

@@ -64,7 +64,15 @@ def refusals(profile: Profile) -> Iterator[Unhonoured]:
         )
 
 
-_MATTER_TO_RETRIES = ("base", "cap", "jitter", "retry_after_cap", "retry_after_jitter", "retry_on")
+_MATTER_TO_RETRIES = (
+    "base",
+    "throttle_base",
+    "cap",
+    "jitter",
+    "retry_after_cap",
+    "retry_after_jitter",
+    "retry_on",
+)
 
 
 def _without_use(profile: Profile, beside: str, keys: tuple[str, ...]) -> Iterator[Unhonoured]:
@@ -95,7 +103,13 @@ def _shown(path: str, value: object) -> str:
         return f"[{', '.join(map(str, value))}]"
     if isinstance(value, str):
         return show(value)
-    seconds = path.startswith("timeouts.") or path in ("sdk.timeout", "base", "cap", "retry_after_cap")
+    seconds = path.startswith("timeouts.") or path in (
+        "sdk.timeout",
+        "base",
+        "throttle_base",
+        "cap",
+        "retry_after_cap",
+    )
     if seconds and isinstance(value, int | float):
         return format_seconds(value)
     return "a mapping" if isinstance(value, dict) else str(value)

@@ -155,6 +155,9 @@ class Retries(InputPart):
         " At most 1,000,000: no call lives so long.",
     )
     base: Seconds = Field(default=0.5, description="The first wait.", validate_default=False)
+    throttle_base: Seconds | None = Field(
+        default=None, description="The first wait after a 429, where that differs; null: `base`."
+    )
     cap: Seconds = Field(default=8.0, description="The longest wait before jitter.", validate_default=False)
     jitter: Jitter = Field(
         default="none",
@@ -384,8 +387,8 @@ class Limiter(InputPart):
     tpm: Annotated[Annotated[int, Field(ge=1, le=10**9)] | Literal["quota"], BeforeValidator(_rpm)] | None = (
         Field(
             default=None,
-            description="Tokens a minute, counted as prompt (four characters a token) plus max_tokens, or the mean "
-            "of the answers so far; quota: an instance's share of the provider's tpm; null: not counted.",
+            description="Tokens a minute, counted as prompt (four characters a token) plus max_tokens, where the "
+            "request says it; quota: an instance's share of the provider's tpm; null: not counted.",
         )
     )
     burst: int = Field(

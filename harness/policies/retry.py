@@ -55,21 +55,22 @@ def number_in(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def backoff(policy: Retries, retry: int, last_s: float | None, u: float) -> float:
+def backoff(policy: Retries, retry: int, last_s: float | None, u: float, *, throttled: bool = False) -> float:
     """Seconds before retry number `retry` (from 0), from a draw `u` in [0, 1); `last_s` is the wait before it.
 
     The jitters are those of Brooker, 'Exponential Backoff And Jitter' (2015), and `down25`, the SDK's.
     """
-    grown = policy.base * 2.0 ** min(retry, MAX_EXPONENT)
-    wait = policy.base if policy.kind == "fixed" else min(grown, policy.cap)
+    base = policy.throttle_base if throttled and policy.throttle_base is not None else policy.base
+    grown = base * 2.0 ** min(retry, MAX_EXPONENT)
+    wait = base if policy.kind == "fixed" else min(grown, policy.cap)
     match policy.jitter:
         case "full":
             return wait * u
         case "equal":
             return wait / 2 + wait / 2 * u
         case "decorrelated":
-            most = max(policy.base, 3 * (policy.base if last_s is None else last_s))
-            return min(policy.cap, policy.base + (most - policy.base) * u)
+            most = max(base, 3 * (base if last_s is None else last_s))
+            return min(policy.cap, base + (most - base) * u)
         case "down25":
             return wait * (1 - 0.25 * u)
     return wait
@@ -86,7 +87,7 @@ def next_wait(
         return None
     promised = promised_wait(failure.headers, wall_s) if policy.respect_retry_after else None
     if promised is None or promised <= 0:
-        return backoff(policy, retry, last_s, u)
+        return backoff(policy, retry, last_s, u, throttled=failure.throttled)
     if policy.retry_after_cap is not None and promised > policy.retry_after_cap:
         return None
     return promised * (1 + policy.retry_after_jitter * u)

@@ -38,7 +38,9 @@ INCIDENTS = ["incidents/edge_530", "incidents/routing_oom", "incidents/two_waves
 CLIENTS = [
     "aiohttp-default",
     "article-aiohttp",
+    "aws-2026",
     "httpx2-async-default",
+    "leaky-pool",
     "naive-loop",
     "openai-4s-timeout",
     "openai-aiohttp",
@@ -46,6 +48,7 @@ CLIENTS = [
     "openai-default",
     "polite",
     "retry-budget",
+    "stacked",
     "tight-layered",
 ]
 

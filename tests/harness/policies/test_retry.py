@@ -114,6 +114,18 @@ def test_backoff_doubles_up_to_its_cap(jitter: str, u: float, waits: list[float]
     assert [backoff(policy(jitter=jitter), n, None, u) for n in range(6)] == waits
 
 
+def test_a_throttle_may_have_a_base_of_its_own() -> None:
+    """AWS's SDKs begin at 50 ms, after a 429 at 1 s, and double either; without a base of its own it is the same."""
+    aws = policy(base="50ms", throttle_base="1s", cap="20s", jitter="full", respect_retry_after=False)
+    transient = [next_wait(aws, failed(status=503), n, None, 0.5, WALL) for n in range(3)]
+    throttled = [next_wait(aws, failed(status=429), n, None, 0.5, WALL) for n in range(3)]
+    assert transient == pytest.approx([0.025, 0.05, 0.1])
+    assert throttled == pytest.approx([0.5, 1.0, 2.0])
+    assert next_wait(policy(), failed(status=429), 0, None, 0.5, WALL) == 0.5
+    decorrelated = policy(base="50ms", throttle_base="1s", jitter="decorrelated")
+    assert next_wait(decorrelated, failed(status=429), 0, None, 0.0, WALL) == 1.0
+
+
 def test_a_fixed_wait_stays_the_same() -> None:
     """`fixed` waits its base each time, also above the cap."""
     fixed = policy(kind="fixed", base="1s", cap="500ms")
