@@ -157,12 +157,13 @@ def resolve(
     if seed < 0:
         raise InputError("the run", path="seed", found=str(seed), expected="a whole number of at least 0")
     asked = scenario.clock if clock is None else clock
-    reason = (needs_real or _needs_real(processes)) if asked == "auto" and seeds is None else ""
+    reason = (needs_real or _needs_real(processes, profiles)) if asked == "auto" and seeds is None else ""
     clock = asked if asked != "auto" else "real" if reason else "virtual"
     if seeds is not None:
         _refuse_seeds(scenario, profiles, seeds, repeats, clock)
         repeats = seeds
     if clock == "virtual":
+        _refuse_programs(profiles, asked)
         if processes is not None and processes > 1:
             expected = "1: on the virtual clock a cell is one process; --jobs plays cells side by side"
             raise InputError("the run", path="processes", found=str(processes), expected=expected)
@@ -211,11 +212,31 @@ def _repeat_seeds(seed: int, repeats: int, *, apart: bool) -> list[tuple[int | N
     return [(None if n else seed, derive(seed, "repeat", n)) for n in range(repeats)]
 
 
-def _needs_real(processes: int | None) -> str:
-    """Why a run needs real time, as far as its options tell; empty if it does not."""
+def _needs_real(processes: int | None, profiles: Sequence[Profile]) -> str:
+    """Why a run needs real time, as far as its options and clients tell; empty if it does not."""
+    programs = _programs(profiles)
+    if programs:
+        many = len(programs) > 1
+        return f"{', '.join(programs)}: {'programs of their own' if many else 'a program of its own'} (driver exec)"
     if processes is not None and processes > 1:
         return f"--processes {processes}: on the virtual clock a cell is one process"
     return ""
+
+
+def _programs(profiles: Sequence[Profile]) -> list[str]:
+    """The clients that are programs: no clock but their own moves them."""
+    return [profile.name for profile in profiles if profile.driver == "exec"]
+
+
+def _refuse_programs(profiles: Sequence[Profile], asked: ClockChoice) -> None:
+    programs = _programs(profiles)
+    if programs:
+        found = f"virtual, and {', '.join(programs)} with the driver exec"
+        expected = "--clock real: a program of its own lives in real time"
+        hint = (
+            "" if asked == "virtual" else "--repeat plays it more than once; --seeds needs the virtual clock"
+        )
+        raise InputError("the run", path="clock", found=found, expected=expected, hint=hint)
 
 
 def _refuse_seeds(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from windtunnel.harness.clients.base import Setting
 from windtunnel.harness.clients.drivers.aiohttp_async import AiohttpAsync
+from windtunnel.harness.clients.drivers.exec_client import ExecClient
 from windtunnel.harness.clients.drivers.httpx2_async import Httpx2Async
 from windtunnel.harness.clients.drivers.httpx2_sync import Httpx2Sync
 from windtunnel.harness.clients.drivers.openai_aiohttp import OpenAIAiohttp
@@ -34,6 +35,7 @@ DRIVERS: dict[str, Driver] = {
     "httpx2-async": Driver("loop", Httpx2Async),
     "aiohttp": Driver("loop", AiohttpAsync),
     "python": Driver("loop", PythonAsync),
+    "exec": Driver("greenlet", ExecClient),
 }
 
 PLAIN_PYTHON = Driver("greenlet", PythonSync)

@@ -8,7 +8,7 @@ event loop of the process, which lives in a native thread. Both share every deci
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakSet
@@ -122,13 +122,18 @@ class EndOfLoad:
     at_s: float | None = None
 
 
+def _raise(error: Exception) -> None:
+    raise error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """Where an instance stands: what is the same in all of its rows, and what it needs from outside.
 
     `base_url` ends with `/v1`; it is that of the primary target, and `targets` are those that policies may go to
     besides. `seed` is the cell's, for the jitter of waits. `waiting` is how blocking calls wait. Into `pools` go the
-    connection pools that the instance's clients turn out to have.
+    connection pools that the instance's clients turn out to have. `broken` is told why the instance can make no
+    call any more: what is measured from then on says nothing.
     """
 
     profile: Profile
@@ -145,6 +150,7 @@ class Setting:
     waiting: Waiting = field(default_factory=GeventWaiting)
     end: EndOfLoad = field(default_factory=EndOfLoad)
     pools: WeakSet[Any] = field(default_factory=WeakSet)
+    broken: Callable[[Exception], None] = _raise
 
     @property
     def primary(self) -> CallTarget:

@@ -78,7 +78,8 @@ class LiveCall:
         checks = self.setting.profile.checks
         cut = reading is not None and reading.finish_reason in CUT_REASONS and "finish_reason" in checks
         refused = reading is not None and reading.refused and "refusal" in checks
-        return outcome_of(ending, incomplete=cut or refused)
+        told = reading is not None and reading.told_incomplete
+        return outcome_of(ending, incomplete=cut or refused or told)
 
     def ended(self, outcome: Outcome) -> None:
         """Close the row with what came of it, and hand it on.

@@ -41,6 +41,30 @@ LAYER_NAMES = {
 }
 
 
+class ToldError(Exception):
+    """A failure that a client in another process tells of: in its own words, as nobody here has seen its exception.
+
+    `headers` are those of the last answer, in lower case, where the client shows them.
+    """
+
+    def __init__(
+        self,
+        outcome: OutcomeName,
+        error_type: str,
+        message: str = "",
+        *,
+        cause: str | None = None,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.outcome: OutcomeName = outcome
+        self.error_type = error_type
+        self.cause = cause
+        self.status = status
+        self.headers: Mapping[str, str] = headers or {}
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a row says of a call's end. `delivered`: the application got an answer that it took for one."""
@@ -74,6 +98,8 @@ def failure_of(error: BaseException, *, opened: bool) -> Failure:
 
 def _status_of(error: BaseException) -> tuple[int, Mapping[str, str]] | None:
     """(status, headers) of the answer that an exception stands for; None if it stands for something else."""
+    if isinstance(error, ToldError):
+        return None if error.status is None else (error.status, error.headers)
     legacy = _legacy("HTTPStatusError")
     if isinstance(error, (openai.APIStatusError, httpx2.HTTPStatusError, *legacy)):
         response = error.response  # type: ignore[attr-defined]  # httpx's has it as well
@@ -91,6 +117,8 @@ def _status_of(error: BaseException) -> tuple[int, Mapping[str, str]] | None:
 
 def is_timeout(error: BaseException) -> bool:
     """Whether a client gave up waiting."""
+    if isinstance(error, ToldError):
+        return error.outcome == "timeout"
     kinds = (
         *TIMEOUTS,
         *_legacy("TimeoutException"),
@@ -111,6 +139,8 @@ def _wrapped(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_connection(error: BaseException) -> bool:
+    if isinstance(error, ToldError):
+        return "connect" in error.error_type.lower()
     if isinstance(error, aiohttp.ClientResponseError):
         return error.__cause__ is not None
     kinds = (*CONNECTIONS, *_legacy("TransportError"), *_legacy("HTTPError", "urllib3.exceptions"))
@@ -143,6 +173,8 @@ def names_of(error: BaseException) -> tuple[str, str | None]:
     """(type of the error, type of its `__cause__`): the SDK reports a full local pool as a timeout."""
     if isinstance(error, WatchdogTimeout):
         return LAYER_NAMES[error.layer], None
+    if isinstance(error, ToldError):
+        return error.error_type, error.cause
     cause = error.__cause__
     return type(error).__name__, None if cause is None else type(cause).__name__
 
@@ -157,6 +189,8 @@ def outcome_of(ending: CallEnding, *, incomplete: bool) -> Outcome:
     error = failure.error
     timed_out = isinstance(error, WatchdogTimeout) or is_timeout(error)
     outcome: OutcomeName = "timeout" if timed_out else "error"
+    if isinstance(error, ToldError):
+        outcome = error.outcome
     if ending.gave_up == "deadline":
         outcome = "deadline"
     return Outcome(outcome, error, *names_of(error))

@@ -41,13 +41,26 @@ TOOL_CONTENTS = {"function_call": "arguments", "custom_tool_call": "input"}
 
 class Reading:
     """What one try delivered so far. `opened`: the answer was handed to the application. `comparable`: it is known what
-    was delivered, so it can be compared with the truth."""
+    was delivered, so it can be compared with the truth. `told_incomplete`: the application itself says it is not all.
+    """
 
-    __slots__ = ("_digest", "_size", "comparable", "complete", "finish_reason", "opened", "refused")
+    __slots__ = (
+        "_digest",
+        "_given",
+        "_size",
+        "comparable",
+        "complete",
+        "finish_reason",
+        "opened",
+        "refused",
+        "told_incomplete",
+    )
 
     def __init__(self) -> None:
         self._digest: str | None = None
+        self._given: str | None = None
         self.opened = False
+        self.told_incomplete = False
         self.comparable = True
         self.complete = False
         self.finish_reason: str | None = None
@@ -78,7 +91,10 @@ class Reading:
 
     def put_together(self) -> None:
         """Put the pieces together, as the application does with a whole answer. Raises TypeError if they do not fit."""
-        self._digest = digest(self.choices()) if self.comparable else None
+        if self._given is not None:
+            self._digest = self._given
+        else:
+            self._digest = digest(self.choices()) if self.comparable else None
 
     def digest(self) -> str | None:
         """What `put_together` made; None if there is nothing to compare."""
@@ -89,6 +105,10 @@ class Reading:
         for kind in type(self).__mro__:
             for name in getattr(kind, "__slots__", ()):
                 setattr(self, name, getattr(other, name))
+
+    def with_digest(self, digest: str) -> None:
+        """The application says what it has by this digest alone."""
+        self._given = digest
 
     def with_text(self, text: str) -> None:
         """The application has kept this text of the answer, whatever was read."""

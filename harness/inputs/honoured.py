@@ -17,17 +17,28 @@ if TYPE_CHECKING:
     from windtunnel.harness.inputs.profile import Profile
 
 SDK_DRIVERS = ("openai", "openai-async", "openai-aiohttp")
+IN_HERE = (*SDK_DRIVERS, "httpx2", "httpx2-async", "aiohttp", "python")
+"""Those whose connections are made by a load process; a program of its own keeps its timeouts and pool to itself."""
+
 ONLY: dict[str, tuple[str, ...]] = {
     "sdk.max_retries": SDK_DRIVERS,
     "sdk.timeout": (*SDK_DRIVERS, "aiohttp"),
     "sdk.default_headers": SDK_DRIVERS,
+    "timeouts.connect": IN_HERE,
+    "timeouts.read": IN_HERE,
+    "timeouts.pool": IN_HERE,
     "timeouts.write": (*SDK_DRIVERS, "httpx2", "httpx2-async", "python"),
     "pool.keepalive": ("openai", "openai-async", "httpx2", "httpx2-async", "python"),
+    "pool.connections": IN_HERE,
+    "pool.expiry": IN_HERE,
     "target": ("python",),
     "returns": ("python",),
     "setup": ("python",),
     "teardown": ("python",),
     "prompts": ("python",),
+    "command": ("exec",),
+    "env": ("exec",),
+    "workers": ("exec",),
 }
 """Setting to the drivers that honour it."""
 
@@ -49,6 +60,9 @@ def refusals(profile: Profile) -> Iterator[Unhonoured]:
             nothing = "null" if path.startswith(("timeouts.", "pool.")) else "none"
             expected = f"{nothing} with the driver {profile.driver}; {_listed(drivers)} can"
             yield Unhonoured(path, _shown(path, value), expected)
+    if profile.driver == "exec" and "end" in profile.checks:
+        expected = "finish_reason or refusal with the driver exec: it does not say how an answer ended"
+        yield Unhonoured("checks", "'end'", expected)
     retries = profile.retries
     if profile.budget is not None and retries.kind == "none":
         yield Unhonoured(

@@ -31,7 +31,7 @@ from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.plan.units import PositiveSeconds, Seconds, format_seconds, parse_seconds
 
 DriverName: TypeAlias = Literal[
-    "openai", "openai-async", "openai-aiohttp", "httpx2", "httpx2-async", "aiohttp", "python"
+    "openai", "openai-async", "openai-aiohttp", "httpx2", "httpx2-async", "aiohttp", "python", "exec"
 ]
 AnswerCheck: TypeAlias = Literal["finish_reason", "refusal", "end"]
 Jitter: TypeAlias = Literal["none", "full", "equal", "decorrelated", "down25"]
@@ -424,6 +424,20 @@ class Limiter(InputPart):
         return self
 
 
+class EnvNeeded(InputPart):
+    """An environment of `windtunnel env create`, and what must be in it: so that a message can say how to make it."""
+
+    name: str = Field(min_length=1, description="Its name.")
+    with_: tuple[str, ...] = Field(
+        default=(), alias="with", description="What pip installs there, such as litellm==1.110.2."
+    )
+    npm: tuple[str, ...] = Field(default=(), description="What npm installs there, such as openai@6.")
+
+
+def _env(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
 class Profile(InputPart):
     """One client configuration. All that it does is written in it, also where it is the library's default."""
 
@@ -468,6 +482,23 @@ class Profile(InputPart):
     target_kind: Kind | None = Field(
         default=None,
         description="Whether the target is async (null, too) or plain; filled in when the profile is read.",
+    )
+    command: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="With the driver exec: the program and its arguments. A path is one from this file; {adapters} is "
+        "the folder of the adapters that come with windtunnel; python is that of `env`.",
+    )
+    env: Annotated[EnvNeeded, BeforeValidator(_env)] | None = Field(
+        default=None,
+        description="With the driver exec: the environment whose programs and packages it uses, by name, or with what "
+        "must be in it. null: what is on the PATH.",
+    )
+    workers: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None,
+        description="With the driver exec: how many processes of the program one instance keeps. null: one.",
+    )
+    command_folder: str = Field(
+        default="", description="Where the program runs; filled in when the profile is read."
     )
     sdk: SdkArguments = Field(default_factory=lambda: SdkArguments(), description="The SDK's own arguments.")
     timeouts: Timeouts = Field(description="How long each layer may take.")
@@ -527,6 +558,8 @@ class Profile(InputPart):
             raise complaint(it.path, it.found, it.expected)
         if self.driver == "python" and self.target is None:
             raise complaint("target", "nothing", f"{FORM} with the driver python")
+        if self.driver == "exec" and self.command is None:
+            raise complaint("command", "nothing", "the program and its arguments with the driver exec")
 
 
 def load_profile_file(path: str | Path, *, python: str | None = None) -> Profile:
@@ -546,6 +579,8 @@ def load_profile_file(path: str | Path, *, python: str | None = None) -> Profile
                 ("python",), found=error.found, expected=error.expected, hint=error.cure
             ) from error
     profile = profile.model_copy(update={"python": python})
+    if profile.command is not None:
+        return profile.model_copy(update={"command_folder": str(source.base.resolve())})
     if profile.target is None:
         return profile
     folders = tuple(dict.fromkeys((str(source.base.resolve()), str(Path.cwd()))))

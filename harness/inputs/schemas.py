@@ -32,7 +32,7 @@ SHORT_FORMS: dict[str, dict[str, Any]] = {
 FILLED_IN: dict[str, tuple[str, ...]] = {
     "Arrivals": ("times_s",),
     "Expectation": ("metric", "phase", "op", "limit"),
-    "Profile": ("target_folders", "target_kind"),
+    "Profile": ("target_folders", "target_kind", "command_folder"),
 }
 """Keys that are filled in when a file is read; no file has them."""
 

@@ -82,7 +82,10 @@ class GreenletFleet:
 
     def warm_up(self, specs: Mapping[int, CallSpec]) -> None:
         waiting = [gevent.spawn(self._instances[i].warm_up, spec) for i, spec in specs.items()]
-        gevent.joinall(waiting, timeout=WARM_UP_TIMEOUT_S, raise_error=True)
+        patience = max(
+            getattr(one, "warm_up_timeout_s", WARM_UP_TIMEOUT_S) for one in self._instances.values()
+        )
+        gevent.joinall(waiting, timeout=patience, raise_error=True)
 
     def dispatch(self, calls: Iterable[tuple[int, CallSpec]], begun: Callable[[CallSpec], None]) -> None:
         for instance, spec in calls:

@@ -101,6 +101,7 @@ class Worker:
                 seed=plan.seed,
                 observer=recorder,
                 clock=self.clock,
+                broken=partial(gevent.kill, gevent.getcurrent()),
             )
             for number in numbers
         }

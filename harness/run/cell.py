@@ -23,6 +23,7 @@ import aiohttp
 from windtunnel.harness.arrivals import write_schedule
 from windtunnel.harness.contract.files import UNUSABLE, read_json, write_json
 from windtunnel.harness.errors import InputError, MeasurementError
+from windtunnel.harness.inputs.program import is_own_program
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.run.children import Child, callers_variables, python, removed_variables, start_mock
 from windtunnel.mock_server.journal.segments import compact
@@ -72,7 +73,7 @@ class Cell:
     @property
     def plays_own_code(self) -> bool:
         """Whether the client is code of the user's own, which keeps the environment that it is used to."""
-        return self.plan.profile.target is not None
+        return self.plan.profile.target is not None or is_own_program(self.plan.profile)
 
     @property
     def length_s(self) -> float:

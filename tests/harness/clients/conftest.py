@@ -64,6 +64,8 @@ def player() -> Iterator[subprocess.Popen[str]]:
 
 def profile_of(driver: str, **parts: Any) -> dict[str, Any]:
     """A profile that makes one try and allows a lot of time."""
+    if driver == "exec":
+        return {"name": "tested", "about": "A test.", "driver": driver, "timeouts": {}, "pool": {}, **parts}
     timeouts = {"connect": "5s", "read": "20s", "write": "20s", "pool": "20s", **parts.pop("timeouts", {})}
     pool = {"connections": 100, "keepalive": 10, "expiry": "5s", **parts.pop("pool", {})}
     if driver.startswith("openai"):
