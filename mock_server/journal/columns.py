@@ -83,6 +83,12 @@ SERVED_COLUMNS: tuple[Column, ...] = (
     Column(
         "next_content_s", "float64", "when a client that left would have had more of its answer; null: never"
     ),
+    Column("body_digest", "string", "digest of the body, or of the route where it has none"),
+    Column(
+        "idempotency_digest",
+        "string",
+        "digest of the Idempotency-Key; null: none was sent, or the call is named",
+    ),
 )
 """The served records: one row per request that arrived."""
 

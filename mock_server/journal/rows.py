@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.transports.exchange import Exchange
+
+BODY_DIGEST_CHARS = 16
 
 _PID = os.getpid()
 
@@ -24,6 +27,7 @@ def served_row(exchange: Exchange, now: float) -> tuple[Any, ...]:
     ticket = exchange.ticket
     request = ticket.request
     player = exchange.player
+    key = request.idempotency_key
     return (
         exchange.served_id,
         ticket.call_id,
@@ -73,4 +77,11 @@ def served_row(exchange: Exchange, now: float) -> tuple[Any, ...]:
         ticket.identity_certainty,
         ticket.tokens_when_left,
         ticket.next_content_s,
+        request.body_hash[:BODY_DIGEST_CHARS],
+        None if key is None or request.call_id is not None else key_digest(key),
     )
+
+
+def key_digest(key: str) -> str:
+    """Return what stands for an idempotency key in the records: it may be an order's number, or a person's name."""
+    return blake2b(key.encode("utf-8", "replace"), digest_size=8).hexdigest()

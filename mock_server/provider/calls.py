@@ -38,6 +38,13 @@ PROMPT_S: Final = 60.0
 AT_ONCE_S: Final = 1.0
 """Seconds within which callers that start together open their connections, on a loaded machine too."""
 
+SPACED_S: Final = 0.05
+"""Seconds after the last failure from which on a connection was opened because of it, if that happens again and again:
+callers that start together follow one another more closely."""
+
+SPACED_BEFORE: Final = 2
+"""So many requests in a row that came spaced like that are new calls; the next one is a retry."""
+
 IMMEDIATE_S: Final = 0.01
 """Seconds in which hardly any client notices a failure, connects anew and sends again."""
 
@@ -159,7 +166,7 @@ class _Seen:
 class _Body:
     """The unnamed calls with one body: how many there were, and those that a retry may belong to."""
 
-    __slots__ = ("in_flight", "occurrences", "seen", "waiting")
+    __slots__ = ("in_flight", "occurrences", "seen", "spaced", "waiting")
 
     def __init__(self) -> None:
         self.occurrences = 0
@@ -167,6 +174,9 @@ class _Body:
         self.waiting: dict[
             int, _Seen
         ] = {}  # those of `seen` that failed and were not retried, by time of failure
+        self.spaced = (
+            0  # requests in a row that came alone, a while after a failure, on a connection of their own
+        )
         self.in_flight: dict[tuple[str, str], int] = {}
 
     def remember(self, seen: _Seen) -> None:
@@ -287,13 +297,17 @@ class Registry:
             return None, _NEW_BESIDE_A_FAILED_ONE if waiting else _NEW_BESIDE_ANOTHER
         if not waiting:
             return None, _NEW
-        found, certainty = self._retried(waiting, now, via)
+        found, certainty = self._retried(body, waiting, now, via)
         return found, certainty if found is None or not found.whole else min(certainty, _WHOLE_BUT_WRONG)
 
-    def _retried(self, waiting: list[_Seen], now: float, via: Via | None) -> tuple[_Seen | None, float]:
+    def _retried(
+        self, body: _Body, waiting: list[_Seen], now: float, via: Via | None
+    ) -> tuple[_Seen | None, float]:
         """Return which of the calls that failed is retried on a connection; None if another caller is likelier."""
         if via is None:
             return waiting[0], _RETRY_OVER_A_POOL
+        spaced = not via.requests_before and via.opened_s - (waiting[-1].failed_at or 0.0) >= SPACED_S
+        body.spaced = body.spaced + 1 if spaced else 0
         new = not via.requests_before
         if new:
             # Who had connected before a failure has not done so because of it.
@@ -313,7 +327,7 @@ class Registry:
         if not new:
             return waiting[0], _RETRY_OVER_A_POOL
         # A retry would have taken the connection that is open and idle, unless it is made by a client of its own.
-        if _age(waiting[0], now) <= AT_ONCE_S:
+        if _age(waiting[0], now) <= AT_ONCE_S and body.spaced <= SPACED_BEFORE:
             return None, _NEW_BESIDE_A_FAILED_ONE
         return waiting[0], _RETRY_FROM_NOWHERE
 

@@ -191,6 +191,21 @@ def test_callers_at_once_that_are_refused_at_once_are_not_one_caller_retrying() 
             engine.answered(again, float(round_), complete=True)
 
 
+def test_a_retrier_that_connects_anew_each_time_gets_through() -> None:
+    """A client that leaves each answer unread keeps its connection open and opens another: `first: 2` ends for it."""
+    engine = failing()
+    tickets: list[Ticket] = []
+    while not tickets or (tickets[-1].state != "granted" and len(tickets) < 12):
+        now = 0.3 * len(tickets)
+        tickets.append(engine.identify(request(None), now, Via(len(tickets), now - 0.01, 0)))
+        engine.admit(tickets[-1], now)
+        if tickets[-1].state != "granted":
+            engine.answered(tickets[-1], now, complete=True)
+    assert tickets[-1].state == "granted"
+    assert len(tickets) <= 8
+    assert all(ticket.identity_certainty < 0.9 for ticket in tickets[1:])
+
+
 def test_an_idempotency_key_tells_calls_and_retries_apart() -> None:
     """The same key is the same call, on whatever connection; another key is another call."""
     engine = failing()
