@@ -72,6 +72,7 @@ LAYERS = {
         "clients",
         "load",
         "run",
+        "probe",
         "virtual",
         "replay",
         "bisect",
@@ -83,7 +84,7 @@ LAYERS = {
         "cli",
     ),
     "reports": ("errors", "read", "metrics", "gate", "figures", "charts", "page", "build", "check"),
-    "scenarios": ("locustfile", "leaky_pool"),
+    "scenarios": ("locustfile", "attach", "leaky_pool"),
 }
 """The rooms of each package from the ground up: a room imports those before it, and no room after it."""
 
@@ -122,6 +123,7 @@ LIBRARIES = {
         "harness/calibrate/",
         "harness/clients/",
         "harness/matrix/",
+        "harness/probe/",
         "harness/replay/",
         "harness/run/",
         "harness/testing/on_aiohttp.py",
@@ -134,6 +136,7 @@ LIBRARIES = {
         "harness/inputs/target.py",  # tries a user's async set-up, in a process of its own
         "harness/load/",
         "harness/matrix/",
+        "harness/probe/",
         "harness/replay/",
         "harness/run/",
         "harness/testing/",
@@ -144,8 +147,8 @@ LIBRARIES = {
     "python_multipart": ("mock_server/api/forms.py",),
     "openai": ("harness/calibrate/", "harness/clients/", "harness/matrix/", "scenarios/leaky_pool.py"),
     "httpx2": ("harness/clients/", "harness/matrix/"),
-    "gevent": ("harness/clients/", "harness/load/", "scenarios/locustfile.py"),
-    "locust": ("scenarios/locustfile.py",),
+    "gevent": ("harness/clients/", "harness/load/", "scenarios/locustfile.py", "scenarios/attach.py"),
+    "locust": ("scenarios/locustfile.py", "scenarios/attach.py"),
     "pytest": ("harness/testing/plugin.py",),
     "ruamel": ("harness/inputs/yaml_source.py",),
     "typer": ("harness/cli/",),

@@ -23,6 +23,7 @@ from windtunnel.harness.cli.env import app as env_app
 from windtunnel.harness.cli.exit_codes import NOT_VALID
 from windtunnel.harness.cli.init import init
 from windtunnel.harness.cli.list_command import list_command
+from windtunnel.harness.cli.probe import probe
 from windtunnel.harness.cli.replay import replay
 from windtunnel.harness.cli.report import report
 from windtunnel.harness.cli.run import run
@@ -79,6 +80,11 @@ EXAMPLES = {
     ),
     "init": ("windtunnel init", "windtunnel init --target myapp:summarise --ci gitlab --yes"),
     "replay": ("windtunnel replay runs/20261121-101502-retry_storm --client naive-loop --call c17",),
+    "probe": (
+        "windtunnel probe --scenario rate_limit_wave -- node app.js",
+        "windtunnel probe --scenario server_errors --min-certainty 0.9 -- python job.py",
+        """windtunnel probe --attach http://127.0.0.1:8000/ask --body '{"question": "{{n}}?"}' -- python service.py""",
+    ),
     "serve": (
         "windtunnel serve --port 8080",
         "windtunnel serve --scenario rate_limit_wave --port 8080 --journal served",
@@ -109,6 +115,7 @@ app.command("check", epilog=_epilog("check"))(check)
 app.add_typer(baseline, name="baseline", epilog=_epilog("baseline"))
 app.command("init", epilog=_epilog("init"))(init)
 app.command("replay", epilog=_epilog("replay"))(replay)
+app.command("probe", epilog=_epilog("probe"))(probe)
 app.command("serve", epilog=_epilog("serve"))(serve)
 app.command("list", epilog=_epilog("list"))(list_command)
 app.command("bisect", epilog=_epilog("bisect"))(bisect)

@@ -30,7 +30,7 @@ import psutil
 from windtunnel.harness.errors import InputError, MeasurementError
 from windtunnel.harness.run.children import END_GRACE_S
 from windtunnel.harness.run.kept_output import KeptOutput
-from windtunnel.harness.run.usage import MOST_SAMPLES, Usage, thinned, usage
+from windtunnel.harness.run.usage import MOST_SAMPLES, Usage, remote_peers, thinned, usage
 
 SAMPLE_S = 1.0
 START_TIMEOUT_S = 30.0
@@ -257,6 +257,13 @@ class Program:
         if self.ending is None:  # the guard was killed, and the kernel has killed the program then
             self._over(signal.SIGKILL, [])
         self._gone.set()
+
+    def peers(self) -> set[str]:
+        """Where its processes have connections to, or try to, beyond this machine (`address:port`)."""
+        try:
+            return remote_peers(psutil.Process(self._guard.pid))
+        except psutil.Error:
+            return set()
 
     def record(self) -> dict[str, Any]:
         """What is known of the program, as JSON can say it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import psutil
 
@@ -52,6 +54,20 @@ def usage(guard: psutil.Process, at_s: float) -> Usage | None:
         threads += running
         processes += 1
     return Usage(at_s, cpu_s, rss, descriptors, threads, processes)
+
+
+def remote_peers(guard: psutil.Process) -> set[str]:
+    """Where the processes below `guard` have TCP connections to, or try to, beyond this machine: `address:port`."""
+    found: set[str] = set()
+    with suppress(psutil.Error):
+        for process in guard.children(recursive=True):
+            with suppress(psutil.Error):
+                found |= {
+                    f"{peer.raddr.ip}:{peer.raddr.port}"
+                    for peer in process.net_connections("tcp")
+                    if peer.raddr and not ip_address(peer.raddr.ip).is_loopback
+                }
+    return found
 
 
 def thinned(samples: Sequence[Usage]) -> list[Usage]:

@@ -1,0 +1,105 @@
+"""What `windtunnel probe` was asked for, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from windtunnel.harness.errors import InputError
+
+COMMAND = "windtunnel probe"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCall:
+    """What a user of the service sends; `{{n}}` in URL and body stands for the number of the call."""
+
+    url: str
+    method: str = "POST"
+    body: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 60.0
+
+    def check(self) -> None:
+        """Raise `InputError` for what cannot be called."""
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InputError(
+                COMMAND,
+                path="--attach",
+                found=f"'{self.url}'",
+                expected="a URL such as http://127.0.0.1:8000/ask",
+            )
+        if self.method not in METHODS:
+            raise InputError(COMMAND, path="--method", found=self.method, expected=", ".join(METHODS))
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOptions:
+    """A probe: a scenario, and a program (`command`), a service (`attach`) or both."""
+
+    scenario: str
+    command: Sequence[str] = ()
+    attach: ServiceCall | None = None
+    min_certainty: float | None = None
+    length_s: float | None = None
+    out: Path | None = None
+    seed: int | None = None
+    time_scale: float | None = None
+    port: int = 0
+    ready_s: float = 60.0
+
+    def check(self) -> None:
+        """Raise `InputError` for options that do not fit each other."""
+        if not self.command and self.attach is None:
+            raise InputError(
+                COMMAND,
+                found="no program",
+                expected="-- and the command that starts it, or --attach with the URL of a service",
+            )
+        if not self.command and not self.port:
+            raise InputError(
+                COMMAND,
+                path="--attach",
+                found="a service that runs already, and a mock on any free port",
+                expected="--port too: start the service with OPENAI_BASE_URL=http://127.0.0.1:PORT/v1",
+            )
+        if self.min_certainty is not None and not 0 <= self.min_certainty <= 1:
+            raise InputError(
+                COMMAND,
+                path="--min-certainty",
+                found=f"{self.min_certainty:g}",
+                expected="a number from 0 to 1",
+            )
+        if self.length_s is not None and self.length_s <= 0:
+            raise InputError(
+                COMMAND, path="--for", found=f"{self.length_s:g} s", expected="a time above zero"
+            )
+        if self.attach is not None:
+            self.attach.check()
+
+
+def asked_body(text: str | None) -> str | None:
+    """What `--body` says: the text itself, or that of the file behind `@`. Raises `InputError`."""
+    if text is None or not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            COMMAND, path="--body", found=f"'{text}' ({error})", expected="@ and a text file"
+        ) from None
+
+
+def asked_headers(lines: Sequence[str], body: str | None) -> dict[str, str]:
+    """What `--header` says; a body is JSON unless a header says otherwise. Raises `InputError`."""
+    headers = {"content-type": "application/json"} if body is not None else {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise InputError(COMMAND, path="--header", found=f"'{line}'", expected="NAME: VALUE")
+        headers[name.strip().lower()] = value.strip()
+    return headers
