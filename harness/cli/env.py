@@ -16,7 +16,9 @@ from windtunnel.harness.environments.create import Environment, Listed, list_env
 from windtunnel.harness.environments.create import create as create_environment
 from windtunnel.harness.environments.create import remove as remove_environment
 from windtunnel.harness.environments.interpreter import InterpreterError
+from windtunnel.harness.environments.npm import NpmEnvironment, create_npm
 from windtunnel.harness.environments.pythons import base_python
+from windtunnel.harness.errors import InputError
 
 SHOWN = ("python", "openai", "httpx", "httpx2", "windtunnel")
 """What `env list` says of each environment; `--json` has every version."""
@@ -62,6 +64,12 @@ def create(
             "--with", help="What pip installs, such as 'openai==2.54.0'. May be given more than once."
         ),
     ] = None,
+    npm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What npm installs, such as openai@6: for programs on Node. May be given more than once.",
+        ),
+    ] = None,
     python: Annotated[
         str | None,
         typer.Option(
@@ -83,6 +91,17 @@ def create(
     ] = "",
 ) -> None:
     """Make an environment NAME that has this windtunnel, and the versions that are asked for."""
+    if npm:
+        if requirements or python or isolated or pip_args:
+            raise InputError(
+                "windtunnel env create",
+                path="--npm",
+                found="options for Python beside it",
+                expected="two environments",
+            )
+        with Steps() as steps:
+            _tell_npm(create_npm(name, npm, replace=replace, say=steps.say))
+        return
     require_lab("env create")
     try:
         base = base_python(python, Path.cwd())
@@ -109,6 +128,13 @@ def _tell(made: Environment) -> None:
     print(f"In a profile: `python: {made.folder.name}`. It is {made.interpreter.path}")
 
 
+def _tell_npm(made: NpmEnvironment) -> None:
+    for line in made.warnings:
+        Console(stderr=True).print(f"note: {line}", markup=False, highlight=False)
+    print(f"{made.folder.name}: {', '.join(f'{name} {version}' for name, version in made.versions.items())}")
+    print(f"In a profile with the driver exec: `env: {made.folder.name}`. It is {made.folder}")
+
+
 def _versions(versions: dict[str, str]) -> str:
     return ", ".join(f"{name} {versions[name]}" for name in SHOWN if versions.get(name, "absent") != "absent")
 
@@ -125,11 +151,9 @@ def list_command(
     if not found:
         print("none; make one: windtunnel env create NAME --with openai==VERSION")
         return
-    rows: list[tuple[str, ...]] = [("name", *SHOWN, "path")]
-    rows += [
-        (one.name, *(one.versions.get(name, "?").replace("absent", "-") for name in SHOWN), one.path)
-        for one in found
-    ]
+    shown = (*SHOWN, "node") if any("node" in one.versions for one in found) else SHOWN
+    rows: list[tuple[str, ...]] = [("name", *shown, "path")]
+    rows += [(one.name, *(_version(one, name) for name in shown), one.path) for one in found]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:  # a path is the last, and never wrapped
         print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
@@ -138,12 +162,18 @@ def list_command(
             print(f"{one.name} cannot play: {one.wrong} ({one.cure})")
 
 
+def _version(one: Listed, name: str) -> str:
+    unknown = "-" if one.npm or name == "node" else "?"
+    return one.versions.get(name, unknown).replace("absent", "-")
+
+
 def _as_json(one: Listed) -> dict[str, object]:
     return {
         "name": one.name,
         "python": one.versions.get("python"),
         "path": one.path,
         "with": list(one.requirements),
+        **({"npm": list(one.npm)} if one.npm else {}),
         "versions": one.versions,
         **({"wrong": one.wrong, "cure": one.cure} if one.wrong else {}),
     }

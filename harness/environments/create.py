@@ -53,6 +53,7 @@ class Listed:
     versions: dict[str, str]
     wrong: str = ""
     cure: str = ""
+    npm: tuple[str, ...] = ()
 
 
 def create(
@@ -232,6 +233,8 @@ def _listed(name: str) -> Listed:
     wanted = tuple(record.get("with", ()))
     if not record:
         return Listed(name, path, (), {}, "not finished", f"windtunnel env remove {name}")
+    if npm := tuple(record.get("npm", ())):
+        return Listed(name, str(folder), wanted, dict(record.get("versions", {})), npm=npm)
     try:
         return Listed(name, path, wanted, ask(path).versions)
     except InterpreterError as error:

@@ -81,6 +81,8 @@ def _named(name: str) -> str:
         raise InterpreterError(f"'{name}'", f"the name of an environment: {error.expected}") from None
     if path.is_file():
         return str(path)
+    if read_json(env_folder(name) / RECORD).get("npm"):
+        raise InterpreterError(f"'{name}', an environment of npm's without a Python", "one with a Python")
     near = nearest(name, env_names())
     cure = f"{near} Or make it: {create_command(name)}" if near else create_command(name)
     raise InterpreterError(

@@ -433,6 +433,14 @@ class EnvNeeded(InputPart):
     )
     npm: tuple[str, ...] = Field(default=(), description="What npm installs there, such as openai@6.")
 
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> EnvNeeded:
+        if self.with_ and self.npm:
+            raise complaint(
+                "npm", "packages of npm beside those of pip", "one of them: an environment has one kind"
+            )
+        return self
+
 
 def _env(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value

@@ -64,10 +64,10 @@ def test_words(tmp_path: Path, home: Path) -> None:
         (
             {
                 "command": ["python"],
-                "env": {"name": "router", "with": ["litellm==1.2.3"], "npm": ["openai@6"]},
+                "env": {"name": "router", "with": ["litellm==1.2.3"]},
             },
             "the client mine: env: found 'router', and there is no such environment, expected one that there is "
-            "(windtunnel env create router --with litellm==1.2.3 --npm openai@6)",
+            "(windtunnel env create router --with litellm==1.2.3)",
         ),
         (
             {"command": ["no-such-program-at-all"]},
