@@ -14,7 +14,11 @@ from windtunnel.harness.cli.lab import require_lab
 def init(
     target: Annotated[
         str | None,
-        typer.Option(help="Your async function that makes one call: package.module:function."),
+        typer.Option(help="Your function that makes one call, async or plain: package.module:function."),
+    ] = None,
+    example: Annotated[
+        Literal["async", "async-stream", "plain", "plain-stream"] | None,
+        typer.Option(help="Write a function of this kind to begin with, in place of --target."),
     ] = None,
     scenario: Annotated[
         str | None, typer.Option(help="starter (the default), or a scenario of the gallery by name.")
@@ -32,16 +36,34 @@ def init(
     from windtunnel.harness.init.files import STARTER, Wanted, planned, write
 
     if not yes and is_terminal():
-        target = target or typer.prompt("Your async function that makes one call (package.module:function)")
+        if not target and example is None:
+            target = typer.prompt(
+                "Your function that makes one call (package.module:function; empty: write an example)",
+                default="",
+            )
+            example = None if target else _asked_kind()
         scenario = scenario or typer.prompt("Scenario (starter, or a name of the gallery)", default=STARTER)
         ci = ci or _asked_ci()
-    found = planned(Wanted(target or "", scenario or STARTER, ci or "github", folder), Path())
+    found = planned(Wanted(target or "", scenario or STARTER, ci or "github", folder, example), Path())
     write(found)
     for path in found:
         print(path)
     print(f"Play it:         windtunnel run {folder}/scenario.yaml --seeds 20 --out runs/first")
     print("Judge it:        windtunnel check runs/first")
     print(f"Keep a baseline: windtunnel baseline write runs/first -o {folder}/baseline.json")
+
+
+def _asked_kind() -> Literal["async", "async-stream", "plain", "plain-stream"]:
+    while True:
+        match typer.prompt("Example (async, async-stream, plain, plain-stream)", default="async"):
+            case "async":
+                return "async"
+            case "async-stream":
+                return "async-stream"
+            case "plain":
+                return "plain"
+            case "plain-stream":
+                return "plain-stream"
 
 
 def _asked_ci() -> Literal["github", "gitlab", "none"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal
@@ -17,6 +17,9 @@ from windtunnel.harness.inputs.target import FORM, OwnCode, look_at
 from windtunnel.harness.inputs.yaml_source import read_yaml
 
 Ci = Literal["github", "gitlab", "none"]
+Example = Literal["async", "async-stream", "plain", "plain-stream"]
+EXAMPLE: Final = "my_client"
+"""The module that an example is written to, beside its profile."""
 STARTER: Final = "starter"
 """The scenario that is made for this: short, with a fault that every client meets one day."""
 WORKFLOWS: Final[Mapping[Ci, str]] = {
@@ -28,24 +31,38 @@ _FOLDER: Final = r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a user asked for: the callable, a scenario, a CI system, and the folder for scenario and profile."""
+    """What a user asked for: the callable, or an example of one; a scenario, a CI system, the folder for both files."""
 
     target: str
     scenario: str = STARTER
     ci: Ci = "github"
     folder: str = "resilience"
+    example: Example | None = None
 
 
 def planned(wanted: Wanted, root: Path) -> dict[Path, str]:
     """Every file with its content. Raises `InputError` if the target cannot be called, or anything is there already."""
+    if wanted.example is not None:
+        if wanted.target:
+            raise InputError(
+                "windtunnel init",
+                path="--example",
+                found=f"--target {wanted.target} as well",
+                expected="one of them: a function of your own, or an example of one",
+            )
+        wanted = replace(wanted, target=f"{EXAMPLE}:ask")
     _check(wanted, root)
     name = re.sub(r"[^a-z0-9]+", "-", wanted.target.rpartition(":")[2].lower()).strip("-")
     known = {"NAME": name or "mine", "TARGET": wanted.target, "DIR": wanted.folder}
     folder = root / wanted.folder
     found = {
-        folder / "scenario.yaml": _scenario(wanted.scenario, known),
+        folder / "scenario.yaml": _scenario(
+            wanted.scenario, known, streams="stream" in (wanted.example or "")
+        ),
         folder / "client.yaml": _filled("client.yaml", known),
     }
+    if wanted.example is not None:
+        found |= _example(wanted.example, folder, found.pop(folder / "client.yaml"))
     if wanted.ci != "none":
         found[root / WORKFLOWS[wanted.ci]] = _filled(f"{wanted.ci}.yml", known)
     there = [path for path in found if path.exists() or path.is_symlink()]
@@ -64,11 +81,25 @@ def write(planned_files: Mapping[Path, str]) -> None:
         write_whole(path, content)
 
 
+def _example(kind: Example, folder: Path, profile: str) -> dict[Path, str]:
+    """A module with a function of a kind and its set-up, a file of prompts, and the profile that names both."""
+    for key in ("setup", "prompts"):
+        profile = re.sub(rf"^# ({key}: \S+).*$", r"\1", profile, flags=re.M)
+    scenario = {"client.yaml": profile.replace("name: ask", f"name: {kind}")}
+    texts = {
+        f"{EXAMPLE}.py": _filled(f"example-{kind}.txt", {}),
+        "prompts.jsonl": _filled("prompts.jsonl", {}),
+    }
+    return {folder / name: text for name, text in (scenario | texts).items()}
+
+
 def _check(wanted: Wanted, root: Path) -> None:
     where = "windtunnel init"
     if not re.fullmatch(TARGET, wanted.target):
         found = f"'{wanted.target}'" if wanted.target else "nothing"
-        raise InputError(where, path="--target", found=found, expected=f"{FORM}, such as myapp:summarise")
+        expected = f"{FORM}, such as myapp:summarise"
+        hint = "" if wanted.target else "--example async writes a function to begin with"
+        raise InputError(where, path="--target", found=found, expected=expected, hint=hint)
     if not re.fullmatch(_FOLDER, wanted.folder) or ".." in wanted.folder.split("/"):
         expected = "a folder below this one, of letters, digits, '.', '_' and '-'"
         raise InputError(where, path="--dir", found=f"'{wanted.folder}'", expected=expected)
@@ -81,16 +112,19 @@ def _check(wanted: Wanted, root: Path) -> None:
             expected=f"one of {listing(known)}",
             hint=nearest(wanted.scenario, known),
         )
+    if wanted.example is not None:
+        return  # it is not written yet
     folders = (str((root / wanted.folder).resolve()), str(root.resolve()))
     looked = look_at(OwnCode(wanted.target, folders))
     if looked.found:
         raise InputError(where, path="--target", found=looked.found, expected=looked.expected)
 
 
-def _scenario(name: str, known: Mapping[str, str]) -> str:
+def _scenario(name: str, known: Mapping[str, str], *, streams: bool) -> str:
     """The starter, or a scenario of the gallery with the user's client in place of its own ones."""
     if name == STARTER:
-        return _filled("scenario.yaml", {**known, "NAME": STARTER})
+        text = _filled("scenario.yaml", {**known, "NAME": STARTER})
+        return text.replace("stream: false", "stream: true") if streams else text
     path = gallery_folder() / f"{name}.yaml"
     text = re.sub(r"\A# yaml-language-server.*\n", "", path.read_text(encoding="utf-8"))
     expect = [one for one in read_yaml(path).data.get("expect") or [] if isinstance(one, str)]
