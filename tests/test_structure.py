@@ -83,7 +83,18 @@ LAYERS = {
         "init",
         "cli",
     ),
-    "reports": ("errors", "read", "metrics", "gate", "figures", "charts", "page", "build", "check"),
+    "reports": (
+        "errors",
+        "read",
+        "metrics",
+        "gate",
+        "findings",
+        "figures",
+        "charts",
+        "page",
+        "build",
+        "check",
+    ),
     "scenarios": ("locustfile", "attach", "leaky_pool"),
 }
 """The rooms of each package from the ground up: a room imports those before it, and no room after it."""

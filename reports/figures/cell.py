@@ -10,6 +10,7 @@ from windtunnel.reports.figures.client_errors import errors_of
 from windtunnel.reports.figures.damages import is_partial, without_lost
 from windtunnel.reports.figures.model import CellFigures
 from windtunnel.reports.figures.validity import check_cell
+from windtunnel.reports.findings.table import findings_of
 from windtunnel.reports.metrics.cohort import cohort_of
 from windtunnel.reports.metrics.figure import Figure, Figures
 from windtunnel.reports.metrics.table import measure
@@ -37,6 +38,7 @@ def figures_of(judged: Judged, scenario: Mapping[str, Any]) -> CellFigures:
         return without_lost(figures if measured else not_measured(figures), cell.damages)
 
     overall, phases = of(None), {phase.name: of(phase) for phase in cell.phases}
+    findings = findings_of(judged, overall, scenario) if measured else ()
     judged.attempts.store.forget()
     return CellFigures(
         client=cell.client,
@@ -50,6 +52,7 @@ def figures_of(judged: Judged, scenario: Mapping[str, Any]) -> CellFigures:
         errors=errors_of(judged),
         damages=tuple(damage.text for damage in cell.damages),
         measured=measured,
+        findings=findings,
         overall=overall,
         phases=phases,
     )

@@ -12,6 +12,7 @@ from windtunnel.reports.figures.model import CellFigures, ClientFigures, LateArr
 from windtunnel.reports.figures.repeats import over_repeats
 from windtunnel.reports.figures.seeds import held_over_seeds, over_seeds
 from windtunnel.reports.figures.validity import lag_of, worst
+from windtunnel.reports.findings.table import over_repeats as findings_over
 from windtunnel.reports.gate.expectations import evaluate, parse
 from windtunnel.reports.read.run_dir import Run
 
@@ -74,6 +75,7 @@ def over_cells(cells: Sequence[CellFigures], *, seeds: bool = False) -> ClientFi
         seeds=over_seeds(cells) if seeds else None,
         measured=any(cell.measured for cell in cells),
         lag_s=max((lag_of(cell.checks) for cell in cells), default=0.0),
+        findings=findings_over([cell.findings for cell in cells if cell.state != "invalid"]),
         errors=errors_over([cell.errors for cell in cells], sum(cell.calls for cell in cells)),
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from windtunnel.reports.figures.model import CellFigures, ClientFigures, NumberSpread, RunFigures, Spread
 from windtunnel.reports.figures.validity import ValidityCheck
+from windtunnel.reports.findings.finding import SEVERITIES, ClientFinding
 from windtunnel.reports.gate.expectations import Judgement
 from windtunnel.reports.metrics.figure import Figure, Figures
 
@@ -49,7 +50,13 @@ def _client(client: ClientFigures) -> dict[str, Any]:
         "phases": {phase: _group(found) for phase, found in client.phases.items()},
         **_known(seeds=spreads),
         "errors": [asdict(error) for error in client.errors],
+        "findings": [finding_json(finding) for finding in client.findings],
     }
+
+
+def finding_json(finding: ClientFinding) -> dict[str, Any]:
+    """A finding as plain JSON types."""
+    return {**asdict(finding), "severity": SEVERITIES[finding.severity], "calls": list(finding.calls)}
 
 
 def _cell(cell: CellFigures) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from windtunnel.reports.figures.client_errors import ClientError
 from windtunnel.reports.figures.validity import State, ValidityCheck, worst_state
+from windtunnel.reports.findings.finding import ClientFinding
 from windtunnel.reports.gate.expectations import Judgement
 from windtunnel.reports.metrics.figure import FiguresByPhase
 
@@ -67,6 +68,7 @@ class CellFigures(FiguresByPhase):
     calls: int = 0
     errors: tuple[ClientError, ...] = ()
     measured: bool = True
+    findings: tuple[ClientFinding, ...] = ()
 
     @property
     def state(self) -> State:
@@ -79,7 +81,7 @@ class ClientFigures(FiguresByPhase):
 
     `errors` are the most frequent errors that ended its calls. `lag_s`: how late the harness itself was at most.
     It was not `measured` if none of its requests reached the mock. `versions` is what its own interpreter has, empty
-    if it has none and was played by the run's.
+    if it has none and was played by the run's. `findings` say what to change in it, the most severe first.
     """
 
     seeds: Mapping[str, Spread] | None = None
@@ -87,6 +89,7 @@ class ClientFigures(FiguresByPhase):
     lag_s: float = 0.0
     measured: bool = True
     versions: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[ClientFinding, ...] = ()
 
     def spread(self, name: str) -> Spread | None:
         """How a metric is distributed over the seeds; None if it is not."""

@@ -8,6 +8,8 @@ from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.figures.metrics_json import SCHEMA_VERSION
 from windtunnel.reports.figures.seeds import POINTS
 from windtunnel.reports.figures.validity import STATES
+from windtunnel.reports.findings.finding import SEVERITIES
+from windtunnel.reports.findings.table import RULES
 
 _VALUE: Final = {"type": ["number", "boolean", "null"]}
 _NUMBER: Final = {"type": ["number", "null"]}
@@ -72,6 +74,35 @@ def _errors() -> dict[str, Any]:
     return {"type": "array", "items": error, "description": "The most frequent first, at most 10."}
 
 
+def findings_schema() -> dict[str, Any]:
+    """What to change in a client, the most severe first."""
+    text = {"type": "string"}
+    count = {"type": "integer", "minimum": 0}
+    key = {
+        "type": ["string", "null"],
+        "description": "The key path of the profile that cures it; null: none does.",
+    }
+    finding = _object(
+        {
+            "rule": {"enum": list(RULES)},
+            "severity": {"enum": list(SEVERITIES.values())},
+            "sentence": {**text, "description": "What was found, with its numbers."},
+            "count": {**count, "description": "In how many it was found,"},
+            "of": {**count, "description": "of how many that it could be found in."},
+            "calls": {
+                "type": "array",
+                "items": text,
+                "description": "Calls that show it, the clearest first.",
+            },
+            "cure": {**text, "description": "What to change, in words."},
+            "key": key,
+            "setting": {**text, "description": "What to write at `key`, as YAML."},
+            "repeat": {**count, "description": "The repeat that the calls are of."},
+        }
+    )
+    return {"type": "array", "items": finding, "description": "What to change, from the records."}
+
+
 def metrics_schema() -> dict[str, Any]:
     """The schema, as draft 2020-12; every metric carries its definition."""
     text, flag = {"type": "string"}, {"type": "boolean"}
@@ -96,8 +127,14 @@ def metrics_schema() -> dict[str, Any]:
     }
     client = _object(
         _measured(figure, ("phase", "overall", "repeats"))
-        | {"seeds": _spreads(), "errors": _errors(), "measured": flag, "versions": versions},
-        optional=("seeds", "versions"),
+        | {
+            "seeds": _spreads(),
+            "errors": _errors(),
+            "findings": findings_schema(),
+            "measured": flag,
+            "versions": versions,
+        },
+        optional=("seeds", "versions", "findings"),
     )
     about = {
         "client": text,

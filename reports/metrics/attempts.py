@@ -86,6 +86,13 @@ def retry_yield(cohort: Cohort) -> Result:
 
 
 def retry_after_violations(cohort: Cohort) -> Result:
+    broken = promises_followed(cohort)["broken"]
+    return ratio(int(broken.sum()), len(broken))
+
+
+def promises_followed(cohort: Cohort) -> pd.DataFrame:
+    """The promises of a refusal that the same call followed by another attempt: `call`, `promised_s` (how long),
+    `after_s` (after how long it came) and `broken`."""
     same = ["call", "step", "region", "key_hash", "model"]
     promised = np.zeros(len(cohort.judged.calls), dtype=bool)
     promised[cohort.served["call"][cohort.served["retry_after_promised_s"].notna()].to_numpy()] = True
@@ -95,8 +102,14 @@ def retry_after_violations(cohort: Cohort) -> Result:
     next_arrival = attempts.groupby(same, dropna=False, sort=False, observed=True)["arrived_s"].shift(-1)
     promised_until = attempts["last_byte_s"] + attempts["retry_after_promised_s"]
     followed = promised_until.notna() & next_arrival.notna()
-    broken = next_arrival[followed] < promised_until[followed] - TOLERANCE_S
-    return ratio(int(broken.sum()), len(broken))
+    return pd.DataFrame(
+        {
+            "call": attempts["call"][followed],
+            "promised_s": attempts["retry_after_promised_s"][followed],
+            "after_s": (next_arrival - attempts["last_byte_s"])[followed],
+            "broken": next_arrival[followed] < promised_until[followed] - TOLERANCE_S,
+        }
+    )
 
 
 def retry_synchrony(cohort: Cohort) -> Result:

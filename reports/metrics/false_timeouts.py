@@ -21,19 +21,19 @@ COLUMNS = (
 
 
 def false_timeouts(cohort: Cohort) -> Result:
-    found = cohort.once(_given_up_too_early)
+    found = cohort.once(given_up_too_early)
     return ABSENT if isinstance(found, Absent) else len(found)
 
 
 def false_timeout_cost_usd(cohort: Cohort) -> Result:
-    found = cohort.once(_given_up_too_early)
+    found = cohort.once(given_up_too_early)
     if isinstance(found, Absent):
         return ABSENT
     output, prompt = found[["tokens_billed", "prompt_tokens_billed"]].sum()
     return cost_of(cohort, float(output), float(prompt))
 
 
-def _given_up_too_early(cohort: Cohort) -> pd.DataFrame | Absent:
+def given_up_too_early(cohort: Cohort) -> pd.DataFrame | Absent:
     """The served rows of such attempts; absent in records of a server that did not say how they would have gone on."""
     left = cohort.served[cohort.served["abandoned"]].frame(COLUMNS)
     if not left.empty and left["next_content_s"].isna().all() and left["tokens_when_left"].isna().all():

@@ -129,11 +129,18 @@ def hang(cohort: Cohort) -> Samples | Absent:
     rules = [plan.get("rules"), *(phase.get("rules") for phase in plan.get("phases") or [])]
     if STALLS.isdisjoint(_words(rules)) and not _stalled(cohort.judged.served).any():
         return ABSENT
+    silent = silences(cohort)
+    return Samples.of(silent["silent_s"], silent["cut"])
+
+
+def silences(cohort: Cohort) -> pd.DataFrame:
+    """The attempts that met a stall and were given up, by `both_sides`; `silent_s` is from the last content, or from
+    sending, to that."""
     pairs = cohort.once(both_sides)
     gave_up = pairs["error_type"].notna() | pairs["abandoned"]
     pairs = pairs[_stalled(pairs) & gave_up]
     last_sign = pairs["last_content_s"].fillna(pairs["sent_s"]).fillna(pairs["started_s"])
-    return Samples.of(pairs["ended_s"] - last_sign, pairs["cut"])
+    return pairs.assign(silent_s=pairs["ended_s"] - last_sign)
 
 
 def stop_lag(cohort: Cohort) -> Samples:

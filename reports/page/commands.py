@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 
 from windtunnel.reports.read.run_dir import Run
 
@@ -22,6 +23,12 @@ def whole_run(run: Run) -> tuple[str, ...]:
             words += ["--repeat", str(repeats)]
         words += _how(run)
     return (shlex.join(words), shlex.join(["windtunnel", "report", str(run.path.absolute())]))
+
+
+def replay_call(folder: Path, client: str, call: str, repeat: int = 0) -> str:
+    """What shows one call of a run on the virtual clock, moment by moment."""
+    words = ["windtunnel", "replay", str(folder), "--call", call, "--client", client]
+    return shlex.join([*words, *(["--repeat", str(repeat)] if repeat else [])])
 
 
 def one_seed(run: Run, client: str, seed: str) -> str:

@@ -19,7 +19,7 @@ from windtunnel.reports.figures.repeats import REPEATS_FOR_INTERVAL
 from windtunnel.reports.figures.validity import State, ValidityCheck, remedies
 from windtunnel.reports.gate.expectations import Result, input_errors
 from windtunnel.reports.metrics.figure import Figure
-from windtunnel.reports.page.commands import whole_run
+from windtunnel.reports.page.commands import replay_call, whole_run
 from windtunnel.reports.page.labels import Label, figure, label, limit, say
 from windtunnel.reports.page.marks import Mark, marks
 from windtunnel.reports.page.notes import Notes
@@ -32,6 +32,8 @@ HEADLINES = (
     "peak_amplification", "wasted_work", "wait_p50_s", "wait_p99_s", "wait_max_s", "silent_corruption", "cost_usd",
 )  # fmt: skip
 NEVER = "never"
+MARK_OF = {3: "✗", 2: "!", 1: "·"}
+"""A sign for each severity of a finding."""
 MARKS = (
     "▲ is the best of the row and ▼ the worst; they stand only where the interval overlaps no other client's."
 )
@@ -105,6 +107,19 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """Something to change in a client: what was found, what cures it, and the command that shows a call of it."""
+
+    client: str
+    mark: str
+    sentence: str
+    cure: str
+    setting: str
+    calls: tuple[str, ...]
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportContent:
     """The whole content of a report but its charts."""
 
@@ -134,6 +149,7 @@ class ReportContent:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     seeds: SeedsText | None = None
+    changes: tuple[ChangeRow, ...] = ()
     players: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -206,6 +222,7 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
         checks=tuple(_check(check) for check in figures.checks),
         subjects=tuple(Subject(name, _about(cells, name, players.get(name, ""))) for name in clients),
         players=players,
+        changes=tuple(_changes(run, figures)),
         verdicts=verdicts(figures.clients, phases, objective=float(scenario.get("objective", 0.99))),
         expectations=expectations,
         mistakes=tuple(input_errors(figures.judgements)),
@@ -294,6 +311,23 @@ def _remarks(run: Run, figures: RunFigures) -> tuple[str, ...]:
             "no figure counts them. Longer phases would."
         )
     return tuple(lines)
+
+
+def _changes(run: Run, figures: RunFigures) -> Iterable[ChangeRow]:
+    """What to change, client by client; nothing where the measurement itself does not count."""
+    for client, own in figures.clients.items() if figures.state != "invalid" else ():
+        for one in own.findings:
+            calls, repeat = one.calls, one.repeat if len(figures.cells_of(client)) > 1 else 0
+            virtual = figures.clock == "virtual"
+            yield ChangeRow(
+                client,
+                MARK_OF[one.severity],
+                one.sentence,
+                one.cure,
+                f"{one.key}: {one.setting}" if one.key and one.setting else one.key or "",
+                calls,
+                replay_call(run.path.absolute(), client, calls[0], repeat) if calls and virtual else "",
+            )
 
 
 def _expectations(figures: RunFigures, notes: Notes) -> tuple[ExpectationRow, ...]:

@@ -20,7 +20,7 @@ def summary(content: ReportContent) -> str:
     """The Markdown, with charts by relative path."""
     parts: list[str] = [f"# windtunnel: {text(content.title)}", text(content.about)]
     parts += _alarms(content)
-    parts += [_verdicts(content), _expectations(content), *_seeds(content)]
+    parts += [_verdicts(content), _expectations(content), _changes(content), *_seeds(content)]
     parts += ["## Metrics", _metrics(content.clients, content.headlines)]
     parts += [
         content.reading,
@@ -93,6 +93,17 @@ def _expectations(content: ReportContent) -> str:
     return f"## Expectations: {heading}\n\n" + table(
         ["The scenario expects", *map(text, content.clients)], rows
     )
+
+
+def _changes(content: ReportContent) -> str:
+    """What to change, a line each."""
+    lines = [
+        f"- {c.mark} **{text(c.client)}**: {text(c.sentence)} {text(c.cure)}"
+        + (f" `{c.setting}`" if c.setting else "")
+        + (f" Calls: {text(', '.join(c.calls))}." if c.calls else "")
+        for c in content.changes
+    ]
+    return "## What to change\n\n" + "\n".join(lines) if lines else ""
 
 
 def _metrics(clients: Sequence[str], rows: Iterable[Row]) -> str:

@@ -140,15 +140,34 @@ def _last_of_each(ids: Keys) -> tuple[pd.Index[Any], Ints]:
     return index[last], np.append(np.flatnonzero(last).astype(np.int32), np.int32(-1))
 
 
-def _offered(cell: CellRecords) -> dict[str, npt.NDArray[Any]]:
-    """The scheduled calls intended inside the phases, up to the last heartbeat, by intended time."""
+def call_ids(cell: CellRecords, positions: Sequence[int]) -> list[str]:
+    """The ids, as they are recorded, of the calls at these positions of `Judged.calls`."""
+    rows = _rows_offered(cell)[list(positions)]
+    found: dict[int, str] = {}
+    begin = 0
+    for piece in cell.schedule.store.pieces("call_id"):
+        here = rows[(rows >= begin) & (rows < begin + len(piece))]
+        found |= {int(row): str(piece[int(row) - begin]) for row in here}
+        begin += len(piece)
+    cell.schedule.store.forget()
+    return [found[int(row)] for row in rows]
+
+
+def _rows_offered(cell: CellRecords) -> Ints:
+    """The rows of the schedule that are offered: intended inside the phases, up to the last heartbeat, in time."""
     at = np.asarray(cell.schedule.array("intended_s"), dtype=float)
     inside = (at >= cell.start_s) & (at < cell.end_s) & (at <= cell.observed_s)
     order = np.flatnonzero(inside)
     if (np.diff(at[order]) < 0).any():
         order = order[np.argsort(at[order], kind="stable")]
+    return order
+
+
+def _offered(cell: CellRecords) -> dict[str, npt.NDArray[Any]]:
+    """The scheduled calls that are offered, by intended time."""
+    order = _rows_offered(cell)
     starts = np.array([phase.start_s for phase in cell.phases])
-    due = at[order]
+    due = np.asarray(cell.schedule.array("intended_s"), dtype=float)[order]
     phase_i = np.searchsorted(starts, due, side="right") - 1
     offered = {
         "call_id": keys(cell.schedule, "call_id")[order],
