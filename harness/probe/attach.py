@@ -21,6 +21,7 @@ from windtunnel.harness.run.process import Program
 POLL_S = 0.1
 LATE_S = 0.1
 ROWS = "users.jsonl"
+ASKED = "attach.json"
 LEAD_S = 3.0
 """Seconds from the start of Locust's process to the first call."""
 
@@ -61,14 +62,14 @@ class AttachedLoad:
         """Start it: the calls of the scenario's phases are due from `t0` (monotonic seconds) on."""
         due = [one for one in schedule(scenario.load, scenario.length_s, 0.0, 0.0, seed) if one.measured]
         write_json(
-            folder / "attach.json",
+            folder / ASKED,
             {
                 "url": call.url,
                 "method": call.method,
                 "body": call.body,
                 "headers": dict(call.headers),
                 "timeout_s": call.timeout_s,
-                "t0": t0 + LEAD_S,
+                "t0": t0,
                 "due_s": [one.intended_s for one in due],
                 "rows": ROWS,
             },
@@ -103,6 +104,7 @@ def waits(rows: Path, call: ServiceCall, calls: int, requests: int) -> Waits:
     """What users met, of Locust's rows; `calls` and `requests` are what the provider had of it."""
     lines = rows.read_text().splitlines() if rows.exists() else []
     found = [json.loads(line) for line in lines]
+    due = len(json.loads((rows.parent / ASKED).read_text())["due_s"])
     ended = sorted(row["ended_s"] - row["intended_s"] for row in found if row["ended_s"] is not None)
     statuses: dict[str, int] = {}
     for row in found:
@@ -111,7 +113,7 @@ def waits(rows: Path, call: ServiceCall, calls: int, requests: int) -> Waits:
     answered = sum(1 for row in found if row["status"] and row["status"] < 400)
     return Waits(
         url=call.url,
-        intended=len(found),
+        intended=due,
         answered=answered,
         failed=len(found) - answered,
         by_status=statuses,
@@ -122,8 +124,8 @@ def waits(rows: Path, call: ServiceCall, calls: int, requests: int) -> Waits:
         late_starts=sum(
             row["started_s"] - row["intended_s"] > LATE_S for row in found if row["started_s"] is not None
         ),
-        provider_calls_per_user_call=calls / len(found) if found else None,
-        requests_per_user_call=requests / len(found) if found else None,
+        provider_calls_per_user_call=calls / due if due else None,
+        requests_per_user_call=requests / due if due else None,
     )
 
 

@@ -141,7 +141,9 @@ class Waits(ProbePart):
     """What users of the service met (`--attach`): waits count from the intended time."""
 
     url: str = Field(description="What was called.")
-    intended: int = Field(description="Calls that were due.")
+    intended: int = Field(
+        description="Calls that were due; those that the end of the probe cut off did not end."
+    )
     answered: int = Field(description="Those with a status below 400.")
     failed: int = Field(description="Those with a status of 400 and more, or none.")
     by_status: dict[str, int] = Field(description="Calls by status; `none`: no answer.")

@@ -17,7 +17,7 @@ import aiohttp
 from windtunnel.harness.contract.files import write_json, write_whole
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.inputs.scenario import Scenario
-from windtunnel.harness.probe.attach import AttachedLoad, until_there
+from windtunnel.harness.probe.attach import LEAD_S, AttachedLoad, until_there
 from windtunnel.harness.probe.options import ProbeOptions
 from windtunnel.harness.run.children import Child, start_mock
 from windtunnel.harness.run.process import Program, program_environment
@@ -96,8 +96,8 @@ async def _with_mock(
     program = None
     load = None
     try:
-        await _begin(announced["admin_url"])
         began = time.monotonic()
+        await _begin(announced["admin_url"], began)
         if options.command:
             program = await Program.start(
                 "program", options.command, cwd=Path.cwd(), env=program_environment(variables)
@@ -107,8 +107,8 @@ async def _with_mock(
             if not await _unless(stop, there):
                 played.interrupted = True
                 return
-            await _begin(announced["admin_url"])
-            began = time.monotonic()
+            began = time.monotonic() + LEAD_S
+            await _begin(announced["admin_url"], began)
             load = await AttachedLoad.start(options.attach, scenario, played.seed, played.folder, began)
             played.users = load.rows
         while not stop.is_set() and time.monotonic() - began < limit_s:
@@ -144,11 +144,11 @@ def _keep(program: Program, played: Played) -> None:
     write_whole(played.folder / "stderr.txt", program.stderr_kept.text())
 
 
-async def _begin(admin: str) -> None:
-    """Let the first phase begin now."""
+async def _begin(admin: str, t0: float) -> None:
+    """Let the first phase begin at `t0` (monotonic seconds); what is sent before meets its conditions, too."""
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{admin}/reset", json={"t0": time.monotonic()}) as answer,
+        session.post(f"{admin}/reset", json={"t0": t0}) as answer,
     ):
         answer.raise_for_status()
 

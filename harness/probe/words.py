@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.probe.model import CallFigures, ProbeFigures, ProbeResult
 from windtunnel.harness.probe.play import Played
+
+MOST_TITLE = 100
+"""Characters of the command in the title."""
 
 CANNOT_REDIRECT = (
     "an environment variable redirects neither a base URL that is written in the code, nor an OpenAI client with "
@@ -33,7 +37,7 @@ def _of_arrival(played: Played, figures: ProbeFigures, *, started: bool) -> Iter
         yield "No request asked for work, so there are no calls: the program only looked something up, or kept books."
     if played.peers:
         yield (
-            f"It had connections beyond this machine, which the mock cannot see: {', '.join(sorted(played.peers)[:5])}"
+            f"It had connections beyond loopback, which the mock cannot see: {', '.join(sorted(played.peers)[:5])}"
             f"{'; if one of them is its provider: ' + CANNOT_REDIRECT if figures.requests.arrived else ''}."
         )
 
@@ -93,7 +97,9 @@ def summary(result: ProbeResult) -> str:
 
 
 def _lines(result: ProbeResult) -> Iterator[str]:
-    yield f"# Probe of `{' '.join(result.command) or (result.users.url if result.users else '')}` in {result.scenario}"
+    what = shlex.join(result.command) or (result.users.url if result.users else "a service")
+    what = " ".join(what.split())
+    yield f"# Probe of `{what if len(what) <= MOST_TITLE else what[: MOST_TITLE - 1] + '…'}` in {result.scenario}"
     yield ""
     for finding in result.findings:
         yield f"- **{finding}**" if finding.startswith("NOT CERTAIN") else f"- {finding}"

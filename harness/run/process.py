@@ -259,7 +259,7 @@ class Program:
         self._gone.set()
 
     def peers(self) -> set[str]:
-        """Where its processes have connections to, or try to, beyond this machine (`address:port`)."""
+        """Where its processes have connections to, or try to, beyond loopback (`address:port`)."""
         try:
             return remote_peers(psutil.Process(self._guard.pid))
         except psutil.Error:

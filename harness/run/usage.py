@@ -57,7 +57,7 @@ def usage(guard: psutil.Process, at_s: float) -> Usage | None:
 
 
 def remote_peers(guard: psutil.Process) -> set[str]:
-    """Where the processes below `guard` have TCP connections to, or try to, beyond this machine: `address:port`."""
+    """Where the processes below `guard` have TCP connections to, or try to, beyond loopback: `address:port`."""
     found: set[str] = set()
     with suppress(psutil.Error):
         for process in guard.children(recursive=True):
