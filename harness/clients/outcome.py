@@ -34,6 +34,9 @@ CONNECTIONS = (
     ssl.SSLError,
 )
 MAX_CAUSES = 10
+REFUSED_BY = {"shed": "LimiterRefused", "breaker": "BreakerOpen"}
+"""What a call's error is called that a policy of its own refused."""
+
 LAYER_NAMES = {
     "total": "DeadlineExceeded",
     "first_content": "FirstContentTimeout",
@@ -182,9 +185,11 @@ def names_of(error: BaseException) -> tuple[str, str | None]:
 def outcome_of(ending: CallEnding, *, incomplete: bool) -> Outcome:
     """Return the outcome of a call that `play` ended. `incomplete`: the answer says so and the profile checks it."""
     failure = ending.failure
+    if ending.gave_up in REFUSED_BY:
+        # Also where a retry was refused: what it would have come to nobody knows, and the client did not want to.
+        cause = None if failure is None else names_of(failure.error)[0]
+        return Outcome("shed", error_type=REFUSED_BY[ending.gave_up], error_cause=cause)
     if failure is None:
-        if ending.gave_up == "shed":
-            return Outcome("shed", error_type="LimiterRefused")
         return Outcome("incomplete" if incomplete else "ok")
     error = failure.error
     timed_out = isinstance(error, WatchdogTimeout) or is_timeout(error)

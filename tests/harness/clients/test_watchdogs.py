@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 import pytest
 
@@ -139,3 +140,26 @@ def test_a_limiter_sheds_what_could_not_be_done_in_time(play: Play, driver: str)
     )
     assert sorted(row["outcome"] for row in played.calls) == ["ok", "shed"]
     assert len(played.attempts) == 1
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_what_the_breaker_refuses_is_shed(play: Play, driver: str) -> None:
+    """After two failures of two tries nothing is sent: the other calls are shed, and the row says by whom."""
+    breaker = {"rate": 0.5, "calls": 2, "window": "60s", "open": "60s", "probes": 1}
+    played = play(
+        driver, lambda exchange: exchange.json({}, 500), calls=6, breaker=breaker, limiter={"rpm": 600}
+    )
+    outcomes = Counter((call["outcome"], call["attempts_seen"]) for call in played.calls)
+    assert outcomes == {("error", 1): 2, ("shed", 0): 4}
+    assert {call["error_type"] for call in played.calls if call["outcome"] == "shed"} == {"BreakerOpen"}
+
+
+@pytest.mark.parametrize("driver", ["openai", "openai-async"])
+def test_a_retry_that_the_breaker_refuses_sheds_its_call(play: Play, driver: str) -> None:
+    """A call whose retry is refused is shed as well, with the error that it would have retried as the cause."""
+    breaker = {"rate": 0.5, "calls": 1, "window": "60s", "open": "60s", "probes": 1}
+    retries = {"kind": "fixed", "tries": 3, "base": "1ms", "retry_on": ["5xx"]}
+    played = play(driver, lambda exchange: exchange.json({}, 500), breaker=breaker, retries=retries)
+    call = played.call
+    assert (call["outcome"], call["attempts_seen"], call["error_type"]) == ("shed", 1, "BreakerOpen")
+    assert call["error_cause"] == "InternalServerError"
