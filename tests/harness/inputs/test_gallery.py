@@ -36,9 +36,11 @@ SCENARIOS = [
 ]
 INCIDENTS = ["incidents/edge_530", "incidents/routing_oom", "incidents/two_waves"]
 CLIENTS = [
+    "adaptive",
     "aiohttp-default",
     "article-aiohttp",
     "aws-2026",
+    "breaker",
     "httpx2-async-default",
     "leaky-pool",
     "naive-loop",
