@@ -15,6 +15,7 @@ from windtunnel.harness.contract.files import PLAN_VERSION, write_whole
 from windtunnel.harness.environments.interpreter import ask
 from windtunnel.harness.environments.versions import versions
 from windtunnel.harness.errors import InputError
+from windtunnel.harness.inputs.gateway import Gateway
 from windtunnel.harness.inputs.load import ClockChoice, ClockName, Load
 from windtunnel.harness.inputs.profile import Limiter, Profile
 from windtunnel.harness.inputs.scenario import Scenario
@@ -74,6 +75,9 @@ class CellPlan(_File):
     clock: ClockName = Field(default="real", description="real, or virtual: time that jumps.")
     versions: dict[str, str] = Field(
         default={}, description="What the profile's own interpreter has; empty: it is played by the run's."
+    )
+    gateway: Gateway | None = Field(
+        default=None, description="The gateway between client and provider; null: there is none."
     )
     dir: str = Field(description="The cell's directory, from the run directory.")
 
@@ -143,13 +147,14 @@ def resolve(
     seeds: int | None = None,
     by_name: bool = False,
     created: datetime | None = None,
+    gateway: Gateway | None = None,
 ) -> RunPlan:
     """A run of `scenario` against every profile. Raises InputError if the parts do not go together.
 
     With `seeds`, repeat n is the first (and only) repeat of a run with `seed` + n; without, the seeds of the repeats
     are derived from `seed`. Cells are in the order repeat, client, so that a run that is broken off has compared like
     with like. Where the clock is left open (`auto`) it is the virtual one, unless something `needs_real`
-    time (why).
+    time (why). A `gateway` does.
     """
     if repeats < 1:
         raise InputError("the run", path="repeats", found=str(repeats), expected="at least 1")
@@ -157,13 +162,20 @@ def resolve(
     if seed < 0:
         raise InputError("the run", path="seed", found=str(seed), expected="a whole number of at least 0")
     asked = scenario.clock if clock is None else clock
-    reason = (needs_real or _needs_real(processes, profiles)) if asked == "auto" and seeds is None else ""
+    needs_real = needs_real or _needs_real(processes, profiles, gateway)
+    reason = needs_real if asked == "auto" and seeds is None else ""
     clock = asked if asked != "auto" else "real" if reason else "virtual"
     if seeds is not None:
         _refuse_seeds(scenario, profiles, seeds, repeats, clock)
         repeats = seeds
     if clock == "virtual":
         _refuse_programs(profiles, asked)
+        if gateway is not None:
+            expected = (
+                f"--clock real: the gateway {gateway.name} is a program of its own, whose time does not jump"
+            )
+            found = "seeds, which need the virtual clock," if seeds is not None else "the virtual clock"
+            raise InputError("the run", path="clock", found=f"{found} with a gateway", expected=expected)
         if processes is not None and processes > 1:
             expected = "1: on the virtual clock a cell is one process; --jobs plays cells side by side"
             raise InputError("the run", path="processes", found=str(processes), expected=expected)
@@ -192,7 +204,7 @@ def resolve(
         by_name=by_name,
         processes=processes,
         cells=tuple(
-            _cell(scenario, profile, repeat, run_seed, derived, clock)
+            _cell(scenario, profile, repeat, run_seed, derived, clock, gateway)
             for repeat, (run_seed, derived) in enumerate(
                 _repeat_seeds(seed, repeats, apart=seeds is not None)
             )
@@ -212,12 +224,14 @@ def _repeat_seeds(seed: int, repeats: int, *, apart: bool) -> list[tuple[int | N
     return [(None if n else seed, derive(seed, "repeat", n)) for n in range(repeats)]
 
 
-def _needs_real(processes: int | None, profiles: Sequence[Profile]) -> str:
+def _needs_real(processes: int | None, profiles: Sequence[Profile], gateway: Gateway | None) -> str:
     """Why a run needs real time, as far as its options and clients tell; empty if it does not."""
     programs = _programs(profiles)
     if programs:
         many = len(programs) > 1
         return f"{', '.join(programs)}: {'programs of their own' if many else 'a program of its own'} (driver exec)"
+    if gateway is not None:
+        return f"the gateway {gateway.name} is a program of its own"
     if processes is not None and processes > 1:
         return f"--processes {processes}: on the virtual clock a cell is one process"
     return ""
@@ -274,7 +288,13 @@ def _scenario_dump(scenario: Scenario) -> dict[str, Any]:
 
 
 def _cell(
-    scenario: Scenario, profile: Profile, repeat: int, run_seed: int | None, seed: int, clock: ClockName
+    scenario: Scenario,
+    profile: Profile,
+    repeat: int,
+    run_seed: int | None,
+    seed: int,
+    clock: ClockName,
+    gateway: Gateway | None,
 ) -> CellPlan:
     spans: list[PhaseSpan] = []
     for phase in scenario.phases:
@@ -296,6 +316,7 @@ def _cell(
         tail_s=max(scenario.load.patience_s, MIN_TAIL_S),
         clock=clock,
         versions={} if profile.python is None else ask(profile.python).versions,
+        gateway=gateway,
         dir=f"cells/{profile.name}-{repeat}",
     )
 

@@ -15,6 +15,7 @@ TESTS = Path(__file__).parent
 ALONE = (
     "runs/test_truth.py",
     "harness/calibrate/test_peers.py",
+    "harness/gateways/test_planted.py",
     "mock_server/transports/test_background.py",
     "mock_server/transports/test_leaving.py",
     "mock_server/transports/test_life.py",

@@ -65,6 +65,7 @@ LAYERS = {
         "errors",
         "contract",
         "environments",
+        "gateways",
         "inputs",
         "arrivals",
         "plan",

@@ -73,6 +73,13 @@ def run(
             "Needs the virtual clock."
         ),
     ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(
+            help="A gateway between client and provider: litellm, portkey, NAME of gateways/NAME.yaml, or a file; "
+            "direct: none. Default: the scenario's own path."
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option(
@@ -100,6 +107,7 @@ def run(
 ) -> None:
     """Play each SCENARIO against each client, cells side by side, and write the report."""
     require_lab("run")
+    from windtunnel.harness.inputs.gateway import asked_path
     from windtunnel.harness.inputs.time_scale import asked_time_scale
     from windtunnel.harness.run import run as playing
     from windtunnel.harness.run.everybody import expand, those_that_go
@@ -122,6 +130,7 @@ def run(
         None if clock == "both" else clock,
         seeds,
         verify=True if verify else None,
+        path=None if path is None else asked_path(path),
     )
 
     def report_on(records: playing.RunRecords) -> Ended:

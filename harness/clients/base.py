@@ -25,6 +25,8 @@ from windtunnel.harness.policies.watchdog import Watch
 CALL_HEADER = "x-windtunnel-call"
 ATTEMPT_HEADER = "x-windtunnel-attempt"
 SERVED_HEADER = "x-windtunnel-served"
+SERVED_BEHIND_LITELLM = f"llm_provider-{SERVED_HEADER}"
+"""litellm's proxy passes a provider's headers on under names of its own."""
 SDK_RETRY_HEADER = "x-stainless-retry-count"
 API_KEY = "sk-windtunnel"
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 Kind = Literal["share", "ratio", "seconds", "count", "truth", "usd"]
 Better = Literal["higher", "lower"]
 Scope = Literal["phase", "overall", "repeats"]
-Needs = Literal["", "faults", "stream", "prices"]
+Needs = Literal["", "faults", "stream", "prices", "gateway"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class Metric:
     `label` is its name on the page and `kind` how its values are written there. `unit` is empty for a ratio;
     `better` is None where neither way is. `scope`: `phase` is a figure of the run and of each phase, `overall`
     of the run alone, `repeats` of all repeats of a client together. `needs` is what a scenario must have, or
-    the metric is absent: a faulty phase between healthy ones, streamed answers, or prices. `floor`: the smallest
-    difference that `ab` and a baseline call better or worse; of a truth, in shares of the seeds.
+    the metric is absent: a faulty phase between healthy ones, streamed answers, prices, or a gateway. `floor`: the
+    smallest difference that `ab` and a baseline call better or worse; of a truth, in shares of the seeds.
     """
 
     name: str
@@ -449,6 +449,69 @@ ROWS: Final = (
         "Tokens billed for the answers delivered to good calls × the scenario's prices.",
         unit="USD",
         needs="prices",
+    ),
+    Metric(
+        "gateway_certainty",
+        "Requests behind the gateway that are tied to their call",
+        "share",
+        "Requests that reached the provider and named their call ÷ all of them. Below 90 % the other figures of the "
+        "gateway are not known.",
+        needs="gateway",
+    ),
+    Metric(
+        "gateway_amplification",
+        "Requests behind the gateway per attempt of the client",
+        "ratio",
+        "Requests that reached the provider ÷ attempts that the client sent to the gateway. Times client_amplification "
+        "it is what the provider sees of a call.",
+        better="lower",
+        needs="gateway",
+        floor=Floor(0.05),
+    ),
+    Metric(
+        "gateway_orphans",
+        "Requests behind the gateway that nobody waited for",
+        "count",
+        "Requests that went on for over 0.25 s when no attempt of their call was open any more, or that began then; "
+        "and whole answers that no attempt of their call received.",
+        unit="requests",
+        better="lower",
+        needs="gateway",
+        floor=Floor(0.5),
+    ),
+    Metric(
+        "gateway_retry_after_kept",
+        "Retry-After that came through the gateway",
+        "share",
+        "Attempts that were refused and told the wait that the provider had promised (within 1 s) ÷ attempts refused "
+        "where the last request behind them was promised one.",
+        better="higher",
+        needs="gateway",
+        floor=Floor(0.02),
+    ),
+    Metric(
+        "gateway_failover_s",
+        "Time to failover",
+        "seconds",
+        "From the start of a faulty phase whose rules name regions, one of them in use before, to the end of the first "
+        "good call that another region answered; the longest, where there are several. If there is none, at least the "
+        "phase.",
+        unit="s",
+        better="lower",
+        scope="overall",
+        needs="gateway",
+        floor=Floor(0.5, 0.05),
+    ),
+    Metric(
+        "gateway_corruption",
+        "Answers that the gateway spoilt",
+        "count",
+        "Calls that took a wrong answer for a success although the provider's was whole and without a fault, or the "
+        "gateway left it, or the provider broke it off and the gateway ended it as a whole one.",
+        unit="calls",
+        better="lower",
+        needs="gateway",
+        floor=Floor(0.5),
     ),
 )
 

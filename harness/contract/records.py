@@ -109,6 +109,7 @@ ATTEMPTS_SCHEMA = pa.schema(
         ("served_id", pa.string()),
         ("body_bytes", pa.int64()),
         ("body_complete", pa.bool_()),  # the body was read to its end, not closed or broken off before
+        ("retry_after_s", pa.float64()),  # what the answer's headers asked to wait
     ]
 )
 
@@ -180,6 +181,7 @@ class AttemptRow:
     served_id: str | None = None
     body_bytes: int = 0
     body_complete: bool = False
+    retry_after_s: float | None = None
 
 
 call_tuple: Callable[[CallRow], tuple[Any, ...]] = attrgetter(*CALLS_SCHEMA.names)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, field_validator
 
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.errors import InputError
@@ -20,10 +20,11 @@ from windtunnel.harness.inputs.consistency import (
     expectation_errors,
     reach_errors,
 )
+from windtunnel.harness.inputs.gateway import known_as, wrong_path
 from windtunnel.harness.inputs.load import ClockChoice, Load
 from windtunnel.harness.inputs.time_scale import TimeScale, scale_lengths
 from windtunnel.harness.inputs.timestamps import read_timestamps
-from windtunnel.harness.inputs.validation import InputPart, collect
+from windtunnel.harness.inputs.validation import InputPart, collect, complaint
 from windtunnel.harness.inputs.yaml_source import Loc, YamlSource, fail, read_yaml
 from windtunnel.mock_server.plan import plan as server
 from windtunnel.mock_server.plan.units import Seconds
@@ -106,6 +107,11 @@ class Scenario(InputPart):
     clients: list[str] = Field(
         min_length=1, description="Profiles: names of the gallery, or files beside this one."
     )
+    path: tuple[str, ...] | None = Field(
+        default=None,
+        description="What stands between client and provider: [client, GATEWAY, provider]. The gateway is litellm, "
+        "portkey, the NAME of a file gateways/NAME.yaml, or a file. null: nothing. --path replaces it.",
+    )
     expect: list[Expectation] = Field(
         default_factory=list, description="`metric[@phase] <op> limit`, or {expect: …, clients: […]}."
     )
@@ -127,6 +133,14 @@ class Scenario(InputPart):
         "can play there, else real. --clock replaces it.",
     )
     _played_at: float = PrivateAttr(default=1.0)
+
+    @field_validator("path")
+    @classmethod
+    def _from_client_to_provider(cls, path: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        wrong = None if path is None else wrong_path(path)
+        if wrong is not None:
+            raise complaint("", *wrong)
+        return path
 
     @property
     def length_s(self) -> float:
@@ -209,6 +223,16 @@ def _prepared(source: YamlSource, find_client: FindClient) -> tuple[dict[str, An
     errors: list[InputError] = []
     if isinstance(data.get("clients"), list):
         data["clients"], errors = _found_clients(source, data["clients"], find_client)
+    path = data.get("path")
+    if isinstance(path, list) and len(path) == 3 and isinstance(path[1], str):
+        try:
+            found = known_as(path[1], source.base)
+        except InputError as error:
+            errors.append(
+                source.error(("path", 1), found=error.found, expected=error.expected, hint=error.hint)
+            )
+        else:
+            data["path"] = [path[0], found, path[2]]
     load = data.get("load")
     arrivals = load.get("arrivals") if isinstance(load, dict) else None
     if isinstance(load, dict) and isinstance(arrivals, dict) and isinstance(arrivals.get("replay"), str):

@@ -26,6 +26,7 @@ from windtunnel.harness.errors import InputError, MeasurementError
 from windtunnel.harness.inputs.program import is_own_program
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.run.children import Child, callers_variables, python, removed_variables, start_mock
+from windtunnel.harness.run.gateway import RunningGateway
 from windtunnel.mock_server.journal.segments import compact
 
 State = Literal["preparing", "running", "finished", "interrupted", "failed"]
@@ -65,6 +66,7 @@ class Cell:
         self._mock: Child | None = None
         self._load: Child | None = None
         self._admin = ""
+        self._gateway = None if plan.gateway is None else RunningGateway(plan.gateway, folder)
 
     @property
     def name(self) -> str:
@@ -108,6 +110,10 @@ class Cell:
         self._mock = await start_mock(self.folder, WARM_UP_PLAN, journal=".")
         announced = await self._mock.announcement(READY_TIMEOUT_S)
         self._admin = announced["admin_url"]
+        regions: dict[str, str] = announced["regions"]
+        if self._gateway is not None:
+            await self._gateway.start(regions, called=self.plan.region, model=self.plan.load.model)
+            regions = dict.fromkeys(regions, self._gateway.base_url)
         locustfile = str(files("windtunnel.scenarios") / "locustfile.py")
         options = [
             "--headless",
@@ -115,7 +121,7 @@ class Cell:
             "--cell",
             "cell.json",
             "--base-url",
-            json.dumps(announced["regions"]),
+            json.dumps(regions),
         ]
         if self.processes > 1:
             options += ["--processes", str(self.processes), *_meeting_point()]
@@ -171,6 +177,8 @@ class Cell:
         latest = self.t0 + self.length_s + self.plan.tail_s + OVERTIME_S
         while self._load.running:
             self._raise_if_dead()
+            if self._gateway is not None:
+                self._gateway.look()
             if time.monotonic() > latest:
                 raise MeasurementError(f"the load still runs {OVERTIME_S:.0f} s after its end")
             self._read_progress()
@@ -212,6 +220,8 @@ class Cell:
         """End both processes, whatever their state, and make tables of what was recorded."""
         if self._load is not None:
             await self._load.end()
+        if self._gateway is not None:
+            await self._gateway.close(self.t0)
         if self._mock is not None:
             if self._mock.running and self._admin:
                 await self._stop_mock(self._mock)

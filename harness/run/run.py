@@ -15,6 +15,7 @@ from pathlib import Path
 
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import is_file, load_profile, load_scenario
+from windtunnel.harness.inputs.gateway import Gateway, gateway_of
 from windtunnel.harness.inputs.installed import check_installed
 from windtunnel.harness.inputs.load import ClockChoice
 from windtunnel.harness.inputs.profile import Profile
@@ -53,6 +54,8 @@ class RunOptions:
     """The clients themselves, in place of `clients`, which names them."""
     repeats_in_real: int | None = None
     """Where the clock is open and a client needs the real one: play so many repeats, in place of `seeds`."""
+    path: tuple[str, ...] | None = None
+    """What stands between client and provider, in place of the scenario's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,12 @@ def _play_real(
     jobs = options.jobs
     if jobs is None and len(plan.cells) == 1:
         jobs = 1
+    gateway = plan.cells[0].gateway
+    if jobs is None and gateway is not None:
+        jobs = 1
+        reporter.say(
+            f"one cell at a time: the gateway {gateway.name} computes as well, how much is not known (--jobs overrides)"
+        )
     if jobs is None:
         at_once = choose(plan, folder)
         jobs = at_once.jobs
@@ -245,6 +254,8 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
     if is_plan(options.scenario):
         return _again(options, Path(options.scenario), needs_real)
     scenario = load_scenario(options.scenario, time_scale=options.time_scale)
+    if options.path is not None:
+        scenario = scenario.model_copy(update={"path": options.path})
     names = list(options.clients) if options.clients else list(scenario.clients)
     profiles = options.profiles or [load_profile(name) for name in names]
     check_installed(profiles)
@@ -258,7 +269,9 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
         needs_real=needs_real,
         seeds=options.seeds,
         by_name=not (options.profiles or any(map(is_file, (options.scenario, *names))))
-        and options.time_scale != 1,
+        and options.time_scale != 1
+        and options.path is None,
+        gateway=gateway_of(scenario.path),
     )
 
 
@@ -273,8 +286,11 @@ def _again(options: RunOptions, path: Path, needs_real: str) -> RunPlan:
     repeats = options.repeats or (1 if seeds is not None or plan.seeds is not None else plan.repeats)
     clock = options.clock or plan.clock
     processes = options.processes or (plan.processes if clock == "real" else None)
+    scenario = scenario_of(plan, path, options.time_scale)
+    if options.path is not None:
+        scenario = scenario.model_copy(update={"path": options.path})
     return resolve(
-        scenario_of(plan, path, options.time_scale),
+        scenario,
         profiles,
         repeats=repeats,
         seed=plan.seed if options.seed is None else options.seed,
@@ -282,7 +298,19 @@ def _again(options: RunOptions, path: Path, needs_real: str) -> RunPlan:
         clock=clock,
         needs_real=needs_real,
         seeds=seeds,
+        gateway=_gateway_again(plan, options.path),
     )
+
+
+def _gateway_again(plan: RunPlan, path: tuple[str, ...] | None) -> Gateway | None:
+    """The gateway of a plan as it was, or the one that is asked for."""
+    if path is not None:
+        return gateway_of(path)
+    was = plan.cells[0].gateway
+    missing = None if was is None else was.missing()
+    if missing is not None:
+        raise missing
+    return was
 
 
 def run_folder(out: Path | None, scenario: str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from windtunnel.harness.contract.metrics import METRICS
-from windtunnel.reports.metrics import attempts, calls, connections, false_timeouts, times, work
+from windtunnel.reports.metrics import attempts, calls, connections, false_timeouts, gateway, times, work
 from windtunnel.reports.metrics.cohort import ABSENT, Absent, Cohort, Result
 from windtunnel.reports.metrics.figure import Figure
 from windtunnel.reports.metrics.recovery import Recovery, recovery_of
@@ -95,6 +95,12 @@ COMPUTE: Final[dict[str, Compute]] = {
     "duplicate_effects": over_known_outcomes(work.duplicate_effects),
     "cost_usd": over_known_outcomes(work.cost_usd),
     "cost_useful_usd": over_known_outcomes(work.cost_useful_usd),
+    "gateway_certainty": gateway.certainty,
+    "gateway_amplification": over_known_outcomes(gateway.amplification),
+    "gateway_orphans": over_known_outcomes(gateway.orphans),
+    "gateway_retry_after_kept": over_known_outcomes(gateway.retry_after_kept),
+    "gateway_failover_s": over_known_good(gateway.failover),
+    "gateway_corruption": over_known_outcomes(gateway.corruption),
 }
 """A function for each row of the contract's table."""
 

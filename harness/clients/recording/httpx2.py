@@ -22,6 +22,7 @@ from windtunnel.harness.clients.base import (
     ATTEMPT_HEADER,
     CALL_HEADER,
     SDK_RETRY_HEADER,
+    SERVED_BEHIND_LITELLM,
     SERVED_HEADER,
     Setting,
 )
@@ -31,6 +32,7 @@ from windtunnel.harness.clients.http_library import library_of
 from windtunnel.harness.clients.outcome import names_of
 from windtunnel.harness.clients.recording.pools import note_pool
 from windtunnel.harness.contract.records import AttemptRow
+from windtunnel.harness.policies.retry import promised_wait
 
 DONE = b"[DONE]"
 REDIRECTED = 300
@@ -50,6 +52,7 @@ class Book:
 
     def __init__(self, setting: Setting) -> None:
         self.now = setting.clock.now
+        self.wall = setting.clock.wall
         self.pools = setting.pools
         self._ended = setting.observer.attempt_ended
         self.calls: dict[str, LiveTry] = {}
@@ -144,7 +147,9 @@ class Trace:
         row = self.row
         row.headers_s = self._book.now()
         row.status = status
-        row.served_id = headers.get(SERVED_HEADER)
+        row.served_id = headers.get(SERVED_HEADER) or headers.get(SERVED_BEHIND_LITELLM)
+        if status >= REDIRECTED:
+            row.retry_after_s = promised_wait(headers, self._book.wall())
         row.http_version = version
         if self._live.keeps and status < REDIRECTED:
             self._live.handed = self._kept = HandedBody(row, self._path, headers)
