@@ -94,6 +94,7 @@ LAYERS = {
         "charts",
         "page",
         "build",
+        "matrix",
         "check",
     ),
     "scenarios": ("locustfile", "attach", "leaky_pool"),

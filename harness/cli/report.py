@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, INPUT_WRONG, NOT_VALID
+from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, INPUT_WRONG, NOT_VALID, worst
 from windtunnel.harness.cli.lab import require_lab
+from windtunnel.harness.contract.files import RUNS_FILE
 from windtunnel.harness.contract.text import printable
 
 LATE = ("lateness", "lag", "dropped_arrivals")
@@ -19,7 +20,10 @@ LATE = ("lateness", "lag", "dropped_arrivals")
 
 def report(
     run_dir: Annotated[
-        Path, typer.Argument(help="A run directory, or what `serve --journal` left: then the server's view.")
+        Path,
+        typer.Argument(
+            help="A run directory, a folder of several, or what `serve --journal` left: then the server's view."
+        ),
     ],
     check: Annotated[
         bool,
@@ -33,8 +37,16 @@ def report(
 ) -> None:
     """Rebuild metrics, charts and page from the records of RUN_DIR."""
     require_lab("report")
+    from windtunnel.harness.cli.several import scenarios_of, write_matrix_of
     from windtunnel.reports.read.journal import is_journal
 
+    if (run_dir / RUNS_FILE).is_file():
+        folders = [run_dir / name for name in scenarios_of(run_dir)]
+        played = [folder for folder in folders if (folder / "cells").is_dir()]
+        codes = [make_report(folder, check=check, whole=True, strict=strict) for folder in played]
+        write_matrix_of(run_dir)
+        print(run_dir)
+        raise typer.Exit(worst([*codes, *([NOT_VALID] if played != folders else [])]))
     if is_journal(run_dir):
         raise typer.Exit(_report_of_a_server(run_dir))
     raise typer.Exit(make_report(run_dir, check=check, whole=True, strict=strict))

@@ -117,6 +117,14 @@ def say_left_out(left_out: Sequence[LeftOut]) -> None:
         print(printable(f"windtunnel: {one}"), file=sys.stderr)
 
 
+def write_matrix_of(folder: Path) -> None:
+    """Write the matrix of the runs in `folder`, and print its ranking."""
+    from windtunnel.reports.matrix.build import write_matrix
+
+    for line in write_matrix(folder).lines():
+        print(printable(line))
+
+
 def _play_all(out: Path, names: Sequence[str], runs: Sequence[RunOptions], play: Play) -> int:
     codes = []
     for name, run in zip(names, runs, strict=True):
@@ -126,6 +134,7 @@ def _play_all(out: Path, names: Sequence[str], runs: Sequence[RunOptions], play:
         if ended.interrupted:
             codes.append(NOT_VALID)
             break
+    write_matrix_of(out)
     print(out)
     return worst(codes)
 
