@@ -37,8 +37,8 @@ class PromptFile:
         return tuple(sorted(set.intersection(*map(set, self.lines)) - set(OF_THE_BODY)))
 
     def line(self, call_id: str) -> Mapping[str, Any]:
-        """The line of a call: its number (of `c12`) says which, whoever makes it and however often it is tried."""
-        digits = re.search(r"\d+$", call_id)
+        """The line of a call, by its number (12 of `c12`), whoever makes it and however often it is tried."""
+        digits = re.search(r"\d+", call_id)
         number = int(digits[0]) if digits else int.from_bytes(blake2b(call_id.encode()).digest()[:8], "big")
         return self.lines[number % len(self.lines)]
 

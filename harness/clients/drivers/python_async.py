@@ -73,7 +73,7 @@ class PythonAsync:
         live.keeps = True
         live.asked()
         try:
-            with asking(self._book, spec.call_id, self._setting.base_url):
+            with asking(self._book, spec.call_id, self._application.servers):
                 answer = await self._asked(spec, live)
                 strict = self._setting.profile.returns == "message"
                 returned = await read_answer(answer, spec.api, live.content, strict=strict)

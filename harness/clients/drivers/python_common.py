@@ -14,7 +14,7 @@ from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.python_call import AnswerTypeError, Returned, Tools, UserCall, compare
 from windtunnel.harness.clients.error_text import place_of
 from windtunnel.harness.clients.reading import READINGS, Reading
-from windtunnel.harness.clients.recording.own_clients import watch_own_clients
+from windtunnel.harness.clients.recording.own_clients import servers_of, watch_own_clients
 from windtunnel.harness.contract.files import UNUSABLE
 from windtunnel.harness.inputs.lifetime import SetupError
 from windtunnel.harness.inputs.prompts import PromptFile, read_prompts
@@ -43,6 +43,8 @@ class OwnApplication:
         )
         self.lifetime = self.target.lifetime()
         self.setting = setting
+        targets = [target.base_url for target in setting.targets.values()]
+        self.servers = servers_of([setting.base_url, *targets])
         self.given = {
             "base_url": setting.base_url,
             "api_key": API_KEY,
@@ -57,11 +59,11 @@ class OwnApplication:
         if total is not None and live is not None and live.row.started_s is not None:
             total = max(0.0, live.row.started_s + total - self.setting.clock.now())
         call = UserCall(
-            call_id=spec.call_id,
+            call_id=spec.call_id if live is None else live.call_id,
             api=spec.api,
             stream=spec.stream,
             body=_with_line(dict(spec.body), line, spec.api),
-            base_url=self.setting.base_url,
+            base_url=self.setting.base_url if live is None else live.target.base_url,
             api_key=API_KEY,
             headers={} if live is None else {CALL_HEADER: spec.call_id},
             tools=tools,

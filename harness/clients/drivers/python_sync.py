@@ -6,7 +6,13 @@ the virtual network; what cannot be there (a thread, a real socket) ends the cel
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, wraps
+from typing import Any, NoReturn
 
 from greenlet import getcurrent
 
@@ -26,11 +32,14 @@ from windtunnel.harness.inputs.lifetime import SetupError
 LOOK_AGAIN_S = 0.01
 """How often a call looks whether the set-up, which another one began, is over."""
 
+_in_greenlet: ContextVar[bool] = ContextVar("windtunnel_in_greenlet", default=False)
+
 
 class PythonSync:
     """One copy of an application that is the user's own, and blocks."""
 
     def __init__(self, setting: Setting) -> None:
+        refuse_loops()  # before its module is imported, which may take `run` from asyncio by name
         self._application = OwnApplication(setting)
         undo_gevents_poll()
         self._setting = setting
@@ -47,8 +56,10 @@ class PythonSync:
             application.refuse(error)
         timer = self._setting.waiting.alarm(WARM_UP_TIMEOUT_S, lambda: here.throw(TimeoutError()))
         try:
-            answer = application.ask(spec, self._tools, None)
-            application.look_at(read_plain_answer(answer, spec.api, lambda: None), spec.api)
+            with in_greenlet():
+                answer = application.ask(spec, self._tools, None)
+                returned = read_plain_answer(answer, spec.api, lambda: None)
+            application.look_at(returned, spec.api)
         except AnswerTypeError as error:
             application.refuse(error)
         except Exception:  # noqa: BLE001  # a faulty provider is not what a warm-up looks for
@@ -77,7 +88,7 @@ class PythonSync:
         live.asked()
         try:
             self._open()
-            with asking(self._book, spec.call_id, self._setting.base_url):
+            with in_greenlet(), asking(self._book, spec.call_id, self._application.servers):
                 answer = self._application.ask(spec, self._tools, live)
                 strict = self._setting.profile.returns == "message"
                 returned = read_plain_answer(answer, spec.api, live.content, strict=strict)
@@ -124,3 +135,33 @@ class BlockingTools:
         for one in (self._client, self._session):
             if one is not None:
                 one.close()
+
+
+@contextmanager
+def in_greenlet() -> Iterator[None]:
+    """A plain function runs here, in a greenlet beside others."""
+    token = _in_greenlet.set(True)
+    try:
+        yield
+    finally:
+        _in_greenlet.reset(token)
+
+
+@cache
+def refuse_loops() -> None:
+    """Let `asyncio.run` raise AnswerTypeError in a plain function: its loop would stop all other greenlets, or fail."""
+    original = asyncio.run
+
+    @wraps(original)
+    def run(main: Any, **named: Any) -> Any:
+        if _in_greenlet.get():
+            _refuse(main)
+        return original(main, **named)
+
+    asyncio.run = run
+
+
+def _refuse(coro: Any) -> NoReturn:
+    if inspect.iscoroutine(coro):
+        coro.close()
+    raise AnswerTypeError("is a plain function and calls asyncio.run", "`async def`, with `await` in it")

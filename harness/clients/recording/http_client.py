@@ -22,13 +22,18 @@ from windtunnel.harness.clients.recording.httpx2 import Book, Trace
 OURS = "_windtunnel"
 """The attribute of a connection, or of a response, that has its attempt."""
 
+LEFT = "_windtunnel_left"
 LINE_END = b"\r\n"
 READS = ("read", "read1", "readline", "peek", "_safe_read")
 """Ways to read a body that give bytes; urllib3 reads chunks by the last one."""
 
 
 class Asking(Protocol):
-    """The call that a request belongs to; `recorded` here, or by the server alone."""
+    """The call that a request belongs to; `recorded` here, or by the server alone.
+
+    When its function is over, what is in `left` is called: an answer that nobody has read or closed is kept by an
+    exception, perhaps for ever.
+    """
 
     @property
     def book(self) -> Book: ...
@@ -38,6 +43,9 @@ class Asking(Protocol):
 
     @property
     def recorded(self) -> bool: ...
+
+    @property
+    def left(self) -> list[Callable[[], None]]: ...
 
 
 def watch_http_client(asked: Callable[[str, int], Asking | None]) -> None:
@@ -58,9 +66,10 @@ def _watch_requests(asked: Callable[[str, int], Asking | None]) -> None:
         asking = asked(self.host, self.port)
         trace = None if asking is None else _begun(self, asking)
         vars(self)[OURS] = trace
-        if trace is None:
+        if trace is None or asking is None:
             original(self, *arguments, **named)
             return
+        vars(self)[LEFT] = asking.left
         try:
             with_connect(self, trace, lambda: original(self, *arguments, **named))
         except BaseException as error:
@@ -104,19 +113,23 @@ def with_connect(connection: Any, trace: Trace, work: Callable[[], None]) -> Non
 
 def _begun(connection: Any, asking: Asking) -> Trace | None:
     """Open the attempt of the request whose headers are in the connection's buffer, and mark it."""
-    lines = [line.partition(b":") for line in connection._buffer[1:]]
-    headers = {
-        name.decode("latin-1").lower(): value.strip().decode("latin-1")
-        for name, colon, value in lines
-        if colon
-    }
-    given = set(headers)
+    headers = {}
+    places = {}
+    for place, line in enumerate(connection._buffer[1:], 1):
+        name, colon, value = line.decode("latin-1").partition(":")
+        if colon:
+            headers[name.lower()] = value.strip()
+            places[name.lower()] = place
+    given = dict(headers)
     headers.setdefault(CALL_HEADER, asking.call_id)
     target = connection._buffer[0].split()[1].decode("latin-1") if connection._buffer else ""
     url = SimpleNamespace(path=target.partition("?")[0])
     trace = asking.book.trace(headers, url) if asking.recorded else None
-    for name in sorted(set(headers) - given):
-        connection.putheader(name, headers[name])
+    for name, value in sorted(headers.items()):
+        if name not in given:
+            connection.putheader(name, value)
+        elif value != given[name]:
+            connection._buffer[places[name]] = f"{name}: {value}".encode("latin-1")
     return trace
 
 
@@ -145,6 +158,7 @@ def _watch_answers() -> None:
         version = {9: "0.9", 10: "1.0"}.get(answer.version, "1.1")
         trace.answered(answer.status, answer.headers, version)
         vars(answer)[OURS] = body = _Body(trace)
+        vars(self)[LEFT].append(body.left)
         if answer.isclosed():  # it has no body
             body.over(answer)
         elif answer.chunked:
@@ -170,6 +184,11 @@ class _Body:
 
     def failed(self, error: BaseException) -> None:
         self._trace.failed(error)
+
+    def left(self) -> None:
+        """The function that got the answer is over."""
+        if not self.inside:
+            self._trace.closed()
 
     def over(self, answer: Any) -> None:
         """Nothing more is read of it."""

@@ -12,11 +12,11 @@ another one have the call's header, and are recorded by the server alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial, wraps
 from importlib import import_module
 from threading import Thread
@@ -43,12 +43,13 @@ get_ident: Callable[[], int] = monkey.get_original("_thread", "get_ident")
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """A call whose callable is running: requests to `server` (host, port) belong to it."""
+    """A call whose callable is running: requests to one of `servers` (host, port) belong to it."""
 
     book: Book
     call_id: str
-    server: tuple[str | None, int | None]
+    servers: frozenset[tuple[str | None, int | None]]
     thread: int
+    left: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def recorded(self) -> bool:
@@ -59,15 +60,22 @@ class _Asking:
 _asking: ContextVar[_Asking | None] = ContextVar("windtunnel_asking", default=None)
 
 
+def servers_of(base_urls: Iterable[str]) -> frozenset[tuple[str | None, int | None]]:
+    """Host and port of each."""
+    return frozenset((parts.hostname, parts.port) for parts in map(urlsplit, base_urls))
+
+
 @contextmanager
-def asking(book: Book, call_id: str, base_url: str) -> Iterator[None]:
-    """What is sent to the server of `base_url` from here on, also by tasks that are begun here, belongs to the call."""
-    parts = urlsplit(base_url)
-    token = _asking.set(_Asking(book, call_id, (parts.hostname, parts.port), get_ident()))
+def asking(book: Book, call_id: str, servers: frozenset[tuple[str | None, int | None]]) -> Iterator[None]:
+    """What is sent to one of `servers` from here on, also by tasks that are begun here, belongs to the call."""
+    asked = _Asking(book, call_id, servers, get_ident())
+    token = _asking.set(asked)
     try:
         yield
     finally:
         _asking.reset(token)
+        for leave in asked.left:
+            leave()
 
 
 @cache
@@ -87,7 +95,7 @@ def watch_own_clients() -> None:
 
 def _asked(host: str | None, port: int | None) -> _Asking | None:
     asked = _asking.get()
-    return asked if asked is not None and asked.server == (host, port) else None
+    return asked if asked is not None and (host, port) in asked.servers else None
 
 
 def _unrecorded(request: Any) -> _Asking | None:

@@ -353,7 +353,7 @@ def test_lines_go_by_the_number_of_a_call(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text("a\n\nb\n  c\n")
     found = read_prompts(tmp_path / "p.txt")
     assert [found.line(f"c{n}")["prompt"] for n in range(4)] == ["a", "b", "c", "a"]
-    assert found.line("first1")["prompt"] == "b"
+    assert found.line("first1")["prompt"] == found.line("c1~2")["prompt"] == "b"
 
 
 def test_keys_of_a_target_are_of_targets_alone(tmp_path: Path) -> None:

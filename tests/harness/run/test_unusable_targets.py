@@ -13,7 +13,7 @@ from windtunnel.harness.errors import InputError
 
 pytestmark = pytest.mark.slow
 CODE = """\
-import os
+import asyncio
 
 import requests
 
@@ -28,6 +28,10 @@ def a_coroutine():
 
 async def asked():
     return "Hello"
+
+
+def runs_a_loop():
+    return asyncio.run(asked())
 
 
 def needs_it(base_url):
@@ -58,6 +62,7 @@ pool: {{}}
     [
         ("yields_numbers", "", "target: found that the target yielded 7, of type int, expected text, or an event"),
         ("a_coroutine", "", "target: found that the target returned coroutine, expected `async def`"),
+        ("runs_a_loop", "", "target: found that the target is a plain function and calls asyncio.run, expected `async"),
         ("a_number", "returns: text", "target: found that the target returned int, expected text, as its profile"),
         ("fine", "setup: own_code:needs_it", "setup: found 'needs_it', which fails: HTTPError: 401"),
     ],
@@ -66,7 +71,7 @@ def test_a_target_that_gives_what_nobody_can_read_is_a_mistake(
     tmp_path: Path, target: str, more: str, said: str, clock: str
 ) -> None:
     """It is found by the first call, which meets no fault."""
-    if clock == "real" and target in ("a_coroutine", "a_number"):
+    if clock == "real" and target in ("a_coroutine", "a_number", "runs_a_loop"):
         pytest.skip("one that yields and one that fails to be set up are enough")
     (tmp_path / "own_code.py").write_text(CODE)
     (tmp_path / "own.yaml").write_text(OWN.format(target=target, more=more))
