@@ -67,6 +67,7 @@ LAYERS = {
         "environments",
         "gateways",
         "inputs",
+        "adapters",
         "arrivals",
         "plan",
         "policies",
@@ -144,6 +145,7 @@ LIBRARIES = {
     "asyncio": (
         "mock_server/transports/",
         "mock_server/server/",
+        "harness/adapters/",
         "harness/calibrate/",
         "harness/clients/",
         "harness/inputs/target.py",  # tries a user's async set-up, in a process of its own
@@ -158,7 +160,13 @@ LIBRARIES = {
     "uvloop": ("mock_server/server/", "harness/calibrate/", "harness/load/"),
     "prometheus_client": ("mock_server/control/",),
     "python_multipart": ("mock_server/api/forms.py",),
-    "openai": ("harness/calibrate/", "harness/clients/", "harness/matrix/", "scenarios/leaky_pool.py"),
+    "openai": (
+        "harness/adapters/",
+        "harness/calibrate/",
+        "harness/clients/",
+        "harness/matrix/",
+        "scenarios/leaky_pool.py",
+    ),
     "httpx2": ("harness/clients/", "harness/matrix/"),
     "gevent": ("harness/clients/", "harness/load/", "scenarios/locustfile.py", "scenarios/attach.py"),
     "locust": ("scenarios/locustfile.py", "scenarios/attach.py"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from windtunnel.harness.calibrate.commands import played
 from windtunnel.harness.calibrate.finding import Finding
-from windtunnel.harness.inputs.gallery import client_names
+from windtunnel.harness.inputs.gallery import client_names, load_profile
 
 SCENARIOS = ("retry_storm", "rate_limit_wave", "stalled_streams")
 OVERALL = ("recovered", "metastable")
@@ -25,7 +25,7 @@ async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Find
             found[clock] = await played(
                 scenario,
                 "--clients",
-                ",".join(client_names()),
+                ",".join(name for name in client_names() if load_profile(name).driver != "exec"),
                 "--clock",
                 clock,
                 "--jobs",

@@ -159,7 +159,8 @@ class _Watcher:
                 whole = READINGS[self._api]()
                 whole.take(TEXT[self._api][0](ended.text))
                 reading.become(whole)
-            reading.take(_end(self._api, ended.finish_reason or "stop"))
+            if ended.finish_reason is not None:
+                reading.take(_end(self._api, ended.finish_reason))
         else:
             reading.comparable, reading.complete = False, True  # nobody can say what it has
         reading.opened = True

@@ -23,6 +23,8 @@ LONGEST_LINE: Final = 8 * 1024 * 1024
 
 MOST_AT_ONCE: Final = 100_000
 SHOWN: Final = 120
+WHOLE: Final = "stop"
+"""The finish reason of an answer that is all there."""
 
 EndedAs: TypeAlias = Literal["ok", "incomplete", "error", "timeout", "deadline", "cancelled"]
 FAILURES: Final = ("error", "timeout", "deadline", "cancelled")
@@ -56,7 +58,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A call is over. Of `text`, `digest` and `answer` at most one is given."""
+    """A call is over. Of `text`, `digest` and `answer` at most one is given.
+
+    A program that says nothing of a finish reason hands its text on as all of the answer; null says that none was seen.
+    """
 
     call_id: str
     outcome: EndedAs
@@ -66,7 +71,7 @@ class CallEnded:
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     text: str | None = None
-    finish_reason: str | None = None
+    finish_reason: str | None = WHOLE
     digest: str | None = None
     answer: JsonAnswer | None = None
 
@@ -217,7 +222,7 @@ def _ended(found: Mapping[str, Any], call_id: str) -> CallEnded:
         status=status,
         headers={str(name).lower(): str(value) for name, value in headers.items()},
         text=_text(found, "text"),
-        finish_reason=_text(found, "finish_reason"),
+        finish_reason=_text(found, "finish_reason") if "finish_reason" in found else WHOLE,
         digest=digest,
         answer=None if answer is None else _nodes(answer),
     )

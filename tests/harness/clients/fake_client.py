@@ -39,6 +39,8 @@ def answer(call: dict[str, Any], number: int) -> None:
     elif MODE == "answer":
         message = {"role": "assistant", "content": "Hello there"}
         ok(name, text=None, answer={"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+    elif MODE == "endless_answer":
+        ok(name, finish_reason=None)
     elif MODE == "bare":
         ok(name, text=None)
     elif MODE == "incomplete":

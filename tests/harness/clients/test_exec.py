@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.harness.clients.conftest import Play
+from tests.harness.clients.fault_server import completion
 from windtunnel.harness.clients.drivers.exec_protocol import Lines, ProtocolError, Ready, parse
 from windtunnel.mock_server.api.truth import digest
 
@@ -39,6 +40,25 @@ def test_every_way_of_answering_has_the_same_digest(play: Play, mode: str) -> No
 def test_a_digest_is_taken_over(play: Play) -> None:
     """A program may keep its answer to itself, and say the digest alone."""
     assert play("exec", NOWHERE, command=command("digest", f"/{WHOLE}")).call["digest"] == WHOLE
+
+
+def test_the_manuals_example(play: Play, tmp_path: Path) -> None:
+    """The client in harness/README.md works as it stands there."""
+    manual = (Path(__file__).parents[3] / "harness" / "README.md").read_text()
+    _, _, rest = manual.partition("This is a whole client:\n\n```python\n")
+    (tmp_path / "client.py").write_text(rest.partition("```")[0])
+    mine = {"command": ["python", "client.py"], "command_folder": str(tmp_path)}
+    played = play("exec", lambda exchange: exchange.json(completion()), calls=3, **mine)
+    assert [(call["outcome"], call["digest"]) for call in played.calls] == [("ok", WHOLE)] * 3
+    assert [headers["x-windtunnel-call"] for _, headers, _ in played.server.requests] == ["c0", "c1", "c2"]
+    refused = play("exec", lambda exchange: exchange.json({"error": {}}, status=503), **mine).call
+    assert (refused["outcome"], refused["error_type"], refused["status"]) == ("error", "HTTPError", 503)
+
+
+def test_a_finish_reason_that_was_not_seen_is_none(play: Play) -> None:
+    """Null is not the same as nothing said: the stream had no end, and the truth has one."""
+    call = play("exec", NOWHERE, command=command("endless_answer")).call
+    assert (call["outcome"], call["digest"]) == ("ok", digest([(0, "Hello there", None, [], None)]))
 
 
 def test_an_answer_of_which_nothing_is_said_is_not_compared(play: Play) -> None:
