@@ -310,3 +310,77 @@ def test_truncated_json_raises_pythons_own_error() -> None:
     assert type(caught.value) is json.JSONDecodeError, changed(
         "what truncated JSON raises", "a bare JSONDecodeError", type(caught.value).__name__
     )
+
+
+def test_requests_carry_a_retry_count_and_no_idempotency_key() -> None:
+    """Only x-stainless-retry-count tells a retry from a new call: without a key, a provider may do the work twice."""
+    sent: list[Any] = []
+
+    def answer(request: Any) -> Any:
+        sent.append(request.headers)
+        return sdk_http.Response(503, headers={"retry-after-ms": "1"})
+
+    http = sdk_http.Client(transport=sdk_http.MockTransport(answer))
+    client = openai.OpenAI(api_key="sk-none", base_url="http://nobody/v1", http_client=http)
+    with pytest.raises(openai.InternalServerError):
+        client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hello"}])
+    counts = [headers.get("x-stainless-retry-count") for headers in sent]
+    assert counts == ["0", "1", "2"], changed("x-stainless-retry-count over three tries", "0, 1, 2", counts)
+    keys = [headers["idempotency-key"] for headers in sent if "idempotency-key" in headers]
+    assert keys == [], changed("what is sent as Idempotency-Key", "nothing", keys)
+
+
+LEAVES_STREAMS = """
+from openai import AsyncOpenAI
+
+KEPT = []
+
+async def asked(call):
+    client = AsyncOpenAI(base_url=call.base_url, api_key=call.api_key, http_client=call.http_client, max_retries=0)
+    answer = await client.chat.completions.create(**call.body, extra_headers=call.headers)
+    KEPT.append(answer)
+    return answer
+
+async def breaks_out(call):
+    async for event in await asked(call):
+        if event.choices and event.choices[0].delta.content:
+            break
+
+async def closes(call):
+    async with await asked(call) as answer:
+        async for event in answer:
+            if event.choices and event.choices[0].delta.content:
+                break
+
+async def reads_on(call):
+    async for event in await asked(call):
+        pass
+"""
+
+
+@pytest.mark.parametrize(("target", "share"), [("breaks_out", 1), ("closes", 0), ("reads_on", 0)])
+def test_a_stream_that_is_left_without_closing_keeps_its_connection(
+    tmp_path: Path, target: str, share: int
+) -> None:
+    """Iterate, then break: each such call costs a connection of the pool; closing it, or reading on, costs none."""
+    (tmp_path / "leaves_streams.py").write_text(LEAVES_STREAMS)
+    parts = profile_of("python", target=f"leaves_streams:{target}", target_folders=[str(tmp_path)])
+    scenario = {
+        **scenario_of({"calm": FACTS["backoff"]}).model_dump(mode="json", by_alias=True),
+        "phases": [{"name": "calm", "for": "1s"}],
+    }
+    scenario["load"]["arrivals"] = "constant"
+    scenario["load"]["rate"] = "5/s"
+    scenario["load"]["deadline"] = "5s"
+    cell = tmp_path / "cell"
+    cell.mkdir()
+    plan = resolve(Scenario.model_validate(scenario), [Profile.model_validate(parts)], clock="virtual")
+    plan.cells[0].write_json(cell / "cell.json")
+    assert play([cell], 0) == [0]
+    found = json.loads((cell / "pools-0.json").read_text())["leaked"]
+    calls = len(rows(cell, "served"))
+    assert calls > 5
+    # The warm-up's stream is left as well, whether or not its row is among the served ones.
+    assert found - share * calls in (0, share), changed(
+        f"how many connections are lost by {calls} calls that do as `{target}`", share * calls, found
+    )
