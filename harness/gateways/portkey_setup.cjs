@@ -22,6 +22,13 @@ http.Server.prototype.emit = function (event, request, ...rest) {
   return emit.call(this, event, request, ...rest);
 };
 
+// What @hono/node-server 1.19.19 puts in place of Response keeps headers that cannot be added to, and Portkey 1.15.2 adds
+// to them: every streamed request would be answered with 500. This is that server's option overrideGlobalObjects: false.
+const define = Object.defineProperty;
+Object.defineProperty = function (object, name, ...rest) {
+  return object === globalThis && name === 'Response' ? object : define.call(Object, object, name, ...rest);
+};
+
 const listen = net.Server.prototype.listen;
 net.Server.prototype.listen = function (first, ...rest) {
   if (typeof first === 'number') {

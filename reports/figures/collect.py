@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from windtunnel.reports.figures.cell import MeasuredCell
 from windtunnel.reports.figures.client_errors import over_cells as errors_over
+from windtunnel.reports.figures.gateway import gateway_facts
 from windtunnel.reports.figures.model import CellFigures, ClientFigures, LateArrivals, RunFigures
 from windtunnel.reports.figures.repeats import over_repeats
 from windtunnel.reports.figures.seeds import held_over_seeds, over_seeds
@@ -52,6 +53,7 @@ def run_figures(run: Run, cells: Sequence[MeasuredCell], *, left_out: int = 0) -
         cells=measured,
         judgements=tuple(judgements),
         late_arrivals=_late_arrivals(run),
+        gateway=gateway_facts(run),
     )
 
 

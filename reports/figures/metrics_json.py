@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
+from windtunnel.reports.figures.gateway import GatewayFacts
 from windtunnel.reports.figures.model import CellFigures, ClientFigures, NumberSpread, RunFigures, Spread
 from windtunnel.reports.figures.validity import ValidityCheck
 from windtunnel.reports.findings.finding import SEVERITIES, ClientFinding
@@ -31,6 +32,15 @@ def as_json(figures: RunFigures) -> dict[str, Any]:
         "cells": [_cell(cell) for cell in figures.cells],
         "expectations": [_judgement(judgement) for judgement in figures.judgements],
         **_known(late_arrivals=None if figures.late_arrivals is None else asdict(figures.late_arrivals)),
+        **_known(gateway=None if figures.gateway is None else _gateway(figures.gateway)),
+    }
+
+
+def _gateway(gateway: GatewayFacts) -> dict[str, Any]:
+    return {
+        "name": gateway.name,
+        "about": gateway.about,
+        "deaths": [asdict(death) for death in gateway.deaths],
     }
 
 

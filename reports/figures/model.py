@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from windtunnel.reports.figures.client_errors import ClientError
+from windtunnel.reports.figures.gateway import GatewayFacts
 from windtunnel.reports.figures.validity import State, ValidityCheck, worst_state
 from windtunnel.reports.findings.finding import ClientFinding
 from windtunnel.reports.gate.expectations import Judgement
@@ -122,6 +123,7 @@ class RunFigures:
     cells: tuple[CellFigures, ...] = ()
     judgements: tuple[Judgement, ...] = ()
     late_arrivals: LateArrivals | None = None
+    gateway: GatewayFacts | None = None
 
     @property
     def state(self) -> State:

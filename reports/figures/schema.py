@@ -179,6 +179,14 @@ def metrics_schema() -> dict[str, Any]:
         },
         optional=("censored", "reason", "seeds", "error"),
     )
+    death = _object(
+        {
+            "client": text,
+            "repeat": whole,
+            "at_s": {**_NUMBER, "description": "Seconds from t0; null: before it."},
+            "how": text,
+        }
+    )
     top = {
         "schema_version": {"const": SCHEMA_VERSION},
         "behaviour": {
@@ -209,9 +217,14 @@ def metrics_schema() -> dict[str, Any]:
             **_object({"count": whole, "of": whole, "end_s": {"type": "number"}}),
             "description": "Replayed arrivals after the end of the last phase: no figure counts them.",
         },
+        "gateway": {
+            **_object({"name": text, "about": text, "deaths": {"type": "array", "items": death}}),
+            "description": "What stood between client and provider, and the cells in which it ended by itself. Its "
+            "figures are the metrics gateway_*.",
+        },
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "metrics.json of a windtunnel run",
-        **_object(top, optional=("seeds", "digest", "wire_digest", "late_arrivals")),
+        **_object(top, optional=("seeds", "digest", "wire_digest", "late_arrivals", "gateway")),
     }

@@ -121,6 +121,8 @@ def retry_after_kept(cohort: Cohort) -> Result:
     )
     last = pairs[inside].sort_values("over_s", kind="stable").groupby("index").tail(1)
     promised = last[last["retry_after_promised_s"].notna()]
+    if promised.empty:
+        return Figure(None, reason="no attempt was refused whose request had been promised a wait")
     same = (promised["retry_after_s"] - promised["retry_after_promised_s"]).abs() <= SAME_WAIT_S
     return ratio(int(same.sum()), len(promised))
 

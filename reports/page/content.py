@@ -20,6 +20,8 @@ from windtunnel.reports.figures.validity import State, ValidityCheck, remedies
 from windtunnel.reports.gate.expectations import Result, input_errors
 from windtunnel.reports.metrics.figure import Figure
 from windtunnel.reports.page.commands import replay_call, whole_run
+from windtunnel.reports.page.gateway import ROWS as GATEWAY_ROWS
+from windtunnel.reports.page.gateway import GatewayText, gateway_text
 from windtunnel.reports.page.labels import Label, figure, label, limit, say
 from windtunnel.reports.page.marks import Mark, marks
 from windtunnel.reports.page.notes import Notes
@@ -149,6 +151,8 @@ class ReportContent:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     seeds: SeedsText | None = None
+    gateway: GatewayText | None = None
+    gateway_rows: tuple[Row, ...] = ()
     changes: tuple[ChangeRow, ...] = ()
     players: Mapping[str, str] = field(default_factory=dict)
 
@@ -206,6 +210,9 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
     expectations = _expectations(figures, notes)
     headlines = tuple(_headlines(figures.clients, phases, repeats, notes))
     details = tuple(_details(figures.clients, phases, notes))
+    on_the_way: tuple[Row, ...] = ()
+    if figures.gateway is not None:
+        on_the_way = tuple(row for name in GATEWAY_ROWS for row in _row(figures.clients, name, None, notes))
     return ReportContent(
         title=figures.scenario,
         about=str(scenario.get("about", "")),
@@ -228,6 +235,8 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
         mistakes=tuple(input_errors(figures.judgements)),
         headlines=headlines,
         details=details,
+        gateway=gateway_text(figures.gateway, figures.clients),
+        gateway_rows=on_the_way,
         notes=notes.lines(),
         phases=tuple(phases),
         deadline=say(deadline, "seconds") if math.isfinite(deadline) else "",

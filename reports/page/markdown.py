@@ -25,6 +25,7 @@ def summary(content: ReportContent) -> str:
     parts += [
         content.reading,
         "\n".join(f"- {text(note)}" for note in content.notes),
+        *_gateway(content),
         "## Is the measurement valid?",
         _checks(content),
     ]
@@ -108,6 +109,19 @@ def _changes(content: ReportContent) -> str:
 
 def _metrics(clients: Sequence[str], rows: Iterable[Row]) -> str:
     return table(["Metric", *map(text, clients)], (_line(row) for row in rows))
+
+
+def _gateway(content: ReportContent) -> list[str]:
+    """What is said of the gateway, if there was one."""
+    gateway = content.gateway
+    if gateway is None:
+        return []
+    return [
+        f"## The gateway: {text(gateway.name)}",
+        text(gateway.about),
+        "\n".join(f"- {text(line)}" for line in (*gateway.lines, *gateway.deaths)),
+        _metrics(content.clients, content.gateway_rows),
+    ]
 
 
 def _line(row: Row) -> list[str]:

@@ -224,7 +224,8 @@ def _harm(figures: ClientFigures, phases: Sequence[Span]) -> str:
     sentences = []
     peak = figures.number("peak_amplification")
     if peak is not None and peak >= MANY_RETRIES and _retries(figures, phases, peak) >= MANY_IN_WINDOW:
-        sentences.append(f"Its retries multiplied the load up to {peak:.1f} times.")
+        whose = "Its retries and the gateway's" if "gateway_certainty" in figures.overall else "Its retries"
+        sentences.append(f"{whose} multiplied the load up to {peak:.1f} times.")
     corrupt = figures.number("silent_corruption")
     if corrupt is not None and corrupt > SOME_CORRUPT:
         sentences.append(f"{say(corrupt, 'share')} of the answers that it accepted as good were broken.")
