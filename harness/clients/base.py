@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from windtunnel.harness.clients.waiting import GeventWaiting, Waiting
 from windtunnel.harness.contract.records import AttemptRow, CallRow
-from windtunnel.harness.inputs.profile import Profile
+from windtunnel.harness.inputs.profile import LocalModel, Profile
 from windtunnel.harness.policies.call import Call, Command
 from windtunnel.harness.policies.clock import Clock
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.policy import PRIMARY
 from windtunnel.harness.policies.watchdog import Watch
+
+T = TypeVar("T")
 
 CALL_HEADER = "x-windtunnel-call"
 ATTEMPT_HEADER = "x-windtunnel-attempt"
@@ -109,12 +111,16 @@ class Observers(Observer):
 
 @dataclass(frozen=True, slots=True)
 class CallTarget:
-    """Where a try goes. `name` is what policies call it; `base_url` ends with `/v1`."""
+    """Where a try goes. `name` is what policies call it; `base_url` ends with `/v1`.
+
+    `local`: to a model of the application's own, which no request is made to; it has no region.
+    """
 
     name: str
     region: str
     model: str
     base_url: str
+    local: LocalModel | None = None
 
 
 @dataclass(slots=True)
@@ -158,6 +164,26 @@ class Setting:
     def primary(self) -> CallTarget:
         """Where a call goes if no policy says otherwise."""
         return CallTarget(PRIMARY, self.region, self.model, self.base_url)
+
+
+class ClientsByUrl(Generic[T]):
+    """The HTTP clients of one instance, one for each base URL that it calls; made when first needed."""
+
+    def __init__(self, build: Callable[[str], T], base_url: str) -> None:
+        """The client for `base_url` is made at once."""
+        self._build = build
+        self._clients = {base_url: build(base_url)}
+
+    def at(self, base_url: str) -> T:
+        """The client for this URL."""
+        client = self._clients.get(base_url)
+        if client is None:
+            client = self._clients[base_url] = self._build(base_url)
+        return client
+
+    def all(self) -> list[T]:
+        """Those that were made."""
+        return list(self._clients.values())
 
 
 class GreenletInstance(Protocol):

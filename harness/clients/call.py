@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from windtunnel.harness.clients.base import CallSpec, CallTarget, Setting
 from windtunnel.harness.clients.error_text import message_of
 from windtunnel.harness.clients.handed import HandedBody
 from windtunnel.harness.clients.outcome import Outcome, cut_off, outcome_of
-from windtunnel.harness.clients.reading import CUT_REASONS, READINGS, Reading, UnfinishedAnswerError
+from windtunnel.harness.clients.reading import (
+    CHARACTERS_PER_TOKEN,
+    CUT_REASONS,
+    READINGS,
+    Reading,
+    UnfinishedAnswerError,
+)
 from windtunnel.harness.contract.records import AttemptRow, CallRow
+from windtunnel.harness.inputs.profile import LocalModel
 from windtunnel.harness.policies.call import Begin, CallEnding, Command, Policies
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.watchdog import Watch, WatchdogTimeout, watch_for
@@ -37,7 +45,9 @@ class LiveCall:
         self.row.started_s = now
         self.row.lateness_cause = "client_limit" if waited else ""
         self.watch: Watch | None = watch_for(setting.profile.timeouts, now)
-        self.machine = policies.call(spec.call_id)
+        self.machine = policies.call(
+            spec.call_id, tokens=asked_tokens(spec.body) if policies.count_tokens else 0.0
+        )
         self.setting = setting
         self.latest: LiveTry | None = None
         self.keys: set[str] = set()
@@ -255,9 +265,33 @@ class LiveTry:
             row.digest = reading.digest()
 
 
+def answer_locally(one: LiveTry, model: LocalModel) -> Iterator[float]:
+    """Let the application's own model answer: yields how long to wait until the next thing happens."""
+    one.asked()
+    yield model.first_content
+    one.reading.answered_locally(model.tokens)
+    if one.spec.stream:
+        one.content()
+        yield model.tokens / model.tokens_per_second
+    else:
+        yield model.tokens / model.tokens_per_second
+    one.content()
+
+
 def _told(one: LiveTry) -> None:
     """Tell the machine of a try's first content, where no other try is under way that it could want to cancel."""
     one.call.machine.content(one.number)
+
+
+def asked_tokens(body: Mapping[str, Any]) -> float:
+    """What a request may take: its prompt, at four characters a token, and the answer that it allows."""
+    messages = body.get("messages") or body.get("input") or ()
+    texts = [messages] if isinstance(messages, str) else messages
+    characters = sum(
+        len(str(one.get("content", "")) if isinstance(one, Mapping) else str(one)) for one in texts
+    )
+    most = (body.get(key) for key in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
+    return characters / CHARACTERS_PER_TOKEN + next((one for one in most if isinstance(one, int)), 0)
 
 
 def spec_for(spec: CallSpec, key: str, target: CallTarget, setting: Setting) -> CallSpec:

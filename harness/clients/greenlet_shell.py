@@ -9,7 +9,7 @@ from typing import TypeAlias
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall, LiveTry
+from windtunnel.harness.clients.call import LiveCall, LiveTry, answer_locally
 from windtunnel.harness.clients.outcome import cancelled, failure_of, overdue
 from windtunnel.harness.clients.race import Race
 from windtunnel.harness.clients.reading import Reading
@@ -37,7 +37,11 @@ class GreenletShell:
         self._request = request
         self._waiting = setting.waiting
         self._policies = Policies.of(
-            setting.profile, now=clock.now, wall=clock.wall, draw=jitter_draws(setting.seed)
+            setting.profile,
+            now=clock.now,
+            wall=clock.wall,
+            draw=jitter_draws(setting.seed),
+            targets=setting.targets,
         )
 
     def call(self, spec: CallSpec, *, waited: bool = False) -> None:
@@ -95,7 +99,11 @@ class GreenletShell:
             one.rearm = alarm.arm
         reading = one.reading
         try:
-            self._request(one.spec, one, reading)
+            if one.target.local is None:
+                self._request(one.spec, one, reading)
+            else:
+                for seconds in answer_locally(one, one.target.local):
+                    self._waiting.sleep(seconds)
             one.check()
         except WatchdogTimeout as error:
             if error.layer == "total":

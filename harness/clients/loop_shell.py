@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.call import LiveCall, LiveTry
+from windtunnel.harness.clients.call import LiveCall, LiveTry, answer_locally
 from windtunnel.harness.clients.outcome import cancelled, failure_of, overdue
 from windtunnel.harness.clients.race import Race
 from windtunnel.harness.clients.reading import Reading
@@ -33,7 +33,11 @@ class LoopShell:
         self._book = book
         self._request = request
         self._policies = Policies.of(
-            setting.profile, now=clock.now, wall=clock.wall, draw=jitter_draws(setting.seed)
+            setting.profile,
+            now=clock.now,
+            wall=clock.wall,
+            draw=jitter_draws(setting.seed),
+            targets=setting.targets,
         )
 
     async def call(self, spec: CallSpec, *, waited: bool = False) -> None:
@@ -91,7 +95,11 @@ class LoopShell:
             one.rearm = alarm.arm
         reading = one.reading
         try:
-            await self._request(one.spec, one, reading)
+            if one.target.local is None:
+                await self._request(one.spec, one, reading)
+            else:
+                for seconds in answer_locally(one, one.target.local):
+                    await asyncio.sleep(seconds)
             one.check()
         except asyncio.CancelledError:
             layer = None if alarm is None else alarm.rang()

@@ -77,6 +77,13 @@ class Reading:
         """Whether the answer itself says that it is not all: cut, filtered or refused."""
         return self.refused or self.finish_reason in CUT_REASONS
 
+    def answered_locally(self, tokens: int) -> None:
+        """A model of the application's own has answered: there is no provider's answer to compare it with."""
+        self.opened = self.complete = True
+        self.comparable = False
+        self.finish_reason = "stop"
+        self._size = tokens * CHARACTERS_PER_TOKEN
+
     def take(self, event: Any) -> bool:
         """Take one event of a stream; True if it carried content."""
         raise NotImplementedError(f"{type(self).__name__} reads no stream")

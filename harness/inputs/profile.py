@@ -424,6 +424,112 @@ class Limiter(InputPart):
         return self
 
 
+class Hedge(InputPart):
+    """A second request beside the first, when that is slower than most. The first with content wins."""
+
+    quantile: float = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="It is sent when the first content takes longer than this share of the last 101 did.",
+    )
+    after: int = Field(
+        default=20,
+        ge=1,
+        le=101,
+        description="First contents that must have been measured before. At most 101: that many are remembered.",
+    )
+    extra_tokens: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="What hedges may add to the tokens of all calls so far: prompt (four characters a token) plus "
+        "max_tokens. One that would add more is not sent.",
+    )
+    region: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Where it is sent: a region's name, or other (the first that the load does not call); null, or no "
+        "such region: where the first one went.",
+    )
+
+
+class LocalModel(InputPart):
+    """A small model of the application's own: it answers every call, makes no request, and is never overloaded."""
+
+    first_content: Seconds = Field(
+        default=0.5, description="Until its first content.", validate_default=False
+    )
+    tokens: int = Field(
+        default=50, ge=1, le=100_000, description="Tokens of an answer. At most 100,000: no model says more."
+    )
+    tokens_per_second: float = Field(
+        default=20.0, gt=0, le=1_000_000, description="How fast they come. At most 1,000,000: at once."
+    )
+
+
+class FallbackStep(InputPart):
+    """Where a call goes instead: another region, another model, both, or a local model."""
+
+    region: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A region's name, or other: the first that the load does not call. Left out where the scenario "
+        "has no such region.",
+    )
+    model: str | None = Field(
+        default=None, min_length=1, description="The model that is asked for; null: the same."
+    )
+    local: LocalModel | None = Field(default=None, description="A model of the application's own.")
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> FallbackStep:
+        given = [key for key in ("region", "model", "local") if getattr(self, key) is not None]
+        if not given or (self.local is not None and len(given) > 1):
+            raise complaint(
+                "", f"a step with {' and '.join(given) or 'nothing'}", "region, model or both; or local"
+            )
+        return self
+
+
+class Fallback(InputPart):
+    """Where calls go that the first target does not serve, and how the way back is found."""
+
+    to: tuple[FallbackStep, ...] = Field(
+        min_length=1, description="The targets, in the order in which they are tried."
+    )
+    on: tuple[RetryCause, ...] = Field(
+        default=BREAKER_CAUSES,
+        min_length=1,
+        description="After which last failure of a target the next one is tried; also when the breaker refuses.",
+    )
+    leave_after: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Failed tries in a row after which calls do not ask a target first any more; null: only the "
+        "breaker keeps them away. At most 1,000,000: as good as null.",
+    )
+    probe: PositiveSeconds = Field(
+        default=10.0,
+        validate_default=False,
+        description="How often one call then asks it again: if that succeeds, all calls are back.",
+    )
+    shadow: bool = Field(
+        default=False,
+        description="Probes are copies of calls that are served elsewhere: no call waits for one. A copy is ended at "
+        "its first content.",
+    )
+
+    @model_validator(mode="after")
+    def _shadows_what_was_left(self) -> Fallback:
+        if self.shadow and self.leave_after is None:
+            raise complaint(
+                "shadow", "true without leave_after", "a leave_after: only what was left is probed"
+            )
+        return self
+
+
 class EnvNeeded(InputPart):
     """An environment of `windtunnel env create`, and what must be in it: so that a message can say how to make it."""
 
@@ -517,6 +623,10 @@ class Profile(InputPart):
         default=None, description="What stops tries for a time when too many fail. A refused call is `shed`."
     )
     limiter: Limiter | None = Field(default=None, description="A limiter in front of every attempt.")
+    hedge: Hedge | None = Field(default=None, description="A second request beside a slow first one.")
+    fallback: Fallback | None = Field(
+        default=None, description="Where calls go that the first target does not serve."
+    )
     checks: tuple[AnswerCheck, ...] = Field(
         default=(),
         description="What the application checks of an answer: finish_reason (length, content_filter, an "

@@ -25,6 +25,7 @@ from windtunnel.harness.load.bodies import body_of
 from windtunnel.harness.load.heartbeat import hub_beat
 from windtunnel.harness.load.instances import Fleet, build_fleet
 from windtunnel.harness.load.recorder import Recorder
+from windtunnel.harness.load.targets import targets_of
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.policies.clock import Clock
 
@@ -49,6 +50,7 @@ class Worker:
         self._number = number
         self._processes = processes
         self._url = urls[plan.region]
+        self._targets = targets_of(plan.profile, plan.region, plan.load.model, urls)
         self._intended = 0
         self._schedule: list[Arrival] = []
 
@@ -100,6 +102,7 @@ class Worker:
                 base_url=self._url,
                 seed=plan.seed,
                 observer=recorder,
+                targets=self._targets,
                 clock=self.clock,
                 broken=partial(gevent.kill, gevent.getcurrent()),
             )

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from windtunnel.harness.inputs.profile import Breaker
 from windtunnel.harness.policies.failure import Failure
-from windtunnel.harness.policies.policy import Answer, CallState, No, Policy, TryState
+from windtunnel.harness.policies.policy import LOCAL, Answer, CallState, No, Policy, TryState
 
 BreakerState: TypeAlias = Literal["closed", "open", "half_open"]
 
@@ -122,10 +122,13 @@ class BreakerPolicy(Policy):
         return self._breakers[target]
 
     def may_begin(self, call: CallState, target: str, now: float) -> Answer:
+        if target == LOCAL:
+            return None
         return None if self.of(target).lets_through(now) else No("breaker")
 
     def begins(self, call: CallState, one: TryState, now: float) -> None:
-        call.own[self, one.number] = self.of(one.target).ask(now)
+        if one.target != LOCAL:
+            call.own[self, one.number] = self.of(one.target).ask(now)
 
     def called_off(self, call: CallState, one: TryState, now: float) -> None:
         leave = call.own.pop((self, one.number), None)

@@ -9,7 +9,7 @@ it has cancelled, or after its end, changes nothing: the two may cross on their 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,8 +19,10 @@ from windtunnel.harness.policies.budget import BudgetPolicy
 from windtunnel.harness.policies.clock import Draw, Now
 from windtunnel.harness.policies.deadline import DeadlinePolicy
 from windtunnel.harness.policies.failure import Failure
+from windtunnel.harness.policies.fallback import FallbackPolicy
+from windtunnel.harness.policies.hedge import HedgePolicy
 from windtunnel.harness.policies.limiter import LimiterPolicy
-from windtunnel.harness.policies.policy import PRIMARY, CallEnding, CallState, No, Policy, TryState
+from windtunnel.harness.policies.policy import HEDGE, PRIMARY, CallEnding, CallState, No, Policy, TryState
 from windtunnel.harness.policies.retry import RetryPolicy
 
 __all__ = ["POLICIES", "Begin", "Call", "CallEnding", "Cancel", "Command", "Done", "Policies", "Wake"]
@@ -83,28 +85,43 @@ def _breaker(profile: Profile, _: Means) -> Policy | None:
     return None if profile.breaker is None else BreakerPolicy(profile.breaker)
 
 
+def _hedge(profile: Profile, means: Means) -> Policy | None:
+    if profile.hedge is None:
+        return None
+    return HedgePolicy(profile.hedge, HEDGE if HEDGE in means.targets else None)
+
+
+def _fallback(profile: Profile, means: Means) -> Policy | None:
+    if profile.fallback is None:
+        return None
+    return FallbackPolicy(profile.fallback, [target for target in means.targets if target != HEDGE])
+
+
 POLICIES: tuple[tuple[str, Callable[[Profile, Means], Policy | None]], ...] = (
     ("deadline", _deadline),
     ("retry", _retry),
     ("budget", _budget),
     ("limiter", _limiter),
     ("breaker", _breaker),
+    ("hedge", _hedge),
+    ("fallback", _fallback),
 )
 """All policies, in the order in which they are asked: what only refuses before what pays, and what pays before what
 sends. A profile without a policy's part has none of it.
 
 Watchdogs (`watchdog.py`) are not among them: they bark at a try that is under way, from a timer of the shell's."""
 
-HOOKS = tuple(name for name in vars(Policy) if not name.startswith("_") and name != "name")
+HOOKS = tuple(name for name in vars(Policy) if not name.startswith("_") and callable(getattr(Policy, name)))
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What policies are given besides their part of the profile."""
+    """What policies are given besides their part of the profile. `targets`: names of those besides the primary one."""
 
     now: Now
     wall: Now
     draw: Draw
+    targets: tuple[str, ...] = ()
 
 
 class Policies:
@@ -114,6 +131,7 @@ class Policies:
         self.all = policies
         self.now = means.now
         self.wall = means.wall
+        self.count_tokens = any(policy.counts_tokens for policy in policies)
         # A hook that a policy does not have costs nothing: most calls are healthy, and most policies have three hooks.
         self.hooks: dict[str, tuple[Any, ...]] = {
             hook: tuple(
@@ -125,9 +143,11 @@ class Policies:
         }
 
     @classmethod
-    def of(cls, profile: Profile, *, now: Now, wall: Callable[[], float], draw: Draw) -> Policies:
-        """The policies of a profile in their first state."""
-        means = Means(now, wall, draw)
+    def of(
+        cls, profile: Profile, *, now: Now, wall: Callable[[], float], draw: Draw, targets: Iterable[str] = ()
+    ) -> Policies:
+        """The policies of a profile in their first state. `targets`: names, in the order of falling back."""
+        means = Means(now, wall, draw, tuple(targets))
         made = (make(profile, means) for _, make in POLICIES)
         return cls([policy for policy in made if policy is not None], means)
 
@@ -184,7 +204,10 @@ class Call:
         one.content_at = now = self._policies.now()
         for hook in self._hooks["content"]:
             hook(self.state, one, now)
-        return self._cancel_all_but(one, now)
+        if one.shadow:
+            return self._cancel([one], now)  # it has shown what it is for
+        losers = [other for other in self._running if other is not one and not other.shadow]
+        return self._cancel(losers, now)
 
     def ended(self, number: int, failure: Failure | None) -> list[Command]:
         """A try is over, with a failure or None."""
@@ -193,6 +216,8 @@ class Call:
         if one.cancelled or self._over:
             return []
         self._running.remove(one)
+        if one.shadow:
+            return self._shadow_ended(one, failure)
         one.ended_at = now = self._policies.now()
         one.failure = failure
         if failure is not None:
@@ -202,8 +227,8 @@ class Call:
             said = hook(state, one, now)
             wait = said if wait is None else wait
         if failure is None:
-            return [*self._cancel_all_but(one, now), self._end(CallEnding(None, winner=number))]
-        if self._running:
+            return self._end(CallEnding(None, winner=number))
+        if any(not other.shadow for other in self._running):
             return []  # another try of this call may still succeed
         if wait is None:
             return self._refused(one.target, No(""), now)
@@ -217,6 +242,14 @@ class Call:
         state.last_wait_s = wait
         self._pending = one.target
         return [Wake(wait)]
+
+    def _shadow_ended(self, one: TryState, failure: Failure | None) -> list[Command]:
+        """A shadow is over before its first content: policies learn of it, and the call does not change."""
+        one.ended_at = now = self._policies.now()
+        one.failure = failure
+        for hook in self._hooks["after"]:
+            hook(self.state, one, now)
+        return []
 
     def woke(self) -> list[Command]:
         """The time of the last `Wake` has come."""
@@ -278,21 +311,39 @@ class Call:
 
     def _begin_beside(self, target: str, now: float) -> list[Command]:
         """Begin a hedge, if nobody is against it: it neither waits nor goes elsewhere."""
+        if not self._may_be_beside(target, now):
+            return []
+        return self._begin(target, now, hedge=True)
+
+    def _may_be_beside(self, target: str, now: float) -> bool:
+        """Whether another try may begin at once, beside one that is under way; if so, its turn is taken."""
         turn = self._turn(target, now)
         if isinstance(turn, No) or (turn is not None and turn > 0):
-            return []
+            return False
         if turn is not None:
             for hook in self._hooks["waits"]:
                 hook(self.state, target, turn, now)
-        return self._begin(target, now, hedge=True)
+        return True
 
     def _begin(self, target: str, now: float, *, hedge: bool = False) -> list[Command]:
-        one = TryState(len(self.state.tries), target, now, hedge=hedge)
+        one = self._add(TryState(len(self.state.tries), target, now, hedge=hedge), now)
+        return [Begin(one.number, target), *self._shadow_of(one, now), *self._timer(now)]
+
+    def _shadow_of(self, one: TryState, now: float) -> list[Command]:
+        """Begin a shadow beside a try, if a policy wants one and nobody is against it."""
+        for hook in self._hooks["shadows"]:
+            target = hook(self.state, one, now)
+            if target is not None and self._may_be_beside(target, now):
+                shadow = self._add(TryState(len(self.state.tries), target, now, shadow=True), now)
+                return [Begin(shadow.number, target)]
+        return []
+
+    def _add(self, one: TryState, now: float) -> TryState:
         self.state.tries.append(one)
         self._running.append(one)
         for hook in self._hooks["begins"]:
             hook(self.state, one, now)
-        return [Begin(one.number, target), *self._timer(now)]
+        return one
 
     def _timer(self, now: float) -> list[Command]:
         """The next time at which a policy wants to be woken, while tries are under way."""
@@ -309,22 +360,20 @@ class Call:
                 if (other := hook(self.state, target, now)) is not None:
                     self.state.retries, self.state.last_wait_s = 0, None
                     return self._want(other)
-        return [self._end(CallEnding(self.state.failure, no.reason))]
+        return self._end(CallEnding(self.state.failure, no.reason))
 
-    def _cancel_all_but(self, winner: TryState, now: float) -> list[Command]:
-        if not self._running or self._running == [winner]:
-            return []
-        losers = [one for one in self._running if one is not winner]
-        self._running = [one for one in self._running if one is winner]
+    def _cancel(self, losers: list[TryState], now: float) -> list[Command]:
         for one in losers:
+            self._running.remove(one)
             one.ended_at, one.cancelled = now, True
             for hook in self._hooks["called_off"]:
                 hook(self.state, one, now)
         return [Cancel(one.number) for one in losers]
 
-    def _end(self, ending: CallEnding) -> Done:
+    def _end(self, ending: CallEnding) -> list[Command]:
         self._over = True
         now = self._policies.now()
+        cancels = self._cancel(list(self._running), now)
         for hook in self._hooks["call_ended"]:
             hook(self.state, ending, now)
-        return Done(ending)
+        return [*cancels, Done(ending)]

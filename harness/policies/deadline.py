@@ -11,8 +11,8 @@ REMEMBERED = 101
 """Successful tries whose median an instance knows; odd, so that the median is one of them."""
 
 
-class RecentMedian:
-    """The median duration of an instance's last successful tries, in seconds; 0 until there is one."""
+class RecentTimes:
+    """An instance's last measured times, in seconds."""
 
     __slots__ = ("_order", "_sorted")
 
@@ -21,7 +21,7 @@ class RecentMedian:
         self._sorted: list[float] = []
 
     def add(self, seconds: float) -> None:
-        """Take the duration of a try that succeeded."""
+        """Take another one."""
         if len(self._order) == REMEMBERED:
             oldest = self._order.popleft()
             del self._sorted[bisect_left(self._sorted, oldest)]
@@ -29,8 +29,19 @@ class RecentMedian:
         insort(self._sorted, seconds)
 
     @property
-    def value(self) -> float:
-        return self._sorted[len(self._sorted) // 2] if self._sorted else 0.0
+    def count(self) -> int:
+        """How many it has."""
+        return len(self._sorted)
+
+    @property
+    def median(self) -> float:
+        """The median; 0 until there is one."""
+        return self.quantile(0.5)
+
+    def quantile(self, share: float) -> float:
+        """The time that this share of them is not above; 0 until there is one."""
+        at = int(len(self._sorted) * share)
+        return self._sorted[min(at, len(self._sorted) - 1)] if self._sorted else 0.0
 
 
 def fits(now: float, wait_s: float, median_s: float, ends_at: float | None) -> bool:
@@ -45,18 +56,18 @@ class DeadlinePolicy(Policy):
 
     def __init__(self, total_s: float | None) -> None:
         self._total_s = total_s
-        self.median = RecentMedian()
+        self._times = RecentTimes()
 
     def may_wait(self, call: CallState, seconds: float, now: float) -> No | None:
         ends_at = None if self._total_s is None else call.began_at + self._total_s
-        if fits(now, seconds, self.median.value, ends_at):
+        if fits(now, seconds, self._times.median, ends_at):
             return None
         return No("shed" if call.failure is None else "deadline")
 
     def after(self, call: CallState, one: TryState, now: float) -> float | None:
         if one.failure is None:
-            self.median.add(now - one.began_at)
+            self._times.add(now - one.began_at)
         return None
 
     def says(self, call: CallState, now: float) -> str:
-        return "" if self._total_s is None else f"recent median {self.median.value:.3f} s"
+        return "" if self._total_s is None else f"recent median {self._times.median:.3f} s"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from windtunnel.harness.inputs.profile import Adaptive, Limiter
 from windtunnel.harness.policies.clock import Draw
 from windtunnel.harness.policies.failure import TOO_MANY_REQUESTS
-from windtunnel.harness.policies.policy import Answer, CallState, No, Policy, TryState
+from windtunnel.harness.policies.policy import LOCAL, Answer, CallState, No, Policy, TryState
 from windtunnel.harness.policies.priority import priority_of, shed
 from windtunnel.harness.policies.retry import number_in, promised_wait
 
@@ -134,10 +134,11 @@ class LimiterPolicy(Policy):
         self.limiter = LocalLimiter(float(settings.rpm), settings.burst, tpm)
         self._rate = None if settings.adaptive is None else AdaptiveRate(settings.adaptive, self.limiter)
         self._priorities = settings.priorities
+        self.counts_tokens = settings.tpm is not None
         self._draw = draw
 
     def may_begin(self, call: CallState, target: str, now: float) -> Answer:
-        if self in call.own:
+        if self in call.own or target == LOCAL:
             return None  # this is the turn that it has waited for
         wait = self.limiter.wait(now)
         if self._priorities:

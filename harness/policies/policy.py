@@ -24,6 +24,12 @@ GaveUp: TypeAlias = Literal["", "deadline", "budget", "shed", "breaker"]
 PRIMARY = ""
 """The name of the target that a call goes to when no policy says otherwise."""
 
+HEDGE = "hedge"
+"""The name of the target that hedges go to, where that is another one."""
+
+LOCAL = "local"
+"""The name of a model of the application's own: no request is made, so nothing limits, breaks or hedges it."""
+
 
 @dataclass(frozen=True, slots=True)
 class No:
@@ -42,6 +48,7 @@ class TryState:
     """One try of a call: `number` counts from 0 over all of its tries, on whatever target.
 
     `content_at` is the time of its first content. `hedge`: it was begun while another one was under way.
+    `shadow`: it only shows whether its target answers; the application never sees it.
     """
 
     number: int
@@ -51,6 +58,7 @@ class TryState:
     ended_at: float | None = None
     failure: Failure | None = None
     hedge: bool = False
+    shadow: bool = False
     cancelled: bool = False
 
 
@@ -90,7 +98,10 @@ class Policy:
     """A policy without any hook. All times are seconds on the instance's one clock."""
 
     name = ""
-    """What `policy said` events call it."""
+    """Its name in the table of policies."""
+
+    counts_tokens = False
+    """Whether it reads `CallState.tokens`, which costs something for a long prompt."""
 
     # ---- the life of a call
 
@@ -126,6 +137,9 @@ class Policy:
 
     def content(self, call: CallState, one: TryState, now: float) -> None:
         """Its first content is here."""
+
+    def shadows(self, call: CallState, one: TryState, now: float) -> str | None:
+        """A target that is asked the same beside this try, to see whether it answers again; None: none."""
 
     def wake_at(self, call: CallState, now: float) -> float | None:
         """When this policy wants to be woken while tries are under way (`wake`); None: never."""

@@ -26,6 +26,7 @@ from windtunnel.harness.contract.records import (
 )
 from windtunnel.harness.load.bodies import body_of
 from windtunnel.harness.load.recorder import Recorder
+from windtunnel.harness.load.targets import targets_of
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.policies.clock import Clock
 from windtunnel.harness.virtual.behaviour import Behaviours
@@ -109,7 +110,7 @@ class VirtualPlay:
         journal = self.journal()
         mock = self.mock(Plan.model_validate(plan.warm_up_plan), journal)
         urls = await listen(loop, mock, server_plan)
-        self.crew = crew = self._crew(urls[plan.region])
+        self.crew = crew = self._crew(urls)
         await crew.warm_up({i: self._first(i) for i in range(plan.load.instances)})
         self.clock.t0 = t0 = loop.time() + LEAD_S + plan.warmup_s
         schedule = plan.schedule()
@@ -158,8 +159,9 @@ class VirtualPlay:
             "wire_digest": combined([*(str(table.whole) for table in tables.values()), wire]),
         }
 
-    def _crew(self, url: str) -> Crew:
+    def _crew(self, urls: dict[str, str]) -> Crew:
         plan = self.plan
+        targets = targets_of(plan.profile, plan.region, plan.load.model, urls)
         settings = {
             number: Setting(
                 profile=plan.profile,
@@ -168,9 +170,10 @@ class VirtualPlay:
                 worker=0,
                 region=plan.region,
                 model=plan.load.model,
-                base_url=url,
+                base_url=urls[plan.region],
                 seed=plan.seed,
                 observer=self.listener,
+                targets=targets,
                 clock=self.clock,
                 waiting=self._blocking,
             )

@@ -239,7 +239,7 @@ def _outcomes(
     truth = np.append(keys(served, "truth_digest"), np.uint64(0))[answer]
     got = np.asarray(taken(rows.array("digest"), row_of), dtype=np.uint64)
     known, same = (answer >= 0) & (got != 0), (truth == got) & (truth != 0)
-    took = codes == every.index("ok")
+    took = (codes == every.index("ok")) & ~_answered_by_its_own_model(rows, row_of)
     codes[took & ~same] = every.index("corrupt")
     codes[took & ~known] = every.index("unknown")
     # The truth itself may be cut by the request's own max_tokens: who delivers all of it, and does not raise, is ok.
@@ -247,6 +247,12 @@ def _outcomes(
     codes[whole] = every.index("ok")
     codes[_raised_on_a_cut_truth(calls, served, answer)] = every.index("incomplete")
     return pd.Categorical.from_codes(codes, pd.Index(every, dtype=object))
+
+
+def _answered_by_its_own_model(rows: Records, row_of: Ints) -> Bools:
+    """Calls that fell back to a model of the application's own: no provider knows what they were told."""
+    regions = pd.Series(taken(rows.array("region"), row_of))
+    return (regions == "").to_numpy(dtype=bool)
 
 
 def _raised_on_a_cut_truth(calls: pd.DataFrame, served: Records, answer: Ints) -> Bools:

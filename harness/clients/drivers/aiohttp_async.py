@@ -45,7 +45,8 @@ class AiohttpAsync:
 
     async def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
         headers = {CALL_HEADER: spec.call_id}
-        async with self._session.post(self._url + PATHS[spec.api], json=spec.body, headers=headers) as answer:
+        url = live.target.base_url + PATHS[spec.api]
+        async with self._session.post(url, json=spec.body, headers=headers) as answer:
             if answer.status >= REFUSED:
                 await answer.read()  # so that the connection can be used again
                 answer.raise_for_status()

@@ -6,7 +6,7 @@ import contextlib
 
 import httpx2
 
-from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, ClientsByUrl, Setting
 from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
@@ -23,14 +23,19 @@ class Httpx2Async:
         undo_gevents_poll()
         profile = setting.profile
         book = Book(setting)
-        self._client = httpx2.AsyncClient(
-            base_url=setting.base_url,
-            headers={"authorization": f"Bearer {API_KEY}"},
-            timeout=socket_timeouts(profile.timeouts, httpx2),
-            transport=AsyncRecordingTransport(
-                httpx2.AsyncHTTPTransport(limits=limits(profile.pool, httpx2)), book
-            ),
-        )
+
+        def client(base_url: str) -> httpx2.AsyncClient:
+            return httpx2.AsyncClient(
+                base_url=base_url,
+                headers={"authorization": f"Bearer {API_KEY}"},
+                timeout=socket_timeouts(profile.timeouts, httpx2),
+                transport=AsyncRecordingTransport(
+                    httpx2.AsyncHTTPTransport(limits=limits(profile.pool, httpx2)), book
+                ),
+            )
+
+        self._clients = ClientsByUrl(client, setting.base_url)
+        self._client = self._clients.at(setting.base_url)
         self.call = LoopShell(setting, book, self._request).call
 
     async def warm_up(self, spec: CallSpec) -> None:
@@ -38,19 +43,21 @@ class Httpx2Async:
             await self._client.post(PATHS[spec.api], json=spec.body, timeout=WARM_UP_TIMEOUT_S)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        for client in self._clients.all():
+            await client.aclose()
 
     async def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
         headers = {CALL_HEADER: spec.call_id}
         path = PATHS[spec.api]
+        client = self._clients.at(live.target.base_url)
         if not spec.stream:
-            answer = await self._client.post(path, json=spec.body, headers=headers)
+            answer = await client.post(path, json=spec.body, headers=headers)
             answer.raise_for_status()
             reading.opened = True
             reading.whole(answer.json(object_hook=JsonAnswer))
             live.content()
             return
-        async with self._client.stream("POST", path, json=spec.body, headers=headers) as stream:
+        async with client.stream("POST", path, json=spec.body, headers=headers) as stream:
             if not stream.is_success:
                 await stream.aread()
                 stream.raise_for_status()

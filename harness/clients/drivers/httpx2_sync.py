@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, ClientsByUrl, Setting
 from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
@@ -25,12 +25,17 @@ class Httpx2Sync:
         undo_gevents_poll()
         profile = setting.profile
         book = Book(setting)
-        self._client = httpx2.Client(
-            base_url=setting.base_url,
-            headers={"authorization": f"Bearer {API_KEY}"},
-            timeout=socket_timeouts(profile.timeouts, httpx2),
-            transport=RecordingTransport(httpx2.HTTPTransport(limits=limits(profile.pool, httpx2)), book),
-        )
+
+        def client(base_url: str) -> httpx2.Client:
+            return httpx2.Client(
+                base_url=base_url,
+                headers={"authorization": f"Bearer {API_KEY}"},
+                timeout=socket_timeouts(profile.timeouts, httpx2),
+                transport=RecordingTransport(httpx2.HTTPTransport(limits=limits(profile.pool, httpx2)), book),
+            )
+
+        self._clients = ClientsByUrl(client, setting.base_url)
+        self._client = self._clients.at(setting.base_url)
         self.call = GreenletShell(setting, book, self._request).call
 
     def warm_up(self, spec: CallSpec) -> None:
@@ -38,19 +43,21 @@ class Httpx2Sync:
             self._client.post(PATHS[spec.api], json=spec.body, timeout=WARM_UP_TIMEOUT_S)
 
     def close(self) -> None:
-        self._client.close()
+        for client in self._clients.all():
+            client.close()
 
     def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
         headers = {CALL_HEADER: spec.call_id}
         path = PATHS[spec.api]
+        client = self._clients.at(live.target.base_url)
         if not spec.stream:
-            answer = self._client.post(path, json=spec.body, headers=headers)
+            answer = client.post(path, json=spec.body, headers=headers)
             answer.raise_for_status()
             reading.opened = True
             reading.whole(answer.json(object_hook=JsonAnswer))
             live.content()
             return
-        with self._client.stream("POST", path, json=spec.body, headers=headers) as stream:
+        with client.stream("POST", path, json=spec.body, headers=headers) as stream:
             if not stream.is_success:
                 stream.read()
                 stream.raise_for_status()

@@ -9,7 +9,7 @@ from typing import Any
 
 import openai
 
-from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.base import CallSpec, ClientsByUrl, Setting
 from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import (
     WARM_UP_TIMEOUT_S,
@@ -40,10 +40,14 @@ class OpenAIAsync:
         undo_gevents_poll()
         platform.platform()  # looked up and kept now, so that the SDK's first call on the loop finds it ready
         book = Book(setting)
-        self._client = openai.AsyncOpenAI(
-            http_client=self._http_client(setting, book), **client_arguments(setting)
-        )
-        self._create = _creators(self._client)
+
+        def client(base_url: str) -> tuple[openai.AsyncOpenAI, dict[str, Callable[..., Any]]]:
+            http_client = self._http_client(setting, book)
+            made = openai.AsyncOpenAI(http_client=http_client, **client_arguments(setting, base_url))
+            return made, _creators(made)
+
+        self._clients = ClientsByUrl(client, setting.base_url)
+        self._client = self._clients.at(setting.base_url)[0]
         self.call = LoopShell(setting, book, self._request).call
 
     def _http_client(self, setting: Setting, book: Book) -> Any:
@@ -61,10 +65,11 @@ class OpenAIAsync:
                         pass
 
     async def close(self) -> None:
-        await self._client.close()
+        for client, _ in self._clients.all():
+            await client.close()
 
     async def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
-        answer = await self._create[spec.api](**call_arguments(spec))
+        answer = await self._clients.at(live.target.base_url)[1][spec.api](**call_arguments(spec))
         reading.opened = True
         if not spec.stream:
             reading.whole(answer)

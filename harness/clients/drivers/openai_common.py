@@ -17,10 +17,10 @@ ARGUMENTS = frozenset(
 WARM_UP_TIMEOUT_S = 5.0
 
 
-def client_arguments(setting: Setting) -> dict[str, Any]:
+def client_arguments(setting: Setting, base_url: str) -> dict[str, Any]:
     """Arguments of `OpenAI(...)` but for its `http_client`. The SDK's own arguments go in as the profile has them."""
     profile = setting.profile
-    arguments: dict[str, Any] = {"base_url": setting.base_url, "api_key": API_KEY, **profile.sdk}
+    arguments: dict[str, Any] = {"base_url": base_url, "api_key": API_KEY, **profile.sdk}
     arguments.setdefault("timeout", socket_timeouts(profile.timeouts))
     return arguments
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import openai
 
-from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.base import CallSpec, ClientsByUrl, Setting
 from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import (
     WARM_UP_TIMEOUT_S,
@@ -38,11 +38,15 @@ class OpenAISync:
     def __init__(self, setting: Setting) -> None:
         undo_gevents_poll()
         book = Book(setting)
-        transport = RecordingTransport(sdk_http.HTTPTransport(limits=limits(setting.profile.pool)), book)
-        self._client = openai.OpenAI(
-            http_client=openai.DefaultHttpxClient(transport=transport), **client_arguments(setting)
-        )
-        self._create = _creators(self._client)
+
+        def client(base_url: str) -> tuple[openai.OpenAI, dict[str, Callable[..., Any]]]:
+            inner = sdk_http.HTTPTransport(limits=limits(setting.profile.pool))
+            http_client = openai.DefaultHttpxClient(transport=RecordingTransport(inner, book))
+            made = openai.OpenAI(http_client=http_client, **client_arguments(setting, base_url))
+            return made, _creators(made)
+
+        self._clients = ClientsByUrl(client, setting.base_url)
+        self._client = self._clients.at(setting.base_url)[0]
         self.call = GreenletShell(setting, book, self._request).call
 
     def warm_up(self, spec: CallSpec) -> None:
@@ -55,10 +59,11 @@ class OpenAISync:
                         pass
 
     def close(self) -> None:
-        self._client.close()
+        for client, _ in self._clients.all():
+            client.close()
 
     def _request(self, spec: CallSpec, live: LiveTry, reading: Reading) -> None:
-        answer = self._create[spec.api](**call_arguments(spec))
+        answer = self._clients.at(live.target.base_url)[1][spec.api](**call_arguments(spec))
         reading.opened = True
         if not spec.stream:
             reading.whole(answer)

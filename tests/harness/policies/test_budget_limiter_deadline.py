@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from windtunnel.harness.inputs.profile import Budget
 from windtunnel.harness.policies.budget import RetryBudget
-from windtunnel.harness.policies.deadline import REMEMBERED, RecentMedian, fits
+from windtunnel.harness.policies.deadline import REMEMBERED, RecentTimes, fits
 from windtunnel.harness.policies.limiter import LocalLimiter
 
 
@@ -104,10 +104,10 @@ def test_no_window_sees_more_than_its_quota(pauses: list[float], burst: int, rpm
 @given(st.lists(st.floats(0, 100), max_size=250))
 def test_the_median_is_that_of_the_last_tries(durations: list[float]) -> None:
     """The known median is that of the last 101 durations, and 0 before there is any."""
-    known = RecentMedian()
+    known = RecentTimes()
     for duration in durations:
         known.add(duration)
-    assert known.value == (median_high(durations[-REMEMBERED:]) if durations else 0.0)
+    assert known.median == (median_high(durations[-REMEMBERED:]) if durations else 0.0)
 
 
 @pytest.mark.parametrize(
