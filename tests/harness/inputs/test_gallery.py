@@ -41,6 +41,8 @@ CLIENTS = [
     "article-aiohttp",
     "aws-2026",
     "breaker",
+    "breaker-fallback",
+    "hedged",
     "httpx2-async-default",
     "langchain-default",
     "leaky-pool",
