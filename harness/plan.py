@@ -18,6 +18,7 @@ from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gateway import Gateway
 from windtunnel.harness.inputs.load import ClockChoice, ClockName, Load
 from windtunnel.harness.inputs.profile import Limiter, Profile
+from windtunnel.harness.inputs.program import versions_of
 from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.mock_server.chance import derive
 
@@ -74,7 +75,8 @@ class CellPlan(_File):
     tail_s: float = Field(ge=0, description="Load after the last phase, in seconds.")
     clock: ClockName = Field(default="real", description="real, or virtual: time that jumps.")
     versions: dict[str, str] = Field(
-        default={}, description="What the profile's own interpreter has; empty: it is played by the run's."
+        default={},
+        description="What the profile's own interpreter, or the environment of its program, has; empty: the run's.",
     )
     gateway: Gateway | None = Field(
         default=None, description="The gateway between client and provider; null: there is none."
@@ -315,7 +317,7 @@ def _cell(
         warmup_s=scenario.warmup,
         tail_s=max(scenario.load.patience_s, MIN_TAIL_S),
         clock=clock,
-        versions={} if profile.python is None else ask(profile.python).versions,
+        versions=versions_of(profile) if profile.python is None else ask(profile.python).versions,
         gateway=gateway,
         dir=f"cells/{profile.name}-{repeat}",
     )

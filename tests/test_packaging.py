@@ -200,7 +200,7 @@ def test_a_wheel_holds_what_is_no_module(wheel: Path) -> None:
         path.relative_to(ROOT).as_posix()
         for folder in ("harness", "mock_server", "reports", "scenarios")
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in (".py", ".yaml", ".json", ".j2", ".html", ".css", ".js")
+        if path.suffix in (".py", ".yaml", ".json", ".j2", ".html", ".css", ".js", ".mjs")
         and "__pycache__" not in path.parts
     ]
     assert len(tracked) > 300

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from windtunnel.harness.contract.files import read_json
 from windtunnel.harness.environments.home import RECORD, env_folder, python_in
-from windtunnel.harness.environments.interpreter import InterpreterError
+from windtunnel.harness.environments.interpreter import InterpreterError, ask
 
 if TYPE_CHECKING:
     from windtunnel.harness.inputs.profile import EnvNeeded, Profile
@@ -68,6 +70,25 @@ def _places(env: EnvNeeded) -> list[str]:
         )
     # Of npm first: a package may bring another Node along.
     return [str(folder / "node_modules" / ".bin"), str(folder / "bin")]
+
+
+def versions_of(profile: Profile) -> dict[str, str]:
+    """What the environment of a program has: its language and the packages that were asked for; empty without one."""
+    if profile.env is None:
+        return {}
+    folder = env_folder(profile.env.name)
+    record = read_json(folder / RECORD)
+    if record.get("npm"):
+        return dict(record.get("versions", {}))
+    try:
+        there = ask(str(python_in(folder)))
+    except InterpreterError:  # no windtunnel is needed there, and it was another one that made it
+        return dict(record.get("versions", {}))
+    asked = {re.split(r"[\[<>=!~; ]", one)[0].lower().replace("_", "-") for one in record.get("with", ())}
+    return {
+        **there.versions,
+        **{name: there.packages[name] for name in sorted(asked) if name in there.packages},
+    }
 
 
 def create_command(env: EnvNeeded) -> str:

@@ -58,7 +58,18 @@ CHECKS: dict[str, tuple[str, Kind]] = {
 }
 
 
-TOLD_OF_A_PLAYER = ("openai", "httpx", "httpx2", "aiohttp", "windtunnel")
+TOLD_OF_A_PLAYER = (
+    "litellm",
+    "langchain-openai",
+    "pydantic-ai-slim",
+    "ai",
+    "@ai-sdk/openai",
+    "openai",
+    "httpx",
+    "httpx2",
+    "aiohttp",
+    "windtunnel",
+)
 """Packages by which interpreters are told apart: what a client is made of."""
 
 
@@ -268,12 +279,13 @@ def _about(cells: Iterable[Mapping[str, Any]], client: str, player: str) -> str:
 
 
 def _player(versions: Mapping[str, str]) -> str:
-    """Return what tells a client's own interpreter from another: Python 3.12.1 with openai 2.54.0 and httpx 0.28.1."""
+    """Return what tells a client's own interpreter, or a program's environment, from another: Python 3.12.1 with openai
+    2.54.0, httpx 0.28.1; Node 20.20.2 with openai 6.49.0."""
     named = [
         f"{name} {versions[name]}" for name in TOLD_OF_A_PLAYER if versions.get(name, "absent") != "absent"
     ]
-    python, *others = [f"Python {versions.get('python', '?')}", *named]
-    return f"{python} with {', '.join(others)}" if others else python
+    own = f"Node {versions['node']}" if "node" in versions else f"Python {versions.get('python', '?')}"
+    return f"{own} with {', '.join(named)}" if named else own
 
 
 def _moment(written: str) -> str:

@@ -14,7 +14,7 @@ from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_scenario
 from windtunnel.harness.inputs.installed import check_installed, missing_program
 from windtunnel.harness.inputs.profile import Profile, load_profile_file
-from windtunnel.harness.inputs.program import adapters_folder, program_of
+from windtunnel.harness.inputs.program import adapters_folder, program_of, versions_of
 from windtunnel.harness.plan import resolve
 
 MINE: dict[str, Any] = {"name": "mine", "about": "A.", "driver": "exec", "timeouts": {}, "pool": {}}
@@ -82,6 +82,15 @@ def test_what_is_missing_is_said_before_a_run(tmp_path: Path, more: dict[str, An
     with pytest.raises(InputError) as caught:
         check_installed([read(tmp_path, **more)])
     assert says in str(caught.value)
+
+
+def test_the_versions_of_its_environment_are_written_down(tmp_path: Path, home: Path) -> None:
+    folder = make_environment(home, "e")
+    (folder / RECORD).write_text('{"npm": ["openai@6"], "versions": {"node": "20.1.0", "openai": "6.49.0"}}')
+    profile = read(tmp_path, command=["node", "x.mjs"], env="e")
+    plan = resolve(load_scenario("healthy"), [profile], clock="real")
+    assert plan.cells[0].versions == {"node": "20.1.0", "openai": "6.49.0"}
+    assert versions_of(read(tmp_path, command=["python"])) == {}
 
 
 def test_what_there_is_is_not_missing(tmp_path: Path) -> None:
