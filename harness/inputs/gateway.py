@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from windtunnel.harness.environments.home import env_folder
+from windtunnel.harness.environments.home import RECORD, env_folder
 from windtunnel.harness.environments.interpreter import create_command
 from windtunnel.harness.errors import InputError, listing, nearest
 from windtunnel.harness.inputs.validation import InputPart, complaint, validate
@@ -53,7 +53,7 @@ class GatewayEnvironment(InputPart):
     with_: tuple[str, ...] = Field(
         default=(), alias="with", description="What is installed in it, as pip or npm call it."
     )
-    needs: str = Field(description="A file that must be in it, such as bin/litellm.")
+    needs: str = Field(description="What must be in it, such as bin/litellm; `*` is a wildcard.")
 
     @property
     def folder(self) -> Path:
@@ -62,10 +62,17 @@ class GatewayEnvironment(InputPart):
     @property
     def command(self) -> str:
         """The one command that makes it."""
+        replace = (self.folder / RECORD).exists()  # it was made for something else
         if self.kind == "npm":
             options = [word for package in self.with_ for word in ("--npm", package)]
-            return shlex.join(["windtunnel", "env", "create", self.name, *options])
-        return create_command(self.name, self.with_)
+            again = ["--replace"] if replace else []
+            return shlex.join(["windtunnel", "env", "create", self.name, *options, *again])
+        return create_command(self.name, self.with_, replace=replace)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it has what is needed."""
+        return any(self.folder.glob(self.needs))
 
 
 class Gateway(InputPart):
@@ -95,11 +102,6 @@ class Gateway(InputPart):
     ready_within: PositiveSeconds = Field(
         default=60.0, description="How long it may take until it can take requests."
     )
-    forwards_call: bool = Field(
-        default=True,
-        description="Whether it passes the header x-windtunnel-call on, so that each request behind it is tied to its "
-        "call for certain. false: the mock infers which call a request belongs to.",
-    )
 
     @field_validator("files")
     @classmethod
@@ -122,7 +124,7 @@ class Gateway(InputPart):
     def missing(self) -> InputError | None:
         """What to tell where its environment is not there; None if it is, or if it needs none."""
         where = self.environment
-        if where is None or (where.folder / where.needs).is_file():
+        if where is None or where.is_there:
             return None
         return InputError(
             f"gateway {self.name}",
