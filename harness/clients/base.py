@@ -35,7 +35,10 @@ API_KEY = "sk-windtunnel"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSpec:
-    """One call that is due. `body` is the request's JSON body, as one would write it for curl."""
+    """One call that is due. `body` is the request's JSON body, as one would write it for curl.
+
+    `priority`: the class that the load gives it; None where all calls are the same.
+    """
 
     call_id: str
     api: str
@@ -44,6 +47,7 @@ class CallSpec:
     intended_s: float
     phase: str | None = None
     warmup: bool = False
+    priority: str | None = None
 
 
 class Observer:

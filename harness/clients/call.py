@@ -46,7 +46,9 @@ class LiveCall:
         self.row.lateness_cause = "client_limit" if waited else ""
         self.watch: Watch | None = watch_for(setting.profile.timeouts, now)
         self.machine = policies.call(
-            spec.call_id, tokens=asked_tokens(spec.body) if policies.count_tokens else 0.0
+            spec.call_id,
+            tokens=asked_tokens(spec.body) if policies.count_tokens else 0.0,
+            priority=spec.priority,
         )
         self.setting = setting
         self.latest: LiveTry | None = None

@@ -136,6 +136,7 @@ class Worker:
             intended_s=arrival.intended_s,
             phase=self.plan.phase_at(arrival.intended_s) if arrival.measured else None,
             warmup=arrival.intended_s < 0,
+            priority=load.priority(arrival.call_id, self.plan.seed),
         )
 
     def _calls(self) -> Iterator[tuple[int, CallSpec]]:

@@ -206,6 +206,7 @@ class VirtualPlay:
                     intended_s=arrival.intended_s,
                     phase=plan.phase_at(arrival.intended_s) if arrival.measured else None,
                     warmup=arrival.intended_s < 0,
+                    priority=load.priority(arrival.call_id, plan.seed),
                 ),
             )
 

@@ -278,3 +278,41 @@ def test_a_soak_is_looked_at_while_it_runs(tmp_path: Path, target: str, lost: in
     assert play([cell], 0) == [0]
     found = json.loads((cell / "pools-0.json").read_text())
     assert found["sampled"] - lost in (0, lost and 1)  # the warm-up call may be refused, too
+
+
+def crowded(folder: Path, limiter: dict[str, Any], **load: Any) -> list[dict[str, Any]]:
+    """The calls of half a minute at two a second, with a limiter in front of them."""
+    changes = {
+        "load": {**SCENARIO["load"], "rate": "2/s", "deadline": "60s", **load},
+        "phases": [{"name": "crowded", "for": "30s"}],
+    }
+    cell = prepare(folder, "openai-async", changes=changes, limiter=limiter, sdk={"max_retries": 0})
+    assert play([cell], 0) == [0]
+    return [row for row in rows(cell, "calls") if row["phase"]]
+
+
+def test_the_loads_priorities_reach_the_limiter(tmp_path: Path) -> None:
+    """At twice the quota no call of the important class is shed, and most of the other are."""
+    priorities = [{"name": "people", "wait": "30s"}, {"name": "batch", "wait": "1s"}]
+    shares = {"people": 0.3, "batch": 0.7}
+    calls = crowded(tmp_path, {"rpm": 60, "priorities": priorities}, priorities=shares)
+    load = Scenario.model_validate({**SCENARIO, "load": {**SCENARIO["load"], "priorities": shares}}).load
+    seed = (
+        resolve(Scenario.model_validate(SCENARIO), [Profile.model_validate(profile_of("openai"))])
+        .cells[0]
+        .seed
+    )
+    shed: dict[str, list[bool]] = {name: [] for name in shares}
+    for call in calls:
+        shed[load.priority(call["call_id"], seed) or ""].append(call["outcome"] == "shed")
+    assert len(shed["people"]) > 8
+    assert not any(shed["people"])
+    assert sum(shed["batch"]) / len(shed["batch"]) > 0.4
+
+
+def test_tokens_of_a_request_space_the_calls(tmp_path: Path) -> None:
+    """Each request asks for 500 tokens and a short prompt: at 30,000 a minute they go about a second apart."""
+    calls = crowded(tmp_path, {"rpm": 6000, "tpm": 30_000}, max_tokens=490, prompt_tokens=10)
+    held = sorted(row["limiter_wait_s"] for row in calls)
+    assert held[0] == 0
+    assert held[-1] == pytest.approx(0.5 * (len(calls) - 1), rel=0.1)
