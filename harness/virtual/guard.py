@@ -34,6 +34,8 @@ REFUSED = " on the virtual clock, in "
 
 _HERE = str(Path(__file__).parent)
 _HARNESS = str(Path(__file__).parents[1])
+_RECORDING = str(Path(_HARNESS, "clients", "recording"))
+"""Its wrappers stand between own code and what it does, threads too."""
 _STANDARD = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib")})
 _INSTALLED = tuple(installed_folders())
 
@@ -80,7 +82,7 @@ def culprit(stack: Iterable[traceback.FrameSummary] | None = None) -> str:
 
 
 def _is_plumbing(file: str) -> bool:
-    if file.startswith((_HERE, "<frozen")):
+    if file.startswith((_HERE, _RECORDING, "<frozen")):
         return True
     return file.startswith(_STANDARD) and not file.startswith(_INSTALLED)
 
