@@ -39,11 +39,11 @@ SOURCE = re.compile(r"(?<![\w/.*<>-])(?:[\w*-]+/)*[\w*]+\.(?:py|js|css|j2)\b")
 NAME_IN_FILE = re.compile(r"`([A-Za-z_][\w.]*)` (?:in |\()`([\w./-]+\.py)`")
 """A class, function or constant, and the file that has it: `Engine.admit` in `mock_server/engine.py`."""
 
-INVENTED = {"my_client.py"}
+INVENTED = {"my_client.py", "service.py"}
 """Files of examples, which a reader is to write."""
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-FILLED_IN = {"N": "1", "S": "1", "…": "server", "LOCATION": "tests"}
+FILLED_IN = {"X": "0.9", "SECONDS": "60", "N": "1", "S": "1", "…": "server", "LOCATION": "tests"}
 """What stands for the placeholders of commands."""
 
 

@@ -24,7 +24,7 @@ def findings(
     """Sentences on what the figures do not say by themselves."""
     return [
         *_of_arrival(played, figures, started=started),
-        *_of_the_end(played, scenario),
+        *_of_the_end(played, scenario, arrived=bool(figures.requests.arrived)),
         *_of_certainty(figures.calls, min_certainty),
     ]
 
@@ -42,10 +42,10 @@ def _of_arrival(played: Played, figures: ProbeFigures, *, started: bool) -> Iter
         )
 
 
-def _of_the_end(played: Played, scenario: Scenario) -> Iterator[str]:
+def _of_the_end(played: Played, scenario: Scenario, *, arrived: bool) -> Iterator[str]:
     ending = (played.program or {}).get("ending")
     if ending is not None and not ending["asked"]:
-        if ending["code"] != 0:
+        if ending["code"] != 0 and arrived:  # otherwise it is said already
             yield f"The program ended by itself after {ending['at_s']:.1f} s: {played.how_it_ended}."
         if ending["left"]:
             became = "a daemon, or left one" if played.running_at_end else "others, which ended by themselves"
@@ -121,10 +121,11 @@ def _lines(result: ProbeResult) -> Iterator[str]:
 def _rows(result: ProbeResult) -> Iterator[tuple[str, str]]:
     figures, program = result.figures, result.program
     calls, waits, left = figures.calls, figures.retry_after, figures.abandonment
-    yield "requests", f"{figures.requests.arrived} ({_counts(figures.requests.by_status)})"
+    by_status = _counts(figures.requests.by_status)
+    yield "requests", f"{figures.requests.arrived}{f' ({by_status})' if by_status else ''}"
     if calls.calls:
         sure = "" if calls.certain else f", NOT CERTAIN: {calls.at_least:.2f} to {calls.at_most:.2f}"
-        yield "calls", f"{calls.calls}, of which {calls.answered} were answered at last"
+        yield "calls", f"{calls.calls}, {calls.answered} of them answered at last"
         yield (
             "attempts per call",
             f"{calls.attempts_per_call:.2f} (certainty {calls.certainty:.2f}{sure}), at most {calls.most_attempts}",
