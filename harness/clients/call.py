@@ -156,7 +156,9 @@ class LiveTry:
         self.key = call.call_id if alone or number == 0 else f"{call.call_id}~{number}"
         self.spec = spec_for(call.spec, self.key, target, setting)
         self.reading: Reading = READINGS[call.spec.api]()
-        self.attempt: AttemptRow | None = None if call.latest is None or not alone else call.latest.attempt
+        self.attempt: AttemptRow | None = None
+        if call.latest is not None and alone and target.local is None:
+            self.attempt = call.latest.attempt  # until it has its own, as for the application
         # A call's total barks at the call, also while it waits; beside other tries, a try has the rest for itself.
         alone_watch = call.watch if alone else watch_for(setting.profile.timeouts, math.inf)
         self.watch: Watch | None = alone_watch

@@ -22,6 +22,7 @@ from windtunnel.harness.clients.base import CallSpec, Observer, Setting  # noqa:
 from windtunnel.harness.contract.records import AttemptRow, CallRow  # noqa: E402  # after the patches
 from windtunnel.harness.inputs.profile import Profile  # noqa: E402  # after the patches
 from windtunnel.harness.load.loop_thread import LoopThread  # noqa: E402  # after the patches
+from windtunnel.harness.load.targets import targets_of  # noqa: E402  # after the patches
 from windtunnel.harness.policies.clock import Clock  # noqa: E402  # after the patches
 from windtunnel.mock_server.server.end_with_parent import die_with_parent  # noqa: E402  # after the patches
 
@@ -41,8 +42,10 @@ class Rows(Observer):
 
 
 def settings(job: dict[str, Any], rows: Rows) -> Setting:
+    profile = Profile.model_validate(job["profile"])
     return Setting(
-        profile=Profile.model_validate(job["profile"]),
+        profile=profile,
+        targets=targets_of(profile, "local", "gpt-4.1-mini", {"local": job["base_url"]}),
         client="tested",
         instance=0,
         worker=0,

@@ -316,3 +316,39 @@ def test_tokens_of_a_request_space_the_calls(tmp_path: Path) -> None:
     held = sorted(row["limiter_wait_s"] for row in calls)
     assert held[0] == 0
     assert held[-1] == pytest.approx(0.5 * (len(calls) - 1), rel=0.1)
+
+
+SEVERAL: dict[str, Any] = {
+    "phases": [
+        {"name": "well", "for": "2s"},
+        {"name": "hung", "for": "2s", "rules": [{"fault": "hang", "match": {"attempt": 0}}]},
+        {"name": "down", "for": "2s", "rules": [{"fault": "overloaded"}]},
+    ]
+}
+
+
+def test_hedges_and_fallbacks_are_the_same_with_every_driver_and_again(tmp_path: Path) -> None:
+    """A call that hangs is hedged, a refused one goes to the local model; and two processes agree to the digest."""
+    parts: dict[str, Any] = {
+        "timeouts": {},
+        "retries": {"kind": "none"},
+        "hedge": {"after": 5, "extra_tokens": 1.0},
+        "fallback": {"to": [{"region": "other"}, {"local": {}}]},
+    }
+    digests, fates = [], []
+    for hash_seed in (1, 2):
+        cells = [prepare(tmp_path / str(hash_seed), driver, changes=SEVERAL, **parts) for driver in DRIVERS]
+        assert play(cells, hash_seed) == [0] * len(cells)
+        digests.append([json.loads((cell / "digest.json").read_text()) for cell in cells])
+        for cell in cells:
+            fates.append({(row["phase"], row["outcome"], row["region"]) for row in rows(cell, "calls")})
+            made = {row["phase"]: row["attempts_seen"] for row in rows(cell, "calls")}
+            assert made["hung"] == 2
+            assert len(rows(cell, "attempts")) == sum(row["attempts_seen"] for row in rows(cell, "calls"))
+    assert digests[0] == digests[1]
+    for fate in fates:
+        assert {one for one in fate if one[0]} == {
+            ("well", "ok", "local"),
+            ("hung", "ok", "local"),
+            ("down", "ok", ""),
+        }
