@@ -17,6 +17,7 @@ SCENARIO = """
 name: NAME
 about: Some seconds of trouble.
 seed: 1
+clients: [polite]
 load: {api: chat, stream: true, arrivals: poisson, rate: 4/s, instances: 1, deadline: 5s}
 warmup: 0s
 phases:
