@@ -25,7 +25,7 @@ IDLE = 0.5
 """With no more of its slots in use than this share, a provider waits for calls."""
 HOLDERS = {
     "held_by_pool": "a free connection in its own pool",
-    "held_by_limiter": "a turn at its own rate limiter, which also refuses calls that would wait too long",
+    "held_by_limiter": "a turn at its own rate limiter, or were refused by it or by its circuit breaker",
     "held_by_workers": "a free worker of its own",
 }
 """What a client may hold its calls up with: the metric that counts them, and what the calls then wait for."""
