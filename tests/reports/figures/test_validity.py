@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,6 +142,16 @@ def test_the_receive_lag_may_be_a_share_of_the_wait(wait_s: float, state: str) -
     rows = [call(f"c{i}", i / 20, i / 20 + wait_s) for i in range(100)]
     answers = [served(f"c{i}", 0, i / 20, last_byte_s=i / 20 + wait_s - 0.03) for i in range(100)]
     assert checks(good_cell(calls=rows, served=answers))["receive_lag_p99_s"].state == state
+
+
+def test_the_time_of_a_program_is_its_own() -> None:
+    """A client in another process may take long for an answer that it has: this machine was not late for that."""
+    answers = [served(f"c{i}", 0, i / 10, last_byte_s=i / 10 + 0.1) for i in range(100)]
+    cell = good_cell(served=answers)
+    assert checks(cell)["receive_lag_p99_s"].state == "invalid"
+    of_a_program = replace(cell, plan={**cell.plan, "profile": {"driver": "exec"}})
+    check = checks(of_a_program)["receive_lag_p99_s"]
+    assert (check.state, check.value) == ("valid", None)
 
 
 def test_nothing_received_has_no_lag() -> None:
