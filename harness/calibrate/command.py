@@ -15,6 +15,7 @@ from windtunnel.harness.calibrate import (
     harness_cost,
     memory,
     peer_rates,
+    policy_cost,
     report_cost,
     rule_cost,
     server_cost,
@@ -29,7 +30,18 @@ from windtunnel.harness.environments.versions import versions
 from windtunnel.harness.errors import InputError, listing, nearest
 from windtunnel.harness.run.run import raise_open_file_limit
 
-PARTS = ("server", "tokens", "harness", "rules", "virtual", "peers", "memory", "report", "fidelity")
+PARTS = (
+    "server",
+    "tokens",
+    "harness",
+    "rules",
+    "virtual",
+    "peers",
+    "memory",
+    "report",
+    "policies",
+    "fidelity",
+)
 
 
 def measure_all(
@@ -38,8 +50,8 @@ def measure_all(
     """Every finding, and what machine it was found on.
 
     Takes about seven minutes; `long` adds half an hour, `peers` (the folder that they are in) five minutes. `only`
-    names the `PARTS` to measure in place of all; `fidelity` is measured only then. Raises `MeasurementError` if a
-    process under measurement dies, `InputError` for parts that do not exist or need an option.
+    names the `PARTS` to measure in place of all; `policies` and `fidelity` are measured only then. Raises
+    `MeasurementError` if a process under measurement dies, `InputError` for parts that do not exist or need an option.
     """
     chosen = parts(long=long, only=only, peers=peers)
     raise_open_file_limit()
@@ -63,7 +75,13 @@ def parts(*, long: bool, only: Collection[str], peers: Path | None) -> tuple[str
         raise InputError("--only", found="peers without a folder", expected="--peers DIR beside it")
     if only:
         return tuple(name for name in PARTS if name in only)
-    wanted_by_option = {"peers": peers is not None, "memory": long, "report": long, "fidelity": False}
+    wanted_by_option = {
+        "peers": peers is not None,
+        "memory": long,
+        "report": long,
+        "policies": False,
+        "fidelity": False,
+    }
     left_out = {name for name, wanted in wanted_by_option.items() if not wanted}
     return tuple(name for name in PARTS if name not in left_out)
 
@@ -97,6 +115,8 @@ async def _measure(
         findings.append(await harness_cost.measure_memory(folder, on_progress))
     if "report" in chosen:
         findings += await report_cost.measure(folder, on_progress)
+    if "policies" in chosen:
+        findings += await policy_cost.measure(folder, on_progress)
     if "fidelity" in chosen:
         findings += await fidelity.measure(folder, on_progress)
         findings += await verdicts.measure(folder, on_progress) if long else []

@@ -61,7 +61,7 @@ async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Find
 
 async def speed(load: TimedLoad, folder: Path) -> list[Finding]:
     """One healthy cell, records included."""
-    plan = resolve(_scenario(load), [load_profile(CLIENT)], clock="virtual").cells[0]
+    plan = resolve(scenario_of(load), [load_profile(CLIENT)], clock="virtual").cells[0]
     place = make_cell(plan, folder / f"virtual-{'streams' if load.stream else 'calls'}")
     cost = await measured("windtunnel.harness.calibrate.virtual_cell", str(place), folder=place)
     calls = _rows(place, "calls-0")
@@ -91,7 +91,8 @@ async def speed(load: TimedLoad, folder: Path) -> list[Finding]:
     ]
 
 
-def _scenario(load: TimedLoad) -> Scenario:
+def scenario_of(load: TimedLoad) -> Scenario:
+    """A healthy provider under this load."""
     return Scenario.model_validate(
         {
             "name": "calibrate-virtual",

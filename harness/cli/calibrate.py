@@ -28,7 +28,8 @@ def calibrate(
     only: Annotated[
         str | None,
         typer.Option(
-            help="These alone, with commas between: server, tokens, harness, rules, virtual, peers, memory, report."
+            help="These alone, with commas between: server, tokens, harness, rules, virtual, peers, memory, report, "
+            "policies."
         ),
     ] = None,
     fidelity: Annotated[
