@@ -118,7 +118,8 @@ def _manifest(folder: Path, name: str) -> dict[str, str]:
 
 def _engines(folder: Path, versions: dict[str, str], printed: str) -> list[str]:
     """What of it wants another Node than there is, which npm installs all the same."""
-    if "EBADENGINE" not in printed:
+    # With a Node of its own in it, npm's own Node, of which npm speaks, plays nothing.
+    if "EBADENGINE" not in printed or "node" in _installed(folder):
         return []
     told = []
     for name in versions:
