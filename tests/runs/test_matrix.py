@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
+from rich.console import Console
 
 from tests.runs.command import ask
+from windtunnel.harness.run.progress import reporter
+from windtunnel.harness.run.run import RunOptions, run
 from windtunnel.reports.matrix.as_json import matrix_schema
 
 pytestmark = pytest.mark.timeout(300)
@@ -46,12 +50,10 @@ def test_every_cell_equals_the_one_played_alone(tmp_path: Path) -> None:
     together = {(cell["scenario"], cell["client"]): cell["digest"] for cell in matrix["cells"]}
     assert len(together) == len(set(together.values())) == 6
     for (scenario, client), digest in together.items():
-        out = f"alone-{scenario}-{client}"
-        alone = ask("run", f"./{scenario}.yaml", "--clients", client, "--out", out, cwd=tmp_path)
-        assert alone.code == 0, alone.err
-        cell = json.loads((tmp_path / out / "metrics.json").read_text())["cells"][0]
-        assert (scenario, client, cell["digest"]) == (scenario, client, digest)
-    again = ask("report", "all", cwd=tmp_path)
-    assert again.code == 0, again.err
-    assert json.loads((tmp_path / "all/matrix.json").read_text()) == matrix
-    assert (tmp_path / "all/refusals/report.html").read_text().count('id="timeline-tight-layered"') == 1
+        options = RunOptions(str(tmp_path / f"{scenario}.yaml"), [client], tmp_path / f"{scenario}-{client}")
+        alone = run(options, reporter(Console(file=sys.stderr)))
+        assert alone.failures == ()
+        kept = json.loads((alone.folder / "cells" / f"{client}-0" / "digest.json").read_text())
+        assert (scenario, client, kept["digest"]) == (scenario, client, digest)
+    page = (tmp_path / "all/refusals/report.html").read_text()
+    assert page.count('id="timeline-tight-layered"') == 1
