@@ -37,10 +37,13 @@ HEDGE_S = 0.1
 ENOUGH = 3
 """Successes without which nothing is known of how an application uses its bodies again."""
 
+REUSED_AT_ALL = 0.05
+"""Share of successes behind which a body comes again, from which on no retry is certain by its body."""
+
 BODIES_ENOUGH = 5
 """Different bodies without which nothing is known of whether like requests are ever under way at once."""
 
-MOST_GIVING_WAY = 200
+MOST_GIVING_WAY = 50
 """Failures that are asked to give way for one start."""
 
 NAMED = 1.0
@@ -60,9 +63,13 @@ HEDGE = 0.9
 
 @dataclass(slots=True)
 class Start:
-    """A sequence, and what was decided of it: its `certainty`, the `ground`, and whether it goes on with a call."""
+    """A sequence, and what was decided of it: its `certainty`, the `ground`, and what it retries.
+
+    `number` is its place in the order of arrival.
+    """
 
     sequence: Sequence
+    number: int = 0
     certainty: float = NEW_BODY
     ground: str = "a new body"
     retried: Start | None = None
@@ -112,6 +119,8 @@ class Rates:
         by_chance = min(1.0, (1 - retrying) * reuse / follow)
         sure = max(RETRY_OR_NOT, min(MOST, 1 - by_chance))
         if self.reused:
+            if reuse > REUSED_AT_ALL:  # a failure that nobody retried and the next call look alike
+                sure = min(sure, RETRY_OF_UNKNOWN)
             return sure, "a like one failed before, and bodies are used again after a success too"
         return sure, "a like one failed before, and no body is used again after a success"
 
@@ -136,7 +145,7 @@ def infer(requests: Iterable[Arrived], certain: float = 0.9) -> Inferred:
             named[request.name, request.step].append(request)
         else:
             like[request.api, request.key, request.body].append(request)
-    groups = [[Start(one) for one in sequences(group)] for group in like.values()]
+    groups = [[Start(one, i) for i, one in enumerate(sequences(group))] for group in like.values()]
     lonely = len(groups) >= BODIES_ENOUGH and not any(_overlap(group) for group in groups)
     for group in groups:
         _pair(group, lonely=lonely)
@@ -176,12 +185,15 @@ def _pair(group: list[Start], *, lonely: bool) -> None:
     """Step 1: give each start the failure that it may be the retry of: first those on one connection, then as many of
     the others as can be. `lonely`: no like requests of this program are ever under way at once."""
     failures = [one for one in group if one.last.how in ("failed", "changed")]
+    on_connection: dict[int, list[Start]] = defaultdict(list)
+    for one in group:
+        on_connection[one.first.connection.number].append(one)
     for earlier in failures:
         later = next(
             (
                 one
-                for one in group
-                if one.first.connection == earlier.last.connection and one.first.nth > earlier.last.nth
+                for one in on_connection[earlier.last.connection.number]
+                if one.first.nth > earlier.last.nth and one.number > earlier.number
             ),
             None,
         )
@@ -190,7 +202,8 @@ def _pair(group: list[Start], *, lonely: bool) -> None:
     for at_once in (True,) if lonely else (False, True):
         _pair_free(group, failures, at_once=at_once)
         for later in group:
-            if later.retried is None:
+            # Somebody can only give way if a failure is left over in the end.
+            if later.retried is None and any(one.followed is None for one in failures):
                 _give_way(failures, later, set(), at_once=at_once)
     _pair_hedges(group)
     for later in group:
@@ -257,11 +270,11 @@ def _too_late(earlier: Start, later: Start) -> bool:
 
 def _fits(earlier: Start, later: Start) -> bool:
     """Whether a start on another connection can be the retry of a failure."""
+    if earlier.number >= later.number:
+        return False
     failed_s = earlier.last.over_s
     slack = SLACK_S if _left(earlier) else 0.0
     if later.first.arrived_s + slack < failed_s or _too_late(earlier, later):
-        return False
-    if earlier.first is later.first or earlier.first.arrived_s > later.first.arrived_s:
         return False
     return bool(later.first.nth) or later.first.connection.opened_s + slack >= failed_s
 
@@ -278,7 +291,7 @@ def _pair_hedges(group: list[Start]) -> None:
             soon = 0 <= loser.last.over_s - winner.last.over_s <= HEDGE_S
             if winner is loser or winner.last.how != "ok" or not (same_time and soon):
                 continue
-            earlier, later = sorted((loser, winner), key=lambda one: one.first.arrived_s)
+            earlier, later = sorted((loser, winner), key=lambda one: one.number)
             if later.retried is None:
                 later.retried, later.certainty, later.ground = (
                     earlier,

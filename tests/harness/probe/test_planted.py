@@ -16,7 +16,6 @@ HANGING = str(Path(__file__).parent / "hanging.yaml")
     "program",
     [
         "requests_session",
-        "httpx_threads_one_prompt",
         "aiohttp_pool",
         "sdk",
         "sdk_threads_one_prompt",
@@ -37,6 +36,7 @@ def test_attempts_per_call_of_python_programs_are_right(tmp_path: Path, program:
     "program",
     [
         "aiohttp_pool_one_prompt",
+        "httpx_threads_one_prompt",
         "requests_threads_one_prompt_anew",
         "one_prompt_one_after_the_other",
         "sdk_same_prompt_without_retries",
@@ -62,11 +62,12 @@ def test_a_client_that_hangs_up_and_comes_back_is_one_call(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("program", ["read", "unread", "one_prompt"])
 def test_attempts_per_call_of_node_programs_are_right(tmp_path: Path, program: str) -> None:
-    """Node's fetch, whose unread answers keep their connections: within 2 % of the truth, and certain."""
+    """Node's fetch, whose unread answers keep their connections: within 2 % of the truth; only equal prompts may be open."""
     command = [needs("node"), str(PROGRAMS / "fetch.mjs"), program]
     code, result = probed(tmp_path / "out", command, min_certainty=0.9)
-    assert close_or_said(tmp_path / "out", result)
-    assert code == 0
+    sure = close_or_said(tmp_path / "out", result)
+    assert code == (0 if sure else 3)
+    assert sure or program == "one_prompt"
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,8 @@ def go_program(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("program", ["drained", "undrained", "one_prompt"])
 def test_attempts_per_call_of_go_programs_are_right(tmp_path: Path, go_program: str, program: str) -> None:
-    """Go's net/http, whose answers are read or closed unread: within 2 % of the truth, and certain."""
+    """Go's net/http, whose answers are read or closed unread: within 2 %; only equal prompts may be open."""
     code, result = probed(tmp_path / "out", [go_program, program], min_certainty=0.9)
-    assert close_or_said(tmp_path / "out", result)
-    assert code == 0
+    sure = close_or_said(tmp_path / "out", result)
+    assert code == (0 if sure else 3)
+    assert sure or program == "one_prompt"

@@ -78,7 +78,7 @@ async def test_the_exit_code_and_all_output_are_kept(start: Start) -> None:
     assert program.how_it_ended() == "exit code 3; its last words: err"
     record = program.record()
     assert record["ending"]["code"] == 3
-    assert record["cpu_s"] > 0
+    assert record["cpu_s"] >= 0  # counted in hundredths of a second
 
 
 async def test_a_program_that_a_signal_killed_says_which(start: Start) -> None:
