@@ -62,7 +62,7 @@ def test_a_client_that_hangs_up_and_comes_back_is_one_call(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("program", ["read", "unread", "one_prompt"])
 def test_attempts_per_call_of_node_programs_are_right(tmp_path: Path, program: str) -> None:
-    """Node's fetch, whose unread answers keep their connections: within 2 % of the truth; only equal prompts may be open."""
+    """Node's fetch, with answers read or left unread: within 2 % of the truth; only equal prompts may be open."""
     command = [needs("node"), str(PROGRAMS / "fetch.mjs"), program]
     code, result = probed(tmp_path / "out", command, min_certainty=0.9)
     sure = close_or_said(tmp_path / "out", result)
