@@ -20,15 +20,12 @@ PROGRAMS = HERE / "programs"
 FLAKY = str(HERE / "flaky.yaml")
 
 
-def needs(executable: str, *, may_be_missing: bool = False) -> str:
-    """The path of an executable. Where it is missing the test is skipped, or fails where skips are forbidden.
-
-    `may_be_missing`: it is skipped there, too.
-    """
+def needs(executable: str) -> str:
+    """The path of an executable. Where it is missing the test is skipped, or fails where skips are forbidden."""
     found = shutil.which(executable)
     if found is None:
         reason = f"needs the executable '{executable}'"
-        if os.environ.get("WINDTUNNEL_NO_SKIPS") and not may_be_missing:
+        if os.environ.get("WINDTUNNEL_NO_SKIPS"):
             pytest.fail(reason)
         pytest.skip(reason)
     return found

@@ -73,7 +73,7 @@ def test_attempts_per_call_of_node_programs_are_right(tmp_path: Path, program: s
 @pytest.fixture(scope="module")
 def go_program(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The Go program, built."""
-    go = needs("go", may_be_missing=True)  # .ci/run does not install it: 450 MB
+    go = needs("go")
     built = tmp_path_factory.mktemp("go") / "loops"
     subprocess.run([go, "build", "-o", str(built), str(PROGRAMS / "loops.go")], check=True, timeout=110)
     return str(built)
