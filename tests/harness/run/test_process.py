@@ -102,8 +102,11 @@ async def test_what_cannot_be_executed_is_a_mistake_of_the_input(tmp_path: Path)
             await Program.start("app", command, cwd=tmp_path, env=program_environment({}))
 
 
-async def test_a_program_gets_its_arguments_and_environment_and_no_stray_descriptor(start: Start) -> None:
+async def test_a_program_gets_its_arguments_and_environment_and_no_stray_descriptor(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What runs there finds its own three streams and nothing of ours; SIGPIPE is as in a shell."""
+    monkeypatch.delenv("WINDTUNNEL_NO_SKIPS", raising=False)  # that is for tests
     program = await start(
         """
         import os, signal
