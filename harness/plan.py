@@ -17,7 +17,8 @@ from windtunnel.harness.environments.versions import versions
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gateway import Gateway
 from windtunnel.harness.inputs.load import ClockChoice, ClockName, Load
-from windtunnel.harness.inputs.profile import Limiter, Profile
+from windtunnel.harness.inputs.policies import Limiter
+from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.program import versions_of
 from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.mock_server.chance import derive

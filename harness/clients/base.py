@@ -15,7 +15,8 @@ from weakref import WeakSet
 
 from windtunnel.harness.clients.waiting import GeventWaiting, Waiting
 from windtunnel.harness.contract.records import AttemptRow, CallRow
-from windtunnel.harness.inputs.profile import LocalModel, Profile
+from windtunnel.harness.inputs.policies import LocalModel
+from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.policies.call import Call, Command
 from windtunnel.harness.policies.clock import Clock
 from windtunnel.harness.policies.failure import Failure

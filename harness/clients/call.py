@@ -19,7 +19,7 @@ from windtunnel.harness.clients.reading import (
     UnfinishedAnswerError,
 )
 from windtunnel.harness.contract.records import AttemptRow, CallRow
-from windtunnel.harness.inputs.profile import LocalModel
+from windtunnel.harness.inputs.policies import LocalModel
 from windtunnel.harness.policies.call import Begin, CallEnding, Command, Policies
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.watchdog import Watch, WatchdogTimeout, watch_for

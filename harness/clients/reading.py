@@ -6,6 +6,8 @@ Whatever reading raises is the application's error.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from windtunnel.mock_server.api.embeddings.wire import vector_text
@@ -35,11 +37,20 @@ class JsonAnswer(dict[str, Any]):
         return self.get(name)
 
 
+def json_answer(value: Any) -> Any:
+    """JSON as an answer: its objects have attributes, as the SDK's have."""
+    if isinstance(value, Mapping):
+        return JsonAnswer({key: json_answer(inner) for key, inner in value.items()})
+    if isinstance(value, list | tuple):
+        return [json_answer(inner) for inner in value]
+    return value
+
+
 TOOL_CONTENTS = {"function_call": "arguments", "custom_tool_call": "input"}
 """Where a Responses item that calls one of the application's tools has what the tool is given."""
 
 
-class Reading:
+class Reading(ABC):
     """What one try delivered so far. `opened`: the answer was handed to the application. `comparable`: it is known what
     was delivered, so it can be compared with the truth. `told_incomplete`: the application itself says it is not all.
     """
@@ -88,13 +99,13 @@ class Reading:
         """Take one event of a stream; True if it carried content."""
         raise NotImplementedError(f"{type(self).__name__} reads no stream")
 
+    @abstractmethod
     def whole(self, answer: Any) -> None:
         """Take an answer that came in one piece."""
-        raise NotImplementedError
 
+    @abstractmethod
     def choices(self) -> list[Choice]:
         """What the application has now."""
-        raise NotImplementedError
 
     def put_together(self) -> None:
         """Put the pieces together, as the application does with a whole answer. Raises TypeError if they do not fit."""

@@ -10,17 +10,8 @@ from pydantic.fields import FieldInfo
 
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.inputs.load import Arrivals, Load, RateRamp, RateStep
-from windtunnel.harness.inputs.profile import (
-    Adaptive,
-    Breaker,
-    Budget,
-    Limiter,
-    Pool,
-    Priority,
-    Profile,
-    Retries,
-    Timeouts,
-)
+from windtunnel.harness.inputs.policies import Adaptive, Breaker, Budget, Limiter, Priority, Retries
+from windtunnel.harness.inputs.profile import Pool, Profile, Timeouts
 from windtunnel.harness.inputs.scenario import Prices, Scenario, ScenarioPhase
 from windtunnel.harness.inputs.schemas import FILLED_IN
 from windtunnel.mock_server.plan.units import format_seconds

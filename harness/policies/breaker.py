@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from windtunnel.harness.inputs.profile import Breaker
+from windtunnel.harness.inputs.policies import Breaker
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.policy import LOCAL, Answer, CallState, No, Policy, TryState
 

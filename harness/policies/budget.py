@@ -11,7 +11,7 @@ import math
 from collections import deque
 from typing import Protocol
 
-from windtunnel.harness.inputs.profile import Budget, Retries
+from windtunnel.harness.inputs.policies import Budget, Retries
 from windtunnel.harness.policies.policy import CallState, No, Policy, TryState
 from windtunnel.harness.policies.retry import retryable
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from windtunnel.harness.inputs.profile import Fallback
+from windtunnel.harness.inputs.policies import Fallback
 from windtunnel.harness.policies.policy import LOCAL, PRIMARY, Answer, CallState, No, Policy, TryState
 
 

@@ -6,7 +6,7 @@ made faster by asking twice: then the quantile grows with the waits, and few hed
 
 from __future__ import annotations
 
-from windtunnel.harness.inputs.profile import Hedge
+from windtunnel.harness.inputs.policies import Hedge
 from windtunnel.harness.policies.deadline import RecentTimes
 from windtunnel.harness.policies.policy import LOCAL, CallState, Policy, TryState
 

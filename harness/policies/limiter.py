@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from windtunnel.harness.inputs.profile import Adaptive, Limiter
+from windtunnel.harness.inputs.policies import Adaptive, Limiter
 from windtunnel.harness.policies.clock import Draw
 from windtunnel.harness.policies.failure import TOO_MANY_REQUESTS
 from windtunnel.harness.policies.policy import LOCAL, Answer, CallState, No, Policy, TryState

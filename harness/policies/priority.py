@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from windtunnel.harness.inputs.profile import Priority
+from windtunnel.harness.inputs.policies import Priority
 
 
 def priority_of(priorities: Sequence[Priority], name: str | None, u: float) -> Priority | None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from windtunnel.harness.inputs.profile import Retries
+from windtunnel.harness.inputs.policies import Retries
 from windtunnel.harness.policies.clock import Draw, Now
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.policy import CallState, Policy, TryState

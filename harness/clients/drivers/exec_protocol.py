@@ -9,14 +9,14 @@ Whatever else a program writes is no message. It is told apart here, and never b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import orjson
 
 from windtunnel.harness.clients.base import CallSpec
-from windtunnel.harness.clients.reading import JsonAnswer
+from windtunnel.harness.clients.reading import JsonAnswer, json_answer
 
 LONGEST_LINE: Final = 8 * 1024 * 1024
 """Bytes of a line at most: what is longer is no answer of a model."""
@@ -224,7 +224,7 @@ def _ended(found: Mapping[str, Any], call_id: str) -> CallEnded:
         text=_text(found, "text"),
         finish_reason=_text(found, "finish_reason") if "finish_reason" in found else WHOLE,
         digest=digest,
-        answer=None if answer is None else _nodes(answer),
+        answer=None if answer is None else json_answer(answer),
     )
 
 
@@ -237,12 +237,3 @@ def _text(found: Mapping[str, Any], key: str) -> str | None:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _nodes(value: Any) -> Any:
-    """JSON as an answer: its objects have attributes, as the SDK's have."""
-    if isinstance(value, Mapping):
-        return JsonAnswer({key: _nodes(inner) for key, inner in value.items()})
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_nodes(inner) for inner in value]
-    return value

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from windtunnel.harness.clients.reading import READINGS, JsonAnswer, Reading
+from windtunnel.harness.clients.reading import READINGS, JsonAnswer, Reading, json_answer
 from windtunnel.harness.inputs.signature import FIELD
 
 
@@ -191,7 +191,7 @@ def _read_whole(answer: Any, api: str, returned: Returned, *, strict: bool) -> N
     elif _is_answer(answer):
         reading = READINGS[api]()
         with contextlib.suppress(*(() if strict else MISREAD)):
-            reading.whole(_nodes(answer) if isinstance(answer, Mapping) else answer)
+            reading.whole(json_answer(answer) if isinstance(answer, Mapping) else answer)
             returned.answer = reading
 
 
@@ -217,7 +217,7 @@ class _Pieces:
             if returned.answer is None:
                 returned.answer = READINGS[self._api]()
             with contextlib.suppress(*(() if self._strict else MISREAD)):
-                told = returned.answer.take(_nodes(piece) if isinstance(piece, Mapping) else piece)
+                told = returned.answer.take(json_answer(piece) if isinstance(piece, Mapping) else piece)
         if told:
             self._content()
 
@@ -265,9 +265,3 @@ def _is_answer(answer: Any) -> bool:
     if isinstance(answer, Mapping):
         return any(name in answer for name in ("choices", "output", "data", "type"))
     return any(hasattr(answer, name) for name in ("choices", "output", "data", "type"))
-
-
-def _nodes(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return JsonAnswer({key: _nodes(inner) for key, inner in value.items()})
-    return [_nodes(inner) for inner in value] if isinstance(value, list) else value

@@ -13,14 +13,8 @@ from windtunnel.harness.errors import CollectedInputError, InputError
 from windtunnel.harness.inputs import installed
 from windtunnel.harness.inputs.honoured import ONLY
 from windtunnel.harness.inputs.installed import check_installed
-from windtunnel.harness.inputs.profile import (
-    SDK_RETRIES,
-    Pool,
-    Profile,
-    SdkArguments,
-    Timeouts,
-    load_profile_file,
-)
+from windtunnel.harness.inputs.policies import SDK_RETRIES
+from windtunnel.harness.inputs.profile import Pool, Profile, SdkArguments, Timeouts, load_profile_file
 
 MINIMAL: dict[str, Any] = {
     "name": "mine",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.harness.inputs.load import Load
-from windtunnel.harness.inputs.profile import Adaptive, Limiter, Priority
+from windtunnel.harness.inputs.policies import Adaptive, Limiter, Priority
 from windtunnel.harness.policies.limiter import AdaptiveRate, LocalLimiter
 from windtunnel.harness.policies.priority import priority_of, shed
 

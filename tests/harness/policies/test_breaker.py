@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.harness.inputs.profile import Breaker
+from windtunnel.harness.inputs.policies import Breaker
 from windtunnel.harness.policies.breaker import CircuitBreaker
 from windtunnel.harness.policies.failure import Failure
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.harness.inputs.profile import Budget
+from windtunnel.harness.inputs.policies import Budget
 from windtunnel.harness.policies.budget import RetryBudget
 from windtunnel.harness.policies.deadline import REMEMBERED, RecentTimes, fits
 from windtunnel.harness.policies.limiter import LocalLimiter

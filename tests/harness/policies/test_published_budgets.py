@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from windtunnel.harness.inputs.profile import Budget
+from windtunnel.harness.inputs.policies import Budget
 from windtunnel.harness.policies.budget import RetryAllowance, budget_of
 
 

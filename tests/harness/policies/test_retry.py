@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.harness.inputs.profile import Retries
+from windtunnel.harness.inputs.policies import Retries
 from windtunnel.harness.policies.failure import Failure, Kind
 from windtunnel.harness.policies.retry import backoff, next_wait, promised_wait, retryable
 
