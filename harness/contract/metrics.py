@@ -332,6 +332,13 @@ ROWS: Final = (
         floor=Floor(1.0, 0.05),
     ),
     Metric(
+        "own_model_answers",
+        "Calls that the application's own model answered",
+        "share",
+        "Calls that fell back to a model of the application's own and were answered by it ÷ calls offered. They count "
+        "as good, whatever that model's answers are worth; absent where there are none.",
+    ),
+    Metric(
         "silent_corruption",
         "Broken answers taken for success",
         "share",

@@ -95,23 +95,21 @@ def matrix_summary(matrix: Matrix) -> str:
 
 
 def headline(matrix: Matrix) -> str:
-    """One sentence over all: who never lets a provider recover, and who takes broken answers for good."""
+    """One sentence over all: who does not recover from a fault, and who takes broken answers for good."""
     cells = matrix.cells.values()
     stuck = sorted({cell.client for cell in cells if cell.never_recovered})
     broken = sorted({cell.client for cell in cells if (cell.number("silent_corruption") or 0.0) > BROKEN})
     count = len(matrix.clients)
     parts = []
     if stuck:
-        verb = "keeps" if len(stuck) == 1 else "keep"
-        parts.append(
-            f"{len(stuck)} of {count} clients {verb} a provider down after its fault ({', '.join(stuck)})"
-        )
+        verb = "does" if len(stuck) == 1 else "do"
+        parts.append(f"{len(stuck)} of {count} clients {verb} not recover after a fault ({', '.join(stuck)})")
     if broken:
         verb = "takes" if len(broken) == 1 else "take"
         parts.append(f"{len(broken)} of {count} {verb} broken answers for good ones")
     said = (
         ", and ".join(parts)
-        or f"None of {count} clients keeps a provider down or takes a broken answer for good"
+        or f"All of {count} clients recover after a fault, and none takes a broken answer for good"
     )
     return f"{said}."
 

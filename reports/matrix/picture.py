@@ -43,14 +43,14 @@ def heatmap(matrix: Matrix, clients: tuple[str, ...]) -> str:
             cell = matrix.cells.get((scenario.name, client))
             parts.append(_field(shade(matrix, cell, "goodput"), cell, NAME_PX + WIDE_PX * column, y))
     parts.append(
-        f'<text x="12" y="{bottom + 22}" fill="{MUTED.light}">✗ the provider never recovers'
+        f'<text x="12" y="{bottom + 22}" fill="{MUTED.light}">✗ calls were not good again after the fault'
         " · ! broken answers were taken for good · hatched: not known</text></svg>"
     )
     return "\n".join(parts) + "\n"
 
 
 def marks(cell: MatrixCell | None) -> str:
-    """✗ where the provider did not recover, ! where broken answers went unnoticed."""
+    """✗ where calls did not become good again after the fault, ! where broken answers went unnoticed."""
     if cell is None or cell.state not in COUNTS:
         return ""
     broken = (cell.number("silent_corruption") or 0.0) > BROKEN

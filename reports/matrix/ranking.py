@@ -13,8 +13,9 @@ from windtunnel.reports.page.labels import say
 SAME: Final = 0.0005
 HOW: Final = (
     "Harm in a scenario: the share of the calls that were not good, plus the share of the answers that were taken for "
-    "good and were broken (nobody notices those), plus 1 if the provider did not recover after the fault. Ranked "
-    "by the mean over all scenarios, then by attempts per call. Who has no valid figures in one of them is not ranked."
+    "good and were broken (nobody notices those), plus 1 if its calls did not become good again after the fault. "
+    "Ranked by the mean over all scenarios, then by attempts per call. Who has no valid figures in one of them is not "
+    "ranked."
 )
 
 
@@ -82,7 +83,7 @@ def _reasons(cells: Sequence[MatrixCell]) -> tuple[str, ...]:
     reasons = []
     stuck = [cell.scenario for cell in cells if cell.never_recovered]
     if stuck:
-        reasons.append(f"the provider never recovered in {', '.join(stuck)}")
+        reasons.append(f"its calls never became good again in {', '.join(stuck)}")
     broken = _most(cells, lambda cell: cell.number("silent_corruption"))
     if broken is not None and (broken.number("silent_corruption") or 0) > SAME:
         share = say(broken.number("silent_corruption"), "share")
@@ -93,6 +94,10 @@ def _reasons(cells: Sequence[MatrixCell]) -> tuple[str, ...]:
         f"{say(_mean(good), 'share')} of its calls were good in the mean"
         + (f", {say(min(good), 'share')} in {worst.scenario}" if len(cells) > 1 else "")
     )
+    own = _most(cells, lambda cell: cell.number("own_model_answers"))
+    if own is not None:
+        share = say(own.number("own_model_answers"), "share")
+        reasons.append(f"its own model answered up to {share} of them ({own.scenario})")
     most = _most(cells, lambda cell: cell.number("amplification"))
     if most is not None and (most.number("amplification") or 1.0) >= 1.2:
         reasons.append(

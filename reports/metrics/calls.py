@@ -36,6 +36,13 @@ def silent_corruption(cohort: Cohort) -> Result:
     return ratio(int((cohort.calls["outcome"] == "corrupt").sum()), success)
 
 
+def own_model_answers(cohort: Cohort) -> Result:
+    """Absent where no call was answered so."""
+    if not cohort.judged.calls["own_model"].any():
+        return ABSENT
+    return ratio(int(cohort.calls["own_model"].sum()), len(cohort.calls))
+
+
 def deadline_overruns(cohort: Cohort) -> Result:
     if not cohort.judged.calls["wait_budget_s"].notna().any():
         return ABSENT

@@ -82,6 +82,7 @@ COMPUTE: Final[dict[str, Compute]] = {
     "held_by_workers": over_known_good(calls.held_by_workers),
     "slots_used": work.slots_used,
     "deadline_overruns": calls.deadline_overruns,
+    "own_model_answers": calls.own_model_answers,
     "silent_corruption": over_known_outcomes(calls.silent_corruption),
     "error_budget_burn": over_known_good(calls.error_budget_burn),
     "connection_churn": over_known_outcomes(connections.connection_churn),

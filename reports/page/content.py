@@ -31,7 +31,8 @@ from windtunnel.reports.read.run_dir import Run
 
 HEADLINES = (
     "goodput", "recovered", "recovered_fraction", "time_to_recover_s", "metastable", "amplification",
-    "peak_amplification", "wasted_work", "wait_p50_s", "wait_p99_s", "wait_max_s", "silent_corruption", "cost_usd",
+    "peak_amplification", "wasted_work", "wait_p50_s", "wait_p99_s", "wait_max_s", "own_model_answers",
+    "silent_corruption", "cost_usd",
 )  # fmt: skip
 NEVER = "never"
 MARK_OF = {3: "✗", 2: "!", 1: "·"}

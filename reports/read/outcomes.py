@@ -113,8 +113,9 @@ def judge(cell: CellRecords) -> Judged:
     attempts = _by_phase(cell.attempts, ids, phase_i)
     del ids, where
     answer = _answers(calls, cell.calls, row_of, served)
-    outcome = _outcomes(calls, cell.calls, row_of, served, answer, without_row=_without_row(cell))
-    calls["answer"], calls["outcome"] = answer, outcome
+    own = _answered_by_its_own_model(calls, cell.calls, row_of)
+    outcome = _outcomes(calls, cell.calls, row_of, served, answer, own, without_row=_without_row(cell))
+    calls["answer"], calls["outcome"], calls["own_model"] = answer, outcome, own
     del calls["finish_reason"]
     cell.calls.store.forget()
     late = calls["ended_s"] - calls["intended_s"] > cell.deadline_s + _ROUNDING_S
@@ -229,7 +230,14 @@ def _without_row(cell: CellRecords) -> str:
 
 
 def _outcomes(
-    calls: pd.DataFrame, rows: Records, row_of: Ints, served: Records, answer: Ints, *, without_row: str
+    calls: pd.DataFrame,
+    rows: Records,
+    row_of: Ints,
+    served: Records,
+    answer: Ints,
+    own: Bools,
+    *,
+    without_row: str,
 ) -> pd.Categorical:
     """What each call came to, where the server's truth decides what the client took for a success."""
     said = calls["client_outcome"].cat
@@ -239,7 +247,7 @@ def _outcomes(
     truth = np.append(keys(served, "truth_digest"), np.uint64(0))[answer]
     got = np.asarray(taken(rows.array("digest"), row_of), dtype=np.uint64)
     known, same = (answer >= 0) & (got != 0), (truth == got) & (truth != 0)
-    took = (codes == every.index("ok")) & ~_answered_by_its_own_model(rows, row_of)
+    took = (codes == every.index("ok")) & ~own
     codes[took & ~same] = every.index("corrupt")
     codes[took & ~known] = every.index("unknown")
     # The truth itself may be cut by the request's own max_tokens: who delivers all of it, and does not raise, is ok.
@@ -249,10 +257,10 @@ def _outcomes(
     return pd.Categorical.from_codes(codes, pd.Index(every, dtype=object))
 
 
-def _answered_by_its_own_model(rows: Records, row_of: Ints) -> Bools:
+def _answered_by_its_own_model(calls: pd.DataFrame, rows: Records, row_of: Ints) -> Bools:
     """Calls that fell back to a model of the application's own: no provider knows what they were told."""
     regions = pd.Series(taken(rows.array("region"), row_of))
-    return (regions == "").to_numpy(dtype=bool)
+    return np.asarray((regions == "") & (calls["client_outcome"] == "ok").to_numpy(), dtype=bool)
 
 
 def _raised_on_a_cut_truth(calls: pd.DataFrame, served: Records, answer: Ints) -> Bools:

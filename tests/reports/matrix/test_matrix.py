@@ -151,7 +151,9 @@ def test_the_ranking_has_its_reasons(folder: Path) -> None:
     first, second = rank(replace(matrix, scenarios=matrix.scenarios[:1]))
     assert (first.client, first.place, first.harm) == ("steady", 1, 0.0)
     assert (second.client, second.place, second.harm) == ("greedy", 2, pytest.approx(0.5 + 0.2 + 1))
-    said = "the provider never recovered in storm; 20.0 % of its answers were broken, unnoticed, in storm"
+    said = (
+        "its calls never became good again in storm; 20.0 % of its answers were broken, unnoticed, in storm"
+    )
     assert second.sentence.startswith(said)
 
 
@@ -166,7 +168,7 @@ def test_what_is_written(folder: Path) -> None:
     assert "later/report.html" not in page
     assert "no &lt;python&gt;" in page
     assert f"windtunnel replay {folder / 'storm'} --call c7 --client greedy" in page
-    assert "1 of 2 clients keeps a provider down after its fault (greedy)" in page
+    assert "1 of 2 clients does not recover after a fault (greedy)" in page
     assert "✗ ! 50.0 %](storm/report.html#timeline-greedy)" in (folder / "summary.md").read_text()
     assert (folder / "heatmap.svg").read_text().startswith("<svg")
 

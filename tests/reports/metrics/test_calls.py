@@ -47,6 +47,20 @@ def test_the_error_budget_burns_by_the_objective() -> None:
     assert measured(cell, objective=0.9)["error_budget_burn"] == pytest.approx(1)
 
 
+def test_answers_of_an_own_model_are_told_apart() -> None:
+    """A call without a region went to no provider; it is good, and counted."""
+    rows = [
+        call("c0", 0, 1),
+        call("c1", 1, 2, region="", model="local", served_id="", digest="by itself"),
+        call("c2", 2, 3, "error", region=""),
+        call("c3", 3, 4),
+    ]
+    found = measured(make_cell(rows, [served(f"c{i}", 0, i) for i in (0, 2, 3)]))
+    assert found["own_model_answers"] == 0.25
+    assert found["goodput"] == 0.75
+    assert "own_model_answers" not in measured(make_cell(rows[:1], [served("c0", 0, 0)]))
+
+
 def test_silent_corruption_is_a_share_of_what_the_client_took_for_success() -> None:
     """One half answer among two successes is a half, whatever failed loudly beside them."""
     rows = [call("c0", 0, 1), call("c1", 0, 1, digest="half"), call("c2", 0, 1, "error")]
