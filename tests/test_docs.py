@@ -156,7 +156,7 @@ def commands(page: Path) -> Iterator[str]:
     """The command lines of a page that call `windtunnel`: in code between backticks, or in lines of a block."""
     text = text_of(page)
     for block in re.findall(r"^```\w*\n(.*?)^```", text, flags=re.M | re.S):
-        for line in block.splitlines():
+        for line in re.sub(r"\\\n\s*", "", block).splitlines():
             found = re.search(r"(?:^|&& |^\$ )(?:\.venv/bin/)?windtunnel ([a-z].*)", line)
             if found:
                 yield found[1]
