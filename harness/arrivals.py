@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count, islice, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +27,10 @@ from windtunnel.mock_server.chance import uniform
 
 if TYPE_CHECKING:
     from windtunnel.harness.plan import CellPlan
+
+
+Replayed: TypeAlias = tuple[float, int]
+"""When a call of a file is due, and which of the file's rows it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +81,20 @@ def schedule(load: Load, phases_total_s: float, warmup_s: float, tail_s: float, 
     The same arguments always give the same schedule; `seed` is the cell's repeat seed, so all clients of a
     repeat share it.
     """
-    if load.arrivals.times_s is not None:
-        warmup, phases, tail = _replayed(load.arrivals.times_s, phases_total_s, warmup_s, tail_s)
+    times = load.arrivals.times_s
+    if times is not None:
+        sections = _replayed(times, phases_total_s, warmup_s, tail_s)
+        warmup, phases, tail = ([time for time, _ in section] for section in sections)
     else:
         warmup, phases, tail = _drawn(load, phases_total_s, warmup_s, tail_s, seed)
-    sections = [
+    numbered = [
         (("w", index, time) for index, time in reversed(list(enumerate(warmup)))),
         (("c", index, time) for index, time in enumerate(phases)),
         (("t", index, time) for index, time in enumerate(tail)),
     ]
     return [
         Arrival(index, _rounded(letter, time, phases_total_s), index % load.instances, f"{letter}{index}")
-        for section in sections
+        for section in numbered
         for letter, index, time in section
     ]
 
@@ -158,19 +164,36 @@ def _placed(pieces: Sequence[_Piece], points: Iterator[float], *, closed: bool =
 
 def _replayed(
     times: Sequence[float], total_s: float, warmup_s: float, tail_s: float
-) -> tuple[list[float], list[float], list[float]]:
+) -> tuple[list[Replayed], list[Replayed], list[Replayed]]:
     """Warm-up: the file's first seconds, before t0. Tail: its next ones or, if there are none, its last."""
     end_s = total_s + tail_s
-    warmup = [time - warmup_s for time in times if time < warmup_s]
-    phases = [time for time in times if time < total_s]
-    tail = [time for time in times if total_s <= time < end_s]
+    rows = [(time, row) for row, time in enumerate(times)]
+    warmup = [(time - warmup_s, row) for time, row in rows if time < warmup_s]
+    phases = [(time, row) for time, row in rows if time < total_s]
+    tail = [(time, row) for time, row in rows if total_s <= time < end_s]
     if times[-1] < total_s:
         window = min(tail_s, total_s)
         laps = math.ceil(tail_s / window) if window > 0 else 0
-        last = [time - (total_s - window) for time in phases if time >= total_s - window]
-        again = (total_s + lap * window + time for lap in range(laps) for time in last)
-        tail = [time for time in again if time < end_s]
+        last = [(time - (total_s - window), row) for time, row in phases if time >= total_s - window]
+        again = ((total_s + lap * window + time, row) for lap in range(laps) for time, row in last)
+        tail = [(time, row) for time, row in again if time < end_s]
     return warmup[::-1], phases, tail
+
+
+def traced_sizes(
+    load: Load, phases_total_s: float, warmup_s: float, tail_s: float
+) -> tuple[dict[str, int], dict[str, int]]:
+    """The tokens of prompts and of answers by call id, as far as the load's trace tells them."""
+    trace, times = load.trace, load.arrivals.times_s
+    if trace is None or times is None:
+        return {}, {}
+    sections = zip("wct", _replayed(times, phases_total_s, warmup_s, tail_s), strict=True)
+    rows = [(f"{letter}{index}", row) for letter, part in sections for index, (_, row) in enumerate(part)]
+    prompts, answers = (
+        {call: size for call, row in rows if (size := sizes[row]) is not None} if sizes else {}
+        for sizes in (trace.prompts, trace.answers)
+    )
+    return prompts, answers
 
 
 def write_schedule(plan: CellPlan, path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from windtunnel.harness.arrivals import Arrival, schedule
+from windtunnel.harness.arrivals import Arrival, schedule, traced_sizes
 from windtunnel.harness.contract.behaviour import BEHAVIOUR
 from windtunnel.harness.contract.files import PLAN_VERSION, write_whole
 from windtunnel.harness.environments.interpreter import ask
@@ -303,6 +303,13 @@ def _cell(
     for phase in scenario.phases:
         start = spans[-1].end if spans else 0.0
         spans.append(PhaseSpan(phase.name, start, start + phase.for_))
+    tail_s = max(scenario.load.patience_s, MIN_TAIL_S)
+    load, server_plan = scenario.load, scenario.plan(seed=seed).model_dump(mode="json", by_alias=True)
+    if load.trace is not None:
+        prompts, answers = traced_sizes(load, spans[-1].end, scenario.warmup, tail_s)
+        without = load.trace.model_copy(update={"prompts": (), "answers": ()})
+        load = load.model_copy(update={"prompt_sizes": prompts, "trace": without})
+        server_plan["answer_tokens"] = answers
     return CellPlan(
         scenario=scenario.name,
         client=profile.name,
@@ -310,13 +317,13 @@ def _cell(
         repeat=repeat,
         run_seed=run_seed,
         seed=seed,
-        server_plan=scenario.plan(seed=seed).model_dump(mode="json", by_alias=True),
-        load=scenario.load,
+        server_plan=server_plan,
+        load=load,
         region=scenario.region,
         phases=tuple(spans),
         faulty=tuple(phase.name for phase in scenario.phases if phase.is_faulty),
         warmup_s=scenario.warmup,
-        tail_s=max(scenario.load.patience_s, MIN_TAIL_S),
+        tail_s=tail_s,
         clock=clock,
         versions=versions_of(profile) if profile.python is None else ask(profile.python).versions,
         gateway=gateway,

@@ -15,6 +15,19 @@ from windtunnel.harness.cli.lab import require_lab
 from windtunnel.harness.cli.report import late_cells, make_report
 from windtunnel.harness.cli.resumed import resume_run
 from windtunnel.harness.cli.several import Ended, play_both, run_several, say_left_out
+from windtunnel.harness.cli.trace import (
+    AnswerTokensColumn,
+    PromptTokensColumn,
+    SkipBadRows,
+    TimeColumn,
+    TimeUnitName,
+    TimeZoneName,
+    TraceFactor,
+    TraceFile,
+    TraceFormatName,
+    TraceRows,
+    asked_trace,
+)
 
 
 def run(
@@ -80,6 +93,16 @@ def run(
             "direct: none. Default: the scenario's own path."
         ),
     ] = None,
+    trace: TraceFile = None,
+    trace_format: TraceFormatName = None,
+    time_column: TimeColumn = None,
+    prompt_tokens_column: PromptTokensColumn = None,
+    answer_tokens_column: AnswerTokensColumn = None,
+    time_unit: TimeUnitName = None,
+    time_zone: TimeZoneName = None,
+    trace_rows: TraceRows = None,
+    trace_factor: TraceFactor = None,
+    skip_bad_rows: SkipBadRows = False,
     check: Annotated[
         bool,
         typer.Option(
@@ -131,6 +154,19 @@ def run(
         seeds,
         verify=True if verify else None,
         path=None if path is None else asked_path(path),
+        trace=asked_trace(
+            "run",
+            trace,
+            format=trace_format,
+            time_column=time_column,
+            prompt_tokens_column=prompt_tokens_column,
+            answer_tokens_column=answer_tokens_column,
+            time_unit=time_unit,
+            time_zone=time_zone,
+            rows=trace_rows,
+            factor=trace_factor,
+            skip_bad_rows=skip_bad_rows,
+        ),
     )
 
     def report_on(records: playing.RunRecords) -> Ended:

@@ -15,6 +15,7 @@ from pathlib import Path
 from windtunnel.harness.errors import InputError, listing, nearest
 from windtunnel.harness.inputs.profile import Profile, load_profile_file
 from windtunnel.harness.inputs.scenario import Scenario, read_scenario
+from windtunnel.harness.inputs.traces.settings import TrafficTrace
 from windtunnel.harness.inputs.yaml_source import read_yaml
 
 INCIDENTS = "incidents"
@@ -54,13 +55,20 @@ def list_clients() -> list[GalleryEntry]:
     return list(_entries(gallery_folder() / "clients", client_names()))
 
 
-def load_scenario(name: str | Path, *, time_scale: float | None = None) -> Scenario:
+def load_scenario(
+    name: str | Path, *, time_scale: float | None = None, trace: TrafficTrace | None = None
+) -> Scenario:
     """A scenario by name or file, in the time in which it is played: `time_scale` replaces the scenario's own.
+
+    A `trace`, whose file is relative to the working directory, replaces its traffic.
 
     Raises InputError with everything that is wrong with it.
     """
     path = _find(str(name), gallery_folder(), "scenario", Path())
-    return read_scenario(path, partial(_client, base=path.parent)).played(time_scale)
+    scenario = read_scenario(path, partial(_client, base=path.parent))
+    if trace is not None:
+        scenario = scenario.with_trace(trace, Path())
+    return scenario.played(time_scale)
 
 
 def load_profile(name: str | Path, *, python: str | None = None) -> Profile:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from windtunnel.harness.inputs.traces.settings import Tokens, TrafficTrace
 from windtunnel.harness.inputs.validation import InputPart, complaint, show
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.distributions import Size
@@ -165,6 +166,14 @@ class Load(InputPart):
         default_factory=dict, description="Further keys of the request's body (tools, response_format, n, …)."
     )
     region: str | None = Field(default=None, description="The region called; null: the provider's first.")
+    trace: TrafficTrace | None = Field(
+        default=None,
+        description="Real traffic from a file, in place of rate and arrivals; --trace replaces it.",
+    )
+    prompt_sizes: dict[str, Tokens] = Field(
+        default_factory=dict,
+        description="The prompts' tokens by call, as a trace has them; filled in for a cell.",
+    )
 
     @field_validator("request")
     @classmethod
@@ -182,9 +191,15 @@ class Load(InputPart):
                 f"{str(self.stream).lower()} with the api embeddings",
                 "false: embeddings are never streamed",
             )
+        shapes = ("ramp", "steps", "replay")
+        shape = next((name for name in shapes if getattr(self.arrivals, name) is not None), None)
+        if self.trace is not None and shape is not None:
+            raise complaint("arrivals", f"{shape} beside a trace", "one of the two")
+        if self.trace is not None and self.rate is not None:
+            raise complaint("rate", "a rate beside a trace, which has its own", "one of the two")
         if self.arrivals.has_own_rate and self.rate is not None:
             raise complaint("rate", "a rate beside arrivals that have their own", "one of the two")
-        if not self.arrivals.has_own_rate and not self.rate:
+        if not self.arrivals.has_own_rate and self.trace is None and not self.rate:
             found = "nothing" if self.rate is None else "a rate of zero"
             raise complaint("rate", found, "a rate above zero with its unit, such as '14/s'")
         if self.priorities is not None and abs(sum(self.priorities.values()) - 1) > 1e-6:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.errors import InputError
@@ -24,6 +24,9 @@ from windtunnel.harness.inputs.gateway import known_as, wrong_path
 from windtunnel.harness.inputs.load import ClockChoice, Load
 from windtunnel.harness.inputs.time_scale import TimeScale, scale_lengths
 from windtunnel.harness.inputs.timestamps import read_timestamps
+from windtunnel.harness.inputs.traces.read import filled_in, read_trace
+from windtunnel.harness.inputs.traces.scaling import in_time
+from windtunnel.harness.inputs.traces.settings import TrafficTrace
 from windtunnel.harness.inputs.validation import InputPart, collect, complaint
 from windtunnel.harness.inputs.yaml_source import Loc, YamlSource, fail, read_yaml
 from windtunnel.mock_server.plan import plan as server
@@ -169,6 +172,19 @@ class Scenario(InputPart):
         scaled._played_at = self.played_at * scale
         return scaled
 
+    def with_trace(self, trace: TrafficTrace, base: Path) -> Self:
+        """This scenario with the traffic of a trace, in the time in which it is played; `base` is where its file is.
+
+        Raises InputError for what is wrong with the file.
+        """
+        calls, facts = read_trace(trace, base)
+        calls = in_time(calls, self.played_at, base / trace.file)
+        data = self.model_dump(mode="json", by_alias=True)
+        load = {**data["load"], "rate": None, "arrivals": {"spacing": "poisson"}}
+        load = filled_in(load, trace.model_dump(mode="json"), calls, facts)
+        changed = type(self).model_validate({**data, "load": load})
+        return changed.scaled_already(self.played_at)
+
     @property
     def region(self) -> str:
         """The region that the load calls."""
@@ -242,6 +258,14 @@ def _prepared(source: YamlSource, find_client: FindClient) -> tuple[dict[str, An
             errors.append(source.error(("load", "arrivals", "replay"), hint=str(error)))
         else:
             data["load"] = {**load, "arrivals": {**arrivals, "times_s": times}}
+    if isinstance(load, dict) and isinstance(load.get("trace"), dict):
+        try:
+            trace = TrafficTrace.model_validate(load["trace"])
+            data["load"] = filled_in(load, load["trace"], *read_trace(trace, source.base))
+        except InputError as error:
+            errors.append(source.error(("load", "trace"), hint=str(error)))
+        except ValidationError:
+            pass  # its own mistakes are among the scenario's
     return data, errors
 
 

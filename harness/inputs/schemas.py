@@ -31,6 +31,8 @@ SHORT_FORMS: dict[str, dict[str, Any]] = {
 
 FILLED_IN: dict[str, tuple[str, ...]] = {
     "Arrivals": ("times_s",),
+    "TrafficTrace": ("found", "prompts", "answers"),
+    "Load": ("prompt_sizes",),
     "Expectation": ("metric", "phase", "op", "limit"),
     "Profile": ("target_folders", "target_kind", "command_folder"),
 }

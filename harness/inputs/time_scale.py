@@ -16,6 +16,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 
 from windtunnel.harness.errors import InputError
+from windtunnel.harness.inputs.traces.scaling import in_time
+from windtunnel.harness.inputs.traces.settings import TracedCalls
 from windtunnel.harness.inputs.validation import complaint, show
 from windtunnel.mock_server.plan.units import format_seconds, parse_seconds
 
@@ -79,8 +81,17 @@ def scale_lengths(scenario: dict[str, Any], scale: float) -> None:
     for rule in _rules(scenario):
         _scale(rule.get("burst"), ("every", "for"), scale)
         _scale(rule.get("ramp"), ("over",), scale)
-    for step in scenario["load"]["arrivals"].get("steps") or ():
+    load = scenario["load"]
+    for step in load["arrivals"].get("steps") or ():
         _scale(step, ("for",), scale)
+    trace = load.get("trace")
+    if trace is not None:
+        read = TracedCalls(
+            *(tuple(part) for part in (load["arrivals"]["times_s"], trace["prompts"], trace["answers"]))
+        )
+        calls = in_time(read, scale, trace["file"])
+        load["arrivals"]["times_s"] = calls.times_s
+        trace.update(prompts=calls.prompts, answers=calls.answers)
 
 
 def _rules(scenario: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

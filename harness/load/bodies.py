@@ -12,8 +12,9 @@ FILLER = "Tell me more about how wind flows around a wing. "
 
 
 def body_of(load: Load, call_id: str, seed: int) -> dict[str, Any]:
-    """The JSON body of one call. Its prompt's length is drawn per call; its text begins with the call's id."""
-    tokens = max(1, round(load.prompt_tokens.draw(uniform(seed, "prompt", call_id))))
+    """The JSON body of one call. Its prompt is as long as a trace says, else drawn; its text begins with the id."""
+    drawn = load.prompt_tokens.draw(uniform(seed, "prompt", call_id))
+    tokens = load.prompt_sizes.get(call_id, max(1, round(drawn)))
     length = tokens * CHARACTERS_PER_TOKEN
     text = f"({call_id}) {FILLER * (length // len(FILLER) + 1)}"[:length]
     body: dict[str, Any] = {"model": load.model, **load.request}

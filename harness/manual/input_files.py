@@ -14,6 +14,7 @@ from windtunnel.harness.inputs.policies import Adaptive, Breaker, Budget, Limite
 from windtunnel.harness.inputs.profile import Pool, Profile, Timeouts
 from windtunnel.harness.inputs.scenario import Prices, Scenario, ScenarioPhase
 from windtunnel.harness.inputs.schemas import FILLED_IN
+from windtunnel.harness.inputs.traces.settings import TrafficTrace
 from windtunnel.mock_server.plan.units import format_seconds
 
 _SCENARIO: Sequence[tuple[str, type[BaseModel]]] = (
@@ -22,6 +23,7 @@ _SCENARIO: Sequence[tuple[str, type[BaseModel]]] = (
     ("`load.arrivals`", Arrivals),
     ("`load.arrivals.ramp`", RateRamp),
     ("an entry of `load.arrivals.steps`", RateStep),
+    ("`load.trace`", TrafficTrace),
     ("an entry of `phases`", ScenarioPhase),
     ("an entry of `expect`, where it is a mapping", Expectation),
     ("`prices`", Prices),

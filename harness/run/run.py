@@ -19,6 +19,7 @@ from windtunnel.harness.inputs.gateway import Gateway, gateway_of
 from windtunnel.harness.inputs.installed import check_installed
 from windtunnel.harness.inputs.load import ClockChoice
 from windtunnel.harness.inputs.profile import Profile
+from windtunnel.harness.inputs.traces.settings import TrafficTrace
 from windtunnel.harness.plan import RunPlan, resolve
 from windtunnel.harness.run.cell import Cell
 from windtunnel.harness.run.cells_at_once import choose
@@ -56,6 +57,8 @@ class RunOptions:
     """Where the clock is open and a client needs the real one: play so many repeats, in place of `seeds`."""
     path: tuple[str, ...] | None = None
     """What stands between client and provider, in place of the scenario's own."""
+    trace: TrafficTrace | None = None
+    """Real traffic, in place of the scenario's own load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +116,9 @@ def _play(
 ) -> RunRecords:
     """Play the cells of `plan` into a run directory that is held."""
     raise_open_file_limit()
-    beyond = beyond_the_phases(plan)
-    if beyond:
-        reporter.say(beyond)
+    for line in (trace_line(plan), beyond_the_phases(plan)):
+        if line:
+            reporter.say(line)
     if plan.clock == "virtual":
         played = _play_virtual(plan, folder, options, reporter)
         if played is not None:
@@ -208,6 +211,25 @@ def span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
 
 
+def trace_line(plan: RunPlan) -> str:
+    """A line on the trace that is played: how much of it was read, and what was not as expected; empty without one."""
+    trace = plan.cells[0].load.trace
+    if trace is None or trace.found is None:
+        return ""
+    found = trace.found
+    told = [f"trace {trace.file} ({found.format}): {found.rows:,} calls over {span(found.span_s)}"]
+    for count, what in (
+        (found.out_of_order, "out of order, now sorted"),
+        (found.blank, "blank lines"),
+        (found.other, "lines of something else"),
+        (found.bad, "bad rows skipped"),
+    ):
+        told += [f"{count:,} {what}"] if count else []
+    if found.more:
+        told.append("the file goes on (--trace-rows, load.trace.rows)")
+    return "; ".join(told)
+
+
 def beyond_the_phases(plan: RunPlan) -> str:
     """A line on replayed arrivals that come after the last phase, which no figure counts; empty if there are none."""
     cell = plan.cells[0]
@@ -215,8 +237,9 @@ def beyond_the_phases(plan: RunPlan) -> str:
     late = sum(time >= cell.length_s for time in times)
     if not late:
         return ""
+    word = "replay" if cell.load.trace is None else "trace"
     return (
-        f"replay: {late} of {len(times)} arrivals come after the last phase ({span(cell.length_s)}): "
+        f"{word}: {late} of {len(times)} arrivals come after the last phase ({span(cell.length_s)}): "
         "no figure counts them"
     )
 
@@ -253,7 +276,7 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
         raise InputError("windtunnel run", path="--verify", found="--clock real", expected=expected)
     if is_plan(options.scenario):
         return _again(options, Path(options.scenario), needs_real)
-    scenario = load_scenario(options.scenario, time_scale=options.time_scale)
+    scenario = load_scenario(options.scenario, time_scale=options.time_scale, trace=options.trace)
     if options.path is not None:
         scenario = scenario.model_copy(update={"path": options.path})
     names = list(options.clients) if options.clients else list(scenario.clients)
@@ -270,7 +293,8 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
         seeds=options.seeds,
         by_name=not (options.profiles or any(map(is_file, (options.scenario, *names))))
         and options.time_scale != 1
-        and options.path is None,
+        and options.path is None
+        and options.trace is None,
         gateway=gateway_of(scenario.path),
     )
 
@@ -287,6 +311,8 @@ def _again(options: RunOptions, path: Path, needs_real: str) -> RunPlan:
     clock = options.clock or plan.clock
     processes = options.processes or (plan.processes if clock == "real" else None)
     scenario = scenario_of(plan, path, options.time_scale)
+    if options.trace is not None:
+        scenario = scenario.with_trace(options.trace, Path())
     if options.path is not None:
         scenario = scenario.model_copy(update={"path": options.path})
     return resolve(

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, PrivateAttr, model_validator
 
 from windtunnel.mock_server.errors import PlanError, nearest
+from windtunnel.mock_server.plan.distributions import MOST_TOKENS
 from windtunnel.mock_server.plan.model import Loc, Problem, Strict, raise_located
 from windtunnel.mock_server.plan.provider import (
     AnswerModel,
@@ -38,6 +39,9 @@ MOST_RULES = 1_000
 MOST_SETTINGS = 2_000
 """Phases times regions: the settings of each region in each phase are worked out when a plan is put in force, while
 requests are under way."""
+
+MOST_NAMED = 2_000_000
+"""Calls whose answers' lengths a plan tells: those of a trace, with its warm-up."""
 
 MOST_PROBLEMS = 20
 """Contradictions of a plan, after which no further ones are looked for: finding the nearest name takes a while."""
@@ -85,6 +89,12 @@ class Plan(Strict):
     )
     per_default: Literal["call", "rule"] = Field(
         default="call", description="What first, sequence and every count in rules that do not say."
+    )
+    answer_tokens: dict[str, Annotated[int, Field(ge=1, le=MOST_TOKENS)]] = Field(
+        default={},
+        max_length=MOST_NAMED,
+        description="How long the answers of calls are that name themselves (x-windtunnel-call), by that name; every"
+        " other answer is as long as the provider's `answer.tokens` says. At most 2,000,000 names: they are in memory.",
     )
     _settings: tuple[Provider, ...] = PrivateAttr(default=())
     _starts: tuple[float, ...] = PrivateAttr(default=())

@@ -272,7 +272,11 @@ class Admission:
         settings, seed = ticket.region.settings, self.plan.seed
         call_id = ticket.call.key
         length = settings.tokens
-        drawn = length.median if length.constant else length.at(uniform(seed, "tokens", call_id))
+        told = self.plan.answer_tokens.get(ticket.request.call_id or "")
+        if told is not None:
+            drawn: float = told
+        else:
+            drawn = length.median if length.constant else length.at(uniform(seed, "tokens", call_id))
         world = World(
             seed=seed,
             call_key=call_id,

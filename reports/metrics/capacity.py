@@ -26,10 +26,13 @@ def capacity_per_s(cell: CellRecords, phase: int) -> float:
     """Calls per second that the cell's region can answer in the phase with that index, by the plan alone."""
     load = cell.plan["load"]
     capacity, limits, answer = (_part(cell, phase, part) for part in ("capacity", "limits", "answer"))
-    prompt = mean_of(load.get("prompt_tokens", 0))
-    tokens = (
-        1.0 if load.get("api") == "embeddings" else mean_of(answer["tokens"], at_most=load.get("max_tokens"))
-    )
+    prompt = _traced(load.get("prompt_sizes"), mean_of(load.get("prompt_tokens", 0)))
+    if load.get("api") == "embeddings":
+        tokens = 1.0
+    else:
+        most = load.get("max_tokens")
+        drawn = mean_of(answer["tokens"], at_most=most)
+        tokens = _traced(cell.plan["server_plan"].get("answer_tokens"), drawn, at_most=most)
     first = mean_of(answer["first_token"])
     if answer.get("prefill_tokens_per_second"):
         first += prompt / answer["prefill_tokens_per_second"]
@@ -39,6 +42,12 @@ def capacity_per_s(cell: CellRecords, phase: int) -> float:
     by_requests = limits["rpm"] / 60 if limits.get("rpm") else _FOREVER
     by_tokens = limits["tpm"] / 60 / (prompt + tokens) if limits.get("tpm") else _FOREVER
     return float(min(by_slots, by_requests, by_tokens))
+
+
+def _traced(sizes: Mapping[str, int] | None, drawn: float, *, at_most: int | None = None) -> float:
+    """The mean size that a trace tells of the phases' calls; `drawn`, the mean of the others', if it tells none."""
+    told = [min(size, at_most or size) for call, size in (sizes or {}).items() if call.startswith("c")]
+    return sum(told) / len(told) if told else drawn
 
 
 def slots_of(cell: CellRecords, phase: int) -> float:
