@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
+
+from tests.lacking import lacks
 
 collect_ignore = ["example_project"]
 """A project of its own, which `test_packaging.py` plays from an installed wheel."""
@@ -44,7 +45,4 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose tool is absent, with the reason; where skips are forbidden, fail it instead."""
     for marker, executable in (("chromium", "chromium"),):
         if item.get_closest_marker(marker) and shutil.which(executable) is None:
-            reason = f"needs the executable '{executable}'"
-            if os.environ.get("WINDTUNNEL_NO_SKIPS"):
-                pytest.fail(reason)
-            pytest.skip(reason)
+            lacks(f"the executable '{executable}'")

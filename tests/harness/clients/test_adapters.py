@@ -11,6 +11,7 @@ import pytest
 
 from tests.harness.clients.conftest import Play
 from tests.harness.clients.fault_server import Exchange, completion, delta, stream_of
+from tests.lacking import lacks
 from windtunnel.harness.inputs.gallery import load_profile
 from windtunnel.harness.inputs.installed import missing_program
 from windtunnel.harness.inputs.profile import Profile
@@ -36,7 +37,7 @@ def parts_of(name: str) -> dict[str, Any]:
     whole = {"name": "tested", "about": "A test.", "driver": "exec", "timeouts": {}, "pool": {}, **parts}
     missing = missing_program(Profile.model_validate(whole))
     if missing is not None:
-        pytest.skip(str(missing))
+        lacks(f"an environment: {missing}")
     return parts
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.lacking import lacks
 from windtunnel.harness.probe.command import probe_command
 from windtunnel.harness.probe.options import ProbeOptions
 
@@ -24,10 +22,7 @@ def needs(executable: str) -> str:
     """The path of an executable. Where it is missing the test is skipped, or fails where skips are forbidden."""
     found = shutil.which(executable)
     if found is None:
-        reason = f"needs the executable '{executable}'"
-        if os.environ.get("WINDTUNNEL_NO_SKIPS"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacks(f"the executable '{executable}'")
     return found
 
 
