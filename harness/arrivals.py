@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windtunnel.harness.contract.records import SCHEDULE_SCHEMA
-from windtunnel.harness.inputs.load import Load
+from windtunnel.harness.inputs.load import DailyCurve, Load
 from windtunnel.mock_server.chance import uniform
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ def _pieces(load: Load, total_s: float, tail_s: float) -> list[_Piece]:
         slope = (end - start) / total_s if total_s > 0 else 0.0
         return [_Piece(0.0, total_s, start, slope), _Piece(total_s, tail_s, end, 0.0)]
     end_s = total_s + tail_s
+    if arrivals.daily is not None:
+        return list(_days(arrivals.daily, load.rate or 0.0, end_s))
     if arrivals.steps is None:
         return [_Piece(0.0, end_s, load.rate or 0.0, 0.0)]
     starts = list(accumulate((step.for_ for step in arrivals.steps[:-1]), initial=0.0))
@@ -142,6 +144,22 @@ def _pieces(load: Load, total_s: float, tail_s: float) -> list[_Piece]:
         for step, start, end in zip(arrivals.steps, starts, ends, strict=True)
         if start < end_s
     ]
+
+
+def _days(daily: DailyCurve, rate: float, end_s: float) -> Iterator[_Piece]:
+    """The rate of a daily curve from t0 on, even between one factor and the next one, day after day."""
+    factors, each_s = daily.curve, daily.day / len(daily.curve)
+    first_s = daily.starts % daily.day
+    for number in count(math.floor(first_s / each_s)):
+        # Each boundary is computed from the number: sums over weeks of days would drift.
+        from_s = number * each_s - first_s
+        start, end = max(from_s, 0.0), min(from_s + each_s, end_s)
+        if start >= end_s:
+            return
+        low, high = (rate * factors[at % len(factors)] for at in (number, number + 1))
+        slope = (high - low) / each_s
+        if end > start:
+            yield _Piece(start, end - start, max(0.0, low + slope * (start - from_s)), slope)
 
 
 def _points(spacing: str, seed: int, section: str) -> Iterator[float]:

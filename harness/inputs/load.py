@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from operator import gt
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from windtunnel.harness.inputs.traces.settings import Tokens, TrafficTrace
 from windtunnel.harness.inputs.validation import InputPart, complaint, show
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.distributions import Size
-from windtunnel.mock_server.plan.units import MOST_SECONDS, PositiveSeconds, Rate
+from windtunnel.mock_server.plan.units import MOST_SECONDS, PositiveSeconds, Rate, Seconds
 
 Api: TypeAlias = Literal["chat", "responses", "embeddings"]
 ClockName: TypeAlias = Literal["real", "virtual"]
@@ -28,8 +28,9 @@ RESERVED = (
     "max_completion_tokens",
     "max_output_tokens",
 )
+SHAPES: Final = ("ramp", "steps", "daily", "replay")
 _STREAMED = "true, false, or the share of calls that are streamed, between 0 and 1"
-_ARRIVALS = "poisson, constant, or a mapping with one of the keys ramp, steps, replay"
+_ARRIVALS = "poisson, constant, or a mapping with one of the keys ramp, steps, daily, replay"
 
 
 class RateRamp(InputPart):
@@ -46,10 +47,67 @@ class RateStep(InputPart):
     rate: Rate = Field(description="Calls per second, or minute, or hour.")
 
 
+OFFICE: Final = (
+    *(0.06, 0.05, 0.05, 0.05, 0.06, 0.08, 0.14, 0.30),  # the night, and those who come early
+    *(0.60, 0.88, 1.00, 0.98, 0.82, 0.86, 0.98, 0.96),  # two peaks, with lunch between them
+    *(0.84, 0.62, 0.42, 0.30, 0.22, 0.16, 0.11, 0.08),  # people leave, and some work on
+)
+"""A working day of an office in one time zone, by the hour from midnight; the busiest hour is 1.
+
+Made up by us, in the form that published curves of office traffic have; it is nobody's data.
+"""
+
+
+CURVE_SCHEMA: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"enum": ["office"]},
+        {
+            "type": "array",
+            "items": {"type": "number", "minimum": 0, "maximum": 1_000},
+            "minItems": 2,
+            "maxItems": 1_440,
+        },
+    ]
+}
+
+
+def _curve(value: Any) -> Any:
+    if value == "office":
+        return OFFICE
+    if isinstance(value, str):
+        raise complaint("", show(value), "office, or a list of factors, such as 24 for the hours of a day")
+    return value
+
+
+class DailyCurve(InputPart):
+    """A rate that goes up and down with the time of day, again every day."""
+
+    curve: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=1_000)], ...],
+        BeforeValidator(_curve),
+        Field(min_length=2, max_length=1_440),
+        WithJsonSchema(CURVE_SCHEMA),
+    ] = Field(
+        description="office, or factors of `load.rate` that are evenly spread over the day, the first one at midnight: "
+        "24 are one an hour. In between the rate changes evenly. At most 1,440, one a minute; each at most 1,000: more"
+        " is no daily rhythm.",
+    )
+    starts: Seconds = Field(default=0.0, description="The time of day at t0: 9h is nine in the morning.")
+    day: PositiveSeconds = Field(
+        default=86_400.0, description="How long a day is; a time scale makes it shorter."
+    )
+
+    @model_validator(mode="after")
+    def _not_nothing(self) -> DailyCurve:
+        if not any(self.curve):
+            raise complaint("curve", "zeros alone", "a factor above zero")
+        return self
+
+
 class Arrivals(InputPart):
     """When calls are due: independently of how the client fares (an open loop).
 
-    Without ramp, steps or replay the rate is `load.rate`.
+    Without ramp, steps or replay the rate is `load.rate`; a daily curve is of that rate.
     """
 
     spacing: Spacing = Field(
@@ -58,6 +116,10 @@ class Arrivals(InputPart):
     ramp: RateRamp | None = Field(default=None, description="An evenly changing rate.")
     steps: tuple[RateStep, ...] | None = Field(
         default=None, min_length=1, description="One rate after another from t0; the last one goes on."
+    )
+    daily: DailyCurve | None = Field(
+        default=None,
+        description="A curve over the day: office, a list of factors of `load.rate`, or a mapping.",
     )
     replay: str | None = Field(
         default=None,
@@ -78,11 +140,16 @@ class Arrivals(InputPart):
             return data
         raise complaint("", show(data), _ARRIVALS)
 
+    @field_validator("daily", mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"curve": value} if isinstance(value, str | list | tuple) else value
+
     @model_validator(mode="after")
     def _one_shape(self) -> Arrivals:
-        given = [name for name in ("ramp", "steps", "replay") if getattr(self, name) is not None]
+        given = [name for name in SHAPES if getattr(self, name) is not None]
         if len(given) > 1:
-            raise complaint("", " and ".join(given), "one of ramp, steps and replay")
+            raise complaint("", " and ".join(given), "one of ramp, steps, daily and replay")
         if self.times_s is not None and (not self.times_s or any(map(gt, self.times_s, self.times_s[1:]))):
             raise complaint("times_s", "no times, or times that decrease", "times that do not decrease")
         if self.ramp is not None and self.ramp.from_ + self.ramp.to <= 0:
@@ -116,7 +183,7 @@ class Load(InputPart):
     )
     arrivals: Arrivals = Field(
         default_factory=lambda: Arrivals.model_validate("poisson"),
-        description="poisson, constant, {ramp: {from, to}}, {steps: [{for, rate}]} or {replay: FILE}.",
+        description="poisson, constant, {ramp: {from, to}}, {steps: [{for, rate}]}, {daily: office} or {replay: FILE}.",
     )
     rate: Rate | None = Field(
         default=None, description="Calls per second (14/s) or minute (60/min), over all instances."
@@ -191,8 +258,7 @@ class Load(InputPart):
                 f"{str(self.stream).lower()} with the api embeddings",
                 "false: embeddings are never streamed",
             )
-        shapes = ("ramp", "steps", "replay")
-        shape = next((name for name in shapes if getattr(self.arrivals, name) is not None), None)
+        shape = next((name for name in SHAPES if getattr(self.arrivals, name) is not None), None)
         if self.trace is not None and shape is not None:
             raise complaint("arrivals", f"{shape} beside a trace", "one of the two")
         if self.trace is not None and self.rate is not None:

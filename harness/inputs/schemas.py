@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from windtunnel.harness.inputs.gallery import gallery_folder
+from windtunnel.harness.inputs.load import CURVE_SCHEMA
 from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.scenario import Scenario
 
@@ -25,6 +26,7 @@ SHORT_FORMS: dict[str, dict[str, Any]] = {
     "Duration": {"type": "string", "pattern": _DURATION, "description": "A constant duration."},
     "Size": {"type": "number", "minimum": 1, "description": "A constant count."},
     "Arrivals": {"enum": ["poisson", "constant"], "description": "At the rate of the load."},
+    "DailyCurve": CURVE_SCHEMA,
     "Expectation": {"type": "string", "pattern": _EXPECTATION, "description": "About every client."},
 }
 """What may stand in a file in place of a mapping: the short form of each model that has one."""

@@ -1,8 +1,9 @@
 """Playing an incident of hours in minutes: how lengths of time are scaled, and which.
 
-Scaled is what belongs to the incident: how long phases and steps of the load last, the periods of bursts, the length
-of ramps. What a client or a user sees in an answer stays as it is: timeouts, deadlines, first tokens, stalls, rates. An
-incident that is played faster therefore has fewer calls in it, each of which waits as long as it would have.
+Scaled is what belongs to the incident: how long phases and steps of the load last, a day of a daily curve, the time of
+a trace, the periods of bursts, the length of ramps. What a client or a user sees in an answer stays as it is: timeouts,
+deadlines, first tokens, stalls, rates. An incident that is played faster therefore has fewer calls in it, each of which
+waits as long as it would have.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def scale_lengths(scenario: dict[str, Any], scale: float) -> None:
     load = scenario["load"]
     for step in load["arrivals"].get("steps") or ():
         _scale(step, ("for",), scale)
+    _scale(load["arrivals"].get("daily"), ("starts", "day"), scale)
     trace = load.get("trace")
     if trace is not None:
         read = TracedCalls(
@@ -104,4 +106,5 @@ def _scale(holder: dict[str, Any] | None, keys: tuple[str, ...], scale: float) -
     for key in keys:
         if holder is not None and holder.get(key) is not None:
             # To the nanosecond: 94 minutes at 1/60 are 94 s, and not a rounding error more.
-            holder[key] = format_seconds(max(round(parse_seconds(holder[key]) * scale, 9), 1e-9))
+            seconds = parse_seconds(holder[key])
+            holder[key] = format_seconds(max(round(seconds * scale, 9), 1e-9) if seconds else 0.0)

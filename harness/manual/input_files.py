@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from windtunnel.harness.contract.expectation import Expectation
-from windtunnel.harness.inputs.load import Arrivals, Load, RateRamp, RateStep
+from windtunnel.harness.inputs.load import Arrivals, DailyCurve, Load, RateRamp, RateStep
 from windtunnel.harness.inputs.policies import Adaptive, Breaker, Budget, Limiter, Priority, Retries
 from windtunnel.harness.inputs.profile import Pool, Profile, Timeouts
 from windtunnel.harness.inputs.scenario import Prices, Scenario, ScenarioPhase
@@ -23,6 +23,7 @@ _SCENARIO: Sequence[tuple[str, type[BaseModel]]] = (
     ("`load.arrivals`", Arrivals),
     ("`load.arrivals.ramp`", RateRamp),
     ("an entry of `load.arrivals.steps`", RateStep),
+    ("`load.arrivals.daily`", DailyCurve),
     ("`load.trace`", TrafficTrace),
     ("an entry of `phases`", ScenarioPhase),
     ("an entry of `expect`, where it is a mapping", Expectation),

@@ -210,3 +210,68 @@ def test_absent_timestamps(tmp_path: Path) -> None:
     """A file of timestamps that is not there is an input error."""
     with pytest.raises(InputError, match="no such file"):
         read_timestamps(tmp_path / "times.txt")
+
+
+def hourly(arrivals: list[Arrival], hours: int, hour_s: float = 3600.0) -> list[int]:
+    """How many measured calls are due in each hour."""
+    found = times(arrivals, "c")
+    return [sum(n * hour_s <= time < (n + 1) * hour_s for time in found) for n in range(hours)]
+
+
+def test_daily_curve() -> None:
+    """The rate follows the curve, evenly between its factors, from the time of day at t0 on, day after day."""
+    curve = [0.0] * 8 + [1.0] * 8 + [0.0] * 8
+    flat = schedule(load({"spacing": "constant", "daily": curve}, 0.1), 48 * 3600.0, 0.0, 0.0, 0)
+    counts = hourly(flat, 48)
+    # From 7 to 8 the rate rises from nothing, from 15 to 16 it falls: half an hour's calls in each.
+    day = [0] * 7 + [180] + [360] * 7 + [180] + [0] * 8
+    assert all(abs(found - right) <= 1 for found, right in zip(counts, day * 2, strict=True))
+    shifted = {"spacing": "constant", "daily": {"curve": curve, "starts": "7h"}}
+    moved = hourly(schedule(load(shifted, 0.1), 24 * 3600.0, 0.0, 0.0, 0), 24)
+    assert all(abs(found - right) <= 1 for found, right in zip(moved, day[7:] + day[:7], strict=True))
+
+
+def test_daily_curve_of_a_few_factors_and_a_short_day() -> None:
+    """Factors are evenly spread over a day of any length; the warm-up has the rate at t0."""
+    short = {"spacing": "constant", "daily": {"curve": [1, 3], "day": "20s"}}
+    arrivals = schedule(load(short, 10), 40.0, 5.0, 10.0, 0)
+    assert abs(len(times(arrivals, "c")) - 800) <= 1
+    assert abs(len(times(arrivals, "w")) - 50) <= 1
+    assert abs(len(times(arrivals, "t")) - 200) <= 1
+    # Up from 10 to 30 a second in ten seconds: 10·5 + 5²
+    assert abs(sum(time < 5 for time in times(arrivals, "c")) - 75) <= 1
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_office_day(seed: int) -> None:
+    """An office day is busiest in the morning, has a lunch, and a night; the same seed draws the same day."""
+    office = load({"daily": "office"}, 0.3)
+    arrivals = schedule(office, 24 * 3600.0, 0.0, 0.0, seed)
+    counts = hourly(arrivals, 24)
+    assert counts.index(max(counts)) in (9, 10, 11, 14, 15)
+    assert counts[12] < counts[10]
+    assert max(counts[:5]) < 0.1 * counts[10]
+    assert arrivals == schedule(office, 24 * 3600.0, 0.0, 0.0, seed)
+
+
+@pytest.mark.parametrize(
+    ("daily", "message"),
+    [
+        ("weekend", "found 'weekend', expected office, or a list of factors"),
+        ([0, 0, 0], "found zeros alone, expected a factor above zero"),
+        ([1], "at least 2 items"),
+        ([1, -1], "greater than or equal to 0"),
+    ],
+)
+def test_daily_curves_that_are_none(daily: Any, message: str) -> None:
+    """A curve that is no curve is refused; so is one beside another shape, or without a rate."""
+    with pytest.raises(ValueError, match=message):
+        load({"daily": daily}, 1.0)
+
+
+def test_a_daily_curve_is_of_a_rate() -> None:
+    """A curve says how much of the rate there is: one without a rate, or beside another shape, is refused."""
+    with pytest.raises(ValueError, match="a rate above zero with its unit"):
+        load({"daily": "office"}, None)
+    with pytest.raises(ValueError, match="ramp and daily"):
+        load({"daily": "office", "ramp": {"from": "1/s", "to": "2/s"}}, None)

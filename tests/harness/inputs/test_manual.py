@@ -38,7 +38,8 @@ def test_the_shapes_of_arrivals_work(tmp_path: Path) -> None:
     rest = "name: m\nabout: a\nphases: [{name: p, for: 1s}]\nclients: [polite]\n"
     for line in shapes.strip().split("\n"):
         (tmp_path / "mine.yaml").write_text(rest + line.partition("#")[0].replace("…", "deadline: 1s") + "\n")
-        assert load_scenario(tmp_path / "mine.yaml").load.arrivals.has_own_rate
+        arrivals = load_scenario(tmp_path / "mine.yaml").load.arrivals
+        assert arrivals.has_own_rate or arrivals.daily is not None
 
 
 def test_the_gallery_is_explained() -> None:
