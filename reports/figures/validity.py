@@ -7,9 +7,9 @@ a figure for which there was no occasion (no call ended well, say) passes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,10 +27,8 @@ WAITS_ON_PURPOSE: Final = "open_after_done"
 LAGS: Final = frozenset(
     {"generator_lateness_p99_s", "server_lag_p99_s", "receive_lag_p99_s", "client_lag_p99_s"}
 )
-FEWER: Final = (
-    "Play fewer cells at the same time (--jobs 1), or use the virtual clock (--clock virtual), "
-    "where nothing is late."
-)
+FEWER: Final = "Play fewer cells at the same time (--jobs 1)"
+OR_VIRTUAL: Final = ", or use the virtual clock (--clock virtual), where nothing is late"
 
 
 State = Literal["valid", "noisy", "invalid"]
@@ -234,12 +232,17 @@ def lag_of(checks: Iterable[ValidityCheck]) -> float:
     return max((check.value or 0.0 for check in checks if check.name in LAGS), default=0.0)
 
 
-def remedies(checks: Iterable[ValidityCheck]) -> tuple[str, ...]:
-    """What to do about the checks that are not valid, a sentence each."""
+def needs_real_time(plan: Mapping[str, Any]) -> bool:
+    """Whether a cell has a program in it, as client or gateway: it cannot be played on the virtual clock."""
+    return bool(plan.get("gateway")) or (plan.get("profile") or {}).get("driver") == "exec"
+
+
+def remedies(checks: Iterable[ValidityCheck], *, real_only: bool = False) -> tuple[str, ...]:
+    """What to do about the checks that are not valid, a sentence each. `real_only`: see `needs_real_time`."""
     wrong = {check.name for check in checks if check.state != "valid"}
     found = []
     if wrong & {*LAGS, "dropped_arrivals"}:
-        found.append(FEWER)
+        found.append(f"{FEWER}{'' if real_only else OR_VIRTUAL}.")
     if "failed_cells" in wrong:
         found.append("Read the log of the cell that failed, in the run directory, and run it again.")
     return tuple(found)

@@ -16,7 +16,7 @@ from windtunnel.harness.contract.metrics import METRICS, Kind
 from windtunnel.reports.charts.view import Span
 from windtunnel.reports.figures.model import ClientFigures, RunFigures
 from windtunnel.reports.figures.repeats import REPEATS_FOR_INTERVAL
-from windtunnel.reports.figures.validity import State, ValidityCheck, remedies
+from windtunnel.reports.figures.validity import State, ValidityCheck, needs_real_time, remedies
 from windtunnel.reports.gate.expectations import Result, input_errors
 from windtunnel.reports.metrics.figure import Figure
 from windtunnel.reports.page.commands import replay_call, whole_run
@@ -233,7 +233,7 @@ def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportC
         repeats=repeats,
         created=_moment(str(run.plan.get("created", ""))),
         state=figures.state,
-        remedies=remedies(figures.checks),
+        remedies=remedies(figures.checks, real_only=any(needs_real_time(cell.plan) for cell in run.cells)),
         partial=figures.partial,
         cut_off=run.partial or len(run.cells) < len(run.plan["cells"]),
         troubles=_troubles(run, figures),

@@ -9,7 +9,14 @@ import pytest
 
 from tests.reports.tables import Row, attempt, call, lag, make_cell, quiet_lags, served
 from windtunnel.reports.figures.lag_limits import typical_wait
-from windtunnel.reports.figures.validity import ValidityCheck, check_cell, remedies, valid_if, worst
+from windtunnel.reports.figures.validity import (
+    ValidityCheck,
+    check_cell,
+    needs_real_time,
+    remedies,
+    valid_if,
+    worst,
+)
 from windtunnel.reports.read.outcomes import judge
 from windtunnel.reports.read.run_dir import CellRecords
 
@@ -91,6 +98,18 @@ def test_what_helps_is_said() -> None:
     """A lag names fewer cells and the virtual clock as remedies; a measurement that is valid needs none."""
     assert "--jobs 1" in remedies(check_cell(judge(good_cell(calls=late("")))))[0]
     assert remedies(check_cell(judge(good_cell()))) == ()
+
+
+def test_the_virtual_clock_is_no_remedy_for_a_program() -> None:
+    """It is real time or nothing for a client that is a program, and behind a gateway."""
+    checks = check_cell(judge(good_cell(calls=late(""))))
+    assert ["--clock virtual" in remedies(checks, real_only=only)[0] for only in (False, True)] == [
+        True,
+        False,
+    ]
+    assert needs_real_time({"profile": {"driver": "exec"}})
+    assert needs_real_time({"profile": {"driver": "openai"}, "gateway": {"name": "litellm"}})
+    assert not needs_real_time({"profile": {"driver": "openai"}})
 
 
 def test_a_client_that_reads_on_after_the_end_is_not_late() -> None:
