@@ -97,6 +97,7 @@ LAYERS = {
         "build",
         "matrix",
         "check",
+        "soak",
     ),
     "scenarios": ("locustfile", "attach", "leaky_pool"),
 }
@@ -175,7 +176,8 @@ LIBRARIES = {
     "typer": ("harness/cli/",),
     "rich": ("harness/calibrate/", "harness/cli/", "harness/replay/", "harness/run/"),
     "pandas": ("reports/", "harness/calibrate/"),
-    "scipy": ("reports/figures/", "reports/gate/paired.py"),
+    "scipy": ("reports/figures/", "reports/gate/paired.py", "reports/soak/trend.py"),
+    "ruptures": ("reports/soak/change.py",),
     "matplotlib": ("reports/charts/",),
     "jinja2": ("reports/page/",),
 }

@@ -1,0 +1,67 @@
+"""A finding of a soak: what, since when, how fast, when it will hurt, and which incident started it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Something that is watched for hours, and how much of a change of it matters.
+
+    A change over the whole soak below `least`, or below `least_share` of its usual value, is none. `falls`: a fall is
+    what is bad. `limit` is the value at which it hurts, and `why` what happens there.
+    """
+
+    name: str
+    title: str
+    unit: str
+    least: float
+    least_share: float = 0.0
+    falls: bool = False
+    relative: bool = False
+    healthy_phases_only: bool = False
+    limit: float | None = None
+    why: str = ""
+
+    def said(self, value: float) -> str:
+        """A value with its unit."""
+        number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+        return f"{number} {self.unit}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class SoakFinding:
+    """What was found. Hours are counted from the start of the soak; a fall has negative speeds.
+
+    `hurts_h`: the hour at which the limit is reached at this speed, null without a limit. `incident`: the phase that
+    started it; empty if none did.
+    """
+
+    measure: Measure
+    since_h: float
+    per_hour: float
+    low: float
+    high: float
+    first: float
+    last: float
+    hurts_h: float | None
+    incident: str
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        measure = self.measure
+        word = "falls" if measure.falls else "grows"
+        since = "from the start" if self.since_h == 0 else f"since hour {self.since_h:.1f}"
+        low, high = sorted((abs(self.low), abs(self.high)))
+        told = (
+            f"{measure.title} {word} {since}: {measure.said(abs(self.per_hour))} an hour "
+            f"({measure.said(low)} to {measure.said(high)}), "
+            f"from {measure.said(self.first)} to {measure.said(self.last)}"
+        )
+        if self.incident:
+            told += f"; it happens in the phase {self.incident}"
+        if self.hurts_h is not None:
+            told += f"; at this speed {measure.why} ({measure.said(measure.limit or 0)}) at hour {self.hurts_h:.0f}"
+        return told
