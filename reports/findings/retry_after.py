@@ -16,12 +16,7 @@ def retry_after(seen: Seen) -> ClientFinding | None:
     if len(broken) < LEAST or len(broken) < LEAST_SHARE * len(promises):
         return None
     worst = broken.iloc[0]
-    inside = seen.setting("retries.kind") in (None, "none")
-    where = (
-        "Make the retries around the driver (`sdk.max_retries: 0`): the SDK ignores a promise that it finds too long."
-        if inside
-        else "Wait as long as the server says."
-    )
+    cure, key, setting = _cure(seen)
     return ClientFinding(
         rule="retry_after",
         severity=2,
@@ -30,7 +25,21 @@ def retry_after(seen: Seen) -> ClientFinding | None:
         count=len(broken),
         of=len(promises),
         calls=seen.ids(broken["call"].to_numpy()),
-        cure=where,
-        key="retries.respect_retry_after",
-        setting="true",
+        cure=cure,
+        key=key,
+        setting=setting,
+    )
+
+
+def _cure(seen: Seen) -> tuple[str, str, str]:
+    """What to do, and the setting that does it: by who makes the retries."""
+    if seen.setting("retries.kind") not in (None, "none"):
+        return "Wait as long as the server says.", "retries.respect_retry_after", "true"
+    around = "{kind: exponential, tries: 3, base: 500ms, cap: 8s, jitter: full, respect_retry_after: true}"
+    if seen.setting("driver") == "exec":
+        return "Switch the program's own retries off, and make them around it.", "retries", around
+    return (
+        "Make the retries around the driver (`sdk.max_retries: 0`): the SDK does not wait.",
+        "retries",
+        around,
     )

@@ -39,12 +39,18 @@ def test_promises_not_kept() -> None:
             served(f"c{number}", 0, number, **refusal),
             served(f"c{number}", 1, number + after, step=0),
         ]
-    one = found_in(make_cell(calls, answers))["retry_after"]
+    cell = make_cell(calls, answers)
+    one = found_in(cell, {"retries": {"kind": "exponential"}})["retry_after"]
     assert (one.count, one.of, one.calls) == (3, 4, ("c1", "c0", "c2"))
     assert (
         "Ignored Retry-After in 3 of 4 promises: it came back after 200 ms where 2.0 s were" in one.sentence
     )
     assert (one.key, one.setting) == ("retries.respect_retry_after", "true")
+    for driver, cure in (("openai", "`sdk.max_retries: 0`"), ("exec", "the program's own retries off")):
+        inside = found_in(cell, {"driver": driver, "retries": {"kind": "none"}})["retry_after"]
+        assert cure in inside.cure
+        assert inside.key == "retries"
+        assert "respect_retry_after: true" in inside.setting
 
 
 def stalled(last_content_s: float | None) -> CellRecords:
