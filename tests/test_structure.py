@@ -78,6 +78,7 @@ LAYERS = {
         "virtual",
         "replay",
         "bisect",
+        "capacity",
         "testing",
         "calibrate",
         "matrix",
@@ -94,6 +95,7 @@ LAYERS = {
         "figures",
         "charts",
         "page",
+        "capacity",
         "build",
         "matrix",
         "check",
@@ -176,9 +178,14 @@ LIBRARIES = {
     "typer": ("harness/cli/",),
     "rich": ("harness/calibrate/", "harness/cli/", "harness/replay/", "harness/run/"),
     "pandas": ("reports/", "harness/calibrate/"),
-    "scipy": ("reports/figures/", "reports/gate/paired.py", "reports/soak/trend.py"),
+    "scipy": (
+        "harness/capacity/verdict.py",
+        "reports/figures/",
+        "reports/gate/paired.py",
+        "reports/soak/trend.py",
+    ),
     "ruptures": ("reports/soak/change.py",),
-    "matplotlib": ("reports/charts/",),
+    "matplotlib": ("reports/capacity/charts.py", "reports/charts/"),
     "jinja2": ("reports/page/",),
 }
 """What only these rooms import: who waits, who talks to the network, who draws."""

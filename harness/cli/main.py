@@ -18,6 +18,7 @@ from windtunnel.harness.cli.baseline import baseline
 from windtunnel.harness.cli.bisect import bisect
 from windtunnel.harness.cli.bug import BUG, report_bug
 from windtunnel.harness.cli.calibrate import calibrate
+from windtunnel.harness.cli.capacity import capacity
 from windtunnel.harness.cli.check import check
 from windtunnel.harness.cli.env import app as env_app
 from windtunnel.harness.cli.exit_codes import NOT_VALID
@@ -94,6 +95,10 @@ EXAMPLES = {
         "windtunnel bisect server_errors --package openai --good 2.54.0 --bad newest",
         "windtunnel bisect retry_storm --package openai --good 2.54.0 --bad 3.57.0 --metric goodput@after",
     ),
+    "capacity": (
+        "windtunnel capacity healthy --slo 'latency_p95_s <= 4, goodput >= 0.99'",
+        "windtunnel capacity ./mine.yaml --slo 'ttft_p95_s <= 2' --clients ./my-client.yaml --today 5/s",
+    ),
     "env": (
         "windtunnel env create old --with openai==2.54.0",
         "windtunnel env list",
@@ -119,6 +124,7 @@ app.command("probe", epilog=_epilog("probe"))(probe)
 app.command("serve", epilog=_epilog("serve"))(serve)
 app.command("list", epilog=_epilog("list"))(list_command)
 app.command("bisect", epilog=_epilog("bisect"))(bisect)
+app.command("capacity", epilog=_epilog("capacity"))(capacity)
 app.add_typer(env_app, name="env", epilog=_epilog("env"))
 app.command("calibrate", epilog=_epilog("calibrate"))(calibrate)
 

@@ -87,6 +87,14 @@ def run(options: RunOptions, reporter: Reporter, find_late: FindLate = lambda _:
         return _play(plan, folder, options, reporter, find_late)
 
 
+def play_plan(plan: RunPlan, options: RunOptions, reporter: Reporter) -> RunRecords:
+    """Play a plan that is resolved already, as a search makes one for each of its steps, into `options.out`."""
+    folder = run_folder(options.out, plan.scenario_name)
+    with held(folder):
+        plan.write_json(folder / "plan.json")
+        return _play(plan, folder, options, reporter, lambda _: {})
+
+
 def resume(
     folder: Path,
     options: RunOptions,

@@ -16,7 +16,10 @@ from windtunnel.harness.cli import lab
 from windtunnel.harness.cli.main import EXAMPLES, app, main
 from windtunnel.harness.errors import HarnessError, InputError
 
-COMMANDS = ("run", "ab", "report", "check", "init", "replay", "probe", "serve", "list", "bisect", "calibrate")
+COMMANDS = (
+    *("run", "ab", "report", "check", "init", "replay", "probe", "serve", "list", "bisect", "capacity"),
+    "calibrate",
+)
 HEAVY = (*lab.LAB_MODULES, "aiohttp", "httpx2")
 
 

@@ -1,0 +1,1 @@
+"""How much traffic a client and a quota carry before an SLO breaks."""

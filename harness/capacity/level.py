@@ -1,0 +1,74 @@
+"""One level: the scenario's provider and load at one rate, in a phase to settle and ten batches to judge by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from windtunnel.harness.contract.capacity import BATCH, SETTLE
+from windtunnel.harness.contract.expectation import Expectation
+from windtunnel.harness.inputs.scenario import Scenario
+
+BATCHES = 10
+LEAST_BATCH_S = 12.0
+SETTLED_BURST_MIN = 0.05
+"""What is left in a bucket when the batches begin, in minutes' worth: three seconds of the quota."""
+MOST_SETTLE_S = 600.0
+CALLS = {"p95": 40, "p99": 200, "p999": 2000}
+"""Calls that a batch has at least, by the percentile that is asked for; for any other metric as for p95."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How long a level settles, and how long each of its batches is."""
+
+    settle_s: float
+    batch_s: float
+
+    @property
+    def starts_s(self) -> tuple[float, ...]:
+        """When each batch begins."""
+        return tuple(self.settle_s + number * self.batch_s for number in range(BATCHES))
+
+
+def layout(scenario: Scenario, slo: Sequence[Expectation], rate: float, within: float) -> Layout:
+    """How long a level must be.
+
+    A rate that is beyond capacity by a share of `within` makes a queue whose wait grows by that share of the time:
+    a level settles until it would have grown to the largest wait that the SLO has in it. The bucket of a quota has
+    three seconds' worth, which go the same way.
+    """
+    waits = [float(term.limit) for term in slo if term.metric.endswith("_s")]
+    if any(not term.metric.endswith("_s") for term in slo):
+        waits.append(scenario.load.patience_s)
+    limits = scenario.provider.region(scenario.region).limits
+    if limits.rpm is not None or limits.tpm is not None:
+        waits.append(60 * min(SETTLED_BURST_MIN, limits.burst))
+    calls = max(CALLS.get(term.metric.removesuffix("_s").rpartition("_")[2], 40) for term in slo)
+    return Layout(
+        settle_s=float(math.ceil(min(max(waits) / within, MOST_SETTLE_S))),
+        batch_s=float(math.ceil(max(LEAST_BATCH_S, calls / rate))),
+    )
+
+
+def at_rate(scenario: Scenario, rate: float, lengths: Layout) -> Scenario:
+    """The scenario as a level: its own phases, and what it expects, are left out; its rules stay."""
+    data = scenario.model_dump(mode="json", by_alias=True)
+    load = data["load"]
+    load["arrivals"] = {"spacing": scenario.load.arrivals.spacing}
+    load["rate"] = f"{rate:.6g}/s"
+    settle: dict[str, Any] = {"name": SETTLE, "for": f"{lengths.settle_s:g}s", "faulty": False}
+    limits = scenario.provider.region(scenario.region).limits
+    if (limits.rpm is not None or limits.tpm is not None) and limits.burst > SETTLED_BURST_MIN:
+        settle["provider"] = {"limits": {"burst": SETTLED_BURST_MIN}}
+    batches = [
+        {"name": f"{BATCH}{number}", "for": f"{lengths.batch_s:g}s", "faulty": False}
+        for number in range(BATCHES)
+    ]
+    played = scenario.played_at
+    level = type(scenario).model_validate(
+        {**data, "expect": [], "time_scale": 1, "phases": [settle, *batches]}
+    )
+    return level.scaled_already(played)

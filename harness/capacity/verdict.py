@@ -1,0 +1,77 @@
+"""Whether a level keeps the SLO: a sequential rule over the batches of one play, then of three, then of seven.
+
+At each look a t interval of the mean over batches decides if it lies on one side of the limit. The error of 5 % is
+shared among the looks. Where batches that follow each other are alike, they count as fewer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from scipy.stats import t as student
+
+from windtunnel.harness.contract.capacity import LevelState, TermFound
+from windtunnel.harness.contract.expectation import Expectation
+
+LOOKS = (1, 3, 7)
+"""How many plays there are at each look."""
+ERROR = 0.05
+FAR = 10.0
+"""A batch without a value counts as so many times the limit beyond it."""
+LEAST = 1e-9
+
+
+def judge_term(term: Expectation, plays: Sequence[Sequence[float | None]]) -> TermFound:
+    """The verdict on one term from the values of its batches, play by play."""
+    values = [value for play in plays for value in play]
+    if not values:
+        return TermFound(term.expect, None, None, None, "unresolved")
+    missing = sum(value is None for value in values)
+    if 2 * missing >= len(values):
+        return TermFound(term.expect, None, None, None, "failed")
+    limit = float(term.limit)
+    upward = term.op in ("<=", "<")
+    worst = limit + (FAR if upward else -FAR) * max(abs(limit), LEAST)
+    filled = [[worst if value is None else value for value in play] for play in plays]
+    low, mean, high = interval(filled)
+    state: LevelState = "unresolved"
+    if term.holds(low) and term.holds(high):
+        state = "passed"
+    elif not term.holds(low) and not term.holds(high):
+        state = "failed"
+    if missing:
+        return TermFound(term.expect, None, None if not upward else low, None if upward else high, state)
+    return TermFound(term.expect, mean, low, high, state)
+
+
+def interval(plays: Sequence[Sequence[float]]) -> tuple[float, float, float]:
+    """Lower bound, mean and upper bound of the mean over all batches, at one look's share of the error."""
+    values = np.asarray([value for play in plays for value in play], dtype=float)
+    mean = float(values.mean())
+    deviation = float(values.std(ddof=1)) if len(values) > 1 else math.inf
+    if deviation <= LEAST * max(1.0, abs(mean)):
+        return mean, mean, mean
+    if len(values) < 2:
+        return -math.inf, mean, math.inf
+    worth = max(2.0, len(values) / _alike(plays))
+    half = float(student.ppf(1 - ERROR / len(LOOKS) / 2, worth - 1)) * deviation / math.sqrt(worth)
+    return mean - half, mean, mean + half
+
+
+def _alike(plays: Sequence[Sequence[float]]) -> float:
+    """How many batches in a row count as one: (1 + r) ÷ (1 - r), with the correlation r of neighbours, if positive."""
+    mean = float(np.mean([value for play in plays for value in play]))
+    about = sum((value - mean) ** 2 for play in plays for value in play)
+    pairs = sum((one - mean) * (other - mean) for play in plays for one, other in pairwise(play))
+    r = min(0.9, max(0.0, pairs / about))
+    return (1 + r) / (1 - r)
+
+
+def together(states: Sequence[LevelState]) -> LevelState:
+    """The SLO fails where a term fails, and passes where all pass."""
+    if "failed" in states:
+        return "failed"
+    return "passed" if all(state == "passed" for state in states) else "unresolved"

@@ -1,0 +1,109 @@
+"""`windtunnel capacity`: the largest offered rate at which a client keeps an SLO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+from rich.console import Console
+
+from windtunnel.harness.cli.env import Steps
+from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, NOT_VALID, worst
+from windtunnel.harness.cli.lab import require_lab
+from windtunnel.harness.contract.text import printable
+from windtunnel.harness.contract.units import quantity
+from windtunnel.harness.errors import InputError
+
+if TYPE_CHECKING:
+    from windtunnel.harness.contract.capacity import CapacityStatus
+    from windtunnel.harness.inputs.load import ClockName
+
+COMMAND = "windtunnel capacity"
+CODES: dict[CapacityStatus, int] = {
+    "found": 0,
+    "unattainable": EXPECTATION_FAILED,
+    "out of reach": NOT_VALID,
+    "unresolved": NOT_VALID,
+}
+
+
+def capacity(
+    scenario: Annotated[str, typer.Argument(help="A scenario of the gallery by name, or a YAML file.")],
+    slo: Annotated[
+        str,
+        typer.Option(
+            help="What must hold: expectations with commas between, such as 'ttft_p95_s <= 2, goodput >= 0.99'."
+        ),
+    ],
+    clients: Annotated[
+        str | None,
+        typer.Option(help="Profiles, by name or file, with commas between. Default: the scenario's."),
+    ] = None,
+    today: Annotated[
+        str | None, typer.Option(help="Today's rate, such as 5/s: what headroom it leaves.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where the answer goes: absent or empty. Default: a new folder in runs/."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="In place of the scenario's seed.")] = None,
+    clock: Annotated[
+        str, typer.Option(help="virtual, or real: for programs; a level then takes as long as it lasts.")
+    ] = "virtual",
+    within: Annotated[
+        float, typer.Option(help="How near the safe rate is to be known, as a share of it.")
+    ] = 0.04,
+    most: Annotated[str, typer.Option(help="The largest rate that is tried.")] = "1000/s",
+) -> None:
+    """Find the largest offered rate at which clients keep an SLO: from 1/s on it doubles, then it bisects.
+
+    Exit status: 0 found, 1 unattainable (even 1/s breaks the SLO), 2 the input is wrong, 3 out of reach or unresolved.
+    """
+    require_lab("capacity")
+    from windtunnel.harness.bisect.quiet import QuietReporter
+    from windtunnel.harness.capacity.capacity import CapacityOptions, CapacitySearch
+    from windtunnel.harness.run.run import run_folder
+    from windtunnel.reports.capacity.answer import lines_of
+    from windtunnel.reports.capacity.measure import measure_level
+    from windtunnel.reports.capacity.write import write_capacity
+
+    if clock not in ("virtual", "real"):
+        raise InputError(COMMAND, path="--clock", found=f"'{clock}'", expected="'virtual' or 'real'")
+    options = CapacityOptions(
+        scenario=scenario,
+        slo=slo,
+        clients=None if clients is None else [name.strip() for name in clients.split(",")],
+        today=None if today is None else _rate("--today", today),
+        seed=seed,
+        clock=cast("ClockName", clock),
+        within=within,
+        most=_rate("--most", most),
+    )
+    console = Console(stderr=True)
+    with Steps() as steps:
+        search = CapacitySearch(
+            options,
+            measure_level,
+            QuietReporter(steps.say),
+            lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
+        )
+        folder = run_folder(out, f"capacity-{search.scenario.name}")
+        found = search.run(folder)
+    write_capacity(folder, found)
+    for line in lines_of(found):
+        print(printable(line))
+    print(folder)
+    raise typer.Exit(worst(CODES[one.status] for one in found.clients))
+
+
+def _rate(option: str, text: str) -> float:
+    """Calls per second. Raises InputError for anything else."""
+    try:
+        rate = quantity(text) if "/" in text else 0.0
+    except ValueError:
+        rate = 0.0
+    if not rate > 0:
+        expected = "a rate above zero with its unit, such as 5/s or 300/min"
+        raise InputError(COMMAND, path=option, found=f"'{text}'", expected=expected)
+    return rate

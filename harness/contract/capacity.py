@@ -1,0 +1,133 @@
+"""What `windtunnel capacity` found, as data: the search writes it, the reports show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+LevelState = Literal["passed", "failed", "unresolved"]
+CapacityStatus = Literal["found", "unattainable", "out of reach", "unresolved"]
+
+CAPACITY_VERSION: Final = 1
+"""The form of capacity.json."""
+
+SETTLE: Final = "settle"
+"""The phase of a level in which a queue grows as far as it will and the buckets' bursts are used up."""
+BATCH: Final = "batch-"
+"""How the names of the phases begin that a level is judged by."""
+
+SHOWN: Final = (
+    "goodput",
+    "latency_p50_s",
+    "latency_p95_s",
+    "latency_p99_s",
+    "ttft_p95_s",
+    "wait_p95_s",
+    "amplification",
+    "held_by_pool",
+    "held_by_limiter",
+    "held_by_workers",
+    "slots_used",
+)
+"""What is kept of every level, besides the metrics of the SLO."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelCell:
+    """What was measured in one play of a level.
+
+    `batches` are the figures of its batches, in order, and `starts_s` when each begins; `waits` is what each call
+    waited, with its intended time. Counts are over the batches. `trouble`: why it does not count.
+    """
+
+    batches: tuple[Mapping[str, float | None], ...]
+    starts_s: tuple[float, ...]
+    waits: tuple[tuple[float, float], ...]
+    calls: int
+    attempts: int
+    tokens: int
+    refused_429: int
+    length_s: float
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TermFound:
+    """A term of the SLO at a level: the mean over batches, with its interval, and what follows.
+
+    A bound is None where it is infinite: in some batch no call gave the metric a value.
+    """
+
+    term: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    state: LevelState
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """An offered rate that was played. Rates are calls per second; `achieved` are good calls.
+
+    `cells` is how many plays it took, each with a seed of its own, `batches` how many batches were kept and `cut` how
+    many were left out as warm-up. `shown` are means over the batches.
+    """
+
+    rate: float
+    state: LevelState
+    terms: tuple[TermFound, ...]
+    cells: int
+    batches: int
+    cut: int
+    offered: float
+    achieved: float | None
+    tokens_per_call: float
+    attempts_per_call: float
+    refused_429: float
+    shown: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a rate needs of the provider: per minute, and in keys (None where the provider sets no limit)."""
+
+    rate: float
+    requests_per_minute: float
+    tokens_per_minute: float
+    keys: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCapacity:
+    """A client's safe rate: the highest level that kept the SLO; the truth lies from `low` to `high`.
+
+    `headroom` is the safe rate ÷ today's rate - 1. `levels` are by rate.
+    """
+
+    client: str
+    status: CapacityStatus
+    safe: float | None
+    low: float | None
+    high: float | None
+    levels: tuple[Level, ...]
+    headroom: float | None = None
+    needs: tuple[Needs, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityFound:
+    """All that a search found. `rpm`, `tpm` and `slots` are those of the region that is called."""
+
+    schema_version: int
+    scenario: str
+    slo: tuple[str, ...]
+    clock: str
+    seed: int
+    within: float
+    most: float
+    today: float | None
+    rpm: int | None
+    tpm: int | None
+    slots: int
+    clients: tuple[ClientCapacity, ...]

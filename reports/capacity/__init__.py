@@ -1,0 +1,1 @@
+"""What `windtunnel capacity` found: in words, as a table, as JSON, as a page."""

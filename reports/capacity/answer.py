@@ -1,0 +1,128 @@
+"""The answer in words and numbers: for a terminal, and as answer.md, to paste into a planning document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from windtunnel.harness.contract.capacity import CapacityFound, ClientCapacity, Level, Needs
+from windtunnel.reports.capacity.levels import COLUMNS, row_of
+
+METHOD = (
+    "Every level is a fresh provider and a fresh client. It settles first, with the buckets of the quota nearly used "
+    "up, for as long as a queue needs to show itself; then come ten batches. Batches that belong to the warm-up "
+    "(MSER-5 over the waits of the calls) are cut, at most half of them. A level passes or fails if a t interval over "
+    "its batches lies on one side of each limit, after one, three or seven plays with seeds of their own, which share "
+    "an error of 5 %; else it is unresolved. The safe rate is the highest level that passed below the lowest one that "
+    "failed. Phases of the scenario are left out; its rules hold all the time."
+)
+
+
+def lines_of(found: CapacityFound) -> Iterator[str]:
+    """What the terminal shows: two or three lines a client."""
+    for client in found.clients:
+        yield headline(found, client)
+        yield from (f"  {line}" for line in details(found, client))
+
+
+def headline(found: CapacityFound, client: ClientCapacity) -> str:
+    """The answer for one client in a sentence."""
+    slo = ", ".join(found.slo)
+    if client.status == "found":
+        return (
+            f"{client.client}: safe up to {client.safe:g} calls/s ({client.low:g} passed, {client.high:g} failed) "
+            f"with {slo}"
+        )
+    if client.status == "unattainable":
+        level = client.levels[0]
+        return f"{client.client}: unattainable: even {level.rate:g} call/s breaks {slo}: {_figures(level)}"
+    if client.status == "out of reach":
+        level = client.levels[-1]
+        return (
+            f"{client.client}: no level up to {level.rate:g} calls/s breaks {slo}: {_figures(level)} "
+            "(--most goes further)"
+        )
+    known = [
+        *([f"{client.low:g} passed"] if client.low is not None else []),
+        *([f"{client.high:g} failed"] if client.high is not None else []),
+    ]
+    between = [f"{level.rate:g}" for level in client.levels if level.state == "unresolved"]
+    return (
+        f"{client.client}: unresolved: {', '.join(known) or 'no level passed or failed'}, and {', '.join(between)} "
+        f"calls/s cannot be decided with {slo}"
+    )
+
+
+def details(found: CapacityFound, client: ClientCapacity) -> Iterator[str]:
+    """Headroom and needs."""
+    if client.safe is None:
+        return
+    if client.headroom is not None and found.today is not None:
+        share = found.today / client.safe
+        if client.headroom >= 0:
+            yield (
+                f"today's {found.today:g}/s is {100 * share:.0f} % of it: {100 * client.headroom:.0f} % headroom"
+            )
+        else:
+            yield f"today's {found.today:g}/s is {share:.2f} times what is safe: no headroom"
+    for needs in client.needs:
+        yield _needs(found, needs)
+
+
+def _needs(found: CapacityFound, needs: Needs) -> str:
+    limits = [
+        *([f"{found.rpm:,} RPM"] if found.rpm is not None else []),
+        *([f"{found.tpm:,} TPM"] if found.tpm is not None else []),
+    ]
+    keys = ""
+    if needs.keys is not None:
+        keys = f": {needs.keys} key{'s' * (needs.keys != 1)} of {' and '.join(limits)}"
+    return (
+        f"{needs.rate:g} calls/s need {needs.requests_per_minute:,.0f} requests and "
+        f"{needs.tokens_per_minute:,.0f} billed tokens a minute{keys}"
+    )
+
+
+def _figures(level: Level) -> str:
+    return ", ".join(
+        f"{term.term.split()[0]} is {'without a value' if term.mean is None else f'{term.mean:.4g}'}"
+        for term in level.terms
+    )
+
+
+def answer(found: CapacityFound) -> str:
+    """answer.md."""
+    parts = [
+        f"# Capacity of {found.scenario}",
+        f"SLO: `{', '.join(found.slo)}` · clock: {found.clock} · seed: {found.seed}",
+        _summary(found),
+    ]
+    for client in found.clients:
+        parts += [
+            f"## {client.client}",
+            "\n".join(f"- {line}" for line in (headline(found, client), *details(found, client))),
+            _table(COLUMNS[1:], [row_of(found, client, level)[1:] for level in client.levels]),
+        ]
+    return "\n\n".join([*parts, METHOD]) + "\n"
+
+
+def _summary(found: CapacityFound) -> str:
+    head = ["client", "safe rate (calls/s)", "interval", "headroom", "keys", "billed tokens a minute"]
+    rows = []
+    for client in found.clients:
+        needs = client.needs[0] if client.needs else None
+        rows.append(
+            [
+                client.client,
+                client.status if client.safe is None or client.status != "found" else f"{client.safe:g}",
+                "" if client.low is None or client.high is None else f"{client.low:g} to {client.high:g}",
+                "" if client.headroom is None else f"{100 * client.headroom:.0f} %",
+                "" if needs is None or needs.keys is None else str(needs.keys),
+                "" if needs is None else f"{needs.tokens_per_minute:,.0f}",
+            ]
+        )
+    return _table(head, rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

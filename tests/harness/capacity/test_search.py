@@ -1,0 +1,148 @@
+"""The search, the verdict and the cut of the warm-up, on made-up data with known answers."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from windtunnel.harness.capacity.search import search
+from windtunnel.harness.capacity.verdict import interval, judge_term, together
+from windtunnel.harness.capacity.warm_up import mser5
+from windtunnel.harness.contract.capacity import LevelState
+from windtunnel.harness.contract.expectation import Expectation
+
+TTFT = Expectation.model_validate("ttft_p95_s <= 2")
+GOODPUT = Expectation.model_validate("goodput >= 0.99")
+
+
+@pytest.mark.parametrize("capacity", [1.0, 1.3, 4.0, 7.77, 60.0, 511.0])
+def test_a_sharp_capacity_is_bracketed(capacity: float) -> None:
+    """Whatever it is, the bracket holds it and is as narrow as was asked for."""
+    found = search(
+        lambda rate: "passed" if rate <= capacity else "failed", start=1.0, most=1000.0, within=0.04
+    )
+    assert found.status == "found"
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= capacity < found.high
+    assert found.high / found.low <= 1.04
+
+
+def test_no_level_is_played_twice_and_the_first_ones_double() -> None:
+    """The order of the levels is that of a doubling, then of a bisection."""
+    seen: list[float] = []
+
+    def look(rate: float) -> LevelState:
+        seen.append(rate)
+        return "passed" if rate <= 5 else "failed"
+
+    search(look, start=1.0, most=1000.0, within=0.04)
+    assert seen[:5] == [1.0, 2.0, 4.0, 8.0, 5.657]
+    assert len(seen) == len(set(seen)) <= 12
+
+
+def test_even_the_first_rate_fails() -> None:
+    """That is unattainable, and takes one level."""
+    assert search(lambda _: "failed", start=1.0, most=1000.0, within=0.04).status == "unattainable"
+
+
+def test_nothing_within_reach_fails() -> None:
+    """That is out of reach, with the highest rate that was tried."""
+    found = search(lambda _: "passed", start=1.0, most=100.0, within=0.04)
+    assert (found.status, found.low, found.high) == ("out of reach", 100.0, None)
+
+
+def test_a_narrow_band_without_a_verdict_still_gives_an_answer() -> None:
+    """What cannot be decided widens the interval; both of its ends are searched for."""
+
+    def look(rate: float) -> LevelState:
+        return "passed" if rate < 4.9 else "failed" if rate > 5.1 else "unresolved"
+
+    found = search(look, start=1.0, most=1000.0, within=0.04)
+    assert found.status == "found"
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 4.9 < 5.1 < found.high <= 1.1 * found.low
+
+
+def test_a_wide_band_without_a_verdict_is_said() -> None:
+    """From half of a rate to twice of it is no answer."""
+    found = search(
+        lambda rate: "passed" if rate < 4 else "failed" if rate > 9 else "unresolved",
+        start=1.0,
+        most=1000.0,
+        within=0.04,
+    )
+    assert found.status == "unresolved"
+    assert search(lambda _: "unresolved", start=1.0, most=64.0, within=0.04).status == "unresolved"
+
+
+def test_mser5_cuts_a_start_that_is_unlike_the_rest() -> None:
+    """Forty high values before four hundred steady ones go, and few of the others."""
+    draw = random.Random(1)
+    values = [9 + draw.random() for _ in range(40)] + [1 + draw.random() for _ in range(400)]
+    assert 40 <= mser5(values) <= 60
+
+
+def test_mser5_cuts_nothing_of_what_is_steady_and_half_of_what_grows() -> None:
+    """Values without noise have no warm-up; a queue that never stops growing has no steady part."""
+    assert mser5([1.0] * 200) == 0
+    assert mser5([float(n) for n in range(200)]) == 100
+    assert mser5([1.0, 2.0]) == 0
+
+
+def test_a_term_is_judged_by_an_interval() -> None:
+    """Far below passes, far above fails, and what straddles the limit is not decided."""
+    draw = random.Random(2)
+
+    def around(mean: float) -> list[float | None]:
+        return [mean + draw.uniform(-0.5, 0.5) for _ in range(10)]
+
+    assert judge_term(TTFT, [around(1.0)]).state == "passed"
+    assert judge_term(TTFT, [around(3.0)]).state == "failed"
+    assert judge_term(TTFT, [around(2.02)]).state == "unresolved"
+    assert judge_term(GOODPUT, [[1.0] * 10]).state == "passed"
+    assert judge_term(GOODPUT, [[0.98] * 10]).state == "failed"
+
+
+def test_batches_without_a_value_count_against_the_term() -> None:
+    """Where no call got a first token, nobody waited less than two seconds."""
+    assert judge_term(TTFT, [[None] * 10]).state == "failed"
+    one = judge_term(TTFT, [[1.0] * 9 + [None]])
+    assert (one.state, one.mean, one.high) == ("unresolved", None, None)
+    assert judge_term(TTFT, []).state == "unresolved"
+
+
+def test_batches_that_are_alike_in_a_row_count_as_fewer() -> None:
+    """The same values have a wider interval in an order in which neighbours are alike."""
+    values = [float(n) for n in range(10)]
+    mixed = [0.0, 9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 6.0, 4.0, 5.0]
+    sorted_one, mixed_one = interval([values]), interval([mixed])
+    assert sorted_one[2] - sorted_one[0] > 1.5 * (mixed_one[2] - mixed_one[0])
+
+
+def test_the_interval_holds_the_true_mean_as_often_as_it_says() -> None:
+    """At one look of three: in about 98 % of all cases, for batches that do not depend on each other."""
+    draw = random.Random(3)
+    held = 0
+    for _ in range(1000):
+        low, _mean, high = interval([[draw.gauss(5, 1) for _ in range(10)]])
+        held += low <= 5 <= high
+    assert held >= 965
+
+
+def test_more_plays_make_it_narrower() -> None:
+    """Which is why a level that cannot be decided is played again."""
+    draw = random.Random(4)
+    plays = [[draw.gauss(5, 1) for _ in range(10)] for _ in range(7)]
+    widths = [interval(plays[:count])[2] - interval(plays[:count])[0] for count in (1, 3, 7)]
+    assert all(wide > narrow for wide, narrow in pairwise(widths))
+
+
+def test_an_slo_fails_with_one_term() -> None:
+    """And passes with all of them."""
+    assert together(["passed", "failed", "unresolved"]) == "failed"
+    assert together(["passed", "unresolved"]) == "unresolved"
+    assert together(["passed", "passed"]) == "passed"

@@ -1,0 +1,102 @@
+"""The files of a capacity search, from findings that are made up."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from windtunnel.harness.contract.capacity import (
+    CapacityFound,
+    ClientCapacity,
+    Level,
+    LevelState,
+    Needs,
+    TermFound,
+)
+from windtunnel.reports.capacity.answer import headline, lines_of
+from windtunnel.reports.capacity.as_json import capacity_schema
+from windtunnel.reports.capacity.levels import COLUMNS
+from windtunnel.reports.capacity.write import write_capacity
+
+SLO = "ttft_p95_s <= 2"
+
+
+def level(rate: float, state: LevelState, wait: float | None) -> Level:
+    """A level with one term; a wait of None is that no call got a first token."""
+    term = TermFound(SLO, wait, wait, wait, state)
+    shown = {"goodput": 1.0 if wait else 0.0, "latency_p95_s": 2.5 if wait else None, "ttft_p95_s": wait}
+    shown = {name: value for name, value in shown.items() if value is not None}
+    return Level(rate, state, (term,), 1, 10, 0, rate, rate if wait else 0.0, 90.0, 1.0, 0.0, shown)
+
+
+LEVELS = (
+    level(1, "passed", 0.5),
+    level(2, "passed", 0.8),
+    level(2.08, "failed", 3.0),
+    level(4, "failed", None),
+)
+CLIENT = ClientCapacity(
+    "mine", "found", 2, 2, 2.08, LEVELS, 1.0, (Needs(2, 120, 10_800, 2), Needs(1, 60, 5_400, 1))
+)
+FOUND = CapacityFound(1, "quota", (SLO,), "virtual", 7, 0.04, 1000.0, 1.0, 60, None, 64, (CLIENT,))
+
+
+def test_every_file_is_written_and_says_the_safe_rate(tmp_path: Path) -> None:
+    """JSON that fits its schema, a row for each level, words, a page with two charts."""
+    write_capacity(tmp_path, FOUND)
+    data = json.loads((tmp_path / "capacity.json").read_text())
+    jsonschema.validate(data, capacity_schema())
+    assert data["clients"][0]["safe"] == 2
+    rows = list(csv.reader((tmp_path / "levels.csv").read_text().splitlines()))
+    assert rows[0] == list(COLUMNS)
+    assert [row[:3] for row in rows[1:]] == [[*("mine", f"{one.rate:g}"), one.state] for one in LEVELS]
+    answer = (tmp_path / "answer.md").read_text()
+    assert "| mine | 2 | 2 to 2.08 | 100 % | 2 | 10,800 |" in answer
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("<svg") == 2
+    assert "safe up to 2 calls/s (2 passed, 2.08 failed) with ttft_p95_s &lt;= 2" in page
+
+
+def test_the_terminal_says_headroom_and_needs() -> None:
+    """Today's rate and the safe one, each with what it needs of the quota."""
+    assert list(lines_of(FOUND)) == [
+        "mine: safe up to 2 calls/s (2 passed, 2.08 failed) with ttft_p95_s <= 2",
+        "  today's 1/s is 50 % of it: 100 % headroom",
+        "  2 calls/s need 120 requests and 10,800 billed tokens a minute: 2 keys of 60 RPM",
+        "  1 calls/s need 60 requests and 5,400 billed tokens a minute: 1 key of 60 RPM",
+    ]
+
+
+def test_no_headroom_is_said() -> None:
+    """A rate beyond what is safe is told as so many times of it."""
+    found = replace(FOUND, today=5.0, clients=(replace(CLIENT, headroom=-0.6),))
+    assert "  today's 5/s is 2.50 times what is safe: no headroom" in list(lines_of(found))
+
+
+@pytest.mark.parametrize(
+    ("client", "told"),
+    [
+        (
+            ClientCapacity("mine", "unattainable", None, None, 1, (level(1, "failed", 3.0),)),
+            "mine: unattainable: even 1 call/s breaks ttft_p95_s <= 2: ttft_p95_s is 3",
+        ),
+        (
+            ClientCapacity("mine", "out of reach", 8, 8, None, (level(8, "passed", 0.5),)),
+            "mine: no level up to 8 calls/s breaks ttft_p95_s <= 2: ttft_p95_s is 0.5 (--most goes further)",
+        ),
+        (
+            ClientCapacity("mine", "unresolved", None, None, 4, (level(2, "unresolved", 2.0), LEVELS[3])),
+            "mine: unresolved: 4 failed, and 2 calls/s cannot be decided with ttft_p95_s <= 2",
+        ),
+    ],
+)
+def test_no_answer_is_said_with_the_figures(client: ClientCapacity, told: str, tmp_path: Path) -> None:
+    """In one sentence; and the page can be drawn of it."""
+    found = replace(FOUND, clients=(client,))
+    assert headline(found, client) == told
+    write_capacity(tmp_path, found)
