@@ -161,7 +161,7 @@ LIBRARIES = {
         "harness/virtual/",
     ),
     "uvloop": ("mock_server/server/", "harness/calibrate/", "harness/load/"),
-    "prometheus_client": ("mock_server/control/",),
+    "prometheus_client": ("mock_server/control/", "harness/run/live_metrics.py"),
     "python_multipart": ("mock_server/api/forms.py",),
     "openai": (
         "harness/adapters/",

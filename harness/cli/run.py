@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -29,8 +30,12 @@ from windtunnel.harness.cli.trace import (
     asked_trace,
 )
 
+if TYPE_CHECKING:
+    from windtunnel.harness.run.progress import Reporter
+
 
 def run(
+    context: typer.Context,
     scenarios: Annotated[
         list[str] | None,
         typer.Argument(
@@ -103,6 +108,14 @@ def run(
     trace_rows: TraceRows = None,
     trace_factor: TraceFactor = None,
     skip_bad_rows: SkipBadRows = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            help="Serve /metrics for Prometheus while the run is played, on this port of loopback; 0: any free one.",
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option(
@@ -130,15 +143,14 @@ def run(
 ) -> None:
     """Play each SCENARIO against each client, cells side by side, and write the report."""
     require_lab("run")
+    if not scenarios and resume is None:
+        told = "name at least one (`windtunnel list scenarios`), or a run to go on with: --resume RUN_DIR"
+        raise typer.BadParameter(told, param_hint="SCENARIO...")
     from windtunnel.harness.inputs.gateway import asked_path
     from windtunnel.harness.inputs.time_scale import asked_time_scale
     from windtunnel.harness.run import run as playing
     from windtunnel.harness.run.everybody import expand, those_that_go
-    from windtunnel.harness.run.progress import reporter
 
-    if not scenarios and resume is None:
-        told = "name at least one (`windtunnel list scenarios`), or a run to go on with: --resume RUN_DIR"
-        raise typer.BadParameter(told, param_hint="SCENARIO...")
     asked = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
     names, left_out = expand(asked)
     options = playing.RunOptions(
@@ -169,6 +181,8 @@ def run(
         ),
     )
 
+    new_reporter = _reporters(context, metrics_port)
+
     def report_on(records: playing.RunRecords) -> Ended:
         for failure in records.failures:
             print(f"not whole: {failure}", file=sys.stderr)
@@ -178,11 +192,11 @@ def run(
         return Ended(code, records.interrupted)
 
     def play(options: playing.RunOptions) -> Ended:
-        return report_on(playing.run(options, reporter(Console(stderr=True)), late_cells))
+        return report_on(playing.run(options, new_reporter(), late_cells))
 
     def go_on(options: playing.RunOptions) -> Ended:
         assert options.out is not None
-        return report_on(playing.resume(options.out, options, reporter(Console(stderr=True)), late_cells))
+        return report_on(playing.resume(options.out, options, new_reporter(), late_cells))
 
     def on_both(options: playing.RunOptions) -> int:
         return run_both(options, lambda one: play(one).code)
@@ -201,3 +215,17 @@ def run(
         raise typer.Exit(on_both(one))
     ended = play(one)
     raise typer.Exit(ended.code)
+
+
+def _reporters(context: typer.Context, metrics_port: int | None) -> Callable[[], Reporter]:
+    """Makes what shows how far a run is: on stderr, and on a port if one is asked for, until the command ends."""
+    from windtunnel.harness.run.progress import reporter
+
+    if metrics_port is None:
+        return lambda: reporter(Console(stderr=True))
+    from windtunnel.harness.run.live_metrics import LiveMetrics
+
+    live = LiveMetrics(metrics_port)
+    context.call_on_close(live.close)
+    print(f"metrics: {live.url}", file=sys.stderr, flush=True)
+    return lambda: live.watching(reporter(Console(stderr=True)))

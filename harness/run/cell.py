@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -88,6 +89,11 @@ class Cell:
         if self._load is None:
             raise ValueError(f"{self.name}: the load has not been started")
         return self._load.process.pid
+
+    @property
+    def mock_at(self) -> str:
+        """Host and port of the mock's admin API and `/metrics`; empty before it is started, and where it has none."""
+        return urlsplit(self._admin).netloc
 
     def again(self, because: str) -> Cell:
         """The same cell, to be played once more, since its first play was not valid. Its records make way."""
