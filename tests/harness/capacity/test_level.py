@@ -13,6 +13,7 @@ from windtunnel.harness.capacity.slo import fits, read_slo
 from windtunnel.harness.contract.capacity import LevelCell
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_scenario
+from windtunnel.harness.inputs.traces.settings import TrafficTrace
 
 SCENARIO = """
 name: mine
@@ -127,3 +128,12 @@ def test_the_warm_up_of_a_level_is_cut() -> None:
     assert (level.cut, level.batches, level.state) == (3, 7, "passed")
     assert (level.offered, level.achieved) == (1.0, 1.0)
     assert (level.tokens_per_call, level.attempts_per_call, level.refused_429) == (50, 1.1, 0.01)
+
+
+def test_a_trace_is_refused(scenario: Path, tmp_path: Path) -> None:
+    """A level has a rate of its own: a load whose calls come when a trace says has none that could be changed."""
+    (tmp_path / "trace.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2026-01-01 00:00:00,5,6\n")
+    loaded = load_scenario(scenario, trace=TrafficTrace(file=str(tmp_path / "trace.csv")))
+    slo = read_slo("goodput >= 0.99")
+    with pytest.raises(InputError, match=r"load.trace: found a trace.*expected a load with a rate"):
+        at_rate(loaded, 3.5, layout(loaded, slo, 3.5, 0.04))
