@@ -16,6 +16,7 @@ from windtunnel.harness.capacity.level import Layout, at_rate, layout
 from windtunnel.harness.capacity.search import search
 from windtunnel.harness.capacity.slo import COMMAND, fits, read_slo
 from windtunnel.harness.capacity.verdict import LOOKS, judge_term, together
+from windtunnel.harness.capacity.wall import find_wall
 from windtunnel.harness.capacity.warm_up import mser5
 from windtunnel.harness.contract.capacity import (
     CAPACITY_VERSION,
@@ -26,6 +27,7 @@ from windtunnel.harness.contract.capacity import (
     LevelCell,
     LevelState,
     Needs,
+    Wall,
 )
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.errors import InputError, MeasurementError
@@ -91,6 +93,10 @@ class CapacitySearch:
 
     def run(self, folder: Path) -> CapacityFound:
         """Play it. Raises MeasurementError if a level cannot be played."""
+        if not any(term.metric == "goodput" or term.metric.startswith("wait_") for term in self.slo):
+            self._say(
+                "no goodput and no wait in the SLO: failed calls may not be in it at all, and the rate may be too high"
+            )
         limits = self.scenario.provider.region(self.scenario.region)
         return CapacityFound(
             schema_version=CAPACITY_VERSION,
@@ -129,7 +135,22 @@ class CapacitySearch:
             levels=tuple(levels[rate] for rate in sorted(levels)),
             headroom=None if today is None or found.low is None else found.low / today - 1,
             needs=() if safe is None else tuple(self._needs(safe)),
+            wall=None
+            if found.status != "found" or found.high is None
+            else self._wall(profile, levels[found.high], folder),
         )
+
+    def _wall(self, profile: Profile, failed: Level, folder: Path) -> Wall:
+        """What broke the lowest level that failed."""
+
+        def again(scenario: Scenario, client: Profile) -> LevelState:
+            player = LevelPlayer(scenario, client, self._options, self.seed, self.slo)
+            return player.play(failed.rate, folder, self._measure, self._reporter).state
+
+        self._say(
+            f"{profile.name} at {failed.rate:g}/s: looking for the wall, one limit after the other is doubled"
+        )
+        return find_wall(self.scenario, profile, failed, again)
 
     def _needs(self, level: Level) -> list[Needs]:
         """What the safe rate and today's need, at what a call takes at the safe rate."""

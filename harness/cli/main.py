@@ -97,7 +97,7 @@ EXAMPLES = {
     ),
     "capacity": (
         "windtunnel capacity healthy --slo 'latency_p95_s <= 4, goodput >= 0.99'",
-        "windtunnel capacity ./mine.yaml --slo 'ttft_p95_s <= 2' --clients ./my-client.yaml --today 5/s",
+        "windtunnel capacity ./mine.yaml --slo 'ttft_p95_s <= 2, goodput >= 0.99' --clients ./my-client.yaml",
     ),
     "env": (
         "windtunnel env create old --with openai==2.54.0",

@@ -99,6 +99,21 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class Wall:
+    """What stands in the way at `rate`, the lowest that failed.
+
+    `limit` is rpm, tpm, slots, pool or workers, if doubling it alone made the level pass; `client`, if it fails even
+    with all of those doubled; None, if neither. `sign` is what was seen of it; `tried` are the limits in order.
+    """
+
+    limit: str | None
+    rate: float
+    sign: str
+    proven: bool
+    tried: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ClientCapacity:
     """A client's safe rate: the highest level that kept the SLO; the truth lies from `low` to `high`.
 
@@ -113,6 +128,7 @@ class ClientCapacity:
     levels: tuple[Level, ...]
     headroom: float | None = None
     needs: tuple[Needs, ...] = ()
+    wall: Wall | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from windtunnel.harness.contract.capacity import CapacityFound, ClientCapacity, Level, Needs
+from windtunnel.harness.contract.capacity import CapacityFound, ClientCapacity, Level, Needs, Wall
 from windtunnel.reports.capacity.levels import COLUMNS, row_of
 
 METHOD = (
@@ -66,6 +66,31 @@ def details(found: CapacityFound, client: ClientCapacity) -> Iterator[str]:
             yield f"today's {found.today:g}/s is {share:.2f} times what is safe: no headroom"
     for needs in client.needs:
         yield _needs(found, needs)
+    if client.wall is not None:
+        yield _wall(client.wall)
+
+
+WALLS = {
+    "rpm": "the requests per minute (RPM)",
+    "tpm": "the tokens per minute (TPM)",
+    "slots": "the provider's slots",
+    "pool": "the client's connection pool",
+    "workers": "the client's workers (load.concurrency)",
+}
+
+
+def _wall(wall: Wall) -> str:
+    """What stands in the way, and how that is known."""
+    names = ", ".join(wall.tried)
+    if wall.limit == "client":
+        return (
+            f"the wall is in the client's own code, such as a semaphore or a limiter: {wall.rate:g}/s breaks the SLO "
+            f"even with all of {names} doubled"
+        )
+    if wall.limit is None:
+        return f"the wall is not known: at {wall.rate:g}/s none of {names} alone, doubled, made the SLO hold"
+    sign = f" ({wall.sign})" if wall.sign else ""
+    return f"the wall is {WALLS[wall.limit]}{sign}: with it doubled, {wall.rate:g}/s keeps the SLO"
 
 
 def _needs(found: CapacityFound, needs: Needs) -> str:

@@ -73,6 +73,7 @@ def test_the_semaphore_of_an_application_is_found(folder: Path) -> None:
     assert client["safe"] == pytest.approx(true, rel=0.05)
     assert client["low"] <= true
     assert client["high"] >= true
+    assert client["wall"]["limit"] == "client"
     assert "gate at 1/s: passed" in done.stderr
     assert sorted(path.name for path in (folder / "out").iterdir()) == [
         "answer.md",

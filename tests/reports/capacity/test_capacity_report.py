@@ -17,6 +17,7 @@ from windtunnel.harness.contract.capacity import (
     LevelState,
     Needs,
     TermFound,
+    Wall,
 )
 from windtunnel.reports.capacity.answer import headline, lines_of
 from windtunnel.reports.capacity.as_json import capacity_schema
@@ -76,6 +77,31 @@ def test_no_headroom_is_said() -> None:
     """A rate beyond what is safe is told as so many times of it."""
     found = replace(FOUND, today=5.0, clients=(replace(CLIENT, headroom=-0.6),))
     assert "  today's 5/s is 2.50 times what is safe: no headroom" in list(lines_of(found))
+
+
+@pytest.mark.parametrize(
+    ("wall", "told"),
+    [
+        (
+            Wall("rpm", 3, "9 % of its requests were refused with 429", proven=True, tried=("rpm",)),
+            "the wall is the requests per minute (RPM) (9 % of its requests were refused with 429): with it doubled, "
+            "3/s keeps the SLO",
+        ),
+        (
+            Wall("client", 3, "", proven=True, tried=("slots", "pool")),
+            "the wall is in the client's own code, such as a semaphore or a limiter: 3/s breaks the SLO even with all "
+            "of slots, pool doubled",
+        ),
+        (
+            Wall(None, 3, "", proven=False, tried=("slots", "pool")),
+            "the wall is not known: at 3/s none of slots, pool alone, doubled, made the SLO hold",
+        ),
+    ],
+)
+def test_the_wall_is_told_with_its_proof(wall: Wall, told: str) -> None:
+    """Which limit, what was seen of it, and what happened when it was doubled."""
+    found = replace(FOUND, clients=(replace(CLIENT, wall=wall),))
+    assert list(lines_of(found))[-1] == f"  {told}"
 
 
 @pytest.mark.parametrize(
