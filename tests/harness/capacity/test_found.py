@@ -23,7 +23,7 @@ clients: [./gate.yaml]
 """
 PROFILE = """
 name: gate
-about: An application that makes two calls at a time.
+about: An application that makes one call at a time.
 driver: python
 target: gate:ask
 timeouts: {read: 600s}
@@ -36,7 +36,7 @@ import openai
 
 async def ask(call):
     if not call.kept:
-        call.kept["gate"] = asyncio.Semaphore(2)
+        call.kept["gate"] = asyncio.Semaphore(1)
         call.kept["client"] = openai.AsyncOpenAI(
             base_url=call.base_url, api_key=call.api_key, http_client=call.http_client
         )
@@ -48,7 +48,7 @@ async def ask(call):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A scenario, and an application with a semaphore of two: two calls per second, at one second each."""
+    """A scenario, and an application with a semaphore of one: one call per second, at nearly one second each."""
     (tmp_path / "gate.py").write_text(APPLICATION)
     (tmp_path / "gate.yaml").write_text(PROFILE)
     (tmp_path / "scenario.yaml").write_text(SCENARIO)
@@ -61,11 +61,12 @@ def capacity(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.timeout(300)  # seven levels, each a process of its own
 def test_the_semaphore_of_an_application_is_found(folder: Path) -> None:
-    """By Little's law it carries 2 calls ÷ 0.975 s; what is found is within 5 % of it."""
-    true = 2 / 0.975  # the first token comes at 0.5 s, the last of 20 after 19 gaps
+    """By Little's law it carries 1 call ÷ 0.975 s; what is found is within 5 % of it."""
+    true = 1 / 0.975  # the first token comes at 0.5 s, the last of 20 after 19 gaps
     done = capacity(
-        folder, "--slo", "latency_p95_s <= 1.5", "--today", "1/s", "--within", "0.09", "--out", "out"
+        folder, "--slo", "latency_p95_s <= 1.5", "--today", "1/s", "--within", "0.2", "--out", "out"
     )
     assert done.returncode == 0, done.stderr
     (client,) = json.loads((folder / "out" / "capacity.json").read_text())["clients"]
