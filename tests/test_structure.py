@@ -79,6 +79,7 @@ LAYERS = {
         "replay",
         "bisect",
         "capacity",
+        "soak",
         "testing",
         "calibrate",
         "matrix",

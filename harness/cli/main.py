@@ -29,6 +29,7 @@ from windtunnel.harness.cli.replay import replay
 from windtunnel.harness.cli.report import report
 from windtunnel.harness.cli.run import run
 from windtunnel.harness.cli.serve import serve
+from windtunnel.harness.cli.soak import soak
 from windtunnel.harness.errors import HarnessError
 from windtunnel.mock_server.errors import printable
 
@@ -91,6 +92,10 @@ EXAMPLES = {
         "windtunnel serve --scenario rate_limit_wave --port 8080 --journal served",
     ),
     "list": ("windtunnel list scenarios", "windtunnel list faults --json"),
+    "soak": (
+        "windtunnel soak soak_24h --for 96h",
+        "windtunnel soak ./mine.yaml --for 8h --cycle 30m --clients ./my-client.yaml",
+    ),
     "bisect": (
         "windtunnel bisect server_errors --package openai --good 2.54.0 --bad newest",
         "windtunnel bisect retry_storm --package openai --good 2.54.0 --bad 3.57.0 --metric goodput@after",
@@ -123,6 +128,7 @@ app.command("replay", epilog=_epilog("replay"))(replay)
 app.command("probe", epilog=_epilog("probe"))(probe)
 app.command("serve", epilog=_epilog("serve"))(serve)
 app.command("list", epilog=_epilog("list"))(list_command)
+app.command("soak", epilog=_epilog("soak"))(soak)
 app.command("bisect", epilog=_epilog("bisect"))(bisect)
 app.command("capacity", epilog=_epilog("capacity"))(capacity)
 app.add_typer(env_app, name="env", epilog=_epilog("env"))

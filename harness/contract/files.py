@@ -13,6 +13,16 @@ PLAN_VERSION: Final = 1
 POOLS_FILE: Final = "pools-{worker}.json"
 """What was open in the connection pools of a load process, by its number: {pools, leaked, idle}."""
 
+LOST_FILE: Final = "lost-{worker}.json"
+"""Of a long cell, the connections that a load process had lost, as seen now and then: {lost: [[seconds, count]]}."""
+
+CYCLE_MARK: Final = ".cycle-"
+"""In a soak, between a phase's name and the number of its cycle."""
+
+SOAK_RUN: Final = "run"
+"""In the folder of a soak, the run directory."""
+
+
 UNUSABLE: Final = "windtunnel: unusable: "
 """Begins the line in a cell's log that says why its client can make no call at all, as JSON {path, found, expected}."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from windtunnel.harness.arrivals import Arrival
 from windtunnel.harness.clients.base import CallSpec, Observer, Setting
 from windtunnel.harness.clients.recording.pools import LINGER_S, SOAK_S, Soak
-from windtunnel.harness.contract.files import POOLS_FILE, write_json
+from windtunnel.harness.contract.files import LOST_FILE, POOLS_FILE, write_json
 from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
@@ -128,6 +128,8 @@ class VirtualPlay:
         await crew.cancel()
         await asyncio.sleep(max(0.0, self.observer.last_ended_s + LINGER_S - self.clock.now()))
         write_json(self._folder / POOLS_FILE.format(worker=0), asdict(crew.connections().with_soak(soak)))
+        if soak is not None:
+            write_json(self._folder / LOST_FILE.format(worker=0), {"lost": soak.samples})
         mock.cut()
         journal.close()
         self.observer.close()

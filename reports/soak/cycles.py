@@ -45,27 +45,34 @@ def parted(phases: Sequence[CyclePhase], least: int = PARTS) -> list[CyclePhase]
     return cut
 
 
-def by_phase(at_s: Floats, values: Floats, phases: Sequence[CyclePhase]) -> list[tuple[CyclePhase, float]]:
-    """The median of the values in each phase of each cycle; phases without any are left out."""
+def by_phase(
+    at_s: Floats, values: Floats, phases: Sequence[CyclePhase], *, by_mean: bool = False
+) -> list[tuple[CyclePhase, float]]:
+    """The median (or mean) of the values in each phase of each cycle; phases without any are left out."""
     found = []
     for phase in phases:
         first, last = np.searchsorted(at_s, [phase.start_s, phase.end_s])
         inside = values[first:last]
         inside = inside[np.isfinite(inside)]
         if len(inside):
-            found.append((phase, float(np.median(inside))))
+            found.append((phase, float(np.mean(inside) if by_mean else np.median(inside))))
     return found
 
 
 def at_equal_phases(
-    at_s: Floats, values: Floats, phases: Sequence[CyclePhase], *, relative: bool = False
+    at_s: Floats,
+    values: Floats,
+    phases: Sequence[CyclePhase],
+    *,
+    relative: bool = False,
+    by_mean: bool = False,
 ) -> tuple[Floats, Floats]:
     """Hours, and how each phase differs from the median of its like in all cycles, so that a cycle is no trend.
 
     The median of all of them is added again, so that what comes out is of the size of what went in. `relative`: phases
     differ by a factor (latency), not by an amount (connections).
     """
-    medians = by_phase(at_s, values, parted(phases))
+    medians = by_phase(at_s, values, parted(phases), by_mean=by_mean)
     if not medians:
         return np.empty(0), np.empty(0)
     likes: dict[str, list[float]] = {}

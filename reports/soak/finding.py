@@ -10,7 +10,8 @@ class Measure:
     """Something that is watched for hours, and how much of a change of it matters.
 
     A change over the whole soak below `least`, or below `least_share` of its usual value, is none. `falls`: a fall is
-    what is bad. `limit` is the value at which it hurts, and `why` what happens there.
+    what is bad. `by_mean`: values of a phase are joined by their mean, as most of them are the same.
+    `limit` is the value at which it hurts, and `why` what happens there.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Measure:
     falls: bool = False
     relative: bool = False
     healthy_phases_only: bool = False
+    by_mean: bool = False
     limit: float | None = None
     why: str = ""
 

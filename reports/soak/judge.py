@@ -38,7 +38,9 @@ def judge(series: SoakSeries, phases: Sequence[CyclePhase]) -> SoakFinding | Non
     measure = series.measure
     healthy = [phase for phase in phases if not phase.incident]
     compared = healthy if measure.healthy_phases_only and healthy else phases
-    hours, values = at_equal_phases(series.at_s, series.values, compared, relative=measure.relative)
+    hours, values = at_equal_phases(
+        series.at_s, series.values, compared, relative=measure.relative, by_mean=measure.by_mean
+    )
     sign = -1.0 if measure.falls else 1.0
     upward = sign * values
     line, since = _growing(hours, upward, measure)

@@ -1,0 +1,131 @@
+"""A scenario whose phases come again and again, as one scenario that plays as any other does."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from windtunnel.harness.contract.files import CYCLE_MARK
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.inputs.gallery import is_file, load_scenario
+from windtunnel.harness.inputs.load import SHAPES
+from windtunnel.harness.inputs.scenario import Scenario
+from windtunnel.mock_server.plan.plan import MOST_PHASES, MOST_SETTINGS
+
+COMMAND: Final = "windtunnel soak"
+LEAST_CYCLES: Final = 4
+"""A trend over fewer cycles cannot be told from chance."""
+BYTES_PER_CALL: Final = 4000
+"""What a call leaves at most on disk while it is played and its tables are closed: calls, attempts, served rows."""
+HOUR_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cycled:
+    """The scenario of a soak: how many cycles it has, of which length, and whether they were stretched to fit."""
+
+    scenario: Scenario
+    cycles: int
+    cycle_s: float
+    stretched: float
+
+    @property
+    def length_s(self) -> float:
+        return self.cycles * self.cycle_s
+
+    @property
+    def calls(self) -> int:
+        """About how many calls each client makes."""
+        return math.ceil((self.scenario.load.rate or 0.0) * self.length_s)
+
+    @property
+    def said(self) -> str:
+        """One line on what is played."""
+        told = f"{self.cycles} cycles of {_time(self.cycle_s)}: {_time(self.length_s)}"
+        told += f", about {self.calls:,} calls a client"
+        if self.stretched > 1:
+            told += (
+                f"; phases last {self.stretched:.3g} times as long as in the scenario, as a plan has at most "
+                f"{MOST_PHASES} of them"
+            )
+        return told
+
+    def write(self, path: Path) -> Path:
+        """Write it to a scenario's file."""
+        data = self.scenario.model_dump(mode="json", by_alias=True)
+        data["clients"] = [str(Path(name).resolve()) if is_file(name) else name for name in data["clients"]]
+        path.write_text(json.dumps(data, indent=1), encoding="utf-8")  # JSON is YAML as well
+        return path
+
+
+def cycled(name: str, for_s: float, cycle_s: float | None = None) -> Cycled:
+    """The scenario `name`, its phases repeated for `for_s` seconds in whole cycles, each `cycle_s` long if given.
+
+    Phases are stretched where a plan could not hold so many. Raises InputError if too few cycles fit.
+    """
+    plain = load_scenario(name)
+    _refuse_other_loads(plain)
+    regions = max(1, len(plain.provider.regions))
+    most = min(MOST_PHASES, MOST_SETTINGS // regions) // len(plain.phases)
+    asked = plain.length_s if cycle_s is None else cycle_s
+    length = max(asked, for_s / most) if cycle_s is None else asked
+    cycles = math.floor(for_s / length + 1e-9)
+    if cycles < LEAST_CYCLES:
+        raise InputError(
+            COMMAND,
+            path="--for",
+            found=f"{_time(for_s)}, while a cycle of {plain.name} lasts {_time(length)}",
+            expected=f"at least {LEAST_CYCLES} cycles: {_time(LEAST_CYCLES * length)}, or shorter cycles with --cycle",
+        )
+    if cycles > most:
+        raise InputError(
+            COMMAND,
+            path="--cycle",
+            found=f"{_time(length)}, which makes {cycles} cycles",
+            expected=f"at least {_time(for_s / most)}: a plan holds {most} cycles of {len(plain.phases)} phases",
+        )
+    stretch = length / plain.length_s
+    scenario = plain if abs(stretch - 1) < 1e-9 else load_scenario(name, time_scale=plain.played_at * stretch)
+    phases = [
+        phase.model_copy(update={"name": f"{phase.name}{CYCLE_MARK}{n + 1}", "faulty": phase.is_faulty})
+        for n in range(cycles)
+        for phase in scenario.phases
+    ]
+    again = scenario.model_copy(update={"phases": phases, "expect": [], "clock": "virtual"})
+    return Cycled(again, cycles, length, stretch if cycle_s is None else 1.0)
+
+
+def check_disk(folder: Path, free_bytes: int, cycles: Cycled, clients: int) -> None:
+    """Raise an InputError with the sum if the records of the soak do not fit on the disk."""
+    needed = clients * cycles.calls * BYTES_PER_CALL
+    if needed > free_bytes:
+        raise InputError(
+            COMMAND,
+            path="--for",
+            found=f"{free_bytes / 1e9:.1f} GB free where {folder} is",
+            expected=f"{needed / 1e9:.1f} GB: {clients} clients of {cycles.calls:,} calls, "
+            f"{BYTES_PER_CALL:,} bytes each",
+        )
+
+
+def _refuse_other_loads(scenario: Scenario) -> None:
+    """A load that changes by itself is no cycle."""
+    shaped = [name for name in SHAPES if getattr(scenario.load.arrivals, name) is not None]
+    if scenario.load.trace is not None or shaped or scenario.load.rate is None:
+        found = "load.trace" if scenario.load.trace is not None else f"load.arrivals.{(shaped or ['?'])[0]}"
+        raise InputError(
+            f"scenario {scenario.name}",
+            path=found,
+            found="a load with a course of its own",
+            expected="load.rate with poisson or constant arrivals: each cycle has the same load",
+        )
+
+
+def _time(seconds: float) -> str:
+    for size, unit in ((HOUR_S, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.4g} {unit}"
+    return f"{seconds:.4g} s"
