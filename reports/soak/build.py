@@ -158,7 +158,7 @@ def _page(report: SoakReport) -> str:
                 "watched": ", ".join(series.measure.title for series in client.records.series),
                 "charts": [_chart(client.records, series) for series in _found_first(client)],
             }
-            for client in report.clients
+            for client in sorted(report.clients, key=lambda one: not one.findings)
         ],
     )
 
