@@ -58,12 +58,10 @@ def good_calls(found: CapacityFound, client: ClientCapacity) -> Chart:
     points = [(one.rate, one.achieved) for one in client.levels if one.achieved is not None]
     rates, achieved = [p[0] for p in points], [p[1] for p in points]
     top = max(rates, default=1.0)
-    ideal = axes.plot(
-        np.asarray([min(rates, default=0.0), top]),
-        np.asarray([min(rates, default=0.0), top]),
-        color=palette.AXIS.light,
-        linewidth=1,
-    )
+    every = np.geomspace(
+        min(rates, default=1.0), top, 100
+    )  # a curve, as only the axis of rates is logarithmic
+    ideal = axes.plot(every, every, color=palette.AXIS.light, linewidth=1)
     line = axes.plot(rates, achieved, color=palette.GOOD.light, linewidth=1.5)
     for level in client.levels:
         if level.achieved is not None:
