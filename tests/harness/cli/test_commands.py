@@ -17,7 +17,20 @@ from windtunnel.harness.cli.main import EXAMPLES, app, main
 from windtunnel.harness.errors import HarnessError, InputError
 
 COMMANDS = (
-    *("run", "ab", "report", "check", "init", "replay", "probe", "serve", "list", "bisect", "capacity"),
+    *(
+        "run",
+        "ab",
+        "report",
+        "check",
+        "init",
+        "replay",
+        "probe",
+        "serve",
+        "list",
+        "soak",
+        "bisect",
+        "capacity",
+    ),
     "calibrate",
 )
 HEAVY = (*lab.LAB_MODULES, "aiohttp", "httpx2")
