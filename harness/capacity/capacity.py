@@ -90,6 +90,7 @@ class CapacitySearch:
         check_installed(self._profiles)
         # Refuses what does not go together, such as a program on the virtual clock.
         resolve(self.scenario, self._profiles, seed=self.seed, clock=options.clock)
+        self.scenario.require_one_rate("capacity is one rate, which it changes itself")
 
     def run(self, folder: Path) -> CapacityFound:
         """Play it. Raises MeasurementError if a level cannot be played."""

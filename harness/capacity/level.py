@@ -9,7 +9,6 @@ from typing import Any
 
 from windtunnel.harness.contract.capacity import BATCH, SETTLE
 from windtunnel.harness.contract.expectation import Expectation
-from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.scenario import Scenario
 
 BATCHES = 10
@@ -56,13 +55,6 @@ def layout(scenario: Scenario, slo: Sequence[Expectation], rate: float, within: 
 
 def at_rate(scenario: Scenario, rate: float, lengths: Layout) -> Scenario:
     """The scenario as a level: its own phases, and what it expects, are left out; its rules stay."""
-    if scenario.load.trace is not None:
-        raise InputError(
-            f"scenario {scenario.name}",
-            path="load.trace",
-            found="a trace, whose calls come when they came",
-            expected="a load with a rate, which capacity can change",
-        )
     data = scenario.model_dump(mode="json", by_alias=True)
     load = data["load"]
     load["arrivals"] = {"spacing": scenario.load.arrivals.spacing}

@@ -21,7 +21,7 @@ from windtunnel.harness.inputs.consistency import (
     reach_errors,
 )
 from windtunnel.harness.inputs.gateway import known_as, wrong_path
-from windtunnel.harness.inputs.load import ClockChoice, Load
+from windtunnel.harness.inputs.load import SHAPES, ClockChoice, Load
 from windtunnel.harness.inputs.time_scale import TimeScale, scale_lengths
 from windtunnel.harness.inputs.timestamps import read_timestamps
 from windtunnel.harness.inputs.traces.read import filled_in, read_trace
@@ -171,6 +171,18 @@ class Scenario(InputPart):
         scaled = type(self).model_validate({**data, "time_scale": 1})
         scaled._played_at = self.played_at * scale
         return scaled
+
+    def require_one_rate(self, why: str) -> None:
+        """Raise InputError, with the reason `why`, where the load has a course of its own: a trace or a curve."""
+        shaped = [name for name in SHAPES if getattr(self.load.arrivals, name) is not None]
+        if self.load.trace is None and not shaped:
+            return
+        raise InputError(
+            f"scenario {self.name}",
+            path="load.trace" if self.load.trace is not None else f"load.arrivals.{shaped[0]}",
+            found="a load with a course of its own",
+            expected=f"load.rate with poisson or constant arrivals: {why}",
+        )
 
     def with_trace(self, trace: TrafficTrace, base: Path) -> Self:
         """This scenario with the traffic of a trace, in the time in which it is played; `base` is where its file is.

@@ -11,7 +11,6 @@ from typing import Final
 from windtunnel.harness.contract.files import CYCLE_MARK
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import is_file, load_scenario
-from windtunnel.harness.inputs.load import SHAPES
 from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.mock_server.plan.plan import MOST_PHASES, MOST_SETTINGS
 
@@ -67,7 +66,7 @@ def cycled(name: str, for_s: float, cycle_s: float | None = None) -> Cycled:
     Phases are stretched where a plan could not hold so many. Raises InputError if too few cycles fit.
     """
     plain = load_scenario(name)
-    _refuse_other_loads(plain)
+    plain.require_one_rate("each cycle has the same load")
     regions = max(1, len(plain.provider.regions))
     most = min(MOST_PHASES, MOST_SETTINGS // regions) // len(plain.phases)
     asked = plain.length_s if cycle_s is None else cycle_s
@@ -108,19 +107,6 @@ def check_disk(folder: Path, free_bytes: int, cycles: Cycled, clients: int) -> N
             found=f"{free_bytes / 1e9:.1f} GB free where {folder} is",
             expected=f"{needed / 1e9:.1f} GB: {clients} clients of {cycles.calls:,} calls, "
             f"{BYTES_PER_CALL:,} bytes each",
-        )
-
-
-def _refuse_other_loads(scenario: Scenario) -> None:
-    """A load that changes by itself is no cycle."""
-    shaped = [name for name in SHAPES if getattr(scenario.load.arrivals, name) is not None]
-    if scenario.load.trace is not None or shaped or scenario.load.rate is None:
-        found = "load.trace" if scenario.load.trace is not None else f"load.arrivals.{(shaped or ['?'])[0]}"
-        raise InputError(
-            f"scenario {scenario.name}",
-            path=found,
-            found="a load with a course of its own",
-            expected="load.rate with poisson or constant arrivals: each cycle has the same load",
         )
 
 

@@ -96,7 +96,7 @@ def _rates(axes: Axes, found: CapacityFound, client: ClientCapacity) -> None:
 
 def _mark(axes: Axes, rate: float, text: str, colour: palette.Colour, *, lower: bool = False) -> None:
     axes.annotate(
-        text, (rate, 0.02 if lower else 0.94), (-4, 0), xycoords=("data", "axes fraction"),
+        text, (rate, 0.84 if lower else 0.94), (-4, 0), xycoords=("data", "axes fraction"),
         textcoords="offset points", ha="right", fontsize=canvas.SMALL, color=colour.light,
     )  # fmt: skip
 

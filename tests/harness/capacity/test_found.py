@@ -12,11 +12,11 @@ from tests.runs.command import COMMAND
 
 SCENARIO = """
 name: gate
-about: A wide provider of one second a call.
+about: A wide provider of 0.3 s a call.
 warmup: 0s
 provider:
   capacity: {slots: 500}
-  answer: {first_token: 500ms, tokens: 20, tokens_per_second: 40, tokens_per_chunk: 20}
+  answer: {first_token: 100ms, tokens: 11, tokens_per_second: 50, tokens_per_chunk: 11}
 load: {api: chat, arrivals: constant, rate: 1/s, deadline: 4s}
 phases: [{name: all, for: 10s}]
 clients: [./gate.yaml]
@@ -48,7 +48,7 @@ async def ask(call):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A scenario, and an application with a semaphore of one: one call per second, at nearly one second each."""
+    """A scenario, and an application with a semaphore of one: one call at a time, of 0.3 s each."""
     (tmp_path / "gate.py").write_text(APPLICATION)
     (tmp_path / "gate.yaml").write_text(PROFILE)
     (tmp_path / "scenario.yaml").write_text(SCENARIO)
@@ -63,10 +63,10 @@ def capacity(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(300)  # seven levels, each a process of its own
 def test_the_semaphore_of_an_application_is_found(folder: Path) -> None:
-    """By Little's law it carries 1 call ÷ 0.975 s; what is found is within 5 % of it."""
-    true = 1 / 0.975  # the first token comes at 0.5 s, the last of 20 after 19 gaps
+    """By Little's law it carries 1 call ÷ 0.3 s, between two levels; what is found is within 5 % of it."""
+    true = 1 / 0.3  # the first token comes at 0.1 s, the last of 11 after ten gaps of 20 ms
     done = capacity(
-        folder, "--slo", "latency_p95_s <= 1.5", "--today", "1/s", "--within", "0.2", "--out", "out"
+        folder, "--slo", "latency_p95_s <= 0.6", "--today", "1/s", "--within", "0.05", "--out", "out"
     )
     assert done.returncode == 0, done.stderr
     (client,) = json.loads((folder / "out" / "capacity.json").read_text())["clients"]
@@ -86,9 +86,9 @@ def test_the_semaphore_of_an_application_is_found(folder: Path) -> None:
 
 def test_what_even_one_call_a_second_breaks_is_unattainable(folder: Path) -> None:
     """Exit 1, with the figure, after one level."""
-    done = capacity(folder, "--slo", "latency_p95_s <= 0.5", "--out", "out")
+    done = capacity(folder, "--slo", "latency_p95_s <= 0.2", "--out", "out")
     assert done.returncode == 1, done.stderr
-    assert "unattainable: even 1 call/s breaks latency_p95_s <= 0.5: latency_p95_s is 0.975" in done.stdout
+    assert "unattainable: even 1 call/s breaks latency_p95_s <= 0.2: latency_p95_s is 0.3" in done.stdout
 
 
 def test_what_no_level_breaks_is_out_of_reach(folder: Path) -> None:
@@ -115,4 +115,14 @@ def test_wrong_input_is_told_in_one_message(folder: Path, options: tuple[str, ..
     done = capacity(folder, *options, "--out", "out")
     assert done.returncode == 2
     assert told in done.stderr
+    assert not (folder / "out").exists()
+
+
+def test_a_load_with_a_course_of_its_own_is_refused(folder: Path) -> None:
+    """A daily curve would be dropped without a word: exit 2, and no folder is made."""
+    text = SCENARIO.replace("arrivals: constant", "arrivals: {daily: office}")
+    (folder / "scenario.yaml").write_text(text)
+    done = capacity(folder, "--slo", "goodput >= 0.99", "--out", "out")
+    assert done.returncode == 2
+    assert "load.arrivals.daily: found a load with a course of its own" in done.stderr
     assert not (folder / "out").exists()

@@ -134,6 +134,5 @@ def test_a_trace_is_refused(scenario: Path, tmp_path: Path) -> None:
     """A level has a rate of its own: a load whose calls come when a trace says has none that could be changed."""
     (tmp_path / "trace.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2026-01-01 00:00:00,5,6\n")
     loaded = load_scenario(scenario, trace=TrafficTrace(file=str(tmp_path / "trace.csv")))
-    slo = read_slo("goodput >= 0.99")
-    with pytest.raises(InputError, match=r"load.trace: found a trace.*expected a load with a rate"):
-        at_rate(loaded, 3.5, layout(loaded, slo, 3.5, 0.04))
+    with pytest.raises(InputError, match=r"load.trace: found a load with a course.*expected load.rate"):
+        loaded.require_one_rate("it changes")
