@@ -11,6 +11,7 @@
     PUT  /_windtunnel/test             {"plan": {…}, "key": "sk-…"} begins a test: everything anew, under that plan
     GET  /_windtunnel/test             its requests, those under way included, as JSON
     POST /_windtunnel/reset            begin anew; {"t0": seconds} on the monotonic clock may lie ahead
+    POST /_windtunnel/segments         the journal goes on in new segments; those so far are complete
     POST /_windtunnel/stop             cut the journal, flush it, exit
     GET  /_windtunnel/schemas/plan     JSON Schemas of the plan and of a served record
     GET  /_windtunnel/schemas/served
@@ -80,6 +81,13 @@ class ControlledServer(LiveServer, Protocol):
     def requests(self) -> list[dict[str, Any]]:
         """The served rows of all requests, finished or not."""
 
+    @property
+    def client_connections(self) -> int:
+        """Open connections on the ports of regions."""
+
+    def new_segments(self) -> None:
+        """Let the journal go on in new segments."""
+
     def stop(self) -> None:
         """End the server, soon."""
 
@@ -120,6 +128,7 @@ class Control:
             "served": {"GET": self._alone(self._served)},
             "test": {"GET": self._alone(self._requests), "PUT": self._alone(self._begin_test)},
             "reset": {"POST": self._alone(self._reset)},
+            "segments": {"POST": self._alone(self._segments)},
             "stop": {"POST": self._stop},
             "schemas/plan": {"GET": lambda _: json_reply(200, plan_schema())},
             "schemas/served": {"GET": lambda _: json_reply(200, served_schema())},
@@ -203,6 +212,7 @@ class Control:
                 "t0": server.t0,
                 "now_s": server.now(),
                 "journal": str(server.journal.path) if server.journal.path else None,
+                "connections": server.client_connections,
                 "plan": server.plan.name,
                 "provider": server.snapshot(),
                 "token_lateness": server.punctuality.summary(),
@@ -243,6 +253,11 @@ class Control:
             return problem(400, f"t0: found {shown(t0)}, expected seconds on the monotonic clock", path="t0")
         self._server.reset(None if t0 is None else float(t0))
         return json_reply(200, {"status": "ok", "t0": self._server.t0, "now_s": self._server.now()})
+
+    def _segments(self, _: bytes) -> Reply:
+        self._server.new_segments()
+        journal = self._server.journal.path
+        return json_reply(200, {"now_s": self._server.now(), "journal": str(journal) if journal else None})
 
     def _stop(self, _: bytes) -> Reply:
         return Reply(200, orjson.dumps({"status": "stopping"}), then=self._server.stop)

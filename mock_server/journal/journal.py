@@ -72,6 +72,10 @@ class Journal:
         for writer in self._writers:
             writer.restart()
 
+    def cut(self) -> tuple[Path, ...]:
+        """End the segments and begin new ones; returns those that are complete now. None where rows stay in memory."""
+        return tuple([writer.cut() for writer in self._writers])
+
     def close(self) -> None:
         """Flush and end the segments."""
         for writer in self._writers:

@@ -47,16 +47,17 @@ class SegmentWriter:
     last whole batch and stays readable.
     """
 
-    __slots__ = ("_fd", "_rows", "_size", "path", "schema")
+    __slots__ = ("_cuts", "_fd", "_first", "_rows", "_size", "path", "schema")
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
+        self.path = self._first = path
         self.schema = schema
-        self._rows: list[tuple[Any, ...]] = []
+        self._cuts = 0
+        self._fd = -1
         self._size = 0
-        self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
-        self._write(schema.serialize().to_pybytes())
+        self._rows: list[tuple[Any, ...]] = []
+        self._begin()
         # pyarrow imports pandas, if it is there, at its first conversion: a pause of 0.1 s that belongs here.
         rows_to_batch([(None,) * len(schema)], schema)
 
@@ -74,8 +75,20 @@ class SegmentWriter:
         rows, self._rows = self._rows, []
         self._write(rows_to_batch(rows, self.schema).serialize().to_pybytes())
 
+    def cut(self) -> Path:
+        """End this segment and begin the next one, `NAME-<pid>-cut<n>.arrows`; returns the one that is complete now.
+
+        Who reads or deletes records while they are still being written does it with complete segments.
+        """
+        complete = self.path
+        self.close()
+        self._cuts += 1
+        self.path = self._first.with_name(f"{self._first.stem}-cut{self._cuts}{self._first.suffix}")
+        self._begin()
+        return complete
+
     def restart(self) -> None:
-        """Delete every row so far, also those on disk, and begin the segment anew."""
+        """Delete every row of this segment, also those on disk, and begin it anew."""
         self._rows.clear()
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
@@ -92,6 +105,11 @@ class SegmentWriter:
         finally:
             os.close(self._fd)
             self._fd = -1
+
+    def _begin(self) -> None:
+        self._size = 0
+        self._fd = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+        self._write(self.schema.serialize().to_pybytes())
 
     def _write(self, message: bytes) -> None:
         view = memoryview(message)

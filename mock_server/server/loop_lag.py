@@ -59,6 +59,11 @@ class LagSampler:
         if self._writer is not None:
             self._writer.flush()
 
+    def new_segment(self) -> None:
+        """Go on in another segment; what was sampled so far is complete."""
+        if self._writer is not None:
+            self._writer.cut()
+
     def restart(self) -> None:
         """Delete the samples so far: later times count from another t0."""
         if self._timer is not None:

@@ -98,6 +98,7 @@ async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, jou
     server.control = Control(server, token=options.control_token, shared=options.shared_reason())
     lags = LagSampler(loop, server.now, options.journal)
     server.on_reset.append(lags.restart)
+    server.on_new_segments.append(lags.new_segment)
     listeners = Listeners(server, ports, admin)
     await listeners.open()
     every_second = _EverySecond(loop, server, lags)

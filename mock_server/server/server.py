@@ -113,6 +113,8 @@ class Server:
         self._recent = RecentRequests()
         self.control: Control | None = None
 
+        self.on_new_segments: list[Callable[[], None]] = []
+        """Called when the records go on in new segments."""
         self.on_reset: list[Callable[[], None]] = [self._recent.clear, self.incoming.nothing_under_way]
         self.on_change: list[Callable[[], None]] = []
         """Called whenever a phase, a burst, another plan or a reset may have opened or closed a port."""
@@ -155,6 +157,11 @@ class Server:
             )
         except OSError as error:
             self.records_failed(error)
+
+    @property
+    def client_connections(self) -> int:
+        """The number of open connections on the ports of regions."""
+        return sum([bool(connection.region) for connection in self.connections])
 
     @property
     def open_connections(self) -> int:
@@ -503,6 +510,15 @@ class Server:
         for follow in self.on_change:
             follow()
         self.schedule_next_change()
+
+    def new_segments(self) -> None:
+        """Let the records go on in new segments, so that those so far are complete and may be read, or deleted."""
+        try:
+            self.journal.cut()
+            for go_on in self.on_new_segments:
+                go_on()
+        except OSError as error:
+            self.records_failed(error)
 
     def stop(self) -> None:
         """End the server, soon."""

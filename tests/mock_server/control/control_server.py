@@ -31,7 +31,11 @@ class Server:
         self.plans = NamedPlans()
         self.history = History()
         self.open_connections = 2
+        self.client_connections = 1
         self.told: list[Any] = []
+
+    def new_segments(self) -> None:
+        self.told.append("new segments")
 
     def now(self) -> float:
         return 2.5

@@ -25,6 +25,14 @@ def test_health(server: Server) -> None:
     health = _content(_ask(Control(server), "GET", "/_windtunnel/health?x=1"))
     assert (health["status"], health["t0"], health["now_s"]) == ("ok", 100.0, 2.5)
     assert health["provider"]["regions"]["local"]["in_flight"] == 3
+    assert health["connections"] == 1
+
+
+def test_the_records_go_on_in_new_segments_when_asked(server: Server) -> None:
+    """The answer says from when on; a journal in memory has no segment to name."""
+    reply = _ask(Control(server), "POST", "/_windtunnel/segments")
+    assert (reply.status, _content(reply)) == (200, {"now_s": 2.5, "journal": None})
+    assert server.told == ["new segments"]
 
 
 def test_the_plan_comes_and_goes(server: Server) -> None:

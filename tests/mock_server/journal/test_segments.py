@@ -55,6 +55,18 @@ def test_flush_hands_over_what_waits(tmp_path: Path) -> None:
     writer.close()
 
 
+def test_a_cut_ends_a_segment_and_goes_on_in_the_next(tmp_path: Path) -> None:
+    """What was added before is complete and may be deleted; what comes after has a file of its own."""
+    writer = _written(tmp_path / "rows-7.arrows", 300, close=False)
+    assert writer.cut() == tmp_path / "rows-7.arrows"
+    writer.add(_row(300))
+    assert writer.cut() == tmp_path / "rows-7-cut1.arrows"
+    (tmp_path / "rows-7.arrows").unlink()
+    writer.close()
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "rows-7-cut1.arrows", tmp_path / "rows-7-cut2.arrows"]
+    assert read_segments(tmp_path.iterdir()).num_rows == 1
+
+
 def test_any_torn_tail_is_readable_around(tmp_path: Path) -> None:
     """Cut off at any byte, a segment still gives all its whole batches."""
     whole = tmp_path / "whole.arrows"
