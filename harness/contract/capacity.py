@@ -71,7 +71,9 @@ class Level:
     """An offered rate that was played. Rates are calls per second; `achieved` are good calls.
 
     `cells` is how many plays it took, each with a seed of its own, `batches` how many batches were kept and `cut` how
-    many were left out as warm-up. `shown` are means over the batches.
+    many were left out as warm-up. `shown` are means over the batches. `scout`: it was played short, which shows that it
+    fails, but not that it passes for good. `growth` is by how many seconds the wait of calls grew in each second, and
+    `settled` is False where it grew as it does beyond capacity, so that in the long run every limit breaks.
     """
 
     rate: float
@@ -86,6 +88,9 @@ class Level:
     attempts_per_call: float
     refused_429: float
     shown: Mapping[str, float | None] = field(default_factory=dict)
+    scout: bool = False
+    growth: float | None = None
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +119,54 @@ class Wall:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepStep:
+    """A rate (calls per second) of a sweep, on the way `up` or `down`: means over the seeds, of the step's second half.
+
+    `achieved` are good calls per second. None: no call gave a value.
+    """
+
+    way: Literal["up", "down"]
+    rate: float
+    offered: float
+    achieved: float | None
+    goodput: float | None
+    latency_p95_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepGap:
+    """How much worse a rate fares on the way down: goodput upwards - goodput downwards, seed by seed.
+
+    `low` and `high` are the t interval of that mean at 95 %; both None with fewer than two seeds.
+    """
+
+    rate: float
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Rates up and down again in one play with one provider, with several `seeds`.
+
+    `steps` are in the order in which they are played, each of `step_s` seconds; `gaps` are by rate, without the
+    highest, which has one way only. `hysteresis`: at some rate the whole interval is above `least`.
+    """
+
+    seeds: int
+    step_s: float
+    steps: tuple[SweepStep, ...]
+    gaps: tuple[SweepGap, ...]
+    least: float
+    hysteresis: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ClientCapacity:
     """A client's safe rate: the highest level that kept the SLO; the truth lies from `low` to `high`.
 
-    `headroom` is the safe rate ÷ today's rate - 1. `levels` are by rate.
+    `headroom` is the safe rate ÷ today's rate - 1. `levels` are by rate. `sweep`: None if none was played.
     """
 
     client: str
@@ -129,6 +178,7 @@ class ClientCapacity:
     headroom: float | None = None
     needs: tuple[Needs, ...] = ()
     wall: Wall | None = None
+    sweep: Sweep | None = None
 
 
 @dataclass(frozen=True, slots=True)
