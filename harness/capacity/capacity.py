@@ -249,6 +249,8 @@ def judged(rate: float, slo: Sequence[Expectation], cells: Sequence[LevelCell]) 
         attempts_per_call=sum(cell.attempts for cell in cells) / max(1, calls),
         refused_429=sum(cell.refused_429 for cell in cells) / max(1, sum(cell.attempts for cell in cells)),
         shown={name: value for name, value in shown.items() if value is not None},
+        flows=tuple(flow for cell, start in zip(cells, first, strict=True) for flow in cell.flows[start:]),
+        bills=tuple(cell.bill for cell in cells if cell.bill is not None),
     )
 
 

@@ -34,11 +34,55 @@ SHOWN: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Flow:
+    """What passed through the client and the provider in one batch of `length_s` seconds.
+
+    `calls` were intended in it, of which `good` were good; `waited_s` is the sum of their waits. By the clock of the
+    batch: `in_flight` is how many calls were under way in the mean over time (from their intended time on), `spread`
+    the variance of that number over time; `open` and `open_spread` are the same of requests at the provider.
+    """
+
+    length_s: float
+    calls: int
+    good: int
+    waited_s: float
+    in_flight: float
+    spread: float
+    open: float
+    open_spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class BilledTokens:
+    """Billed tokens: of prompts, and of answers."""
+
+    prompt: int = 0
+    answer: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What the provider billed for the calls of a level's batches, of which `good` were good.
+
+    `useful` tokens are those of the answers that good calls took, `abandoned` those of requests that the client left
+    before their end, `late` all others: answers that came too late, were broken, or belong to a call that failed.
+    The three add up. `retried` are those of second and later requests of a call: a part of all three.
+    """
+
+    good: int
+    useful: BilledTokens
+    abandoned: BilledTokens
+    late: BilledTokens
+    retried: BilledTokens
+
+
+@dataclass(frozen=True, slots=True)
 class LevelCell:
     """What was measured in one play of a level.
 
     `batches` are the figures of its batches, in order, and `starts_s` when each begins; `waits` is what each call
-    waited, with its intended time. Counts are over the batches. `trouble`: why it does not count.
+    waited, with its intended time. Counts are over the batches. `trouble`: why it does not count. `flows` are what
+    passed in each batch, `bill` what was billed for all of them.
     """
 
     batches: tuple[Mapping[str, float | None], ...]
@@ -50,6 +94,8 @@ class LevelCell:
     refused_429: int
     length_s: float
     trouble: str = ""
+    flows: tuple[Flow, ...] = ()
+    bill: Bill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +120,7 @@ class Level:
     many were left out as warm-up. `shown` are means over the batches. `scout`: it was played short, which shows that it
     fails, but not that it passes for good. `growth` is by how many seconds the wait of calls grew in each second, and
     `settled` is False where it grew as it does beyond capacity, so that in the long run every limit breaks.
+    `flows` has what passed in each batch that was kept, `bills` what was billed in each play.
     """
 
     rate: float
@@ -91,6 +138,8 @@ class Level:
     scout: bool = False
     growth: float | None = None
     settled: bool = True
+    flows: tuple[Flow, ...] = ()
+    bills: tuple[Bill, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from windtunnel.harness.contract.capacity import CapacityFound, ClientCapacity, Level, Needs, Wall
 from windtunnel.reports.capacity.levels import COLUMNS, row_of
+from windtunnel.reports.capacity.little import OFF, little
 
 METHOD = (
     "Every level is a fresh provider and a fresh client. It settles first, with the buckets of the quota nearly used "
@@ -53,7 +54,13 @@ def headline(found: CapacityFound, client: ClientCapacity) -> str:
 
 
 def details(found: CapacityFound, client: ClientCapacity) -> Iterator[str]:
-    """Headroom and needs."""
+    """Headroom, needs, the wall, and what was not steady."""
+    if client.safe is not None:
+        yield from _of_safe(found, client)
+    yield from _unsteady(client)
+
+
+def _of_safe(found: CapacityFound, client: ClientCapacity) -> Iterator[str]:
     if client.safe is None:
         return
     if client.headroom is not None and found.today is not None:
@@ -91,6 +98,18 @@ def _wall(wall: Wall) -> str:
         return f"the wall is not known: at {wall.rate:g}/s none of {names} alone, doubled, made the SLO hold"
     sign = f" ({wall.sign})" if wall.sign else ""
     return f"the wall is {WALLS[wall.limit]}{sign}: with it doubled, {wall.rate:g}/s keeps the SLO"
+
+
+def _unsteady(client: ClientCapacity) -> Iterator[str]:
+    """Each level whose calls under way are not what Little's law makes of arrivals and waits."""
+    for level in client.levels:
+        law = little(level)
+        if law is not None and not law.steady:
+            yield (
+                f"{level.rate:g}/s is not steady: {law.in_flight:.3g} calls were under way, and by Little's law "
+                f"{law.arrivals:.3g} calls/s × {law.wait_s:.3g} s make {law.arrivals * law.wait_s:.3g} "
+                f"({100 * abs(law.off):.0f} % off, where {100 * OFF:.0f} % is the limit)"
+            )
 
 
 def _needs(found: CapacityFound, needs: Needs) -> str:

@@ -6,17 +6,22 @@ import csv
 import io
 
 from windtunnel.harness.contract.capacity import CapacityFound, ClientCapacity, Level
+from windtunnel.reports.capacity.little import little
 
 COLUMNS = (
     *("client", "rate", "state", "offered", "achieved", "goodput", "latency_p50_s", "latency_p95_s"),
     *("latency_p99_s", "ttft_p95_s", "wait_p95_s", "amplification", "refused_429", "slots_used", "batches"),
-    *("cut", "plays", "slo"),
+    *("cut", "plays", "in_flight", "wait_mean_s", "little_off", "slo"),
 )
-"""The columns of levels.csv; rates are calls per second, `slo` is each term's mean with its interval."""
+"""The columns of levels.csv; rates are calls per second, `slo` is each term's mean with its interval.
+
+`little_off` is by which share the calls under way differ from arrivals × mean wait.
+"""
 
 
 def row_of(found: CapacityFound, client: ClientCapacity, level: Level) -> list[str]:
     """One level in the order of COLUMNS; what has no value is empty."""
+    law = little(level)
     own: dict[str, float | int | None] = {
         **level.shown,
         "rate": level.rate,
@@ -26,6 +31,9 @@ def row_of(found: CapacityFound, client: ClientCapacity, level: Level) -> list[s
         "batches": level.batches,
         "cut": level.cut,
         "plays": level.cells,
+        "in_flight": None if law is None else law.in_flight,
+        "wait_mean_s": None if law is None else law.wait_s,
+        "little_off": None if law is None else law.off,
     }
     terms = "; ".join(
         f"{one.term}: {_number(one.mean) or 'none'} [{_number(one.low)}, {_number(one.high)}]"

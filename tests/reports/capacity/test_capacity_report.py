@@ -13,6 +13,7 @@ import pytest
 from windtunnel.harness.contract.capacity import (
     CapacityFound,
     ClientCapacity,
+    Flow,
     Level,
     LevelState,
     Needs,
@@ -71,6 +72,16 @@ def test_the_terminal_says_headroom_and_needs() -> None:
         "  2 calls/s need 120 requests and 10,800 billed tokens a minute: 2 keys of 60 RPM",
         "  1 calls/s need 60 requests and 5,400 billed tokens a minute: 1 key of 60 RPM",
     ]
+
+
+def test_a_level_that_is_not_steady_is_told() -> None:
+    """With what was under way, and what arrivals and waits make of it."""
+    growing = replace(LEVELS[2], flows=(Flow(10, 20, 20, 80, 4, 2, 3, 1),))
+    found = replace(FOUND, clients=(replace(CLIENT, levels=(*LEVELS[:2], growing)),))
+    assert list(lines_of(found))[-1] == (
+        "  2.08/s is not steady: 4 calls were under way, and by Little's law 2 calls/s × 4 s make 8 (50 % off, "
+        "where 10 % is the limit)"
+    )
 
 
 def test_no_headroom_is_said() -> None:
