@@ -15,6 +15,7 @@ import re
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -61,9 +62,10 @@ def read_sources(root: Path, packages: Iterable[str]) -> list[Source]:
     return found
 
 
-def imports_of(source: Source) -> list[Import]:
+@cache
+def imports_of(source: Source) -> tuple[Import, ...]:
     """Return everything that a file imports, wherever in it the statement stands."""
-    return list(_imports(source, source.tree, "import"))
+    return tuple(_imports(source, source.tree, "import"))
 
 
 def _imports(source: Source, node: ast.AST, when: When) -> Iterator[Import]:
@@ -230,6 +232,8 @@ def ignores_without_reason(source: Source) -> list[int]:
 
     A reason is at least two words of text after the last directive of the line.
     """
+    if not IGNORE.search(source.text):
+        return []  # Python's tokenizer takes seconds for all the sources, and few have such a comment.
     wrong = []
     for number, comment in _comments(source.text):
         rest = comment

@@ -7,11 +7,14 @@ behind these rules are tested in `test_source_tree.py`, where each is shown to f
 from __future__ import annotations
 
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.source_tree import (
+    Import,
+    Source,
     circles,
     exported,
     ignores_without_reason,
@@ -27,9 +30,6 @@ from tests.source_tree import (
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("harness", "mock_server", "reports", "scenarios")
-SOURCES = read_sources(ROOT, PACKAGES)
-IMPORTS = our_imports(SOURCES)
-USED = {source.path: libraries_of(source) for source in SOURCES}
 
 MAY_IMPORT = {
     "mock_server": ("mock_server",),
@@ -252,6 +252,27 @@ TOP_LEVEL = {
 }
 
 
+# Read when a test first needs them: whoever only collects this file parses no source.
+
+
+@cache
+def sources() -> tuple[Source, ...]:
+    """Every Python file of the four packages."""
+    return tuple(read_sources(ROOT, PACKAGES))
+
+
+@cache
+def imports() -> tuple[tuple[Import, str], ...]:
+    """Every import of one of our modules by another, and the module that it reaches."""
+    return tuple(our_imports(sources()))
+
+
+@cache
+def used() -> dict[str, set[tuple[str, int]]]:
+    """The libraries that each file imports, with their lines."""
+    return {source.path: libraries_of(source) for source in sources()}
+
+
 def allowed(name: str, rules: tuple[str, ...]) -> bool:
     return any(name == rule or name.startswith(rule + ".") for rule in rules)
 
@@ -264,7 +285,7 @@ def stands_in(path: str, places: tuple[str, ...]) -> bool:
 def test_packages_import_only_what_they_may(package: str) -> None:
     """Data flows one way: no package imports one that comes after it."""
     wrong = []
-    for source in SOURCES:
+    for source in sources():
         if source.path.split("/")[0] != package:
             continue
         lazily = [
@@ -285,39 +306,39 @@ def test_packages_import_only_what_they_may(package: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_module_stands_in_a_room(package: str) -> None:
     """A new folder or file at the top of a package gets its place among the layers, and one that is gone leaves it."""
-    modules = [source.module for source in SOURCES if source.module.startswith(package + ".")]
+    modules = [source.module for source in sources() if source.module.startswith(package + ".")]
     assert {room_of(module, LAYERS) for module in modules} == set(LAYERS[package])
 
 
 def test_rooms_import_only_rooms_before_them() -> None:
     """Within a package the rooms are in layers; only listed imports go against it."""
-    assert upward(IMPORTS, LAYERS) == UPWARD
+    assert upward(imports(), LAYERS) == UPWARD
 
 
 def test_modules_import_in_no_circle_when_they_are_imported() -> None:
     """Any module can be imported first."""
-    assert circles((one.importer, target) for one, target in IMPORTS if one.when == "import") == set()
+    assert circles((one.importer, target) for one, target in imports() if one.when == "import") == set()
 
 
 def test_circles_of_calls_are_those_that_are_listed() -> None:
     """No two modules need each other, not even inside a function, but for the circles that are listed."""
-    assert circles((one.importer, target) for one, target in IMPORTS if one.when != "typing") == CIRCLES
+    assert circles((one.importer, target) for one, target in imports() if one.when != "typing") == CIRCLES
 
 
 @pytest.mark.parametrize("library", sorted(LIBRARIES))
 def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
     """What talks to the network, waits or draws is known to the rooms that are listed, and needed in each of them."""
-    used = {path: line for path, found in USED.items() for name, line in found if name == library}
-    assert [f"{path}:{line}" for path, line in used.items() if not stands_in(path, LIBRARIES[library])] == []
+    where = {path: line for path, found in used().items() for name, line in found if name == library}
+    assert [f"{path}:{line}" for path, line in where.items() if not stands_in(path, LIBRARIES[library])] == []
     assert [
-        place for place in LIBRARIES[library] if not any(stands_in(path, (place,)) for path in used)
+        place for place in LIBRARIES[library] if not any(stands_in(path, (place,)) for path in where)
     ] == []
 
 
 @pytest.mark.parametrize("place", NO_CLOCK)
 def test_the_engine_reads_no_clock_and_does_no_io(place: str) -> None:
     """Time and chance are arguments: nothing inside the engine imports a clock, a socket, a thread or `random`."""
-    inside = {path: found for path, found in USED.items() if stands_in(path, (place,))}
+    inside = {path: found for path, found in used().items() if stands_in(path, (place,))}
     assert inside
     assert [
         f"{path}:{line} imports {name}"
@@ -330,7 +351,7 @@ def test_the_engine_reads_no_clock_and_does_no_io(place: str) -> None:
 def test_what_is_private_of_aiohttp_is_listed() -> None:
     """Each use of what aiohttp does not document is known by file and name, so that a new release can be checked."""
     assert (
-        private_uses(SOURCES, "aiohttp", {"aiohttp", "aiohttp.web", "aiohttp.test_utils"})
+        private_uses(sources(), "aiohttp", {"aiohttp", "aiohttp.web", "aiohttp.test_utils"})
         == PRIVATE_OF_AIOHTTP
     )
 
@@ -338,13 +359,13 @@ def test_what_is_private_of_aiohttp_is_listed() -> None:
 @pytest.mark.parametrize("word", PARSER_OF_AIOHTTP)
 def test_the_undocumented_parser_of_aiohttp_is_used_in_one_file_each(word: str) -> None:
     """Each undocumented word of the parser's interface is in the listed file and in no other."""
-    assert {source.path for source in SOURCES if word in source.text} == PARSER_OF_AIOHTTP[word]
+    assert {source.path for source in sources() if word in source.text} == PARSER_OF_AIOHTTP[word]
 
 
 def test_every_ignore_has_its_reason() -> None:
     """Behind each `type: ignore` and `noqa` stands why the checker is wrong there."""
     wrong = {}
-    for source in [*SOURCES, *read_sources(ROOT, ["tests"])]:
+    for source in [*sources(), *read_sources(ROOT, ["tests"])]:
         lines = ignores_without_reason(source)
         if lines:
             wrong[source.path] = lines
@@ -357,7 +378,7 @@ SAME_NAME: dict[str, str] = {}
 
 def test_no_two_public_classes_share_a_name() -> None:
     """One word, one idea: a class is found by its name."""
-    shared = {name: paths for name, paths in public_classes(SOURCES).items() if len(paths) > 1}
+    shared = {name: paths for name, paths in public_classes(sources()).items() if len(paths) > 1}
     assert {name: paths for name, paths in shared.items() if name not in SAME_NAME} == {}
     assert [name for name in SAME_NAME if name not in shared] == []
 
@@ -370,7 +391,7 @@ def in_order(name: str) -> tuple[int, str]:
 def test_front_doors_are_sorted() -> None:
     """Every `__all__` lists its names in order, each once."""
     front = read_sources(ROOT / ".src" / "windtunnel", ["."])
-    lists = {source.path: exported(source) for source in [*SOURCES, *front]}
+    lists = {source.path: exported(source) for source in [*sources(), *front]}
     unsorted = {path for path, names in lists.items() if names and names != sorted(set(names), key=in_order)}
     assert unsorted == set()
 
