@@ -181,6 +181,7 @@ LIBRARIES = {
     "pandas": ("reports/", "harness/calibrate/"),
     "scipy": (
         "harness/capacity/verdict.py",
+        "reports/capacity/usl.py",
         "reports/figures/",
         "reports/gate/paired.py",
         "reports/soak/trend.py",

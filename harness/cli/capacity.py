@@ -66,6 +66,7 @@ def capacity(
     from windtunnel.harness.run.run import run_folder
     from windtunnel.reports.capacity.answer import lines_of
     from windtunnel.reports.capacity.measure import measure_level
+    from windtunnel.reports.capacity.plan import planned
     from windtunnel.reports.capacity.write import write_capacity
 
     if clock not in ("virtual", "real"):
@@ -89,7 +90,7 @@ def capacity(
             lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
         )
         folder = run_folder(out, f"capacity-{search.scenario.name}")
-        found = search.run(folder)
+        found = planned(search.run(folder))
     write_capacity(folder, found)
     for line in lines_of(found):
         print(printable(line))

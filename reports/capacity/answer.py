@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from windtunnel.harness.contract.capacity import CapacityFound, ClientCapacity, Level, Needs, Wall
+from windtunnel.harness.contract.capacity import ClientCapacity, Level, Needs, Wall
+from windtunnel.reports.capacity.knee import Knee
 from windtunnel.reports.capacity.levels import COLUMNS, row_of
-from windtunnel.reports.capacity.little import OFF, little
+from windtunnel.reports.capacity.little import OFF
+from windtunnel.reports.capacity.plan import CapacityReport, ClientPlan
+from windtunnel.reports.capacity.usl import Usl
 
 METHOD = (
     "Every level is a fresh provider and a fresh client. It settles first, with the buckets of the quota nearly used "
@@ -18,14 +21,14 @@ METHOD = (
 )
 
 
-def lines_of(found: CapacityFound) -> Iterator[str]:
+def lines_of(found: CapacityReport) -> Iterator[str]:
     """What the terminal shows: two or three lines a client."""
     for client in found.clients:
         yield headline(found, client)
         yield from (f"  {line}" for line in details(found, client))
 
 
-def headline(found: CapacityFound, client: ClientCapacity) -> str:
+def headline(found: CapacityReport, client: ClientCapacity) -> str:
     """The answer for one client in a sentence."""
     slo = ", ".join(found.slo)
     if client.status == "found":
@@ -53,14 +56,18 @@ def headline(found: CapacityFound, client: ClientCapacity) -> str:
     )
 
 
-def details(found: CapacityFound, client: ClientCapacity) -> Iterator[str]:
-    """Headroom, needs, the wall, and what was not steady."""
+def details(found: CapacityReport, client: ClientCapacity) -> Iterator[str]:
+    """Headroom, needs, the wall, what was not steady, and the fits."""
     if client.safe is not None:
         yield from _of_safe(found, client)
-    yield from _unsteady(client)
+    plan = found.plan_of(client)
+    yield from _unsteady(plan)
+    if len(client.levels) > 1:
+        yield knee_line(plan.knee)
+        yield usl_line(plan.usl)
 
 
-def _of_safe(found: CapacityFound, client: ClientCapacity) -> Iterator[str]:
+def _of_safe(found: CapacityReport, client: ClientCapacity) -> Iterator[str]:
     if client.safe is None:
         return
     if client.headroom is not None and found.today is not None:
@@ -100,19 +107,46 @@ def _wall(wall: Wall) -> str:
     return f"the wall is {WALLS[wall.limit]}{sign}: with it doubled, {wall.rate:g}/s keeps the SLO"
 
 
-def _unsteady(client: ClientCapacity) -> Iterator[str]:
+def _unsteady(plan: ClientPlan) -> Iterator[str]:
     """Each level whose calls under way are not what Little's law makes of arrivals and waits."""
-    for level in client.levels:
-        law = little(level)
-        if law is not None and not law.steady:
+    for law in plan.little:
+        if not law.steady:
             yield (
-                f"{level.rate:g}/s is not steady: {law.in_flight:.3g} calls were under way, and by Little's law "
+                f"{law.rate:g}/s is not steady: {law.in_flight:.3g} calls were under way, and by Little's law "
                 f"{law.arrivals:.3g} calls/s × {law.wait_s:.3g} s make {law.arrivals * law.wait_s:.3g} "
                 f"({100 * abs(law.off):.0f} % off, where {100 * OFF:.0f} % is the limit)"
             )
 
 
-def _needs(found: CapacityFound, needs: Needs) -> str:
+def knee_line(knee: Knee) -> str:
+    """Where good calls level off, or why that cannot be said, or where they collapse."""
+    if knee.rate is not None and knee.slopes is not None:
+        return (
+            f"the knee is at {knee.rate:.3g} calls/s ({knee.low:.3g} to {knee.high:.3g}): beyond it each further call "
+            f"offered brings {knee.slopes[1]:.2f} good ones, before it {knee.slopes[0]:.2f}"
+        )
+    if knee.cliff is not None:
+        return f"no knee but a cliff: good calls collapse between {knee.cliff[0]:g} and {knee.cliff[1]:g} calls/s"
+    return f"no knee: {knee.why}"
+
+
+def usl_line(usl: Usl) -> str:
+    """The parameters of the Universal Scalability Law and its peak, or why it is not accepted."""
+    if usl.why or usl.alone is None or usl.contention is None or usl.coherence is None:
+        return f"no line of the Universal Scalability Law: {usl.why}"
+    bounds = [
+        f"{value:.3g} ({low:.3g} to {high:.3g})" for value, low, high in (usl.contention, usl.coherence)
+    ]
+    peak = "no peak within what was played"
+    if usl.peak is not None:
+        peak = f"most with {usl.peak.in_flight:.3g} calls under way: {usl.peak.good:.3g} good calls/s"
+    return (
+        f"Universal Scalability Law (R² {usl.r2:.3f} over {usl.levels} levels): one call alone gets "
+        f"{usl.alone[0]:.3g}/s, contention {bounds[0]}, coherence {bounds[1]}; {peak}"
+    )
+
+
+def _needs(found: CapacityReport, needs: Needs) -> str:
     limits = [
         *([f"{found.rpm:,} RPM"] if found.rpm is not None else []),
         *([f"{found.tpm:,} TPM"] if found.tpm is not None else []),
@@ -133,7 +167,7 @@ def _figures(level: Level) -> str:
     )
 
 
-def answer(found: CapacityFound) -> str:
+def answer(found: CapacityReport) -> str:
     """answer.md."""
     parts = [
         f"# Capacity of {found.scenario}",
@@ -149,7 +183,7 @@ def answer(found: CapacityFound) -> str:
     return "\n\n".join([*parts, METHOD]) + "\n"
 
 
-def _summary(found: CapacityFound) -> str:
+def _summary(found: CapacityReport) -> str:
     head = ["client", "safe rate (calls/s)", "interval", "headroom", "keys", "billed tokens a minute"]
     rows = []
     for client in found.clients:

@@ -1,4 +1,4 @@
-"""capacity.json and its JSON Schema, both from the dataclasses of `harness/contract/capacity.py`."""
+"""capacity.json and its JSON Schema, both from dataclasses: `harness/contract/capacity.py`, `plan.py`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from windtunnel.harness.contract.capacity import CapacityFound
+from windtunnel.reports.capacity.plan import CapacityReport
 
 
-def capacity_json(found: CapacityFound) -> dict[str, Any]:
+def capacity_json(found: CapacityReport) -> dict[str, Any]:
     """What capacity.json holds."""
-    data: dict[str, Any] = TypeAdapter(CapacityFound).dump_python(found, mode="json")
+    data: dict[str, Any] = TypeAdapter(CapacityReport).dump_python(found, mode="json")
     return data
 
 
 def capacity_schema() -> dict[str, Any]:
     """The JSON Schema of capacity.json."""
-    return TypeAdapter(CapacityFound).json_schema(mode="serialization")
+    return TypeAdapter(CapacityReport).json_schema(mode="serialization")

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from windtunnel.harness.contract.capacity import CapacityFound
 from windtunnel.harness.contract.files import write_json, write_whole
 from windtunnel.reports.capacity.answer import METHOD, answer, details, headline
 from windtunnel.reports.capacity.as_json import capacity_json
 from windtunnel.reports.capacity.charts import good_calls, waits
 from windtunnel.reports.capacity.levels import COLUMNS, levels_csv, row_of
+from windtunnel.reports.capacity.plan import CapacityReport
 from windtunnel.reports.charts.svg import settings
 from windtunnel.reports.page.html import rendered
 
 
-def write_capacity(folder: Path, found: CapacityFound) -> None:
+def write_capacity(folder: Path, found: CapacityReport) -> None:
     """Write all of them into `folder`; their bytes depend on what was found alone."""
     write_json(folder / "capacity.json", capacity_json(found), indent=1)
     write_whole(folder / "levels.csv", levels_csv(found))
@@ -24,7 +24,7 @@ def write_capacity(folder: Path, found: CapacityFound) -> None:
     write_whole(folder / "index.html", page(found))
 
 
-def page(found: CapacityFound) -> str:
+def page(found: CapacityReport) -> str:
     """index.html: one file with everything in it."""
     with settings():
         clients = [

@@ -23,6 +23,7 @@ from windtunnel.harness.contract.capacity import (
 from windtunnel.reports.capacity.answer import headline, lines_of
 from windtunnel.reports.capacity.as_json import capacity_schema
 from windtunnel.reports.capacity.levels import COLUMNS
+from windtunnel.reports.capacity.plan import planned
 from windtunnel.reports.capacity.write import write_capacity
 
 SLO = "ttft_p95_s <= 2"
@@ -46,11 +47,12 @@ CLIENT = ClientCapacity(
     "mine", "found", 2, 2, 2.08, LEVELS, 1.0, (Needs(2, 120, 10_800, 2), Needs(1, 60, 5_400, 1))
 )
 FOUND = CapacityFound(1, "quota", (SLO,), "virtual", 7, 0.04, 1000.0, 1.0, 60, None, 64, (CLIENT,))
+REPORT = planned(FOUND)
 
 
 def test_every_file_is_written_and_says_the_safe_rate(tmp_path: Path) -> None:
     """JSON that fits its schema, a row for each level, words, a page with two charts."""
-    write_capacity(tmp_path, FOUND)
+    write_capacity(tmp_path, REPORT)
     data = json.loads((tmp_path / "capacity.json").read_text())
     jsonschema.validate(data, capacity_schema())
     assert data["clients"][0]["safe"] == 2
@@ -66,11 +68,13 @@ def test_every_file_is_written_and_says_the_safe_rate(tmp_path: Path) -> None:
 
 def test_the_terminal_says_headroom_and_needs() -> None:
     """Today's rate and the safe one, each with what it needs of the quota."""
-    assert list(lines_of(FOUND)) == [
+    assert list(lines_of(REPORT)) == [
         "mine: safe up to 2 calls/s (2 passed, 2.08 failed) with ttft_p95_s <= 2",
         "  today's 1/s is 50 % of it: 100 % headroom",
         "  2 calls/s need 120 requests and 10,800 billed tokens a minute: 2 keys of 60 RPM",
         "  1 calls/s need 60 requests and 5,400 billed tokens a minute: 1 key of 60 RPM",
+        "  no knee but a cliff: good calls collapse between 2.08 and 4 calls/s",
+        "  no line of the Universal Scalability Law: only 0 levels are steady, and it needs 6",
     ]
 
 
@@ -78,7 +82,7 @@ def test_a_level_that_is_not_steady_is_told() -> None:
     """With what was under way, and what arrivals and waits make of it."""
     growing = replace(LEVELS[2], flows=(Flow(10, 20, 20, 80, 4, 2, 3, 1),))
     found = replace(FOUND, clients=(replace(CLIENT, levels=(*LEVELS[:2], growing)),))
-    assert list(lines_of(found))[-1] == (
+    assert list(lines_of(planned(found)))[-3] == (
         "  2.08/s is not steady: 4 calls were under way, and by Little's law 2 calls/s × 4 s make 8 (50 % off, "
         "where 10 % is the limit)"
     )
@@ -87,7 +91,7 @@ def test_a_level_that_is_not_steady_is_told() -> None:
 def test_no_headroom_is_said() -> None:
     """A rate beyond what is safe is told as so many times of it."""
     found = replace(FOUND, today=5.0, clients=(replace(CLIENT, headroom=-0.6),))
-    assert "  today's 5/s is 2.50 times what is safe: no headroom" in list(lines_of(found))
+    assert "  today's 5/s is 2.50 times what is safe: no headroom" in list(lines_of(planned(found)))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +116,7 @@ def test_no_headroom_is_said() -> None:
 def test_the_wall_is_told_with_its_proof(wall: Wall, told: str) -> None:
     """Which limit, what was seen of it, and what happened when it was doubled."""
     found = replace(FOUND, clients=(replace(CLIENT, wall=wall),))
-    assert list(lines_of(found))[-1] == f"  {told}"
+    assert f"  {told}" in list(lines_of(planned(found)))
 
 
 @pytest.mark.parametrize(
@@ -134,6 +138,6 @@ def test_the_wall_is_told_with_its_proof(wall: Wall, told: str) -> None:
 )
 def test_no_answer_is_said_with_the_figures(client: ClientCapacity, told: str, tmp_path: Path) -> None:
     """In one sentence; and the page can be drawn of it."""
-    found = replace(FOUND, clients=(client,))
+    found = planned(replace(FOUND, clients=(client,)))
     assert headline(found, client) == told
     write_capacity(tmp_path, found)
