@@ -180,7 +180,7 @@ class Client:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.buffer = b""
+        self.buffer = bytearray()  # bytes would be copied whole with each piece that comes
 
     def __enter__(self) -> Client:
         return self
@@ -202,9 +202,7 @@ class Client:
             data = self.sock.recv(65_536)
             assert data, f"closed after {self.buffer!r}"
             self.buffer += data
-        at = self.buffer.index(end) + len(end)
-        taken, self.buffer = self.buffer[:at], self.buffer[at:]
-        return taken
+        return self._take(self.buffer.index(end) + len(end))
 
     def read_exactly(self, count: int) -> bytes:
         """`count` bytes."""
@@ -212,14 +210,17 @@ class Client:
             data = self.sock.recv(65_536)
             assert data, f"closed after {self.buffer!r}"
             self.buffer += data
-        taken, self.buffer = self.buffer[:count], self.buffer[count:]
-        return taken
+        return self._take(count)
 
     def read_to_end(self) -> bytes:
         """Everything until the server closes. Raises ConnectionResetError if that is an RST."""
         while data := self.sock.recv(65_536):
             self.buffer += data
-        taken, self.buffer = self.buffer, b""
+        return self._take(len(self.buffer))
+
+    def _take(self, count: int) -> bytes:
+        taken = bytes(self.buffer[:count])
+        del self.buffer[:count]
         return taken
 
     def head(self) -> tuple[int, dict[str, str]]:
@@ -230,10 +231,11 @@ class Client:
         """The next answer, whole, by its own framing."""
         status, headers = self.head()
         if headers.get("transfer-encoding") == "chunked":
-            body = b""
+            chunks = []
             while size := int(self.read_until(b"\r\n"), 16):
-                body += self.read_exactly(size)
+                chunks.append(self.read_exactly(size))
                 assert self.read_exactly(2) == b"\r\n"
+            body = b"".join(chunks)
             assert self.read_exactly(2) == b"\r\n"
         else:
             body = self.read_exactly(int(headers["content-length"]))

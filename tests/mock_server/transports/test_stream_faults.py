@@ -18,7 +18,7 @@ def test_pieces_arrive_one_by_one(serve: Callable[..., Any]) -> None:
     with server.connect() as client:
         client.ask(stream=True, headers=header)
         client.head()
-        reads.append(client.buffer)
+        reads.append(bytes(client.buffer))
         while not b"".join(reads).endswith(LAST_CHUNK):
             reads.append(client.sock.recv(65_536))
             assert reads[-1], "closed before its end"

@@ -95,7 +95,7 @@ def test_drip(server: Serving) -> None:
         ask(client, "drip; bytes_per_second=5000")
         _, headers = client.head()
         length = int(headers["content-length"])
-        pieces = [client.buffer]
+        pieces = [bytes(client.buffer)]
         while sum(map(len, pieces)) < length:
             pieces.append(client.sock.recv(65_536))
     assert json.loads(b"".join(pieces))["object"] == "chat.completion"
@@ -123,7 +123,7 @@ def test_the_head_drips_too(server: Serving) -> None:
         ask(client, "drip; bytes_per_second=4000; head=true")
         first = client.sock.recv(65_536)
         assert b"\r\n\r\n" not in first
-        client.buffer = first
+        client.buffer = bytearray(first)
         status, _, body = client.answer()
     assert status == 200
     assert json.loads(body)["object"] == "chat.completion"
