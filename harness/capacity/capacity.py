@@ -27,6 +27,7 @@ from windtunnel.harness.contract.capacity import (
     LevelCell,
     LevelState,
     Needs,
+    TokenPrice,
     Wall,
 )
 from windtunnel.harness.contract.expectation import Expectation
@@ -55,6 +56,8 @@ class CapacityOptions:
     slo: str
     clients: Sequence[str] | None = None
     today: float | None = None
+    target: float | None = None
+    price: TokenPrice | None = None
     seed: int | None = None
     clock: ClockName = "virtual"
     within: float = 0.04
@@ -112,7 +115,16 @@ class CapacitySearch:
             tpm=limits.limits.tpm,
             slots=limits.capacity.slots,
             clients=tuple(self._client(profile, folder) for profile in self._profiles),
+            target=self._options.target,
+            price=self._price(),
         )
+
+    def _price(self) -> TokenPrice | None:
+        """The price that was named, else the scenario's."""
+        prices = self.scenario.prices
+        if self._options.price is not None or prices is None:
+            return self._options.price
+        return TokenPrice(prices.input_per_million, prices.output_per_million, "the scenario")
 
     def _client(self, profile: Profile, folder: Path) -> ClientCapacity:
         levels: dict[float, Level] = {}
@@ -154,10 +166,10 @@ class CapacitySearch:
         return find_wall(self.scenario, profile, failed, again)
 
     def _needs(self, level: Level) -> list[Needs]:
-        """What the safe rate and today's need, at what a call takes at the safe rate."""
+        """What the safe rate, today's and the target need, at what a call takes at the safe rate."""
         limits = self.scenario.provider.region(self.scenario.region).limits
         found = []
-        for rate in (level.rate, self._options.today):
+        for rate in (level.rate, self._options.today, self._options.target):
             if rate is None:
                 continue
             requests = 60 * rate * level.attempts_per_call
@@ -250,7 +262,7 @@ def judged(rate: float, slo: Sequence[Expectation], cells: Sequence[LevelCell]) 
         refused_429=sum(cell.refused_429 for cell in cells) / max(1, sum(cell.attempts for cell in cells)),
         shown={name: value for name, value in shown.items() if value is not None},
         flows=tuple(flow for cell, start in zip(cells, first, strict=True) for flow in cell.flows[start:]),
-        bills=tuple(cell.bill for cell in cells if cell.bill is not None),
+        bills=tuple(bill for cell, start in zip(cells, first, strict=True) for bill in cell.bills[start:]),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -16,7 +17,7 @@ from windtunnel.harness.contract.units import quantity
 from windtunnel.harness.errors import InputError
 
 if TYPE_CHECKING:
-    from windtunnel.harness.contract.capacity import CapacityStatus
+    from windtunnel.harness.contract.capacity import CapacityStatus, TokenPrice
     from windtunnel.harness.inputs.load import ClockName
 
 COMMAND = "windtunnel capacity"
@@ -42,6 +43,19 @@ def capacity(
     ] = None,
     today: Annotated[
         str | None, typer.Option(help="Today's rate, such as 5/s: what headroom it leaves.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="A rate to plan for, such as 20/s: the quota, keys, pool and concurrency that it needs."
+        ),
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(
+            help="US dollars for a million prompt tokens and a million answer tokens, such as 0.40,1.60. "
+            "Default: the scenario's prices; without any the cost is told in tokens."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -76,6 +90,8 @@ def capacity(
         slo=slo,
         clients=None if clients is None else [name.strip() for name in clients.split(",")],
         today=None if today is None else _rate("--today", today),
+        target=None if target is None else _rate("--target", target),
+        price=None if price is None else _price(price),
         seed=seed,
         clock=cast("ClockName", clock),
         within=within,
@@ -96,6 +112,20 @@ def capacity(
         print(printable(line))
     print(folder)
     raise typer.Exit(worst(CODES[one.status] for one in found.clients))
+
+
+def _price(text: str) -> TokenPrice:
+    """Two prices with a comma between. Raises InputError for anything else."""
+    from windtunnel.harness.contract.capacity import TokenPrice
+
+    try:
+        prompt, answer = (float(part) for part in text.split(","))
+    except ValueError:
+        prompt = answer = -1.0
+    if not (0 <= prompt < math.inf and 0 <= answer < math.inf):
+        expected = "US dollars for a million prompt tokens and a million answer tokens, such as 0.40,1.60"
+        raise InputError(COMMAND, path="--price", found=f"'{text}'", expected=expected)
+    return TokenPrice(prompt, answer, "--price")
 
 
 def _rate(option: str, text: str) -> float:

@@ -62,7 +62,7 @@ class BilledTokens:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What the provider billed for the calls of a level's batches, of which `good` were good.
+    """What the provider billed for the calls of one batch, of which `good` were good.
 
     `useful` tokens are those of the answers that good calls took, `abandoned` those of requests that the client left
     before their end, `late` all others: answers that came too late, were broken, or belong to a call that failed.
@@ -82,7 +82,7 @@ class LevelCell:
 
     `batches` are the figures of its batches, in order, and `starts_s` when each begins; `waits` is what each call
     waited, with its intended time. Counts are over the batches. `trouble`: why it does not count. `flows` are what
-    passed in each batch, `bill` what was billed for all of them.
+    passed in each batch, `bills` what was billed for it.
     """
 
     batches: tuple[Mapping[str, float | None], ...]
@@ -95,7 +95,7 @@ class LevelCell:
     length_s: float
     trouble: str = ""
     flows: tuple[Flow, ...] = ()
-    bill: Bill | None = None
+    bills: tuple[Bill, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Level:
     many were left out as warm-up. `shown` are means over the batches. `scout`: it was played short, which shows that it
     fails, but not that it passes for good. `growth` is by how many seconds the wait of calls grew in each second, and
     `settled` is False where it grew as it does beyond capacity, so that in the long run every limit breaks.
-    `flows` has what passed in each batch that was kept, `bills` what was billed in each play.
+    `flows` has what passed in each batch that was kept, `bills` what was billed for it.
     """
 
     rate: float
@@ -231,8 +231,20 @@ class ClientCapacity:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """What a million tokens of prompts and of answers cost, in US dollars, and who said so."""
+
+    input_per_million: float
+    output_per_million: float
+    source: Literal["--price", "the scenario"]
+
+
+@dataclass(frozen=True, slots=True)
 class CapacityFound:
-    """All that a search found. `rpm`, `tpm` and `slots` are those of the region that is called."""
+    """All that a search found. `rpm`, `tpm` and `slots` are those of the region that is called.
+
+    `today` and `target` are rates that were asked about, in calls per second. `price`: None if nobody named one.
+    """
 
     schema_version: int
     scenario: str
@@ -246,3 +258,5 @@ class CapacityFound:
     tpm: int | None
     slots: int
     clients: tuple[ClientCapacity, ...]
+    target: float | None = None
+    price: TokenPrice | None = None

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from windtunnel.harness.contract.capacity import ClientCapacity, Level, Needs, Wall
 from windtunnel.reports.capacity.knee import Knee
-from windtunnel.reports.capacity.levels import COLUMNS, row_of
+from windtunnel.reports.capacity.levels import brief_table
 from windtunnel.reports.capacity.little import OFF
 from windtunnel.reports.capacity.plan import CapacityReport, ClientPlan
+from windtunnel.reports.capacity.planning import cost_lines, cost_table, pool_line, rates_table
 from windtunnel.reports.capacity.usl import Usl
 
 METHOD = (
@@ -78,8 +79,11 @@ def _of_safe(found: CapacityReport, client: ClientCapacity) -> Iterator[str]:
             )
         else:
             yield f"today's {found.today:g}/s is {share:.2f} times what is safe: no headroom"
-    for needs in client.needs:
-        yield _needs(found, needs)
+    plan = found.plan_of(client)
+    for one in plan.rates:
+        yield _needs(found, one.needs)
+        yield from pool_line(one)
+    yield from cost_lines(client, plan, found.price)
     if client.wall is not None:
         yield _wall(client.wall)
 
@@ -178,9 +182,21 @@ def answer(found: CapacityReport) -> str:
         parts += [
             f"## {client.client}",
             "\n".join(f"- {line}" for line in (headline(found, client), *details(found, client))),
-            _table(COLUMNS[1:], [row_of(found, client, level)[1:] for level in client.levels]),
+            *_planning(client, found.plan_of(client)),
+            "### All levels",
+            _table(*brief_table(found, client)),
         ]
     return "\n\n".join([*parts, METHOD]) + "\n"
+
+
+def _planning(client: ClientCapacity, plan: ClientPlan) -> Iterator[str]:
+    """The tables of rates and costs."""
+    if plan.rates:
+        yield "### What each rate needs"
+        yield _table(*rates_table(plan))
+    if plan.costs:
+        yield "### What a thousand good calls cost, in billed tokens"
+        yield _table(*cost_table(client, plan))
 
 
 def _summary(found: CapacityReport) -> str:

@@ -64,23 +64,30 @@ def flows_of(judged: Judged, phases: Sequence[RecordedPhase]) -> tuple[Flow, ...
     return tuple(found)
 
 
-def bill_of(judged: Judged, first: int, last: int) -> Bill:
-    """What was billed for the calls that were intended in the phases from number `first` to `last`."""
+def bills_of(judged: Judged, phases: Sequence[RecordedPhase]) -> tuple[Bill, ...]:
+    """What was billed for the calls that were intended in each of these phases, in order."""
     calls = judged.calls
-    counted = calls["phase_i"].between(first, last).to_numpy()
-    good = counted & calls["good"].to_numpy(dtype=bool)
+    good, phase_i = calls["good"].to_numpy(dtype=bool), calls["phase_i"].to_numpy()
     answers = calls["answer"].to_numpy()[good]
     served = judged.served.frame(
         ["call", "attempt", "abandoned", "tokens_billed", "prompt_tokens_billed"]
     ).reset_index(drop=True)
-    useful = served.index.isin(answers[answers >= 0])
-    served = served.assign(useful=useful)[served["call"].isin(np.flatnonzero(counted))]
-    left = served["abandoned"].to_numpy(dtype=bool) & ~served["useful"]
+    served["useful"] = served.index.isin(answers[answers >= 0])
+    served = served[served["call"] >= 0]
+    batch = phase_i[served["call"].to_numpy()]
+    return tuple(
+        _bill(int((good & (phase_i == phase.index)).sum()), served[batch == phase.index]) for phase in phases
+    )
+
+
+def _bill(good: int, served: pd.DataFrame) -> Bill:
+    useful = served["useful"].to_numpy(dtype=bool)
+    left = served["abandoned"].to_numpy(dtype=bool) & ~useful
     return Bill(
-        good=int(good.sum()),
-        useful=_tokens(served[served["useful"]]),
+        good=good,
+        useful=_tokens(served[useful]),
         abandoned=_tokens(served[left]),
-        late=_tokens(served[~left & ~served["useful"]]),
+        late=_tokens(served[~left & ~useful]),
         retried=_tokens(served[served["attempt"] > 0]),
     )
 

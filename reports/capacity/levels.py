@@ -6,17 +6,45 @@ import csv
 import io
 
 from windtunnel.harness.contract.capacity import CapacityFound, ClientCapacity, Level
+from windtunnel.reports.capacity.cost import Cost, cost_of_level
 from windtunnel.reports.capacity.little import little
 
 COLUMNS = (
     *("client", "rate", "state", "offered", "achieved", "goodput", "latency_p50_s", "latency_p95_s"),
     *("latency_p99_s", "ttft_p95_s", "wait_p95_s", "amplification", "refused_429", "slots_used", "batches"),
-    *("cut", "plays", "in_flight", "wait_mean_s", "little_off", "slo"),
+    *("cut", "plays", "in_flight", "wait_mean_s", "little_off"),
+    *("tokens_per_1000_good", "usd_per_1000_good", "abandoned_share", "late_share", "retried_share", "slo"),
 )
 """The columns of levels.csv; rates are calls per second, `slo` is each term's mean with its interval.
 
-`little_off` is by which share the calls under way differ from arrivals × mean wait.
+`little_off` is by which share the calls under way differ from arrivals × mean wait. The `…_share`s are of all billed
+tokens.
 """
+
+
+LARGE = 10_000
+"""From here on numbers have no digits behind the point."""
+BRIEF = (
+    *(
+        "rate",
+        "state",
+        "achieved",
+        "goodput",
+        "latency_p50_s",
+        "latency_p95_s",
+        "latency_p99_s",
+        "ttft_p95_s",
+    ),
+    *("wait_p95_s", "in_flight", "amplification", "slo"),
+)
+"""The columns of the tables that people read; one of them is left out where no level has a value."""
+
+
+def brief_table(found: CapacityFound, client: ClientCapacity) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of the levels, in the columns of BRIEF."""
+    rows = [dict(zip(COLUMNS, row_of(found, client, level), strict=True)) for level in client.levels]
+    names = [name for name in BRIEF if any(row[name] for row in rows)]
+    return names, [[row[name] for name in names] for row in rows]
 
 
 def row_of(found: CapacityFound, client: ClientCapacity, level: Level) -> list[str]:
@@ -34,6 +62,7 @@ def row_of(found: CapacityFound, client: ClientCapacity, level: Level) -> list[s
         "in_flight": None if law is None else law.in_flight,
         "wait_mean_s": None if law is None else law.wait_s,
         "little_off": None if law is None else law.off,
+        **_costs(cost_of_level(level, found.price)),
     }
     terms = "; ".join(
         f"{one.term}: {_number(one.mean) or 'none'} [{_number(one.low)}, {_number(one.high)}]"
@@ -41,6 +70,20 @@ def row_of(found: CapacityFound, client: ClientCapacity, level: Level) -> list[s
     )
     words = {"client": client.client, "state": level.state, "slo": terms}
     return [words[name] if name in words else _number(own.get(name)) for name in COLUMNS]
+
+
+def _costs(cost: Cost | None) -> dict[str, float | None]:
+    """The columns of a level's cost."""
+    if cost is None:
+        return {}
+    billed = cost.total.tokens
+    return {
+        "tokens_per_1000_good": billed,
+        "usd_per_1000_good": cost.total.usd,
+        "abandoned_share": cost.abandoned.tokens / billed,
+        "late_share": cost.late.tokens / billed,
+        "retried_share": cost.retried.tokens / billed,
+    }
 
 
 def levels_csv(found: CapacityFound) -> str:
@@ -54,4 +97,6 @@ def levels_csv(found: CapacityFound) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    if value is None:
+        return ""
+    return f"{value:.4g}" if abs(value) < LARGE else f"{value:.0f}"

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from windtunnel.harness.contract.capacity import Level
 
-OFF = 0.10
+OFF = 0.05
 """A difference between L and λ · W beyond this share of the larger one is told: the level is not steady.
 
-Calls that reach over the ends of the batches make a difference of about √L ÷ (λ · length) where all is steady: with
-ten batches of forty calls each, waits of 2 s and 10 calls/s that is below 2 %.
+A queue that grows for ever makes a difference of the share by which a level is beyond capacity. Where all is steady,
+calls that reach over the ends of the batches make one of about √L ÷ (λ × length): below 1 % at five calls/s of a second
+each, in ten batches of 12 s.
 """
 FEW = 0.5
 """Calls under way in the mean below which L is too small to tell a difference from chance."""

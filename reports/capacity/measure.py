@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from windtunnel.harness.contract.capacity import BATCH, LevelCell
-from windtunnel.reports.capacity.flow import bill_of, flows_of
+from windtunnel.reports.capacity.flow import bills_of, flows_of
 from windtunnel.reports.errors import ReportsError
 from windtunnel.reports.figures.cells import measure_run
 from windtunnel.reports.figures.model import CellFigures
@@ -48,7 +48,7 @@ def _level_cell(judged: Judged, figures: CellFigures, _: Mapping[str, Any]) -> L
         length_s=phases[-1].end_s - phases[0].start_s,
         trouble=_trouble(figures),
         flows=flows_of(judged, phases),
-        bill=bill_of(judged, first, last),
+        bills=bills_of(judged, phases),
     )
 
 

@@ -10,7 +10,7 @@ from windtunnel.harness.contract.files import write_json, write_whole
 from windtunnel.reports.capacity.answer import METHOD, answer, details, headline
 from windtunnel.reports.capacity.as_json import capacity_json
 from windtunnel.reports.capacity.charts import good_calls, waits
-from windtunnel.reports.capacity.levels import COLUMNS, levels_csv, row_of
+from windtunnel.reports.capacity.levels import brief_table, levels_csv
 from windtunnel.reports.capacity.plan import CapacityReport
 from windtunnel.reports.charts.svg import settings
 from windtunnel.reports.page.html import rendered
@@ -34,7 +34,7 @@ def page(found: CapacityReport) -> str:
                 "headline": headline(found, client),
                 "details": list(details(found, client)),
                 "charts": [Markup(draw(found, client).inline) for draw in (waits, good_calls)],
-                "rows": [row_of(found, client, level)[1:] for level in client.levels],
+                "levels": brief_table(found, client),
             }
             for client in found.clients
         ]
@@ -43,6 +43,5 @@ def page(found: CapacityReport) -> str:
         found=found,
         slo=", ".join(found.slo),
         clients=clients,
-        columns=COLUMNS[1:],
         method=METHOD,
     )

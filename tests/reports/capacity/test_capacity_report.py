@@ -84,7 +84,7 @@ def test_a_level_that_is_not_steady_is_told() -> None:
     found = replace(FOUND, clients=(replace(CLIENT, levels=(*LEVELS[:2], growing)),))
     assert list(lines_of(planned(found)))[-3] == (
         "  2.08/s is not steady: 4 calls were under way, and by Little's law 2 calls/s × 4 s make 8 (50 % off, "
-        "where 10 % is the limit)"
+        "where 5 % is the limit)"
     )
 
 

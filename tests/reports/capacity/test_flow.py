@@ -7,7 +7,7 @@ import pytest
 
 from tests.reports.tables import call, make_cell, served
 from windtunnel.harness.contract.capacity import BilledTokens, Flow, Level
-from windtunnel.reports.capacity.flow import bill_of, flows_of, occupancy
+from windtunnel.reports.capacity.flow import bills_of, flows_of, occupancy
 from windtunnel.reports.capacity.little import little
 from windtunnel.reports.read.outcomes import judge
 
@@ -59,7 +59,8 @@ def test_the_bill_is_split_into_useful_abandoned_and_late() -> None:
         served("b", 0, 12, ended_s=19, tokens_billed=20),
         served("x", 0, 1, tokens_billed=999),
     ]
-    bill = bill_of(judge(make_cell(calls, requests, phases=PHASES)), 1, 2)
+    judged = judge(make_cell(calls, requests, phases=PHASES))
+    bill, none = bills_of(judged, judged.cell.phases[1:])
     assert bill.good == 1
     assert (bill.useful, bill.abandoned, bill.late) == (
         BilledTokens(5, 10),
@@ -67,6 +68,7 @@ def test_the_bill_is_split_into_useful_abandoned_and_late() -> None:
         BilledTokens(5, 20),
     )
     assert bill.retried == BilledTokens(5, 10)
+    assert (none.good, none.late) == (0, BilledTokens(0, 0))
 
 
 def level(*flows: Flow) -> Level:
