@@ -105,6 +105,10 @@ class Engine:
             provider = plan.settings_at(p)
             self._settings.append({name: CompiledSettings.of(provider, name) for name in provider.regions})
 
+    def remember_calls(self, most: int) -> None:
+        """Until the next reset, remember so many ids of named calls; of one that is forgotten attempts count anew."""
+        self._registry.most_named = most
+
     # ---- a request's way
 
     def identify(self, request: Request, now: float, via: Via | None = None) -> Ticket:

@@ -13,9 +13,6 @@ PLAN_VERSION: Final = 1
 POOLS_FILE: Final = "pools-{worker}.json"
 """What was open in the connection pools of a load process, by its number: {pools, leaked, idle}."""
 
-LOST_FILE: Final = "lost-{worker}.json"
-"""Of a long cell, the connections that a load process had lost, as seen now and then: {lost: [[seconds, count]]}."""
-
 CYCLE_MARK: Final = ".cycle-"
 """In a soak, between a phase's name and the number of its cycle."""
 

@@ -50,13 +50,13 @@ class InsideView:
 
     `tasks`: asyncio tasks that are not done. `loop_lag_s`: how late its loop was at most since the last sample.
     `objects`: objects that the garbage collector follows; `top` counts them by type, those that grew most since the
-    first sample. `traced_bytes`: memory that Python objects take; None if it is not traced. `streams_open`: answers
-    that are open though their call is over. A figure that cannot be had is None.
+    first sample. `traced_bytes`: memory that Python objects take; None if it is not traced. `streams_open`:
+    connections whose answer is open though no call holds them. A figure that cannot be had is None.
     """
 
-    tasks: int
+    tasks: int | None
     loop_lag_s: float | None
-    objects: int
+    objects: int | None
     traced_bytes: int | None
     top: Mapping[str, int] = field(default_factory=dict)
     streams_open: int | None = None
@@ -86,12 +86,16 @@ class WatchMark:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A whole watch file. `start_s`: the soak's start in seconds since 1970; 0 on the virtual clock."""
+    """A whole watch file. `start_s`: the soak's start in seconds since 1970.
+
+    `limits`: where a figure of the outside view hurts, by its name, such as the memory of the machine for `rss_bytes`.
+    """
 
     client: str
     start_s: float
     samples: tuple[WatchSample, ...]
     marks: tuple[WatchMark, ...] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 class WatchWriter:
@@ -100,14 +104,17 @@ class WatchWriter:
     Raises OSError where the file cannot be written.
     """
 
-    def __init__(self, folder: Path, client: str, start_s: float = 0.0) -> None:
+    def __init__(
+        self, folder: Path, client: str, start_s: float = 0.0, limits: Mapping[str, float] | None = None
+    ) -> None:
         self.path = folder / WATCH_FILE.format(client=client)
         begun = self.path.exists() and self.path.stat().st_size > 0
         self._file = self.path.open("a", encoding="utf-8")
         if begun:
             self._end_torn_line()
         else:
-            self._line({"watch_version": WATCH_VERSION, "client": client, "start_s": start_s})
+            header = {"watch_version": WATCH_VERSION, "client": client, "start_s": start_s}
+            self._line({**header, "limits": dict(limits or {})})
 
     def sample(self, sample: WatchSample) -> None:
         """Append a sample."""
@@ -161,6 +168,7 @@ def read_watch(path: Path) -> Watched:
         start_s=float(header["start_s"]),
         samples=tuple(_sample(line) for line in lines[1:] if "mark" not in line and "at_s" in line),
         marks=tuple(sorted(marks, key=lambda mark: mark.at_s)),
+        limits=header.get("limits") or {},
     )
 
 

@@ -19,6 +19,7 @@ from windtunnel.harness.clients.base import CallSpec, GreenletInstance, LoopInst
 from windtunnel.harness.clients.call import never_started
 from windtunnel.harness.clients.recording.pools import OpenConnections, Soak, open_connections
 from windtunnel.harness.load.heartbeat import loop_beat
+from windtunnel.harness.load.inside import InsideWatch
 from windtunnel.harness.load.loop_thread import LoopThread
 from windtunnel.harness.load.recorder import Recorder
 
@@ -44,8 +45,8 @@ class Fleet(Protocol):
     def connections(self) -> OpenConnections:
         """What is open in the clients' pools; after `cancel`."""
 
-    def sample(self, soak: Soak) -> None:
-        """Let `soak` look into the clients' pools, while calls are under way."""
+    def sample(self, soak: Soak, watch: InsideWatch | None) -> None:
+        """Let `soak` look into the clients' pools, while calls are under way, and `watch` at what else they hold."""
 
     def close(self) -> None: ...
 
@@ -117,8 +118,11 @@ class GreenletFleet:
     def connections(self) -> OpenConnections:
         return _open_in(self._settings)
 
-    def sample(self, soak: Soak) -> None:
-        soak.look(_pools_of(self._settings), self._now())
+    def sample(self, soak: Soak, watch: InsideWatch | None) -> None:
+        pools = list(_pools_of(self._settings))
+        lost = soak.look(pools, self._now())
+        if watch is not None:
+            watch.look(tasks=None, streams=lost if pools else None)
 
     def close(self) -> None:
         for instance in self._instances.values():
@@ -150,7 +154,7 @@ class LoopFleet:
             if concurrency:
                 self._places[number] = asyncio.Semaphore(concurrency)
         self._now = next(iter(settings.values())).clock.now
-        self._beat = asyncio.create_task(loop_beat(self._now, recorder.lags.append))
+        self._beat = asyncio.create_task(loop_beat(self._now, recorder.late))
 
     def warm_up(self, specs: Mapping[int, CallSpec]) -> None:
         async def all_of_them() -> None:
@@ -208,9 +212,13 @@ class LoopFleet:
         found: OpenConnections = self._thread.wait_for(look(), CANCEL_TIMEOUT_S)
         return found
 
-    def sample(self, soak: Soak) -> None:
+    def sample(self, soak: Soak, watch: InsideWatch | None) -> None:
         async def look() -> None:
-            soak.look(_pools_of(self._settings), self._now())
+            pools = list(_pools_of(self._settings))
+            lost = soak.look(pools, self._now())
+            if watch is not None:
+                # The one that looks is a task as well.
+                watch.look(tasks=len(asyncio.all_tasks()) - 1, streams=lost if pools else None)
 
         self._thread.wait_for(look(), CANCEL_TIMEOUT_S)
 

@@ -55,6 +55,7 @@ class Recorder(Observer):
         self.last_ended_s = float("-inf")
         self.soak: Soak | None = None
         self.lags: deque[Lag] = deque()
+        self._worst_lag_s: float | None = None
         self._calls: deque[tuple[CallRow, BaseException | None]] = deque()
         self._attempts: deque[AttemptRow] = deque()
         self._on_call = on_call
@@ -74,6 +75,16 @@ class Recorder(Observer):
     def attempt_ended(self, row: AttemptRow) -> None:
         """Take the row of an attempt that ended; from any thread."""
         self._attempts.append(row)
+
+    def late(self, lag: Lag) -> None:
+        """Take a beat of the hub or the loop, and how late it was; from any thread."""
+        self.lags.append(lag)
+        self._worst_lag_s = max(self._worst_lag_s or 0.0, lag[3])
+
+    def worst_lag_s(self) -> float | None:
+        """The latest beat since this was last asked; None if there was none."""
+        worst, self._worst_lag_s = self._worst_lag_s, None
+        return worst
 
     def drain(self) -> None:
         """Write what has come in since the last time."""

@@ -21,8 +21,10 @@ from windtunnel.harness.arrivals import Arrival, share
 from windtunnel.harness.clients.base import CallSpec, Setting
 from windtunnel.harness.clients.recording.pools import LINGER_S, SAMPLE_S, SOAK_S, Soak
 from windtunnel.harness.contract.files import POOLS_FILE, write_json
+from windtunnel.harness.contract.watch import WATCH_S
 from windtunnel.harness.load.bodies import body_of
 from windtunnel.harness.load.heartbeat import hub_beat
+from windtunnel.harness.load.inside import InsideWatch, is_watched
 from windtunnel.harness.load.instances import Fleet, build_fleet
 from windtunnel.harness.load.recorder import Recorder
 from windtunnel.harness.load.targets import targets_of
@@ -71,9 +73,11 @@ class Worker:
         writing = gevent.spawn(self._write, recorder)
         player = gevent.getcurrent()
         writing.link_exception(lambda failed: gevent.kill(player, failed.exception))
-        beating = gevent.spawn(hub_beat, self.clock.now, recorder.lags.append)
-        soak = recorder.soak = Soak() if self.plan.length_s >= SOAK_S else None
-        sampling = gevent.spawn(self._sample, fleet, soak)
+        beating = gevent.spawn(hub_beat, self.clock.now, recorder.late)
+        watch = self._watch(recorder)
+        watched = watch is not None or self.plan.length_s >= SOAK_S
+        soak = recorder.soak = Soak() if watched else None
+        sampling = gevent.spawn(self._sample, fleet, soak, watch)
         try:
             fleet.dispatch(self._calls(), partial(self._begun, soak))
             self._sleep_until(self.plan.length_s + self.plan.tail_s)
@@ -84,6 +88,8 @@ class Worker:
             write_json(pools, asdict(fleet.connections().with_soak(soak)))
         finally:
             gevent.killall([beating, writing, sampling])
+            if watch is not None:
+                watch.close()
             recorder.close()
         self._write_progress(recorder, done=True)
         fleet.close()
@@ -148,11 +154,17 @@ class Worker:
         if soak is not None:
             soak.began(spec.call_id, self.clock.now())
 
-    def _sample(self, fleet: Fleet, soak: Soak | None) -> None:
-        """Look into the pools now and then, until killed."""
+    def _watch(self, recorder: Recorder) -> InsideWatch | None:
+        """Who watches the client in a soak; None in any other run."""
+        if not is_watched(self.plan, self._number):
+            return None
+        return InsideWatch(self._folder, self.plan.client, self.clock.now, recorder.worst_lag_s)
+
+    def _sample(self, fleet: Fleet, soak: Soak | None, watch: InsideWatch | None) -> None:
+        """Look into the pools now and then, and in a soak at what else the client holds, until killed."""
         while soak is not None:
-            gevent.sleep(SAMPLE_S)
-            fleet.sample(soak)
+            gevent.sleep(SAMPLE_S if watch is None else WATCH_S)
+            fleet.sample(soak, watch)
 
     def _sleep_until(self, time_s: float) -> None:
         while (left := time_s - self.clock.now()) > 0:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 from windtunnel.harness.arrivals import Arrival
 from windtunnel.harness.clients.base import CallSpec, Observer, Setting
 from windtunnel.harness.clients.recording.pools import LINGER_S, SOAK_S, Soak
-from windtunnel.harness.contract.files import LOST_FILE, POOLS_FILE, write_json
+from windtunnel.harness.contract.files import POOLS_FILE, write_json
 from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
@@ -24,7 +24,9 @@ from windtunnel.harness.contract.records import (
     attempt_tuple,
     call_tuple,
 )
+from windtunnel.harness.contract.watch import WATCH_S
 from windtunnel.harness.load.bodies import body_of
+from windtunnel.harness.load.inside import InsideWatch, is_watched
 from windtunnel.harness.load.recorder import Recorder
 from windtunnel.harness.load.targets import targets_of
 from windtunnel.harness.plan import CellPlan
@@ -46,6 +48,10 @@ LEAD_S = 1.0
 """Virtual seconds between the warm-up calls and the first arrival."""
 
 PENDING_ROWS = 256
+
+REMEMBERED = 2_000
+"""Calls that the mock remembers in a soak: it lives in the client's process, whose memory is watched. Calls under way
+are far fewer."""
 
 
 class DigestingRecorder(Recorder):
@@ -118,18 +124,21 @@ class VirtualPlay:
         gc.freeze()  # what is there now stays: later collections need not look at it
         mock.set_plan(server_plan)
         mock.reset(t0)
+        if is_watched(plan):
+            mock.engine.remember_calls(REMEMBERED)
         self._served.begin()
-        soak = self.observer.soak = Soak() if plan.length_s >= SOAK_S else None
+        soak = self.observer.soak = Soak() if plan.length_s >= SOAK_S or is_watched(plan) else None
         sampling = None if soak is None else asyncio.create_task(crew.sample(soak))
+        watch = self._watch(soak)
         await crew.dispatch(self._calls(schedule), self._begun)
         await asyncio.sleep(plan.length_s + plan.tail_s - self.clock.now())
         if sampling is not None:
             sampling.cancel()
+        if watch is not None:
+            watch.close()
         await crew.cancel()
         await asyncio.sleep(max(0.0, self.observer.last_ended_s + LINGER_S - self.clock.now()))
         write_json(self._folder / POOLS_FILE.format(worker=0), asdict(crew.connections().with_soak(soak)))
-        if soak is not None:
-            write_json(self._folder / LOST_FILE.format(worker=0), {"lost": soak.samples})
         mock.cut()
         journal.close()
         self.observer.close()
@@ -138,6 +147,13 @@ class VirtualPlay:
         if self._behaviours is not None:
             self._behaviours.write(self._folder)
         write_json(self._folder / "digest.json", self.digests())
+
+    def _watch(self, soak: Soak | None) -> VirtualWatch | None:
+        """Who watches the client in a soak; None in any other run."""
+        if soak is None or not is_watched(self.plan):
+            return None
+        watch = InsideWatch(self._folder, self.plan.client, self.clock.now, lambda: None)
+        return VirtualWatch(self._loop, lambda: self.crew.watched(soak, watch), watch)
 
     def journal(self) -> Journal:
         """Where the mock writes its rows; they are digested."""
@@ -233,6 +249,28 @@ class VirtualPlay:
                 "done": done,
             },
         )
+
+
+class VirtualWatch:
+    """Looks at the client every ten virtual seconds.
+
+    By timers alone: a task or a future more would move the numbers of all others, and with them their order.
+    """
+
+    def __init__(self, loop: VirtualLoop, look: Callable[[], None], watch: InsideWatch) -> None:
+        self._loop = loop
+        self._look = look
+        self._watch = watch
+        self._timer = loop.call_later(WATCH_S, self._looked)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+        self._watch.close()
+
+    def _looked(self) -> None:
+        self._look()
+        self._timer = self._loop.call_later(WATCH_S, self._looked)
 
 
 async def listen(loop: VirtualLoop, mock: Server, plan: Plan) -> dict[str, str]:

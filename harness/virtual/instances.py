@@ -21,6 +21,7 @@ from windtunnel.harness.clients.recording.pools import (
     Soak,
     open_connections,
 )
+from windtunnel.harness.load.inside import InsideWatch
 from windtunnel.harness.virtual.draws import SeededRandom, current_call
 from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.watchdog import blocked, within
@@ -87,6 +88,12 @@ class Crew:
         while True:
             await asyncio.sleep(SAMPLE_S)
             soak.look((pool for pools in self._pools for pool in pools), self._now())
+
+    def watched(self, soak: Soak, watch: InsideWatch) -> None:
+        """Let `watch` note what the clients hold at this moment."""
+        pools = [pool for pools in self._pools for pool in pools]
+        lost = soak.look(pools, self._now())
+        watch.look(tasks=len(asyncio.all_tasks()), streams=lost if pools else None)
 
     async def cancel(self) -> None:
         """End what still runs: those calls are recorded as unfinished. Raises `StuckError` if some go on."""

@@ -190,13 +190,23 @@ class _Body:
             self.waiting.pop(forgotten, None)
 
 
-class Registry:
-    """The calls of all requests so far. Memory is bounded: the least recently used ones are forgotten."""
+class Steps(dict["str | int", KnownCall]):
+    """The steps of a named call; a type of its own, so that who counts objects can tell them from a client's."""
 
-    __slots__ = ("_bodies", "_connections", "_named", "_steps")
+    __slots__ = ()
+
+
+class Registry:
+    """The calls of all requests so far. Memory is bounded: the least recently used ones are forgotten.
+
+    `most_named`: call ids that are remembered.
+    """
+
+    __slots__ = ("_bodies", "_connections", "_named", "_steps", "most_named")
 
     def __init__(self) -> None:
-        self._named: OrderedDict[str, dict[str | int, KnownCall]] = OrderedDict()
+        self.most_named = NAMED_CALLS
+        self._named: OrderedDict[str, Steps] = OrderedDict()
         self._steps = 0
         self._bodies: OrderedDict[str, _Body] = OrderedDict()
         self._connections: set[int] = set()
@@ -210,7 +220,7 @@ class Registry:
             return self._inferred(request, now, via)
         steps = self._named.get(name)
         if steps is None:
-            steps = self._named[name] = {}
+            steps = self._named[name] = Steps()
         else:
             self._named.move_to_end(name)
         # A step that the client declares is known by its number, whatever its body is.
@@ -220,7 +230,7 @@ class Registry:
             step = len(steps) if request.step is None else request.step
             call = steps[which] = KnownCall(name, inferred=False, step=step)
             self._steps += 1
-            while len(self._named) > 1 and (len(self._named) > NAMED_CALLS or self._steps > NAMED_STEPS):
+            while len(self._named) > 1 and (len(self._named) > self.most_named or self._steps > NAMED_STEPS):
                 self._steps -= len(self._named.popitem(last=False)[1])
             if self._steps > NAMED_STEPS:  # all of one call
                 del steps[next(iter(steps))]

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from windtunnel.harness.contract.files import SOAK_RUN, write_json, write_whole
+from windtunnel.harness.contract.watch import WatchMark
 from windtunnel.reports.charts.hours import over_hours
 from windtunnel.reports.charts.svg import Chart
 from windtunnel.reports.charts.view import Span
@@ -19,7 +20,7 @@ from windtunnel.reports.read.outcomes import judge as judged_calls
 from windtunnel.reports.read.run_dir import load_run
 from windtunnel.reports.soak.cycles import HOUR_S
 from windtunnel.reports.soak.finding import SoakFinding
-from windtunnel.reports.soak.judge import LEAST_CYCLES, SoakSeries, judge
+from windtunnel.reports.soak.judge import LEAST_CYCLES, SoakSeries, judge_all
 from windtunnel.reports.soak.samples import SoakRecords, soak_records
 
 SOAK_VERSION: Final = 1
@@ -64,11 +65,9 @@ def write_soak_report(folder: Path) -> SoakReport:
     run = load_run(folder / SOAK_RUN)
     clients = []
     for cell in run.cells:
-        records = soak_records(judged_calls(cell))
+        records = soak_records(judged_calls(cell), folder)
         reason = _not_measured(records, partial=cell.partial)
-        found = (
-            () if reason else tuple(f for s in records.series if (f := judge(s, records.phases)) is not None)
-        )
+        found = () if reason else judge_all(records.series, records.phases)
         clients.append(SoakClient(records, found, reason))
         records.aggregates().to_parquet(folder / f"aggregates-{cell.client}.parquet")
     report = SoakReport(str(run.scenario["name"]), tuple(clients))
@@ -90,6 +89,7 @@ def as_json(report: SoakReport) -> dict[str, Any]:
                 "cycles": client.records.phases[-1].cycle + 1,
                 "calls": client.records.calls,
                 "reason": client.reason,
+                "holes": [_hole(mark) for mark in client.records.holes],
                 "watched": [series.measure.name for series in client.records.series],
                 "findings": [_finding(one) for one in client.findings],
             }
@@ -112,7 +112,12 @@ def _finding(found: SoakFinding) -> dict[str, Any]:
         "limit": found.measure.limit,
         "hurts_h": found.hurts_h,
         "incident": found.incident,
+        "detail": found.detail,
     }
+
+
+def _hole(mark: WatchMark) -> dict[str, Any]:
+    return {"mark": mark.mark, "from_h": mark.at_s / HOUR_S, "to_h": mark.until_s / HOUR_S, "why": mark.why}
 
 
 def _not_measured(records: SoakRecords, *, partial: bool) -> str:

@@ -10,7 +10,8 @@ class Measure:
     """Something that is watched for hours, and how much of a change of it matters.
 
     A change over the whole soak below `least`, or below `least_share` of its usual value, is none. `falls`: a fall is
-    what is bad. `by_mean`: values of a phase are joined by their mean, as most of them are the same.
+    what is bad. `by_mean`: values of a phase are joined by their mean, as most of them are the same. `many`: the title
+    is a plural.
     `limit` is the value at which it hurts, and `why` what happens there.
     """
 
@@ -23,6 +24,7 @@ class Measure:
     relative: bool = False
     healthy_phases_only: bool = False
     by_mean: bool = False
+    many: bool = False
     limit: float | None = None
     why: str = ""
 
@@ -37,7 +39,7 @@ class SoakFinding:
     """What was found. Hours are counted from the start of the soak; a fall has negative speeds.
 
     `hurts_h`: the hour at which the limit is reached at this speed, null without a limit. `incident`: the phase that
-    started it; empty if none did.
+    started it; empty if none did. `detail`: what of it grows, in words; empty where there are no parts.
     """
 
     measure: Measure
@@ -49,12 +51,13 @@ class SoakFinding:
     last: float
     hurts_h: float | None
     incident: str
+    detail: str = ""
 
     @property
     def sentence(self) -> str:
         """The finding in words."""
         measure = self.measure
-        word = "falls" if measure.falls else "grows"
+        word = ("fall" if measure.falls else "grow") + ("" if measure.many else "s")
         since = "from the start" if self.since_h == 0 else f"since hour {self.since_h:.1f}"
         low, high = sorted((abs(self.low), abs(self.high)))
         told = (
@@ -62,6 +65,8 @@ class SoakFinding:
             f"({measure.said(low)} to {measure.said(high)}), "
             f"from {measure.said(self.first)} to {measure.said(self.last)}"
         )
+        if self.detail:
+            told += f": {self.detail}"
         if self.incident:
             told += f"; it happens in the phase {self.incident}"
         if self.hurts_h is not None:

@@ -7,7 +7,7 @@ still goes on in the second half, as what fills a cache or a pool stops. Then th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,11 @@ from windtunnel.reports.soak.trend import Trend, trend
 
 GOES_ON: Final = 0.25
 """In its second half a series must grow at this share of its whole speed at least: less is a plateau."""
+MOST_NAMED: Final = 5
+"""Types of objects that a finding names."""
+OBJECTS: Final = "objects"
+OBJECTS_OF: Final = "objects of "
+"""Begins the name of a measure that counts the objects of one type; without a type it is all of them."""
 LEAST_CYCLES: Final = 4
 """With fewer, a trend cannot be told from chance."""
 
@@ -31,6 +36,23 @@ class SoakSeries:
     measure: Measure
     at_s: Floats
     values: Floats
+
+
+def judge_all(series: Sequence[SoakSeries], phases: Sequence[CyclePhase]) -> tuple[SoakFinding, ...]:
+    """The findings of all series. Objects of several types that grow are one finding: a leak is seldom of one type."""
+    found = [one for each in series if (one := judge(each, phases)) is not None]
+    kinds = [one for one in found if one.measure.name.startswith(OBJECTS_OF)]
+    if not kinds:
+        return tuple(found)
+    # A type of a library says more than a dictionary does.
+    kinds.sort(key=lambda one: (one.measure.name.startswith(f"{OBJECTS_OF}builtins."), -one.per_hour))
+    whole = next((one for one in found if one.measure.name == OBJECTS), kinds[0])
+    parts = ", ".join(
+        f"{one.measure.name.removeprefix(OBJECTS_OF)} {one.measure.said(one.per_hour)} an hour"
+        for one in kinds[:MOST_NAMED]
+    )
+    others = [one for one in found if one not in kinds and one is not whole]
+    return (*others, replace(whole, detail=parts))
 
 
 def judge(series: SoakSeries, phases: Sequence[CyclePhase]) -> SoakFinding | None:

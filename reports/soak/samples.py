@@ -1,6 +1,6 @@
 """From the records of a soak to series in steps of ten seconds.
 
-calls, connections, lost-*.json ──► SoakRecords: its cycles, and a value of each measure every ten seconds (NaN: none)
+calls, connections, watch files ──► SoakRecords: its cycles, and a value of each measure every ten seconds (NaN: none)
 """
 
 from __future__ import annotations
@@ -8,17 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from windtunnel.harness.contract.files import CYCLE_MARK, LOST_FILE, read_json
+from windtunnel.harness.contract.files import CYCLE_MARK
+from windtunnel.harness.contract.watch import WatchMark
 from windtunnel.reports.read.outcomes import Floats, Judged
 from windtunnel.reports.read.run_dir import CellRecords
 from windtunnel.reports.soak.cycles import CyclePhase
 from windtunnel.reports.soak.finding import Measure
 from windtunnel.reports.soak.judge import SoakSeries
+from windtunnel.reports.soak.watched import watched_series, without_holes
 
 STEP_S: Final = 10.0
 
@@ -31,6 +34,8 @@ class SoakRecords:
     phases: tuple[CyclePhase, ...]
     series: tuple[SoakSeries, ...]
     calls: int
+    holes: tuple[WatchMark, ...] = ()
+    """Times of which nothing is known, and why: every series has no value there."""
 
     def aggregates(self) -> pd.DataFrame:
         """All series, a row for each step."""
@@ -40,16 +45,20 @@ class SoakRecords:
         )
 
 
-def soak_records(judged: Judged) -> SoakRecords:
-    """The series of a cell."""
+def soak_records(judged: Judged, folder: Path) -> SoakRecords:
+    """The series of a cell of the soak in `folder`."""
     cell = judged.cell
     edges = np.arange(cell.start_s, judged.end_s + STEP_S / 2, STEP_S)
     at_s = edges[:-1] + STEP_S / 2
     calls = judged.calls[judged.calls["judged"]]
-    values = _of_calls(calls, edges) | _open(judged, at_s)
-    measures = measures_of(cell)
-    series = tuple(SoakSeries(measures[name], at_s, found) for name, found in values.items())
-    return SoakRecords(cell.client, cycle_phases(cell), series, len(calls))
+    watched = watched_series((folder, cell.folder), cell.client, edges, virtual=cell.virtual)
+    measures = {**watched.measures, **measures_of(cell)}
+    values = {**_of_calls(calls, edges), **_open(judged, at_s), **watched.values}
+    series = tuple(
+        SoakSeries(measures[name], at_s, without_holes(at_s, found, watched.marks, STEP_S))
+        for name, found in values.items()
+    )
+    return SoakRecords(cell.client, cycle_phases(cell), series, len(calls), watched.marks)
 
 
 def cycle_phases(cell: CellRecords) -> tuple[CyclePhase, ...]:
@@ -69,9 +78,9 @@ def measures_of(cell: CellRecords) -> Mapping[str, Measure]:
     deadline = cell.deadline_s if math.isfinite(cell.deadline_s) else None
     late, full = "calls miss their deadline", "the connection pools are full"
     found = (
-        Measure("lost", "connections that no call holds", "", least=3, limit=most, why=full),
-        Measure("connections", "open connections", "", least=5, least_share=0.2, limit=most, why=full),
-        Measure("in_flight", "calls under way", "", least=3, least_share=0.2),
+        Measure("lost", "connections that no call holds", "", least=3, many=True, limit=most, why=full),
+        Measure("connections", "open connections", "", least=5, least_share=0.2, many=True, limit=most, why=full),
+        Measure("in_flight", "calls under way", "", least=3, least_share=0.2, many=True),
         Measure("median_s", "the median wait", "s", 0.02, 0.1, relative=True, healthy_phases_only=True,
                 limit=deadline, why=late),
         Measure("p95_s", "the 95th percentile of the wait", "s", 0.05, 0.15, relative=True,
@@ -96,15 +105,11 @@ def _of_calls(calls: pd.DataFrame, edges: Floats) -> dict[str, Floats]:
 
 
 def _open(judged: Judged, at_s: Floats) -> dict[str, Floats]:
-    """How many calls were under way, connections open (as the server saw it), and lost (in the client's pools)."""
+    """How many calls were under way, and how many connections were open as the server saw it."""
     cell, calls = judged.cell, judged.calls
     found = {"in_flight": _between(calls["started_s"], calls["ended_s"], at_s)}
     if cell.connections is not None:
         found["connections"] = _between(cell.connections["opened_s"], cell.connections["closed_s"], at_s)
-    lost = [read_json(path).get("lost") for path in sorted(cell.folder.glob(LOST_FILE.format(worker="*")))]
-    looked = [np.array(one, dtype=float) for one in lost if one]
-    if cell.pools and looked:
-        found["lost"] = np.sum([np.interp(at_s, one[:, 0], one[:, 1]) for one in looked], axis=0)
     return found
 
 

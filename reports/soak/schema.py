@@ -28,6 +28,18 @@ def soak_schema() -> dict[str, Any]:
             "limit": {**_MAYBE, "description": "Where it hurts; null: not known."},
             "hurts_h": {**_MAYBE, "description": "The hour at which the limit is reached at this speed."},
             "incident": {**_TEXT, "description": "The phase that it happens in; empty: no one phase."},
+            "detail": {
+                **_TEXT,
+                "description": "Which parts of it grow, such as types of objects; empty: none.",
+            },
+        }
+    )
+    hole = _object(
+        {
+            "mark": {**_TEXT, "description": "What happened to the measuring, such as worker replaced."},
+            "from_h": {**_NUMBER, "description": "From which hour on nothing is known."},
+            "to_h": {**_NUMBER, "description": "Until which hour."},
+            "why": _TEXT,
         }
     )
     client = _object(
@@ -37,6 +49,7 @@ def soak_schema() -> dict[str, Any]:
             "cycles": _COUNT,
             "calls": _COUNT,
             "reason": {**_TEXT, "description": "Why nothing can be said; empty if it can."},
+            "holes": {"type": "array", "items": hole},
             "watched": {"type": "array", "items": _TEXT},
             "findings": {"type": "array", "items": finding},
         }

@@ -28,39 +28,53 @@ phases:
   - {name: trouble, for: 10m, rules: [{fault: overloaded, rate: 0.1}]}
 clients: [openai-async-default]
 """
-LEAKY = """
-name: leaky
-about: Leaks a connection in a hundred calls.
+PLANTED = """
+name: planted
+about: Leaks a connection in a hundred calls, a megabyte a minute and tasks, and gets slower.
 driver: python
-target: leaks_one_in_100:ask
+target: planted_soak:everything
 timeouts: {connect: 5s, read: 600s, write: 600s, pool: 10s}
 pool: {connections: 100, keepalive: 10, expiry: 5s}
 retries: {kind: none, tries: 1}
 """
 
 
-def test_a_leak_is_found_and_a_clean_client_raises_nothing(tmp_path: Path) -> None:
-    """Both play six hours; 14 connections are lost of 1,440 calls, and the hour at which the pool is full is told."""
+def test_what_is_planted_is_found_and_a_clean_client_raises_nothing(tmp_path: Path) -> None:
+    """Both play six hours of 1,440 calls; the findings have the planted speeds, and the hour at which it hurts."""
     (tmp_path / "hourly.yaml").write_text(HOURLY)
-    (tmp_path / "leaky.yaml").write_text(LEAKY)
-    source = Path(__file__).with_name("leaks_one_in_100.py")
+    (tmp_path / "planted.yaml").write_text(PLANTED)
+    source = Path(__file__).with_name("planted_soak.py")
     (tmp_path / source.name).write_text(source.read_text())
-    options = ("--for", "6h", "--clients", "openai-async-default,./leaky.yaml", "--out", "out", "--jobs", "1")
+    options = (
+        "--for",
+        "6h",
+        "--clients",
+        "openai-async-default,./planted.yaml",
+        "--out",
+        "out",
+        "--jobs",
+        "1",
+    )
     soak = finish(start("soak", "./hourly.yaml", *options, cwd=tmp_path), tmp_path / "out")
     assert soak.code == 1, soak.err
     assert "12 cycles of 30 min: 6 h" in soak.err
     told = json.loads((soak.folder / "soak.json").read_text())
     jsonschema.validate(told, soak_schema())
-    clean, leaky = told["clients"]
+    clean, planted = told["clients"]
     assert (clean["client"], clean["findings"], clean["reason"]) == ("openai-async-default", [], "")
-    found = {one["measure"]: one for one in leaky["findings"]}
-    assert set(found) <= {"lost", "connections"}
-    assert found["lost"]["per_hour"] == pytest.approx(2.4, rel=0.15)
-    assert found["lost"]["since_h"] == 0
-    assert found["lost"]["incident"] == ""
+    assert {"rss_mb", "descriptors", "threads", "tasks", "objects", "lost"} <= set(clean["watched"])
+    found = {one["measure"]: one for one in planted["findings"]}
+    assert set(found) - {"connections"} == {"lost", "rss_mb", "tasks", "objects", "median_s", "p95_s"}
+    assert found["lost"]["per_hour"] == pytest.approx(2.4, rel=0.15)  # of 240 calls an hour
     assert found["lost"]["hurts_h"] == pytest.approx(100 / 2.4, rel=0.2)
+    assert found["rss_mb"]["per_hour"] == pytest.approx(60 * 1.048576, rel=0.05)
+    assert found["tasks"]["per_hour"] == pytest.approx(60, rel=0.1)  # one for four calls
+    assert "asyncio.Task" in found["objects"]["detail"]
+    assert "windtunnel" not in found["objects"]["detail"]
+    assert found["median_s"]["per_hour"] == pytest.approx(0.05, rel=0.15)
+    assert all((one["since_h"], one["incident"]) == (0, "") for one in found.values())
     assert "✓ openai-async-default: nothing grows or slows down" in soak.out
-    assert "connections that no call holds grows from the start" in (soak.folder / "summary.md").read_text()
+    assert "connections that no call holds grow from the start" in (soak.folder / "summary.md").read_text()
     page = (soak.folder / "index.html").read_text()
     assert "Something changes and does not stop." in page
     assert "hours from the start" in page

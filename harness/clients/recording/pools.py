@@ -49,7 +49,6 @@ class Soak:
     def __init__(self) -> None:
         self.most = 0
         self.longest_s = 0.0
-        self.samples: list[tuple[float, int]] = []
         self._since: WeakKeyDictionary[Any, tuple[int, float]] = WeakKeyDictionary()
         self._under_way: dict[str, float] = {}
 
@@ -75,7 +74,6 @@ class Soak:
                 self._since[connection] = (request, since)
                 lost += now - since > patience
         self.most = max(self.most, lost)
-        self.samples.append((now, lost))
         return lost
 
 

@@ -17,7 +17,14 @@ AT_S = np.arange(0, HOURS * 3600, MINUTE_S)
 AT_H = AT_S / 3600
 CYCLE = (("calm", 900.0, False), ("trouble", 300.0, True), ("after", 600.0, False))
 CONNECTIONS = Measure(
-    "connections", "open connections", "", least=5, least_share=0.1, limit=1000, why="the pool is full"
+    "connections",
+    "open connections",
+    "",
+    least=5,
+    least_share=0.1,
+    many=True,
+    limit=1000,
+    why="the pool is full",
 )
 MEMORY = Measure("memory", "memory", "MB", least=10, least_share=0.05)
 LATENCY = Measure(
@@ -60,7 +67,7 @@ def test_one_connection_lost_per_hundred_calls_is_found(seed: int) -> None:
     assert found.low <= 36 <= found.high
     assert found.per_hour == pytest.approx(36, rel=0.05)
     assert found.hurts_h == pytest.approx((1000 - 20) / 36, rel=0.1)
-    assert "open connections grows from the start: 3" in found.sentence
+    assert "open connections grow from the start: 3" in found.sentence
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -74,7 +81,7 @@ def test_a_megabyte_a_minute_is_found(seed: int) -> None:
 def test_tasks_that_stay_after_trouble_are_blamed_on_it(seed: int) -> None:
     """One stays of every minute of trouble, and none of other times."""
     tasks = 10 + np.cumsum(IN_TROUBLE) + np.abs(np.round(noisy(seed)))
-    found = judge(SoakSeries(Measure("tasks", "tasks", "", least=5), AT_S, tasks), PHASES)
+    found = judge(SoakSeries(Measure("tasks", "tasks", "", least=5, many=True), AT_S, tasks), PHASES)
     assert found is not None
     assert found.per_hour == pytest.approx(10, rel=0.15)
     assert found.incident == "trouble"
