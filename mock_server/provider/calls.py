@@ -21,7 +21,7 @@ NAMED_CALLS = 50_000
 """Call ids remembered; the least recently used one is forgotten first."""
 
 NAMED_STEPS = 200_000
-"""Steps remembered of all named calls together: an agent may make many, and a hostile client any number."""
+"""NamedSteps remembered of all named calls together: an agent may make many, and a hostile client any number."""
 
 UNNAMED_BODIES = 10_000
 """Different bodies of unnamed calls remembered."""
@@ -190,7 +190,7 @@ class _Body:
             self.waiting.pop(forgotten, None)
 
 
-class Steps(dict["str | int", KnownCall]):
+class NamedSteps(dict["str | int", KnownCall]):
     """The steps of a named call; a type of its own, so that who counts objects can tell them from a client's."""
 
     __slots__ = ()
@@ -206,7 +206,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.most_named = NAMED_CALLS
-        self._named: OrderedDict[str, Steps] = OrderedDict()
+        self._named: OrderedDict[str, NamedSteps] = OrderedDict()
         self._steps = 0
         self._bodies: OrderedDict[str, _Body] = OrderedDict()
         self._connections: set[int] = set()
@@ -220,7 +220,7 @@ class Registry:
             return self._inferred(request, now, via)
         steps = self._named.get(name)
         if steps is None:
-            steps = self._named[name] = Steps()
+            steps = self._named[name] = NamedSteps()
         else:
             self._named.move_to_end(name)
         # A step that the client declares is known by its number, whatever its body is.
