@@ -35,7 +35,7 @@ MOST_SHARE: Final = 0.005
 OURS: Final = ("windtunnel.harness.", "windtunnel.mock_server.")
 
 
-class Growth:
+class TypeGrowth:
     """Counts the objects that the garbage collector follows, and says which types have grown most.
 
     What was there when the collector was told to `freeze` is not counted: so it is cheap, and is what the load made.
@@ -82,7 +82,7 @@ class InsideWatch:
         self._writer = WatchWriter(folder, client, start_s, limits())
         self._now = now
         self._lag = lag
-        self._growth = Growth()
+        self._growth = TypeGrowth()
         self._process = psutil.Process()
         self._rest_until = -math.inf
 

@@ -11,7 +11,7 @@ import pytest
 
 from windtunnel.harness.contract.watch import MOST_TYPES, read_watch
 from windtunnel.harness.load import inside
-from windtunnel.harness.load.inside import Growth, InsideWatch, name_of
+from windtunnel.harness.load.inside import InsideWatch, TypeGrowth, name_of
 from windtunnel.harness.virtual.determinism import NumberedTask
 from windtunnel.mock_server.provider.calls import KnownCall
 
@@ -33,7 +33,7 @@ def _cheap() -> Iterator[None]:
 
 
 def test_the_types_that_grow_are_named_and_counted() -> None:
-    growth = Growth()
+    growth = TypeGrowth()
     before, _ = growth.count()
     kept = [Session() for _ in range(300)]
 
@@ -46,7 +46,7 @@ def test_the_types_that_grow_are_named_and_counted() -> None:
 
 
 def test_what_windtunnel_itself_keeps_is_not_the_clients() -> None:
-    growth = Growth()
+    growth = TypeGrowth()
     growth.count()
     kept = [KnownCall(f"c{n}", inferred=False) for n in range(300)]
 
