@@ -15,12 +15,11 @@ import gevent
 from locust import FastHttpUser, task
 from locust.exception import StopUser
 
+from windtunnel.harness.probe.users import call_service
+from windtunnel.mock_server.server.end_with_parent import die_with_parent
+
+die_with_parent()
 ASKED: dict[str, Any] = json.loads(Path("attach.json").read_text())
-
-
-def filled(text: str, number: int) -> str:
-    """`text` with the number of the call in place of `{{n}}`."""
-    return text.replace("{{n}}", str(number))
 
 
 class ServiceUsers(FastHttpUser):
@@ -39,19 +38,7 @@ class ServiceUsers(FastHttpUser):
 
             def call(number: int, intended_s: float) -> None:
                 started_s = time.monotonic() - t0
-                url = filled(ASKED["url"], number)
-                body = None if ASKED["body"] is None else filled(ASKED["body"], number)
-                with self.client.request(
-                    ASKED["method"],
-                    url,
-                    data=body,
-                    headers=ASKED["headers"],
-                    name=ASKED["url"],
-                    catch_response=True,
-                    allow_redirects=True,
-                ) as answer:
-                    status = answer.status_code or None
-                    answer.success() if status and status < 400 else answer.failure(f"status {status}")
+                status, _ = call_service(self.client, ASKED, number)
                 row = {
                     "n": number,
                     "intended_s": intended_s,

@@ -102,7 +102,7 @@ LAYERS = {
         "check",
         "soak",
     ),
-    "scenarios": ("locustfile", "attach", "leaky_pool"),
+    "scenarios": ("locustfile", "attach", "soak_users", "leaky_pool"),
 }
 """The rooms of each package from the ground up: a room imports those before it, and no room after it."""
 
@@ -158,6 +158,7 @@ LIBRARIES = {
         "harness/probe/",
         "harness/replay/",
         "harness/run/",
+        "harness/soak/",
         "harness/testing/",
         "harness/virtual/",
     ),
@@ -172,12 +173,18 @@ LIBRARIES = {
         "scenarios/leaky_pool.py",
     ),
     "httpx2": ("harness/clients/", "harness/matrix/"),
-    "gevent": ("harness/clients/", "harness/load/", "scenarios/locustfile.py", "scenarios/attach.py"),
-    "locust": ("scenarios/locustfile.py", "scenarios/attach.py"),
+    "gevent": (
+        "harness/clients/",
+        "harness/load/",
+        "scenarios/locustfile.py",
+        "scenarios/attach.py",
+        "scenarios/soak_users.py",
+    ),
+    "locust": ("scenarios/locustfile.py", "scenarios/attach.py", "scenarios/soak_users.py"),
     "pytest": ("harness/testing/plugin.py",),
     "ruamel": ("harness/inputs/yaml_source.py",),
     "typer": ("harness/cli/",),
-    "rich": ("harness/calibrate/", "harness/cli/", "harness/replay/", "harness/run/"),
+    "rich": ("harness/calibrate/", "harness/cli/", "harness/replay/", "harness/run/", "harness/soak/"),
     "pandas": ("reports/", "harness/calibrate/"),
     "scipy": (
         "harness/capacity/verdict.py",

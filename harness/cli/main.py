@@ -95,6 +95,8 @@ EXAMPLES = {
     "soak": (
         "windtunnel soak soak_24h --for 96h",
         "windtunnel soak ./mine.yaml --for 8h --cycle 30m --clients ./my-client.yaml",
+        "windtunnel soak server_errors --for 8h --attach http://127.0.0.1:8000/ask --body '{{n}}' -- python app.py",
+        "windtunnel soak --resume runs/20261121-101502-soak-server_errors",
     ),
     "bisect": (
         "windtunnel bisect server_errors --package openai --good 2.54.0 --bad newest",

@@ -18,14 +18,31 @@ from windtunnel.harness.contract.text import printable
 from windtunnel.harness.errors import InputError
 
 if TYPE_CHECKING:
-    from windtunnel.harness.soak.cycles import Cycled
+    from windtunnel.harness.run.run import RunRecords
+    from windtunnel.harness.soak.command import ProcessSoaked
+    from windtunnel.harness.soak.options import ProcessSoak
 
 COMMAND = "windtunnel soak"
+KEEP_RAW = "2h"
 
 
 def soak(
-    scenario: Annotated[str, typer.Argument(help="A scenario of the gallery by name, or a YAML file.")],
-    for_: Annotated[str, typer.Option("--for", help="How long, such as 8h, in virtual time.")],
+    scenario: Annotated[
+        str | None,
+        typer.Argument(help="A scenario of the gallery by name, or a YAML file.", show_default=False),
+    ] = None,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A program and its arguments, after `--`: the soak is in real time then.",
+            metavar="-- COMMAND",
+            show_default=False,
+        ),
+    ] = None,
+    for_: Annotated[
+        str | None,
+        typer.Option("--for", help="How long, such as 8h: virtual time, or real time for a process."),
+    ] = None,
     clients: Annotated[
         str | None,
         typer.Option(help="Client profiles (names or files), with commas between. Default: the scenario's."),
@@ -34,61 +51,200 @@ def soak(
         str | None,
         typer.Option(help="How long all phases together last, such as 30m. Default: as in the scenario."),
     ] = None,
+    attach: Annotated[
+        str | None,
+        typer.Option(
+            help="Call this URL at the scenario's rate: a service, which calls the mock.", metavar="URL"
+        ),
+    ] = None,
+    method: Annotated[str, typer.Option(help="With --attach: the method.")] = "POST",
+    body: Annotated[
+        str | None,
+        typer.Option(
+            help="With --attach: the body, or @FILE. {{n}} is the number of the call, in the URL too."
+        ),
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(help="With --attach: a header, such as 'authorization: Bearer x'.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="For a process: the mock's port; 0 picks a free one.")] = 0,
+    pid: Annotated[
+        int | None, typer.Option(help="With --attach, for a service that runs already: watch this process.")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start a program again each time that it ends.")
+    ] = False,
+    keep_raw: Annotated[
+        str,
+        typer.Option(help="For a process: how long records of single calls stay; figures of 10 s always do."),
+    ] = KEEP_RAW,
     out: Annotated[
         Path | None,
         typer.Option(help="Where all of it goes: absent or empty. Default: a new folder in runs/."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the scenario's seed.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Clients side by side. Default: one a core.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Go on with a soak that was broken off, with all its options."),
+    ] = None,
 ) -> None:
-    """Play the phases of SCENARIO again and again on the virtual clock, and say what grows or slows down.
+    """Play the phases of SCENARIO again and again, and say what grows or slows down: for Python clients on the virtual
+    clock, for a process (`-- COMMAND`, `--attach`) in real time.
 
-    Exit status: 0 nothing was found, 1 something was, 2 the input is wrong, 3 it could not be measured.
+    Exit status: 0 nothing was found, 1 something was, or the program failed, 2 the input is wrong, 3 it could not be
+    measured, or was ended before its end without a finding.
     """
     require_lab("soak")
     if find_spec("ruptures") is None:
         raise InputError(COMMAND, hint=f"needs ruptures, which one line installs: {INSTALL}")
+    if resume is not None:
+        raise typer.Exit(_resume(resume, jobs, others=scenario is not None or for_ is not None))
+    if scenario is None or for_ is None:
+        expected = "a scenario and --for, such as `windtunnel soak soak_24h --for 96h`, or --resume FOLDER"
+        raise InputError(
+            COMMAND, found=f"no {'scenario' if scenario is None else '--for'}", expected=expected
+        )
+    length_s, cycle_s = _length("--for", for_), None if cycle is None else _length("--cycle", cycle)
+    if not command and attach is None:
+        _only_for_a_process(pid=pid, port=port or None, restart=restart or None, body=body, header=header)
+        raise typer.Exit(_on_virtual_clock(scenario, length_s, cycle_s, clients, out, seed, jobs))
+    if clients is not None:
+        expected = "one of both: a process is no client of the harness"
+        raise InputError(COMMAND, path="--clients", found="a process as well", expected=expected)
+    from windtunnel.harness.probe.options import ServiceCall, asked_body, asked_headers
+    from windtunnel.harness.soak.options import ProcessSoak
+
+    call = None
+    if attach is not None:
+        text = asked_body(body, COMMAND)
+        call = ServiceCall(attach, method.upper(), text, asked_headers(header or [], text, COMMAND))
+    asked = ProcessSoak(
+        scenario=scenario,
+        for_s=length_s,
+        cycle_s=cycle_s,
+        seed=seed,
+        command=tuple(command or ()),
+        attach=call,
+        pid=pid,
+        port=port,
+        keep_raw_s=_length("--keep-raw", keep_raw),
+        restart=restart,
+    )
+    raise typer.Exit(_of_a_process(asked, out))
+
+
+def _of_a_process(asked: ProcessSoak, out: Path | None) -> int:
+    from windtunnel.harness.soak.command import begin
+
+    return _process_report(begin(asked, out, Console(stderr=True)))
+
+
+def _process_report(soaked: ProcessSoaked) -> int:
+    """Report on a soak of a process; returns the exit code."""
+    from windtunnel.harness.run.terminal import outliving_the_terminal
+
+    ended = soaked.ended
+    with outliving_the_terminal():
+        if ended.said:
+            print(printable(f"soak: {ended.said}"), file=sys.stderr)
+        code = _report(soaked.folder, whole=not ended.said)
+        if ended.said:
+            print(f"to play the rest: windtunnel soak --resume {soaked.folder}", file=sys.stderr)
+    if ended.broken:
+        return NOT_VALID
+    return EXPECTATION_FAILED if ended.failed else code
+
+
+def _report(folder: Path, *, whole: bool) -> int:
+    """Write the report of a soak and print what it found; returns the exit code."""
+    from windtunnel.reports.soak.build import write_soak_report
+
+    report = write_soak_report(folder)
+    for line in report.lines:
+        print(printable(line))
+    print(folder / "index.html")
+    if not report.measured:
+        return NOT_VALID
+    if report.findings:
+        return EXPECTATION_FAILED
+    return 0 if whole else NOT_VALID
+
+
+def _on_virtual_clock(
+    scenario: str,
+    length_s: float,
+    cycle_s: float | None,
+    clients: str | None,
+    out: Path | None,
+    seed: int | None,
+    jobs: int | None,
+) -> int:
+    """Play Python clients on the virtual clock and report; returns the exit code."""
     from windtunnel.harness.inputs.gallery import load_profile
-    from windtunnel.harness.run.run import run_folder
+    from windtunnel.harness.run.progress import reporter
+    from windtunnel.harness.run.run import RunOptions, run, run_folder
+    from windtunnel.harness.soak.command import existing_part
     from windtunnel.harness.soak.cycles import check_disk, cycled
 
-    again = cycled(scenario, _length("--for", for_), None if cycle is None else _length("--cycle", cycle))
+    again = cycled(scenario, length_s, cycle_s)
     names = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
     for name in names or again.scenario.clients:
         load_profile(name)  # a mistake in it is told before anything is written
     where = out or Path("runs")
-    check_disk(where, shutil.disk_usage(_there(where)).free, again, len(names or again.scenario.clients))
+    check_disk(
+        where, shutil.disk_usage(existing_part(where)).free, again, len(names or again.scenario.clients)
+    )
     folder = run_folder(out, f"soak-{again.scenario.name}")
-    raise typer.Exit(_play(again, folder, names, seed, jobs))
-
-
-def _play(again: Cycled, folder: Path, clients: list[str] | None, seed: int | None, jobs: int | None) -> int:
-    """Play it and report; returns the exit code."""
-    from windtunnel.harness.run.progress import reporter
-    from windtunnel.harness.run.run import RunOptions, run
-    from windtunnel.reports.soak.build import write_soak_report
-
     told = Console(stderr=True)
     told.print(f"soak: {again.said}", markup=False, highlight=False, soft_wrap=True)
     options = RunOptions(
         str(again.write(folder / "scenario.yaml")),
-        clients,
+        names,
         folder / SOAK_RUN,
         jobs=jobs,
         seed=seed,
         clock="virtual",
         verify=False,
     )
-    records = run(options, reporter(told))
+    return _run_report(folder, run(options, reporter(told)))
+
+
+def _run_report(folder: Path, records: RunRecords) -> int:
+    """Report on a soak on the virtual clock; returns the exit code."""
     for failure in records.failures:
         print(f"not whole: {failure}", file=sys.stderr)
-    report = write_soak_report(folder)
-    for line in report.lines:
-        print(printable(line))
-    print(folder / "index.html")
-    if records.failures or not report.measured:
-        return NOT_VALID
-    return EXPECTATION_FAILED if report.findings else 0
+    code = _report(folder, whole=not records.failures)
+    if records.interrupted:
+        print(f"to play the rest: windtunnel soak --resume {folder}", file=sys.stderr)
+    return NOT_VALID if records.failures else code
+
+
+def _resume(folder: Path, jobs: int | None, *, others: bool) -> int:
+    """Go on with the soak in `folder`; returns the exit code."""
+    from windtunnel.harness.run.progress import reporter
+    from windtunnel.harness.run.run import RunOptions, resume
+    from windtunnel.harness.soak.command import go_on, is_of_process
+
+    if others:
+        expected = "--resume FOLDER alone: the soak goes on with the options that it began with"
+        raise InputError(COMMAND, path="--resume", found="a scenario or --for as well", expected=expected)
+    if is_of_process(folder):
+        return _process_report(go_on(folder, Console(stderr=True)))
+    run_folder = folder / SOAK_RUN
+    if not (run_folder / "plan.json").is_file():
+        found = "no such folder" if not folder.is_dir() else "a folder that no soak was begun in"
+        raise InputError(folder, path="--resume", found=found, expected="the folder of a soak")
+    options = RunOptions("", None, run_folder, jobs=jobs, clock="virtual", verify=False)
+    return _run_report(folder, resume(run_folder, options, reporter(Console(stderr=True))))
+
+
+def _only_for_a_process(**given: object) -> None:
+    """Raise an InputError for options that say nothing without a process."""
+    for name, value in given.items():
+        if value is not None:
+            expected = "-- COMMAND or --attach URL as well: it is for a process"
+            raise InputError(COMMAND, path=f"--{name}", found=f"{value}", expected=expected)
 
 
 def _length(option: str, text: str) -> float:
@@ -102,8 +258,3 @@ def _length(option: str, text: str) -> float:
     if seconds <= 0:
         raise InputError(COMMAND, path=option, found=text, expected="a length of time, such as 8h or 30m")
     return seconds
-
-
-def _there(path: Path) -> Path:
-    """The nearest folder above `path`, itself included, that exists."""
-    return next(one for one in (path.resolve(), *path.resolve().parents) if one.exists())

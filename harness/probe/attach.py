@@ -26,7 +26,7 @@ LEAD_S = 3.0
 """Seconds from the start of Locust's process to the first call."""
 
 
-async def until_there(url: str, patience_s: float, program: Program | None) -> None:
+async def until_there(url: str, patience_s: float, program: Program | None, command: str = COMMAND) -> None:
     """Return when something listens where `url` points. Raises `InputError` if nothing does within `patience_s`."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -40,7 +40,7 @@ async def until_there(url: str, patience_s: float, program: Program | None) -> N
                 how = f"; the program: {program.how_it_ended()}" if program is not None else ""
                 found = f"nothing that listens on {parts.hostname}:{port} ({error.strerror or error}{how})"
                 raise InputError(
-                    COMMAND, path="--attach", found=found, expected=f"a service within {patience_s:g} s"
+                    command, path="--attach", found=found, expected=f"a service within {patience_s:g} s"
                 ) from None
             await asyncio.sleep(POLL_S)
         else:

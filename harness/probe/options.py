@@ -23,18 +23,18 @@ class ServiceCall:
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 60.0
 
-    def check(self) -> None:
-        """Raise `InputError` for what cannot be called."""
+    def check(self, command: str = COMMAND) -> None:
+        """Raise `InputError`, as one of `command`, for what cannot be called."""
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError(
-                COMMAND,
+                command,
                 path="--attach",
                 found=f"'{self.url}'",
                 expected="a URL such as http://127.0.0.1:8000/ask",
             )
         if self.method not in METHODS:
-            raise InputError(COMMAND, path="--method", found=self.method, expected=", ".join(METHODS))
+            raise InputError(command, path="--method", found=self.method, expected=", ".join(METHODS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +82,24 @@ class ProbeOptions:
             self.attach.check()
 
 
-def asked_body(text: str | None) -> str | None:
-    """What `--body` says: the text itself, or that of the file behind `@`. Raises `InputError`."""
+def asked_body(text: str | None, command: str = COMMAND) -> str | None:
+    """What `--body` of `command` says: the text itself, or that of the file behind `@`. Raises `InputError`."""
     if text is None or not text.startswith("@"):
         return text
     try:
         return Path(text[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            COMMAND, path="--body", found=f"'{text}' ({error})", expected="@ and a text file"
+            command, path="--body", found=f"'{text}' ({error})", expected="@ and a text file"
         ) from None
 
 
-def asked_headers(lines: Sequence[str], body: str | None) -> dict[str, str]:
-    """What `--header` says; a body is JSON unless a header says otherwise. Raises `InputError`."""
+def asked_headers(lines: Sequence[str], body: str | None, command: str = COMMAND) -> dict[str, str]:
+    """What `--header` of `command` says; a body is JSON unless a header says otherwise. Raises `InputError`."""
     headers = {"content-type": "application/json"} if body is not None else {}
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
-            raise InputError(COMMAND, path="--header", found=f"'{line}'", expected="NAME: VALUE")
+            raise InputError(command, path="--header", found=f"'{line}'", expected="NAME: VALUE")
         headers[name.strip().lower()] = value.strip()
     return headers

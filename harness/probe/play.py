@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
-from collections.abc import Awaitable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from windtunnel.harness.probe.attach import LEAD_S, AttachedLoad, until_there
 from windtunnel.harness.probe.options import ProbeOptions
 from windtunnel.harness.run.children import Child, start_mock
 from windtunnel.harness.run.process import Program, program_environment
+from windtunnel.harness.run.stopping import stopping
 from windtunnel.mock_server.journal.segments import compact
 
 READY_TIMEOUT_S = 90.0
@@ -73,7 +72,7 @@ async def play(options: ProbeOptions, scenario: Scenario, folder: Path) -> Playe
     mock = await start_mock(folder, "server_plan.json", "--port", str(options.port), journal=".")
     try:
         announced = await mock.announcement(READY_TIMEOUT_S)
-        with _stopping() as stop:
+        with stopping() as stop:
             await _with_mock(options, scenario, mock, announced, played, stop)
     finally:
         await mock.end(END_S)
@@ -165,21 +164,6 @@ async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> bool:
     finally:
         for task in (doing, stopping):
             task.cancel()
-
-
-@contextmanager
-def _stopping() -> Iterator[asyncio.Event]:
-    """An event that SIGINT, SIGTERM and SIGHUP set: the records are kept, and figures are made of them."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    for number in heard:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in heard:
-            loop.remove_signal_handler(number)
 
 
 def _compact(folder: Path) -> None:

@@ -30,7 +30,7 @@ import psutil
 from windtunnel.harness.errors import InputError, MeasurementError
 from windtunnel.harness.run.children import END_GRACE_S
 from windtunnel.harness.run.kept_output import KeptOutput
-from windtunnel.harness.run.usage import MOST_SAMPLES, Usage, remote_peers, thinned, usage
+from windtunnel.harness.run.usage import MOST_SAMPLES, Usage, remote_peers, sockets_by_state, thinned, usage
 
 SAMPLE_S = 1.0
 START_TIMEOUT_S = 30.0
@@ -264,6 +264,15 @@ class Program:
             return remote_peers(psutil.Process(self._guard.pid))
         except psutil.Error:
             return set()
+
+    def look(self) -> tuple[Usage, dict[str, int]] | None:
+        """What its processes use now, and their TCP sockets by state; None when nothing of it is left."""
+        try:
+            guard = psutil.Process(self._guard.pid)
+        except psutil.Error:
+            return None
+        used = usage(guard, self.age_s)
+        return None if used is None or not used.processes else (used, sockets_by_state(guard))
 
     def record(self) -> dict[str, Any]:
         """What is known of the program, as JSON can say it."""

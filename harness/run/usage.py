@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,14 +30,16 @@ class Usage:
     processes: int
 
 
-def usage(guard: psutil.Process, at_s: float) -> Usage | None:
-    """Sample everything below `guard`, which itself is not counted; None when it is gone."""
+def usage(guard: psutil.Process, at_s: float, *, itself: bool = False) -> Usage | None:
+    """Sample everything below `guard`; None when it is gone. `itself`: it is counted as well, as it is no guard."""
     try:
         own = guard.cpu_times()
         below = guard.children(recursive=True)
     except psutil.Error:
         return None
-    cpu_s = float(own.children_user + own.children_system)
+    if itself:
+        below = [guard, *below]
+    cpu_s = 0.0 if itself else float(own.children_user + own.children_system)
     rss = descriptors = threads = processes = 0
     for process in below:
         try:
@@ -54,6 +57,16 @@ def usage(guard: psutil.Process, at_s: float) -> Usage | None:
         threads += running
         processes += 1
     return Usage(at_s, cpu_s, rss, descriptors, threads, processes)
+
+
+def sockets_by_state(guard: psutil.Process, *, itself: bool = False) -> dict[str, int]:
+    """TCP sockets of the processes below `guard` by state, such as `ESTABLISHED`; with `itself` its own, too."""
+    found: Counter[str] = Counter()
+    with suppress(psutil.Error):
+        for process in [*([guard] if itself else []), *guard.children(recursive=True)]:
+            with suppress(psutil.Error):
+                found.update(str(one.status) for one in process.net_connections("tcp"))
+    return dict(found)
 
 
 def remote_peers(guard: psutil.Process) -> set[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from windtunnel.harness.contract.files import CYCLE_MARK
+from windtunnel.harness.contract.steps import STEP_S
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import is_file, load_scenario
 from windtunnel.harness.inputs.scenario import Scenario
@@ -20,6 +21,12 @@ LEAST_CYCLES: Final = 4
 BYTES_PER_CALL: Final = 4000
 """What a call leaves at most on disk while it is played and its tables are closed: calls, attempts, served rows."""
 HOUR_S: Final = 3600.0
+RAW_SLACK_S: Final = 1800.0
+"""Seconds that raw records stay beyond what is asked for at most: whole segments are deleted."""
+LAG_BYTES_PER_S: Final = 2500.0
+"""What the mock writes of its own loop: 50 samples a second."""
+BYTES_PER_STEP: Final = 1200.0
+"""A line of steps and one of the watch file, with the types of objects that are counted inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,24 @@ def check_disk(folder: Path, free_bytes: int, cycles: Cycled, clients: int) -> N
             found=f"{free_bytes / 1e9:.1f} GB free where {folder} is",
             expected=f"{needed / 1e9:.1f} GB: {clients} clients of {cycles.calls:,} calls, "
             f"{BYTES_PER_CALL:,} bytes each",
+        )
+
+
+def check_disk_of_process(folder: Path, free_bytes: int, cycles: Cycled, keep_raw_s: float) -> None:
+    """The same for a process, whose raw records are kept for `keep_raw_s` and some; figures of steps stay."""
+    raw_s = min(cycles.length_s, keep_raw_s + RAW_SLACK_S)
+    calls = math.ceil((cycles.scenario.load.rate or 0.0) * raw_s)
+    raw = calls * BYTES_PER_CALL + raw_s * LAG_BYTES_PER_S
+    steps = cycles.length_s / STEP_S * BYTES_PER_STEP
+    if raw + steps > free_bytes:
+        raise InputError(
+            COMMAND,
+            path="--for",
+            found=f"{free_bytes / 1e9:.1f} GB free where {folder} is",
+            expected=f"{(raw + steps) / 1e9:.1f} GB: {raw / 1e9:.1f} for the records of {_time(raw_s)} "
+            f"({calls:,} calls of {BYTES_PER_CALL:,} bytes), {steps / 1e9:.1f} for the figures of all "
+            f"{_time(cycles.length_s)}",
+            hint="--keep-raw keeps records for a shorter time",
         )
 
 

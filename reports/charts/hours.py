@@ -46,6 +46,8 @@ def over_hours(
         right = panel(figure, top=TOP, height=PANEL, left=WHOLE_PAGE - BETWEEN + 56)
         for start, end in pairwise(cycles):
             inside = (at_s >= start) & (at_s < end)
+            if not inside.any():  # a cycle that is shorter than a step
+                continue
             last = end == cycles[-1]
             right.plot(
                 (at_s[inside] - start) / 60, _smooth(values[inside]), linewidth=1.6 if last else 0.7,

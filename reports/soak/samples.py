@@ -15,12 +15,14 @@ import numpy as np
 import pandas as pd
 
 from windtunnel.harness.contract.files import CYCLE_MARK
+from windtunnel.harness.contract.steps import read_steps
 from windtunnel.harness.contract.watch import WatchMark
 from windtunnel.reports.read.outcomes import Floats, Judged
 from windtunnel.reports.read.run_dir import CellRecords
 from windtunnel.reports.soak.cycles import CyclePhase
 from windtunnel.reports.soak.finding import Measure
 from windtunnel.reports.soak.judge import SoakSeries
+from windtunnel.reports.soak.kept import calls_seen, with_steps
 from windtunnel.reports.soak.watched import watched_series, without_holes
 
 STEP_S: Final = 10.0
@@ -53,12 +55,14 @@ def soak_records(judged: Judged, folder: Path) -> SoakRecords:
     calls = judged.calls[judged.calls["judged"]]
     watched = watched_series((folder, cell.folder), cell.client, edges, virtual=cell.virtual)
     measures = {**watched.measures, **measures_of(cell)}
-    values = {**_of_calls(calls, edges), **_open(judged, at_s), **watched.values}
+    steps = read_steps(cell.folder)
+    of_calls = with_steps(_of_calls(calls, edges) | _open(judged, at_s), at_s, steps)
+    values = {**of_calls, **watched.values}
     series = tuple(
         SoakSeries(measures[name], at_s, without_holes(at_s, found, watched.marks, STEP_S))
         for name, found in values.items()
     )
-    return SoakRecords(cell.client, cycle_phases(cell), series, len(calls), watched.marks)
+    return SoakRecords(cell.client, cycle_phases(cell), series, calls_seen(calls, steps), watched.marks)
 
 
 def cycle_phases(cell: CellRecords) -> tuple[CyclePhase, ...]:
