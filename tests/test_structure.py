@@ -187,6 +187,7 @@ LIBRARIES = {
     "rich": ("harness/calibrate/", "harness/cli/", "harness/replay/", "harness/run/", "harness/soak/"),
     "pandas": ("reports/", "harness/calibrate/"),
     "scipy": (
+        "harness/capacity/growth.py",
         "harness/capacity/verdict.py",
         "reports/capacity/usl.py",
         "reports/figures/",

@@ -6,32 +6,27 @@ SLO, scenario ─► search ─► a level each: cells with fresh providers ─�
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
-from windtunnel.harness.capacity.level import Layout, at_rate, layout
-from windtunnel.harness.capacity.search import search
+from windtunnel.harness.capacity.judged import Judge
+from windtunnel.harness.capacity.player import LevelPlayer, MeasureLevel, Stage
+from windtunnel.harness.capacity.search import SCOUT, search
 from windtunnel.harness.capacity.slo import COMMAND, fits, read_slo
-from windtunnel.harness.capacity.verdict import LOOKS, judge_term, together
+from windtunnel.harness.capacity.verdict import LOOKS
 from windtunnel.harness.capacity.wall import find_wall
-from windtunnel.harness.capacity.warm_up import mser5
 from windtunnel.harness.contract.capacity import (
     CAPACITY_VERSION,
-    SHOWN,
     CapacityFound,
     ClientCapacity,
     Level,
-    LevelCell,
     LevelState,
     Needs,
     TokenPrice,
     Wall,
 )
-from windtunnel.harness.contract.expectation import Expectation
-from windtunnel.harness.errors import InputError, MeasurementError
+from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.inputs.installed import check_installed
 from windtunnel.harness.inputs.load import ClockName
@@ -39,12 +34,9 @@ from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import resolve
 from windtunnel.harness.run.progress import Reporter
-from windtunnel.harness.run.run import RunOptions, play_plan
 
 START = 1.0
 """The first rate, in calls per second."""
-MeasureLevel = Callable[[Path], LevelCell]
-"""From the run directory of one cell to what a level is judged by."""
 Say = Callable[[str], None]
 
 
@@ -60,7 +52,7 @@ class CapacityOptions:
     price: TokenPrice | None = None
     seed: int | None = None
     clock: ClockName = "virtual"
-    within: float = 0.04
+    within: float = 0.05
     most: float = 1000.0
 
 
@@ -82,6 +74,7 @@ class CapacitySearch:
                 COMMAND, path="--most", found=f"{options.most:g}/s", expected="at least 1/s, the first rate"
             )
         self.slo = read_slo(options.slo)
+        self._judge = Judge(self.slo, options.within)
         self.scenario = load_scenario(options.scenario)
         fits(self.slo, self.scenario)
         if self.scenario.path is not None:
@@ -128,12 +121,15 @@ class CapacitySearch:
 
     def _client(self, profile: Profile, folder: Path) -> ClientCapacity:
         levels: dict[float, Level] = {}
+        stage = self._stage(folder)
+        player = LevelPlayer(self.scenario, profile, self._judge, stage)
+        looks = 0
 
-        def look(rate: float) -> LevelState:
-            player = LevelPlayer(self.scenario, profile, self._options, self.seed, self.slo)
-            levels[rate] = level = player.play(rate, folder, self._measure, self._reporter)
-            told = ", ".join(f"{one.term}: {_value(one.mean)}" for one in level.terms)
-            self._say(f"{profile.name} at {rate:g}/s: {level.state} ({told})")
+        def look(rate: float, plays: int) -> LevelState:
+            nonlocal looks
+            looks += 1
+            levels[rate] = level = player.level(rate, plays)
+            self._say(f"{profile.name} at {rate:g}/s: {_verdict(level)} [look {looks}]")
             return level.state
 
         found = search(look, start=START, most=self._options.most, within=self._options.within)
@@ -150,15 +146,17 @@ class CapacitySearch:
             needs=() if safe is None else tuple(self._needs(safe)),
             wall=None
             if found.status != "found" or found.high is None
-            else self._wall(profile, levels[found.high], folder),
+            else self._wall(profile, levels[found.high], stage),
         )
 
-    def _wall(self, profile: Profile, failed: Level, folder: Path) -> Wall:
+    def _stage(self, folder: Path) -> Stage:
+        return Stage(folder, self._options.clock, self.seed, self._measure, self._reporter)
+
+    def _wall(self, profile: Profile, failed: Level, stage: Stage) -> Wall:
         """What broke the lowest level that failed."""
 
         def again(scenario: Scenario, client: Profile) -> LevelState:
-            player = LevelPlayer(scenario, client, self._options, self.seed, self.slo)
-            return player.play(failed.rate, folder, self._measure, self._reporter).state
+            return until_resolved(LevelPlayer(scenario, client, self._judge, stage), failed.rate).state
 
         self._say(
             f"{profile.name} at {failed.rate:g}/s: looking for the wall, one limit after the other is doubled"
@@ -184,100 +182,22 @@ class CapacitySearch:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class LevelPlayer:
-    """Plays one client at any rate: as many cells as the verdict needs."""
-
-    scenario: Scenario
-    profile: Profile
-    options: CapacityOptions
-    seed: int
-    slo: tuple[Expectation, ...]
-
-    def play(self, rate: float, folder: Path, measure: MeasureLevel, reporter: Reporter) -> Level:
-        """The level, judged. Raises MeasurementError if a cell of it cannot be played."""
-        lengths = layout(self.scenario, self.slo, rate, self.options.within)
-        cells: list[LevelCell] = []
-        for count in LOOKS:
-            while len(cells) < count:
-                cells.append(self._cell(rate, lengths, len(cells), folder, measure, reporter))
-            level = judged(rate, self.slo, cells)
-            if level.state != "unresolved":
-                break
-        return level
-
-    def _cell(
-        self,
-        rate: float,
-        lengths: Layout,
-        number: int,
-        folder: Path,
-        measure: MeasureLevel,
-        reporter: Reporter,
-    ) -> LevelCell:
-        scenario = at_rate(self.scenario, rate, lengths)
-        where = folder / "playing"
-        plan = resolve(scenario, [self.profile], seed=self.seed + number, clock=self.options.clock)
-        records = play_plan(
-            plan,
-            RunOptions(scenario.name, out=where, clock=self.options.clock, jobs=1, verify=False),
-            reporter,
-        )
-        if records.interrupted:
-            raise KeyboardInterrupt
-        told = f"{self.profile.name} at {rate:g}/s"
-        if records.failures:
-            raise MeasurementError(f"{told} cannot be played: {records.failures[0]}")
-        cell = measure(where)
-        if cell.trouble:
-            raise MeasurementError(f"{told} cannot be measured: {cell.trouble}")
-        shutil.rmtree(where)
-        return cell
+def until_resolved(player: LevelPlayer, rate: float) -> Level:
+    """The level at a rate: a short play, then more and more full ones until it passes or fails."""
+    level = player.level(rate, SCOUT)
+    for plays in LOOKS:
+        if level.state == "failed" or (level.state == "passed" and not level.scout):
+            break
+        level = player.level(rate, plays)
+    return level
 
 
-def judged(rate: float, slo: Sequence[Expectation], cells: Sequence[LevelCell]) -> Level:
-    """A level from its cells: the warm-up of each is cut, its batches are judged."""
-    first = [first_batch(cell) for cell in cells]
-    kept = [cell.batches[start:] for cell, start in zip(cells, first, strict=True)]
-    terms = tuple(
-        judge_term(term, [[batch.get(term.metric) for batch in batches] for batches in kept]) for term in slo
+def _verdict(level: Level) -> str:
+    """A level in a line, for who waits."""
+    told = ", ".join(
+        f"{one.term}: {'none' if one.mean is None else f'{one.mean:.4g}'}" for one in level.terms
     )
-    flat = [batch for batches in kept for batch in batches]
-    shown = {name: _mean([batch.get(name) for batch in flat]) for name in SHOWN}
-    shown |= {term.metric: _mean([batch.get(term.metric) for batch in flat]) for term in slo}
-    calls = sum(cell.calls for cell in cells)
-    offered = calls / sum(cell.length_s for cell in cells)
-    goodput = shown["goodput"]
-    return Level(
-        rate=rate,
-        state=together([term.state for term in terms]),
-        terms=terms,
-        cells=len(cells),
-        batches=len(flat),
-        cut=sum(first),
-        offered=offered,
-        achieved=None if goodput is None else goodput * offered,
-        tokens_per_call=sum(cell.tokens for cell in cells) / max(1, calls),
-        attempts_per_call=sum(cell.attempts for cell in cells) / max(1, calls),
-        refused_429=sum(cell.refused_429 for cell in cells) / max(1, sum(cell.attempts for cell in cells)),
-        shown={name: value for name, value in shown.items() if value is not None},
-        flows=tuple(flow for cell, start in zip(cells, first, strict=True) for flow in cell.flows[start:]),
-        bills=tuple(bill for cell, start in zip(cells, first, strict=True) for bill in cell.bills[start:]),
-    )
-
-
-def first_batch(cell: LevelCell) -> int:
-    """The number of the first batch after the warm-up, by MSER-5 over the waits; half of them always stay."""
-    cut = mser5([wait for _, wait in cell.waits])
-    steady_s = cell.waits[cut][0] if cut else -math.inf
-    warm = sum(start < steady_s for start in cell.starts_s)
-    return min(warm, len(cell.batches) // 2)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
-
-
-def _value(mean: float | None) -> str:
-    return "none" if mean is None else f"{mean:.4g}"
+    plays = "a short play" if level.scout else f"{level.cells} play{'s' * (level.cells != 1)}"
+    if not level.settled and level.growth is not None:
+        told += f"; its waits still grow, by {level.growth:.2g} s each second"
+    return f"{level.state} ({told}) in {plays}"

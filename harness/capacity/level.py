@@ -12,12 +12,18 @@ from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.inputs.scenario import Scenario
 
 BATCHES = 10
-LEAST_BATCH_S = 12.0
+LEAST_BATCH_S = 10.0
+SCOUT_WITHIN = 0.2
+"""A short play settles for a rate that is so far beyond capacity, by this share."""
+SCOUT_BATCHES = 5
+SCOUT_BATCH_S = 4.0
 SETTLED_BURST_MIN = 0.05
 """What is left in a bucket when the batches begin, in minutes' worth: three seconds of the quota."""
 MOST_SETTLE_S = 600.0
 CALLS = {"p95": 40, "p99": 200, "p999": 2000}
 """Calls that a batch has at least, by the percentile that is asked for; for any other metric as for p95."""
+FROM_DUE = ("latency_", "ttft_", "wait_")
+"""How metrics begin whose time counts from when a call was due, so that a queue of any kind is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +32,38 @@ class Layout:
 
     settle_s: float
     batch_s: float
+    batches: int = BATCHES
 
     @property
     def starts_s(self) -> tuple[float, ...]:
         """When each batch begins."""
-        return tuple(self.settle_s + number * self.batch_s for number in range(BATCHES))
+        return tuple(self.settle_s + number * self.batch_s for number in range(self.batches))
 
 
-def layout(scenario: Scenario, slo: Sequence[Expectation], rate: float, within: float) -> Layout:
+def layout(
+    scenario: Scenario, slo: Sequence[Expectation], rate: float, within: float, *, short: bool = False
+) -> Layout:
     """How long a level must be.
 
     A rate that is beyond capacity by a share of `within` makes a queue whose wait grows by that share of the time:
-    a level settles until it would have grown to the largest wait that the SLO has in it. The bucket of a quota has
-    three seconds' worth, which go the same way.
+    a level settles until it would have grown to the smallest wait in the SLO, as that term then fails. The bucket of
+    a quota has three seconds' worth, which go the same way. A `short` play looks for what is further off, and has
+    fewer and shorter batches.
     """
-    waits = [float(term.limit) for term in slo if term.metric.endswith("_s")]
-    if any(not term.metric.endswith("_s") for term in slo):
+    waits = [float(term.limit) for term in slo if term.metric.startswith(FROM_DUE)]
+    if not waits or any(term.metric == "goodput" for term in slo):
         waits.append(scenario.load.patience_s)
+    wait = min(waits)
     limits = scenario.provider.region(scenario.region).limits
     if limits.rpm is not None or limits.tpm is not None:
-        waits.append(60 * min(SETTLED_BURST_MIN, limits.burst))
+        wait = max(wait, 60 * min(SETTLED_BURST_MIN, limits.burst))
     calls = max(CALLS.get(term.metric.removesuffix("_s").rpartition("_")[2], 40) for term in slo)
+    within = max(within, SCOUT_WITHIN) if short else within
+    least_s, batches = (SCOUT_BATCH_S, SCOUT_BATCHES) if short else (LEAST_BATCH_S, BATCHES)
     return Layout(
-        settle_s=float(math.ceil(min(max(waits) / within, MOST_SETTLE_S))),
-        batch_s=float(math.ceil(max(LEAST_BATCH_S, calls / rate))),
+        settle_s=float(math.ceil(min(wait / within, MOST_SETTLE_S))),
+        batch_s=float(math.ceil(max(least_s, (calls / 2 if short else calls) / rate))),
+        batches=batches,
     )
 
 
@@ -65,7 +79,7 @@ def at_rate(scenario: Scenario, rate: float, lengths: Layout) -> Scenario:
         settle["provider"] = {"limits": {"burst": SETTLED_BURST_MIN}}
     batches = [
         {"name": f"{BATCH}{number}", "for": f"{lengths.batch_s:g}s", "faulty": False}
-        for number in range(BATCHES)
+        for number in range(lengths.batches)
     ]
     played = scenario.played_at
     level = type(scenario).model_validate(

@@ -1,4 +1,4 @@
-"""Whether a level keeps the SLO: a sequential rule over the batches of one play, then of three, then of seven.
+"""Whether a level keeps the SLO: a sequential rule over the batches of a short play, then of one, three, seven.
 
 At each look a t interval of the mean over batches decides if it lies on one side of the limit. The error of 5 % is
 shared among the looks. Where batches that follow each other are alike, they count as fewer.
@@ -17,8 +17,10 @@ from windtunnel.harness.contract.capacity import LevelState, TermFound
 from windtunnel.harness.contract.expectation import Expectation
 
 LOOKS = (1, 3, 7)
-"""How many plays there are at each look."""
+"""How many full plays there are at each look; a short play, which can only fail, is a look before them."""
 ERROR = 0.05
+SHARE = ERROR / (1 + len(LOOKS))
+"""What each look has of the error."""
 FAR = 10.0
 """A batch without a value counts as so many times the limit beyond it."""
 LEAST = 1e-9
@@ -31,7 +33,7 @@ def judge_term(term: Expectation, plays: Sequence[Sequence[float | None]]) -> Te
         return TermFound(term.expect, None, None, None, "unresolved")
     missing = sum(value is None for value in values)
     if 2 * missing >= len(values):
-        return TermFound(term.expect, None, None, None, "failed")
+        return TermFound(term.expect, None, None, None, "failed", beyond=True)
     limit = float(term.limit)
     upward = term.op in ("<=", "<")
     worst = limit + (FAR if upward else -FAR) * max(abs(limit), LEAST)
@@ -42,9 +44,12 @@ def judge_term(term: Expectation, plays: Sequence[Sequence[float | None]]) -> Te
         state = "passed"
     elif not term.holds(low) and not term.holds(high):
         state = "failed"
+    beyond = not term.holds(mean)
     if missing:
-        return TermFound(term.expect, None, None if not upward else low, None if upward else high, state)
-    return TermFound(term.expect, mean, low, high, state)
+        return TermFound(
+            term.expect, None, None if not upward else low, None if upward else high, state, beyond
+        )
+    return TermFound(term.expect, mean, low, high, state, beyond)
 
 
 def interval(plays: Sequence[Sequence[float]]) -> tuple[float, float, float]:
@@ -56,12 +61,12 @@ def interval(plays: Sequence[Sequence[float]]) -> tuple[float, float, float]:
         return mean, mean, mean
     if len(values) < 2:
         return -math.inf, mean, math.inf
-    worth = max(2.0, len(values) / _alike(plays))
-    half = float(student.ppf(1 - ERROR / len(LOOKS) / 2, worth - 1)) * deviation / math.sqrt(worth)
+    worth = max(2.0, len(values) / alike(plays))
+    half = float(student.ppf(1 - SHARE / 2, worth - 1)) * deviation / math.sqrt(worth)
     return mean - half, mean, mean + half
 
 
-def _alike(plays: Sequence[Sequence[float]]) -> float:
+def alike(plays: Sequence[Sequence[float]]) -> float:
     """How many batches in a row count as one: (1 + r) ÷ (1 - r), with the correlation r of neighbours, if positive."""
     mean = float(np.mean([value for play in plays for value in play]))
     about = sum((value - mean) ** 2 for play in plays for value in play)

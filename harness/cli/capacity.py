@@ -67,7 +67,7 @@ def capacity(
     ] = "virtual",
     within: Annotated[
         float, typer.Option(help="How near the safe rate is to be known, as a share of it.")
-    ] = 0.04,
+    ] = 0.05,
     most: Annotated[str, typer.Option(help="The largest rate that is tried.")] = "1000/s",
 ) -> None:
     """Find the largest offered rate at which clients keep an SLO: from 1/s on it doubles, then it bisects.

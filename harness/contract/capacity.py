@@ -102,7 +102,8 @@ class LevelCell:
 class TermFound:
     """A term of the SLO at a level: the mean over batches, with its interval, and what follows.
 
-    A bound is None where it is infinite: in some batch no call gave the metric a value.
+    A bound is None where it is infinite: in some batch no call gave the metric a value. `beyond`: the mean is beyond
+    the limit, certain or not.
     """
 
     term: str
@@ -110,6 +111,7 @@ class TermFound:
     low: float | None
     high: float | None
     state: LevelState
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)

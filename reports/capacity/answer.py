@@ -17,7 +17,8 @@ METHOD = (
     "up, for as long as a queue needs to show itself; then come ten batches. Batches that belong to the warm-up "
     "(MSER-5 over the waits of the calls) are cut, at most half of them. A level passes or fails if a t interval over "
     "its batches lies on one side of each limit, after one, three or seven plays with seeds of their own, which share "
-    "an error of 5 %; else it is unresolved. The safe rate is the highest level that passed below the lowest one that "
+    "an error of 5 %; else it is unresolved. A short play before them can fail a level, but not pass it. A level whose "
+    "waits still grow never passes. The safe rate is the highest level that passed below the lowest one that "
     "failed. Phases of the scenario are left out; its rules hold all the time."
 )
 

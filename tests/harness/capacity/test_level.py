@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from windtunnel.harness.bisect.quiet import QuietReporter
-from windtunnel.harness.capacity.capacity import CapacityOptions, CapacitySearch, judged
-from windtunnel.harness.capacity.level import at_rate, layout
+from windtunnel.harness.capacity.capacity import CapacityOptions, CapacitySearch
+from windtunnel.harness.capacity.judged import Judge
+from windtunnel.harness.capacity.level import Layout, at_rate, layout
 from windtunnel.harness.capacity.slo import fits, read_slo
 from windtunnel.harness.contract.capacity import LevelCell
 from windtunnel.harness.errors import InputError
@@ -89,12 +90,21 @@ def test_a_level_is_as_long_as_its_verdict_needs(scenario: Path) -> None:
     """A wait of 8 s that grows by 4 % of the time needs 200 s; a p99 needs 200 calls in each batch."""
     loaded = load_scenario(scenario)
     assert layout(loaded, read_slo("goodput >= 0.99"), 100.0, 0.04).settle_s == 200
-    assert (
-        layout(loaded, read_slo("ttft_p95_s <= 2"), 100.0, 0.04).settle_s == 75
-    )  # the bucket's three seconds
+    both = read_slo("ttft_p95_s <= 4, goodput >= 0.99")
+    assert layout(loaded, both, 100.0, 0.04).settle_s == 100  # the term that breaks first
+    bucket = layout(loaded, read_slo("ttft_p95_s <= 2"), 100.0, 0.04)
+    assert bucket.settle_s == 75  # the bucket's three seconds
     assert layout(loaded, read_slo("ttft_p95_s <= 2"), 1.0, 0.04).batch_s == 40
     assert layout(loaded, read_slo("ttft_p99_s <= 2"), 1.0, 0.04).batch_s == 200
-    assert layout(loaded, read_slo("ttft_p99_s <= 2"), 100.0, 0.04).batch_s == 12
+    assert layout(loaded, read_slo("ttft_p99_s <= 2"), 100.0, 0.04).batch_s == 10
+
+
+def test_a_short_play_is_short(scenario: Path) -> None:
+    """It settles for what is far beyond capacity, and has fewer and shorter batches."""
+    lengths = layout(load_scenario(scenario), read_slo("goodput >= 0.99"), 100.0, 0.04, short=True)
+    assert lengths == Layout(settle_s=40, batch_s=4, batches=5)
+    level = at_rate(load_scenario(scenario), 100.0, lengths)
+    assert sum(phase.for_ for phase in level.phases) == 60
 
 
 @pytest.mark.parametrize(
@@ -124,7 +134,7 @@ def test_the_warm_up_of_a_level_is_cut() -> None:
     waits = tuple((float(n), 9.0 if n < 300 else 1.0 + 0.01 * (n % 7)) for n in range(1000))
     batches = tuple({"goodput": 0.5 if n < 3 else 1.0} for n in range(10))
     cell = LevelCell(batches, tuple(100.0 * n for n in range(10)), waits, 1000, 1100, 50_000, 11, 1000.0)
-    level = judged(1.0, read_slo("goodput >= 0.99"), [cell])
+    level = Judge(read_slo("goodput >= 0.99"), 0.04).level(1.0, [cell])
     assert (level.cut, level.batches, level.state) == (3, 7, "passed")
     assert (level.offered, level.achieved) == (1.0, 1.0)
     assert (level.tokens_per_call, level.attempts_per_call, level.refused_429) == (50, 1.1, 0.01)

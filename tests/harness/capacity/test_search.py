@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from windtunnel.harness.capacity.search import search
-from windtunnel.harness.capacity.verdict import interval, judge_term, together
+from windtunnel.harness.capacity.search import SCOUT, search
+from windtunnel.harness.capacity.verdict import LOOKS, interval, judge_term, together
 from windtunnel.harness.capacity.warm_up import mser5
 from windtunnel.harness.contract.capacity import LevelState
 from windtunnel.harness.contract.expectation import Expectation
@@ -21,7 +21,7 @@ GOODPUT = Expectation.model_validate("goodput >= 0.99")
 def test_a_sharp_capacity_is_bracketed(capacity: float) -> None:
     """Whatever it is, the bracket holds it and is as narrow as was asked for."""
     found = search(
-        lambda rate: "passed" if rate <= capacity else "failed", start=1.0, most=1000.0, within=0.04
+        lambda rate, _: "passed" if rate <= capacity else "failed", start=1.0, most=1000.0, within=0.04
     )
     assert found.status == "found"
     assert found.low is not None
@@ -30,34 +30,73 @@ def test_a_sharp_capacity_is_bracketed(capacity: float) -> None:
     assert found.high / found.low <= 1.04
 
 
-def test_no_level_is_played_twice_and_the_first_ones_double() -> None:
-    """The order of the levels is that of a doubling, then of a bisection."""
-    seen: list[float] = []
+def test_the_first_ones_double_and_are_short() -> None:
+    """Short plays double and take the middle until both ends are near; then come full ones, the lower end first."""
+    seen: list[tuple[float, int]] = []
 
-    def look(rate: float) -> LevelState:
-        seen.append(rate)
+    def look(rate: float, plays: int) -> LevelState:
+        seen.append((rate, plays))
         return "passed" if rate <= 5 else "failed"
 
     search(look, start=1.0, most=1000.0, within=0.04)
-    assert seen[:5] == [1.0, 2.0, 4.0, 8.0, 5.657]
-    assert len(seen) == len(set(seen)) <= 12
+    assert seen[:7] == [(1.0, 0), (2.0, 0), (4.0, 0), (8.0, 0), (5.657, 0), (4.757, 0), (5.188, 0)]
+    assert seen[7:] == [(4.757, 1), (4.968, 1), (5.077, 1)][: len(seen) - 7]
+    assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize("capacity", [1.7, 4.0, 25.5, 300.0])
+def test_a_short_play_that_sees_less_misleads_nobody(capacity: float) -> None:
+    """It lets pass what is beyond capacity by a few percent: full plays find it, and few of them are needed."""
+    full: list[float] = []
+
+    def look(rate: float, plays: int) -> LevelState:
+        if plays == SCOUT:
+            return "failed" if rate > 1.15 * capacity else "passed"
+        full.append(rate)
+        return "failed" if rate > capacity else "passed"
+
+    found = search(look, start=1.0, most=1000.0, within=0.05)
+    assert found.status == "found"
+    assert (found.low or 0) <= capacity < (found.high or 0) <= 1.05 * (found.low or 0)
+    assert len(full) <= 5
 
 
 def test_even_the_first_rate_fails() -> None:
     """That is unattainable, and takes one level."""
-    assert search(lambda _: "failed", start=1.0, most=1000.0, within=0.04).status == "unattainable"
+    assert search(lambda *_: "failed", start=1.0, most=1000.0, within=0.04).status == "unattainable"
 
 
 def test_nothing_within_reach_fails() -> None:
-    """That is out of reach, with the highest rate that was tried."""
-    found = search(lambda _: "passed", start=1.0, most=100.0, within=0.04)
+    """That is out of reach, with the highest rate that was tried, which is played in full."""
+    seen: dict[float, int] = {}
+
+    def look(rate: float, plays: int) -> LevelState:
+        seen[rate] = plays
+        return "passed"
+
+    found = search(look, start=1.0, most=100.0, within=0.04)
     assert (found.status, found.low, found.high) == ("out of reach", 100.0, None)
+    assert seen == {1.0: 0, 2.0: 0, 4.0: 0, 8.0: 0, 16.0: 0, 32.0: 0, 64.0: 0, 100.0: 1}
+
+
+def test_the_last_rate_within_reach_may_fail_in_full_alone() -> None:
+    """What short plays let pass up to the end of the reach is searched downwards."""
+    found = search(
+        lambda rate, plays: "failed" if plays != SCOUT and rate > 90 else "passed",
+        start=1.0,
+        most=100.0,
+        within=0.04,
+    )
+    assert found.status == "found"
+    assert (found.low or 0) <= 90 < (found.high or 0)
 
 
 def test_a_narrow_band_without_a_verdict_still_gives_an_answer() -> None:
     """What cannot be decided widens the interval; both of its ends are searched for."""
+    plays_of: dict[float, int] = {}
 
-    def look(rate: float) -> LevelState:
+    def look(rate: float, plays: int) -> LevelState:
+        plays_of[rate] = plays
         return "passed" if rate < 4.9 else "failed" if rate > 5.1 else "unresolved"
 
     found = search(look, start=1.0, most=1000.0, within=0.04)
@@ -65,18 +104,32 @@ def test_a_narrow_band_without_a_verdict_still_gives_an_answer() -> None:
     assert found.low is not None
     assert found.high is not None
     assert found.low < 4.9 < 5.1 < found.high <= 1.1 * found.low
+    assert max(plays_of.values()) == 3  # seven plays are for what would have no answer
 
 
 def test_a_wide_band_without_a_verdict_is_said() -> None:
-    """From half of a rate to twice of it is no answer."""
-    found = search(
-        lambda rate: "passed" if rate < 4 else "failed" if rate > 9 else "unresolved",
-        start=1.0,
-        most=1000.0,
-        within=0.04,
-    )
-    assert found.status == "unresolved"
-    assert search(lambda _: "unresolved", start=1.0, most=64.0, within=0.04).status == "unresolved"
+    """From half of a rate to twice of it is no answer, after as many plays as there may be."""
+    most = 0
+
+    def look(rate: float, plays: int) -> LevelState:
+        nonlocal most
+        most = max(most, plays)
+        return "passed" if rate < 4 else "failed" if rate > 9 else "unresolved"
+
+    assert search(look, start=1.0, most=1000.0, within=0.04).status == "unresolved"
+    assert most == LOOKS[-1]
+    assert search(lambda *_: "unresolved", start=1.0, most=64.0, within=0.04).status == "unresolved"
+
+
+def test_more_plays_decide_what_one_cannot() -> None:
+    """Near the capacity one play cannot tell, three can."""
+
+    def look(rate: float, plays: int) -> LevelState:
+        return "unresolved" if plays < 3 and 4.5 < rate < 5.5 else "passed" if rate <= 5 else "failed"
+
+    found = search(look, start=1.0, most=1000.0, within=0.05)
+    assert found.status == "found"
+    assert (found.low or 0) <= 5 < (found.high or 0) <= 1.05 * (found.low or 0)
 
 
 def test_mser5_cuts_a_start_that_is_unlike_the_rest() -> None:
