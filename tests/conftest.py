@@ -33,7 +33,7 @@ They have the machine to themselves, and so has a single test of another file th
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that must run one at a time; the others may share the machine (`pytest -n 2 -m "not alone"`)."""
+    """Mark the tests that must run one at a time; the others may share the machine (`pytest -n 4 -m "not alone"`)."""
     alone = {TESTS / place for place in ALONE}
     assert all(path.exists() for path in alone), "ALONE names a file that is not there"
     for item in items:

@@ -200,6 +200,9 @@ LIBRARIES = {
 }
 """What only these rooms import: who waits, who talks to the network, who draws."""
 
+LOADED_AT_ONCE = {"scipy.stats": ("harness/capacity/", "reports/soak/", "reports/capacity/")}
+"""A library that takes a second to load, and whom its import costs that; elsewhere it is loaded when it is used."""
+
 NO_CLOCK = (
     "mock_server/engine.py",
     "mock_server/request.py",
@@ -342,6 +345,13 @@ def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
     assert [
         place for place in LIBRARIES[library] if not any(stands_in(path, (place,)) for path in where)
     ] == []
+
+
+@pytest.mark.parametrize("library", LOADED_AT_ONCE)
+def test_what_loads_slowly_is_loaded_by_those_who_use_it(library: str) -> None:
+    """No report of a run waits for what only a comparison needs."""
+    early = {one.path for source in sources() for one in imports_of(source) if one.full.startswith(library)}
+    assert [path for path in sorted(early) if not stands_in(path, LOADED_AT_ONCE[library])] == []
 
 
 @pytest.mark.parametrize("place", NO_CLOCK)

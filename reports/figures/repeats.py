@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from windtunnel.reports.metrics.figure import NO_FIGURE, Figure, Figures, Value
 
@@ -72,7 +72,7 @@ def mean_interval(values: Sequence[float]) -> Figure:
     if len(values) < REPEATS_FOR_INTERVAL:
         return Figure(mean)
     error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    spread = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
+    spread = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
     return Figure(mean, mean - spread, mean + spread)
 
 

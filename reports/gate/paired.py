@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy  # which loads `scipy.stats` when it is first used: a second that most reports need not wait
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def p_values(rows: Sequence[Array]) -> list[float]:
     for size, members in _by_size(rows).items():
         if size < 2:
             continue
-        tested = stats.permutation_test(
+        tested = scipy.stats.permutation_test(
             (np.stack([rows[i] for i in members]),), _mean, permutation_type="samples", vectorized=True,
             n_resamples=flips, batch=AT_ONCE, axis=-1, rng=np.random.default_rng(SEED),
         )  # fmt: skip
@@ -70,7 +70,7 @@ def _bootstrap(values: Array) -> list[tuple[float, float]]:
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of rows that BCa has no interval for: the next one has
-            drawn = stats.bootstrap(
+            drawn = scipy.stats.bootstrap(
                 (values,), _mean, vectorized=True, axis=-1, method=method, confidence_level=1 - ALPHA,
                 n_resamples=RESAMPLES, batch=AT_ONCE, rng=np.random.default_rng(SEED),
             )  # fmt: skip
@@ -101,7 +101,7 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
     """Benjamini and Hochberg's adjusted p-values: of those below the level at most that share is chance."""
-    return [float(p) for p in stats.false_discovery_control(ps)] if ps else []
+    return [float(p) for p in scipy.stats.false_discovery_control(ps)] if ps else []
 
 
 def least_pairs(family: int) -> int:
@@ -115,7 +115,7 @@ def smallest_found(spread: float, pairs: int, family: int) -> float:
     By Student's t at the level that the first of a family has to pass; a permutation test comes close to it.
     """
     freedom = pairs - 1
-    wanted = stats.t.ppf(1 - ALPHA / (2 * max(1, family)), freedom) + stats.t.ppf(POWER, freedom)
+    wanted = scipy.stats.t.ppf(1 - ALPHA / (2 * max(1, family)), freedom) + scipy.stats.t.ppf(POWER, freedom)
     return float(wanted) * spread / math.sqrt(pairs)
 
 
