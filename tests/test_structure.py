@@ -195,7 +195,7 @@ LIBRARIES = {
         "reports/soak/trend.py",
     ),
     "ruptures": ("reports/soak/change.py",),
-    "matplotlib": ("reports/capacity/charts.py", "reports/charts/"),
+    "matplotlib": ("reports/capacity/charts/", "reports/charts/"),
     "jinja2": ("reports/page/",),
 }
 """What only these rooms import: who waits, who talks to the network, who draws."""

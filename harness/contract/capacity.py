@@ -155,11 +155,21 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class WallTrial:
+    """The level that failed, played again with this limit raised (several, with `+` between them)."""
+
+    limit: str
+    state: LevelState
+    terms: tuple[TermFound, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Wall:
     """What stands in the way at `rate`, the lowest that failed.
 
     `limit` is rpm, tpm, slots, pool or workers, if doubling it alone made the level pass; `client`, if it fails even
     with all of those doubled; None, if neither. `sign` is what was seen of it; `tried` are the limits in order.
+    `trials` are the plays of the proof, in order.
     """
 
     limit: str | None
@@ -167,6 +177,7 @@ class Wall:
     sign: str
     proven: bool
     tried: tuple[str, ...]
+    trials: tuple[WallTrial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

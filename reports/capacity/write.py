@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from markupsafe import Markup
 
+from windtunnel.harness.contract.capacity import ClientCapacity
 from windtunnel.harness.contract.files import write_json, write_whole
 from windtunnel.reports.capacity.answer import METHOD, answer, details, headline
 from windtunnel.reports.capacity.as_json import capacity_json
-from windtunnel.reports.capacity.charts import good_calls, waits
+from windtunnel.reports.capacity.charts.by_rate import good_calls, waits
+from windtunnel.reports.capacity.charts.law import scalability
+from windtunnel.reports.capacity.charts.sweep import hysteresis
+from windtunnel.reports.capacity.charts.wall import wall_bars
 from windtunnel.reports.capacity.levels import brief_table, levels_csv
 from windtunnel.reports.capacity.plan import CapacityReport
-from windtunnel.reports.charts.svg import settings
+from windtunnel.reports.charts.svg import Chart, settings
 from windtunnel.reports.page.html import rendered
 
 
@@ -33,7 +38,10 @@ def page(found: CapacityReport) -> str:
                 "ok": client.status == "found",
                 "headline": headline(found, client),
                 "details": list(details(found, client)),
-                "charts": [Markup(draw(found, client).inline) for draw in (waits, good_calls)],
+                "charts": [
+                    (one.title.removesuffix(f": {client.client}"), Markup(one.inline))
+                    for one in _charts(found, client)
+                ],
                 "levels": brief_table(found, client),
             }
             for client in found.clients
@@ -45,3 +53,15 @@ def page(found: CapacityReport) -> str:
         clients=clients,
         method=METHOD,
     )
+
+
+def _charts(found: CapacityReport, client: ClientCapacity) -> Iterator[Chart]:
+    """The charts of one client, those that there is something for."""
+    yield waits(found, client)
+    yield good_calls(found, client)
+    if any(level.flows for level in client.levels):
+        yield scalability(found, client)
+    if client.sweep is not None and client.sweep.steps:
+        yield hysteresis(client, client.sweep)
+    if client.wall is not None and (bars := wall_bars(client, client.wall)) is not None:
+        yield bars
