@@ -51,6 +51,15 @@ def soak(
         str | None,
         typer.Option(help="How long all phases together last, such as 30m. Default: as in the scenario."),
     ] = None,
+    incidents: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="SEED",
+            help="Days with a daily curve of load in place of the phases, and random incidents: the scenario's faulty "
+            "phases and the gallery's. The same SEED has the same incidents. A day lasts 24h, or --cycle.",
+        ),
+    ] = None,
     attach: Annotated[
         str | None,
         typer.Option(
@@ -108,7 +117,7 @@ def soak(
     length_s, cycle_s = _length("--for", for_), None if cycle is None else _length("--cycle", cycle)
     if not command and attach is None:
         _only_for_a_process(pid=pid, port=port or None, restart=restart or None, body=body, header=header)
-        raise typer.Exit(_on_virtual_clock(scenario, length_s, cycle_s, clients, out, seed, jobs))
+        raise typer.Exit(_on_virtual_clock(scenario, length_s, cycle_s, incidents, clients, out, seed, jobs))
     if clients is not None:
         expected = "one of both: a process is no client of the harness"
         raise InputError(COMMAND, path="--clients", found="a process as well", expected=expected)
@@ -123,6 +132,7 @@ def soak(
         scenario=scenario,
         for_s=length_s,
         cycle_s=cycle_s,
+        incidents=incidents,
         seed=seed,
         command=tuple(command or ()),
         attach=call,
@@ -175,6 +185,7 @@ def _on_virtual_clock(
     scenario: str,
     length_s: float,
     cycle_s: float | None,
+    incidents: int | None,
     clients: str | None,
     out: Path | None,
     seed: int | None,
@@ -185,9 +196,10 @@ def _on_virtual_clock(
     from windtunnel.harness.run.progress import reporter
     from windtunnel.harness.run.run import RunOptions, run, run_folder
     from windtunnel.harness.soak.command import existing_part
-    from windtunnel.harness.soak.cycles import check_disk, cycled
+    from windtunnel.harness.soak.cycles import check_disk
+    from windtunnel.harness.soak.incidents import again_and_again
 
-    again = cycled(scenario, length_s, cycle_s)
+    again = again_and_again(scenario, length_s, cycle_s, incidents)
     names = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
     for name in names or again.scenario.clients:
         load_profile(name)  # a mistake in it is told before anything is written

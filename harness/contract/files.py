@@ -16,6 +16,9 @@ POOLS_FILE: Final = "pools-{worker}.json"
 CYCLE_MARK: Final = ".cycle-"
 """In a soak, between a phase's name and the number of its cycle."""
 
+PART_MARK: Final = ".part-"
+"""In a soak, between a phase's name and the number of its part, where a cycle has the phase more than once."""
+
 SOAK_RUN: Final = "run"
 """In the folder of a soak, the run directory."""
 

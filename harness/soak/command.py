@@ -14,8 +14,9 @@ from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import is_file
 from windtunnel.harness.run.resume import held
 from windtunnel.harness.run.run import run_folder
-from windtunnel.harness.soak.cycles import Cycled, check_disk_of_process, cycled
+from windtunnel.harness.soak.cycles import Cycled, check_disk_of_process
 from windtunnel.harness.soak.folder import SoakFolder
+from windtunnel.harness.soak.incidents import again_and_again
 from windtunnel.harness.soak.live import SoakLive, span
 from windtunnel.harness.soak.options import ASKED_FILE, ProcessSoak, read_asked
 from windtunnel.harness.soak.play import SoakEnded, play
@@ -34,7 +35,7 @@ def begin(asked: ProcessSoak, out: Path | None, console: Console) -> ProcessSoak
     asked.check()
     if is_file(asked.scenario):
         asked = replace(asked, scenario=str(Path(asked.scenario).resolve()))
-    again = cycled(asked.scenario, asked.for_s, asked.cycle_s)
+    again = again_and_again(asked.scenario, asked.for_s, asked.cycle_s, asked.incidents)
     where = out or Path("runs")
     free = shutil.disk_usage(existing_part(where)).free
     check_disk_of_process(where, free, again, asked.keep_raw_s)
@@ -54,7 +55,7 @@ def go_on(path: Path, console: Console) -> ProcessSoaked:
     asked = read_asked(path)
     folder = SoakFolder(path.absolute(), asked.client)
     state = folder.read_state()
-    again = cycled(asked.scenario, asked.for_s, asked.cycle_s)
+    again = again_and_again(asked.scenario, asked.for_s, asked.cycle_s, asked.incidents)
     plan = again.scenario.plan(seed=_seed(asked, again)).model_dump(mode="json", by_alias=True)
     if plan != read_json(folder.cell / "server_plan.json"):
         raise InputError(

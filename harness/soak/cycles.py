@@ -31,12 +31,16 @@ BYTES_PER_STEP: Final = 1200.0
 
 @dataclass(frozen=True, slots=True)
 class Cycled:
-    """The scenario of a soak: how many cycles it has, of which length, and whether they were stretched to fit."""
+    """The scenario of a soak: how many cycles it has, of which length, and whether they were stretched to fit.
+
+    `incidents`: how many were drawn, where the cycles are days with a daily curve; None where they are the phases.
+    """
 
     scenario: Scenario
     cycles: int
     cycle_s: float
     stretched: float
+    incidents: int | None = None
 
     @property
     def length_s(self) -> float:
@@ -45,12 +49,17 @@ class Cycled:
     @property
     def calls(self) -> int:
         """About how many calls each client makes."""
-        return math.ceil((self.scenario.load.rate or 0.0) * self.length_s)
+        daily = self.scenario.load.arrivals.daily
+        share = 1.0 if daily is None else sum(daily.curve) / len(daily.curve)
+        return math.ceil((self.scenario.load.rate or 0.0) * share * self.length_s)
 
     @property
     def said(self) -> str:
         """One line on what is played."""
-        told = f"{self.cycles} cycles of {_time(self.cycle_s)}: {_time(self.length_s)}"
+        told = f"{self.cycles} cycles of {as_time(self.cycle_s)}: {as_time(self.length_s)}"
+        if self.incidents is not None:
+            days = f"{self.cycles} days of {as_time(self.cycle_s)}: {as_time(self.length_s)}"
+            told = f"{days}, {self.incidents} incidents"
         told += f", about {self.calls:,} calls a client"
         if self.stretched > 1:
             told += (
@@ -83,15 +92,16 @@ def cycled(name: str, for_s: float, cycle_s: float | None = None) -> Cycled:
         raise InputError(
             COMMAND,
             path="--for",
-            found=f"{_time(for_s)}, while a cycle of {plain.name} lasts {_time(length)}",
-            expected=f"at least {LEAST_CYCLES} cycles: {_time(LEAST_CYCLES * length)}, or shorter cycles with --cycle",
+            found=f"{as_time(for_s)}, while a cycle of {plain.name} lasts {as_time(length)}",
+            expected=f"at least {LEAST_CYCLES} cycles: {as_time(LEAST_CYCLES * length)}, or shorter cycles with "
+            "--cycle",
         )
     if cycles > most:
         raise InputError(
             COMMAND,
             path="--cycle",
-            found=f"{_time(length)}, which makes {cycles} cycles",
-            expected=f"at least {_time(for_s / most)}: a plan holds {most} cycles of {len(plain.phases)} phases",
+            found=f"{as_time(length)}, which makes {cycles} cycles",
+            expected=f"at least {as_time(for_s / most)}: a plan holds {most} cycles of {len(plain.phases)} phases",
         )
     stretch = length / plain.length_s
     scenario = plain if abs(stretch - 1) < 1e-9 else load_scenario(name, time_scale=plain.played_at * stretch)
@@ -128,14 +138,15 @@ def check_disk_of_process(folder: Path, free_bytes: int, cycles: Cycled, keep_ra
             COMMAND,
             path="--for",
             found=f"{free_bytes / 1e9:.1f} GB free where {folder} is",
-            expected=f"{(raw + steps) / 1e9:.1f} GB: {raw / 1e9:.1f} for the records of {_time(raw_s)} "
+            expected=f"{(raw + steps) / 1e9:.1f} GB: {raw / 1e9:.1f} for the records of {as_time(raw_s)} "
             f"({calls:,} calls of {BYTES_PER_CALL:,} bytes), {steps / 1e9:.1f} for the figures of all "
-            f"{_time(cycles.length_s)}",
+            f"{as_time(cycles.length_s)}",
             hint="--keep-raw keeps records for a shorter time",
         )
 
 
-def _time(seconds: float) -> str:
+def as_time(seconds: float) -> str:
+    """A length of time in the largest unit of which it has at least one."""
     for size, unit in ((HOUR_S, "h"), (60.0, "min")):
         if seconds >= size:
             return f"{seconds / size:.4g} {unit}"

@@ -29,12 +29,14 @@ _LEAST_RATE: Final = 1e-9
 class ProcessSoak:
     """A soak of a process: a program that is started (`command`), a service that is called (`attach`), or both.
 
-    `pid`: the process that is watched where none is started. `restart`: a program that ends is started again.
+    `incidents`: the seed of random ones, in days in place of cycles. `pid`: the process that is watched where none is
+    started. `restart`: a program that ends is started again.
     """
 
     scenario: str
     for_s: float
     cycle_s: float | None = None
+    incidents: int | None = None
     seed: int | None = None
     command: Sequence[str] = ()
     attach: ServiceCall | None = None

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from windtunnel.harness.contract.files import CYCLE_MARK
+from windtunnel.harness.contract.files import CYCLE_MARK, PART_MARK
 from windtunnel.harness.contract.steps import read_steps
 from windtunnel.harness.contract.watch import WatchMark
 from windtunnel.reports.read.outcomes import Floats, Judged
@@ -71,6 +71,7 @@ def cycle_phases(cell: CellRecords) -> tuple[CyclePhase, ...]:
     for phase in cell.phases:
         name, mark, number = phase.name.rpartition(CYCLE_MARK)
         cycle = int(number) - 1 if mark and number.isdigit() else 0
+        name = name.partition(PART_MARK)[0]
         found.append(CyclePhase(cycle, name or phase.name, phase.start_s, phase.end_s, phase.faulty))
     return tuple(found)
 
