@@ -120,7 +120,7 @@ UPWARD = {
     ("mock_server.journal.rows", "mock_server.transports.exchange"),
     ("mock_server.transports.exchange", "mock_server.server.server"),
     ("mock_server.transports.http1.connection", "mock_server.server.server"),
-    ("mock_server.transports.http1.intake", "mock_server.server.server"),
+    ("mock_server.transports.accept", "mock_server.server.server"),
     ("harness.arrivals", "harness.plan"),
     # An expectation's mistakes are told as those of the file that it stands in.
     ("harness.contract.expectation", "harness.inputs.validation"),
@@ -136,8 +136,7 @@ CIRCLES: set[tuple[str, ...]] = set()
 
 LIBRARIES = {
     "aiohttp": (
-        "mock_server/transports/http1/",
-        "mock_server/server/server.py",
+        "mock_server/transports/http1/parser.py",
         "harness/calibrate/",
         "harness/clients/",
         "harness/matrix/",
@@ -221,21 +220,13 @@ CLOCKS = {"time", "random", "socket", "threading", "asyncio", "secrets", "uuid",
 PRIVATE_OF_AIOHTTP = {
     ("harness/clients/recording/pools.py", "_acquired"),
     ("harness/clients/recording/pools.py", "_conns"),
-    ("mock_server/server/server.py", "aiohttp.http.RawRequestMessage"),
-    ("mock_server/transports/http1/connection.py", "_resume_transport_reading"),
-    ("mock_server/transports/http1/connection.py", "aiohttp.http.RawRequestMessage"),
-    ("mock_server/transports/http1/connection.py", "aiohttp.streams.EMPTY_PAYLOAD"),
-    ("mock_server/transports/http1/intake.py", "_pause_transport_reading"),
-    ("mock_server/transports/http1/intake.py", "aiohttp.http.HttpRequestParser"),
-    ("mock_server/transports/http1/intake.py", "aiohttp.http.RawRequestMessage"),
-    ("mock_server/transports/http1/intake.py", "aiohttp.http_exceptions.HttpProcessingError"),
-    ("mock_server/transports/http1/intake.py", "aiohttp.http_exceptions.LineTooLong"),
-    ("mock_server/transports/http1/intake.py", "aiohttp.streams.EMPTY_PAYLOAD"),
-    ("mock_server/transports/http1/intake.py", "aiohttp.streams.StreamReader"),
-    ("mock_server/transports/http1/limits.py", "aiohttp.http.RawRequestMessage"),
-    ("mock_server/transports/http1/limits.py", "aiohttp.streams.StreamReader"),
-    ("mock_server/transports/http1/wire.py", "_resume_transport_reading"),
-    ("mock_server/transports/http1/wire.py", "aiohttp.base_protocol.BaseProtocol"),
+    ("mock_server/transports/http1/parser.py", "aiohttp.base_protocol.BaseProtocol"),
+    ("mock_server/transports/http1/parser.py", "aiohttp.http.HttpRequestParser"),
+    ("mock_server/transports/http1/parser.py", "aiohttp.http.RawRequestMessage"),
+    ("mock_server/transports/http1/parser.py", "aiohttp.http_exceptions.HttpProcessingError"),
+    ("mock_server/transports/http1/parser.py", "aiohttp.http_exceptions.LineTooLong"),
+    ("mock_server/transports/http1/parser.py", "aiohttp.streams.EMPTY_PAYLOAD"),
+    ("mock_server/transports/http1/parser.py", "aiohttp.streams.StreamReader"),
     ("harness/clients/recording/aiohttp.py", "aiohttp.connector.Connection"),
     ("harness/clients/recording/aiohttp.py", "aiohttp.streams.AsyncStreamIterator"),
     ("harness/clients/recording/aiohttp.py", "aiohttp.streams.ChunkTupleAsyncStreamIterator"),
@@ -246,9 +237,9 @@ PRIVATE_OF_AIOHTTP = {
 """What is used of aiohttp without being documented: (file, name). A new release may change each of these."""
 
 PARSER_OF_AIOHTTP = {
-    "message_consumed": {"mock_server/transports/http1/connection.py"},
-    "max_msg_queue_size": {"mock_server/transports/http1/intake.py"},
-    "Too many headers received": {"mock_server/transports/http1/intake.py"},
+    "message_consumed": {"mock_server/transports/http1/parser.py"},
+    "max_msg_queue_size": {"mock_server/transports/http1/parser.py"},
+    "Too many headers received": {"mock_server/transports/http1/parser.py"},
 }
 """A method, an argument and an error's text of aiohttp's parser, which carry no underscore: where each is used."""
 
@@ -373,6 +364,16 @@ def test_what_is_private_of_aiohttp_is_listed() -> None:
         private_uses(sources(), "aiohttp", {"aiohttp", "aiohttp.web", "aiohttp.test_utils"})
         == PRIVATE_OF_AIOHTTP
     )
+
+
+def test_a_transport_is_known_by_its_protocols_alone() -> None:
+    """What is written for HTTP/1.1 is imported where a connection is accepted, and by the mock without sockets."""
+    http1 = "mock_server.transports.http1"
+    importers = {one.importer for one, target in imports() if allowed(target, (http1,))}
+    assert {one for one in importers if not allowed(one, (http1,))} == {
+        "mock_server.transports.accept",
+        "mock_server.transports.inprocess.library",  # its answers are as long as those of HTTP/1.1
+    }
 
 
 @pytest.mark.parametrize("word", PARSER_OF_AIOHTTP)

@@ -20,7 +20,7 @@ from windtunnel.mock_server.journal.journal import Journal
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.server.options import ServeOptions
 from windtunnel.mock_server.server.server import Server
-from windtunnel.mock_server.transports.http1.connection import Connection
+from windtunnel.mock_server.transports.accept import accept
 from windtunnel.mock_server.transports.listeners import Listeners
 from windtunnel.mock_server.transports.ports import bind, url
 
@@ -76,7 +76,7 @@ class AiohttpServer(MockOpenAI, BaseTestServer):
         from windtunnel.harness.virtual.network.ports import Ports
 
         assert self._server is not None
-        listener = await loop.create_server(partial(Connection, self._server, region), "127.0.0.1", 0)
+        listener = await loop.create_server(partial(accept, self._server, region), "127.0.0.1", 0)
         Ports(self._server, {region: listener})
 
         async def close() -> None:

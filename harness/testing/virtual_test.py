@@ -65,12 +65,12 @@ class VirtualView(MockOpenAI):
         from windtunnel.mock_server.journal.journal import Journal
         from windtunnel.mock_server.plan.plan import Plan
         from windtunnel.mock_server.server.server import Server
-        from windtunnel.mock_server.transports.http1.connection import Connection
+        from windtunnel.mock_server.transports.accept import accept
 
         plan = Plan.model_validate(self._planned)
         server = self._server = Server(plan, journal=Journal(), loop=loop, clock=loop.time)
         region = plan.provider.default_region
-        listener = await loop.create_server(functools.partial(Connection, server, region), HOST, PORT)
+        listener = await loop.create_server(functools.partial(accept, server, region), HOST, PORT)
         Ports(server, {region: listener})
 
     def _begin(self, plan: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ class VirtualView(MockOpenAI):
     def _rows(self) -> list[dict[str, Any]]:
         if self._server is None:
             return []
-        left = {one.served_id for one in self._server.exchanges.values() if _client_left(one.connection)}
+        left = {one.served_id for one in self._server.exchanges.values() if _client_left(one.requester)}
         rows = self._server.requests()
         for row in rows:
             if row["ended_s"] is None and row["served_id"] in left and not row["abandoned"]:
@@ -99,10 +99,10 @@ class VirtualView(MockOpenAI):
         return 0.0 if self._server is None else self._server.now()
 
 
-def _client_left(connection: Any) -> bool:
+def _client_left(requester: Any) -> bool:
     """Whether a client has closed its end already; the mock hears of it a moment later."""
-    peer = getattr(connection.transport, "peer", None)
-    return connection.transport is None or (peer is not None and peer.is_closing())
+    other_end = getattr(requester.connection.transport, "peer", None)
+    return requester.connection.transport is None or (other_end is not None and other_end.is_closing())
 
 
 @overload

@@ -42,7 +42,7 @@ from windtunnel.mock_server.journal.journal import Journal
 from windtunnel.mock_server.journal.schemas import SERVED_SCHEMA
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.server.server import Server
-from windtunnel.mock_server.transports.http1.connection import Connection
+from windtunnel.mock_server.transports.accept import accept
 
 LEAD_S = 1.0
 """Virtual seconds between the warm-up calls and the first arrival."""
@@ -276,7 +276,7 @@ class VirtualWatch:
 async def listen(loop: VirtualLoop, mock: Server, plan: Plan) -> dict[str, str]:
     """Open every region's listener on the virtual network; gives their base URLs."""
     listeners = {
-        region: await loop.create_server(partial(Connection, mock, region), "127.0.0.1", 0)
+        region: await loop.create_server(partial(accept, mock, region), "127.0.0.1", 0)
         for region in plan.provider.regions
     }
     Ports(mock, listeners)

@@ -48,7 +48,7 @@ def served_row(exchange: Exchange, now: float) -> tuple[Any, ...]:
         request.api,
         request.stream,
         request.key_hash,
-        exchange.connection.connection_id,
+        exchange.requester.connection.connection_id,
         exchange.number,
         exchange.http_version,
         ticket.truth_digest,

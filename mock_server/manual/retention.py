@@ -14,8 +14,7 @@ from windtunnel.mock_server.control import history, recent_requests
 from windtunnel.mock_server.control.named_plans import MAX_PLANS
 from windtunnel.mock_server.journal import journal, segments
 from windtunnel.mock_server.provider import calls, idempotency, rate_limiter
-from windtunnel.mock_server.transports.http1 import limits as http1_limits
-from windtunnel.mock_server.transports.http1 import wire
+from windtunnel.mock_server.transports import limits
 
 _MIB = 2**20
 
@@ -85,24 +84,24 @@ def _sent() -> list[tuple[str, str, str]]:
     return [
         (
             "connections",
-            f"the descriptor limit less {http1_limits.SPARE_DESCRIPTORS}",
+            f"the descriptor limit less {limits.SPARE_DESCRIPTORS}",
             "503 and closed; the admin port takes some more",
         ),
         (
             "time for a request to arrive",
-            f"{http1_limits.REQUEST_S:g} s from its first byte",
+            f"{limits.REQUEST_S:g} s from its first byte",
             "408 and closed",
         ),
-        ("a request line, or one header", f"{http1_limits.MAX_LINE // 1024} KiB", "431 and closed"),
+        ("a request line, or one header", f"{limits.MAX_LINE // 1024} KiB", "431 and closed"),
         (
             "a request's head",
-            f"{http1_limits.MAX_HEADERS} headers in {http1_limits.MAX_HEAD // 1024} KiB",
+            f"{limits.MAX_HEADERS} headers in {limits.MAX_HEAD // 1024} KiB",
             "431 and closed",
         ),
         (
             "a request's body",
-            f"{http1_limits.MAX_BODY // _MIB} MiB, "
-            f"{http1_limits.MAX_UNREAD_BODY // _MIB} MiB where no endpoint takes one",
+            f"{limits.MAX_BODY // _MIB} MiB, "
+            f"{limits.MAX_UNREAD_BODY // _MIB} MiB where no endpoint takes one",
             "413 and closed",
         ),
         ("values in a JSON body", f"{json_body.MAX_VALUES:,}", "413 and closed"),
@@ -116,20 +115,20 @@ def _sent() -> list[tuple[str, str, str]]:
         ),
         (
             "requests in a pipeline",
-            f"{http1_limits.MAX_PIPELINED} behind the one in flight",
+            f"{limits.MAX_PIPELINED} behind the one in flight",
             "the connection is not read meanwhile",
         ),
         (
             "requests arriving and under way, all together",
-            f"{http1_limits.MAX_HELD // _MIB} MiB, as what they take once they are read",
+            f"{limits.MAX_HELD // _MIB} MiB, as what they take once they are read",
             "503 and closed",
         ),
         (
             "one answer",
-            f"{http1_limits.MAX_ANSWER // _MIB} MiB, estimated before it is made; it counts as requests under way do",
+            f"{limits.MAX_ANSWER // _MIB} MiB, estimated before it is made; it counts as requests under way do",
             "503 and closed",
         ),
-        ("what a refused client goes on sending", f"{wire.LINGER_S:g} s", "dropped, then closed"),
+        ("what a refused client goes on sending", f"{limits.LINGER_S:g} s", "dropped, then closed"),
         (
             "call id, model, idempotency key, user agent",
             f"{parse.MOST_HEADER_CHARS} characters each",

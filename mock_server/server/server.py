@@ -25,8 +25,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aiohttp.http import RawRequestMessage
-
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.control.history import History
 from windtunnel.mock_server.control.named_plans import NamedPlans, PlansError
@@ -44,12 +42,12 @@ from windtunnel.mock_server.script import script_text
 from windtunnel.mock_server.server.long_work import LongWork
 from windtunnel.mock_server.transports.admin import AdminExchange
 from windtunnel.mock_server.transports.exchange import Exchange
-from windtunnel.mock_server.transports.http1.limits import IncomingRequests
+from windtunnel.mock_server.transports.limits import ADMIN_PATHS, IncomingRequests
 from windtunnel.mock_server.transports.write_batch import WriteBatch
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.control.control import Control
-    from windtunnel.mock_server.transports.http1.connection import Connection
+    from windtunnel.mock_server.transports.wire import InFlight, OpenConnection, ReceivedRequest, Requester
 
 _TIMER_TICK_S = 0.002
 """Seconds: timers tick in milliseconds, so a change that is this near counts as due."""
@@ -94,13 +92,13 @@ class Server:
         self._engines: tuple[Engine, ...] = (self.engine,)
 
         self.exchanges: dict[Ticket, Exchange] = {}
-        """Requests that are under way, by their tickets, in order of arrival."""
+        """Requests that are under way, by their tickets, in order of received."""
         self._to_do: deque[Callable[[], None]] = deque()
         self._doing = False
         self._serial = serial
         self._served = 0
 
-        self.connections: dict[Connection, float] = {}
+        self.connections: dict[OpenConnection, float] = {}
         """Open connections, and since when on the clock each is open."""
         self._connection_ids = serial << 40
         self.write_batch = WriteBatch(loop)
@@ -131,14 +129,14 @@ class Server:
 
     # ---- connections
 
-    def connected(self, connection: Connection) -> int:
+    def connected(self, connection: OpenConnection) -> int:
         """Register a new connection; returns its number."""
         self.connections[connection] = self.clock()
         self.counters.connections += 1
         self._connection_ids += 1
         return self._connection_ids
 
-    def disconnected(self, connection: Connection) -> None:
+    def disconnected(self, connection: OpenConnection) -> None:
         """Remove a closed connection and write its row, unless `cut` has written it."""
         opened = self.connections.pop(connection, None)
         for engine in self._engines:
@@ -148,7 +146,7 @@ class Server:
         if self._ending and not self.connections:
             self.all_disconnected.set()
 
-    def _record_connection(self, connection: Connection, opened: float, closed_s: float | None) -> None:
+    def _record_connection(self, connection: OpenConnection, opened: float, closed_s: float | None) -> None:
         if not connection.region:  # it led to the admin API alone
             return
         try:
@@ -170,53 +168,46 @@ class Server:
 
     # ---- requests
 
-    def request_received(
-        self,
-        connection: Connection,
-        message: RawRequestMessage,
-        body: bytes,
-        number: int,
-        weight: int = 0,
-        body_hash: str | None = None,
-    ) -> Exchange:
-        """Answer a request that was read completely.
+    def request_received(self, requester: Requester, received: ReceivedRequest) -> InFlight:
+        """Answer a request that was read completely: of the API, or of the admin API."""
+        if not requester.connection.region or received.path.startswith(ADMIN_PATHS):
+            return self._admin_request(requester, received)
+        return self._request(requester, received)
 
-        `number` counts the requests of its connection; `weight` is what `IncomingRequests` counts for a large one,
-        whose `body_hash` may be known.
-        """
+    def _request(self, requester: Requester, received: ReceivedRequest) -> Exchange:
         now = self.now()
+        connection = requester.connection
         request = parse(
-            message.method,
-            message.path,
-            message.headers,
-            body,
+            received.method,
+            received.path,
+            received.headers,
+            received.body,
             region=connection.region,
             unknown_fields=self._unknown_fields,
             unknown_ids=self._unknown_ids,
-            body_hash=body_hash,
+            body_hash=received.body_hash,
         )
         engine = self.engine
         if self.plans.scoped:
             engine, request = self.plans.route(request, engine)
         via = None
         if request.call_id is None:  # who names its calls need not be guessed
-            via = Via(connection.connection_id, self.connections[connection] - self.t0, number)
+            via = Via(connection.connection_id, self.connections[connection] - self.t0, received.number)
         ticket = engine.identify(request, now, via)
-        exchange = Exchange(self, engine, connection, ticket, number)
+        exchange = Exchange(
+            self, engine, requester, ticket, number=received.number, connects=received.connects
+        )
         self.exchanges[ticket] = exchange
-        if weight:
-            self.incoming.take(exchange, weight)
+        if received.weight:
+            self.incoming.take(exchange, received.weight)
         exchange.arrive(now)
         return exchange
 
-    def admin_request_received(
-        self, connection: Connection, message: RawRequestMessage, body: bytes
-    ) -> AdminExchange:
-        """Answer a request to the admin API that was read completely."""
+    def _admin_request(self, requester: Requester, received: ReceivedRequest) -> AdminExchange:
         if self.control is None:
             raise RuntimeError("a request for the admin API before there is one")
-        reply = self.control.handle(message.method, message.path, message.headers, body)
-        return AdminExchange(connection, reply, self.counters.failures)
+        reply = self.control.handle(received.method, received.path, received.headers, received.body)
+        return AdminExchange(requester, reply, self.counters.failures)
 
     def next_served_id(self) -> str:
         """Return an id for a new answer."""
@@ -468,7 +459,7 @@ class Server:
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the served rows of all requests; of one under way as it stands, with `ended_s` None. In order of
-        arrival."""
+        received."""
         now = self.now()
         under_way = [served_row(exchange, now) for exchange in self.exchanges.values()]
         rows = [dict(zip(SERVED_NAMES, row, strict=True)) for row in [*self.journal.rows(), *under_way]]

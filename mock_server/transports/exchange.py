@@ -10,17 +10,19 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from windtunnel.mock_server.script import Close, Script
-from windtunnel.mock_server.transports.failures import FAILED
-from windtunnel.mock_server.transports.http1.intake import FULL
-from windtunnel.mock_server.transports.http1.limits import LARGE, MAX_ANSWER
+from windtunnel.mock_server.transports.failures import FAILED, FULL
+from windtunnel.mock_server.transports.limits import LARGE, MAX_ANSWER
 from windtunnel.mock_server.transports.player import TOLERANCE, Player, content_at
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.engine import Engine, Ticket
     from windtunnel.mock_server.server.server import Server
-    from windtunnel.mock_server.transports.http1.connection import Connection
+    from windtunnel.mock_server.transports.wire import Requester
 
 _P = ParamSpec("_P")
+
+SERVED_HEADER = "x-windtunnel-served"
+"""The header of every answer that names its row in the journal."""
 
 _AT_WORK = ("queued", "granted", "running")
 """States of a ticket whose work is not over."""
@@ -51,12 +53,13 @@ class Exchange:
         "_preparing",
         "_timer",
         "_waiting",
-        "connection",
+        "connects",
         "ending",
         "engine",
         "http_version",
         "number",
         "player",
+        "requester",
         "served_id",
         "server",
         "ticket",
@@ -64,14 +67,22 @@ class Exchange:
     )
 
     def __init__(
-        self, server: Server, engine: Engine, connection: Connection, ticket: Ticket, number: int
+        self,
+        server: Server,
+        engine: Engine,
+        requester: Requester,
+        ticket: Ticket,
+        *,
+        number: int,
+        connects: bool,
     ) -> None:
         self.server = server
         self.engine = engine
-        self.connection = connection
+        self.requester = requester
         self.ticket = ticket
         self.number = number
-        self.http_version = connection.http_version
+        self.connects = connects
+        self.http_version = requester.http_version
         self.served_id = server.next_served_id()
         self.player: Player | None = None
         self.ending: str | None = None
@@ -104,7 +115,7 @@ class Exchange:
         if size > LARGE and (size > MAX_ANSWER or not self.server.incoming.take(self, size)):
             self._refuse_full(now)
         elif rtt > 0.0:
-            self._admit_at = now + rtt * (1.5 if self.number == 0 else 0.5)
+            self._admit_at = now + rtt * (1.5 if self.connects else 0.5)
             self._arm(self._admit_at)
         else:
             self._admit(now)
@@ -112,8 +123,8 @@ class Exchange:
     def _refuse_full(self, now: float) -> None:
         """Refuse a request whose answer would take more memory than there is for all."""
         self._wire_ends("close", now)
-        self.connection.refuse(503, FULL)
-        self.connection.over()
+        self.requester.refuse(503, FULL)
+        self.requester.over()
         self.server.record(self, now)
 
     def _admit(self, now: float) -> None:
@@ -170,18 +181,18 @@ class Exchange:
             at = content_at(script.steps, self.ticket, self.engine.due, now)
             self._note_next_content(at + self.ticket.rtt_s / 2)
         if script is not None and not self.wire_over:
-            # Written into the head of the answer, so that a client can name the request that the journal records.
-            self.connection.answer_header = f"x-windtunnel-served: {self.served_id}\r\n"
             server, ticket = self.server, self.ticket
             self.player = Player(
                 script.steps,
-                self.connection,
+                self.requester.wire,
                 ticket,
                 self.engine.due,
                 now,
                 ticket.rtt_s / 2,
                 server.punctuality,
                 ticket.admitted_s,
+                # So that a client can name the request that the journal records.
+                ((SERVED_HEADER, self.served_id),),
             )
         self._continue(now)
 
@@ -229,7 +240,7 @@ class Exchange:
                     self.engine.given_up(ticket, player.limit, now)
                     self._waiting = False
                 self._wire_ends(player.ending, now)
-                self.connection.over()
+                self.requester.over()
                 if player.limit is not None:
                     server.follow(self.engine, now)
         # The timer may fire a moment early. The last byte must not reach a client before the slot is free: it may
@@ -323,18 +334,18 @@ class Exchange:
     def _send_failure(self, now: float) -> None:
         self._wire_ends("failed", now)
         if self.player is None or self.player.status is None:
-            self.connection.refuse(500, FAILED)
+            self.requester.refuse(500, FAILED)
         else:
-            self.connection.abort()
-        self.connection.over()
+            self.requester.wire.abort()
+        self.requester.over()
 
     def drop(self) -> None:
         """Reset the connection and write no row; for a server that begins anew."""
         self._disarm()
         if not self.wire_over:
             self.wire_over = True
-            self.connection.abort()
-            self.connection.over()
+            self.requester.wire.abort()
+            self.requester.over()
 
     def cut_and_drop(self, now: float) -> None:
         """Record the request as it stands and reset its connection; for a plan that was deleted."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import traceback
 
+from windtunnel.mock_server.transports.limits import MAX_HELD
+
 LOGGER = logging.getLogger("windtunnel.mock_server")
 
 MAX_PLACES = 100
@@ -16,6 +18,9 @@ MAX_PLACES = 100
 
 FAILED = "The mock server itself failed on this request: a bug of its own, not a simulated fault. Its log says where."
 """The message of the 500 that a client gets."""
+
+FULL = f"Requests of {MAX_HELD} bytes are under way already, as many as this server keeps."
+"""The message of the 503 to a request for which there is no room."""
 
 
 class Failures:

@@ -19,7 +19,7 @@ from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.rules import FaultUse
 from windtunnel.mock_server.server.options import ServeError
 from windtunnel.mock_server.server.server import Server
-from windtunnel.mock_server.transports.http1.connection import Connection
+from windtunnel.mock_server.transports.accept import accept
 from windtunnel.mock_server.transports.ports import BACKLOG, Port
 
 ADMIN = ""
@@ -39,7 +39,9 @@ _CONNECT_S = 0.05
 class Listener:
     """The listening socket of one port. `reset_all` ends the connections of that port with an RST."""
 
-    def __init__(self, port: Port, factory: Callable[[], Connection], reset_all: Callable[[], None]) -> None:
+    def __init__(
+        self, port: Port, factory: Callable[[], asyncio.Protocol], reset_all: Callable[[], None]
+    ) -> None:
         self._port = port
         self._factory = factory
         self._reset_all = reset_all
@@ -204,8 +206,8 @@ class Listeners:
             listener.set_state(self._server.engine.listening(region, now))
 
     def _listener(self, port: Port, region: str) -> Listener:
-        def connection() -> Connection:
-            return Connection(self._server, region)
+        def connection() -> asyncio.Protocol:
+            return accept(self._server, region)
 
         def reset_all() -> None:
             for connection in list(self._server.connections):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from windtunnel.mock_server.journal.punctuality import Punctuality
 from windtunnel.mock_server.script import (
@@ -31,6 +31,7 @@ from windtunnel.mock_server.script import (
     Trickle,
     Wait,
 )
+from windtunnel.mock_server.transports.wire import Headers, Wire
 
 TOLERANCE = 0.001
 """Seconds: what is due within the next millisecond is played now, as event loops tick in milliseconds."""
@@ -44,40 +45,6 @@ second, several times over, and several such bodies may be due at once."""
 
 Due: TypeAlias = Callable[[Any, int], float]
 """When token number n (0 = the first) of a ticket is ready: `engine.due`."""
-
-
-class Wire(Protocol):
-    """The connection as one answer uses it. Nothing reaches the network before `flush`."""
-
-    paused: bool
-    """True while buffers are full, since the client reads too slowly; the player waits until it is called again."""
-
-    def head(self, head: Head, body_length: int) -> None:
-        """Write status and headers; `body_length` is the sum of the script's sends."""
-
-    def body(self, data: bytes) -> None:
-        """Write bytes of the body, framed as the head said."""
-
-    def torn(self, data: bytes, size: int) -> None:
-        """Write the beginning of a chunk that promises `size` bytes; the rest never comes."""
-
-    def raw(self, data: bytes) -> None:
-        """Write bytes outside any framing."""
-
-    def end(self) -> None:
-        """Write the proper end of the answer."""
-
-    def flush(self) -> int:
-        """Hand everything so far to the network in one write; returns the number of bytes."""
-
-    def flush_part(self, most: int) -> int:
-        """Hand no more than `most` bytes to the network; returns their number, 0 if nothing is left."""
-
-    def close(self) -> None:
-        """Close the connection with a FIN, after everything that was flushed."""
-
-    def abort(self) -> None:
-        """Reset the connection with an RST, after everything that was flushed."""
 
 
 REDIRECTED = 300
@@ -108,12 +75,14 @@ class Player:
 
     `shift` is how much later the client's side sees what the provider does (half a round trip). `punctuality`
     counts how far from their moments tokens are written. `since` is when time limits begin to count, if not at `at`.
+    `headers` are added to every head.
     `ticket.done` is set *before* the bytes are written after which a client may leave with the whole answer.
     """
 
     __slots__ = (
         "_at",
         "_due",
+        "_headers",
         "_index",
         "_limit_at",
         "_limits",
@@ -147,6 +116,7 @@ class Player:
         shift: float = 0.0,
         punctuality: Punctuality | None = None,
         since: float | None = None,
+        headers: Headers = (),
     ) -> None:
         self._steps = steps
         self._wire = wire
@@ -156,6 +126,7 @@ class Player:
         self._punctuality = punctuality
         self._at = at
         self._since = at if since is None else since
+        self._headers = headers
         self._limits: tuple[tuple[float, TimeLimit], ...] = ()
         self._limit_at = math.inf
         self.limit: TimeLimit | None = None
@@ -328,7 +299,7 @@ class Player:
         self._parted = step.framing != "chunked"
         if step.framing == "length":
             length = sum([len(later.data) for later in self._steps if type(later) is Send])
-        wire.head(step, length)
+        wire.head(step, length, self._headers)
         self._pending += 1
 
     def _finish(self, step: Step, now: float) -> float:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.transports.wire import Headers
 
 _STATUS_LINES = {int(status): f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
@@ -33,13 +34,13 @@ def _own(names: tuple[str, ...]) -> frozenset[str]:
 
 
 def head_bytes(
-    head: Head, length: int, extra: str, *, version10: bool = False, keep_alive: bool = True
+    head: Head, length: int, more: Headers = (), *, version10: bool = False, keep_alive: bool = True
 ) -> tuple[bytes, bool]:
     """Status line and headers, ready for the wire, and whether the connection may go on after the answer.
 
-    `length` is the Content-Length (used if the head's framing is `length`), `extra` are header lines that end
-    in CRLF, `keep_alive` is what the client wants. The script's own headers win over those that would be
-    added here, so that a fault may lie about any of them.
+    `more` are further headers, `length` is the Content-Length (used if the head's framing is `length`), `keep_alive`
+    is what the client wants. The script's own headers win over those that would be added here, so that a fault may
+    lie about any of them.
     """
     headers = head.headers
     own = _own(tuple([name for name, _ in headers]))
@@ -48,16 +49,17 @@ def head_bytes(
         keep_alive = False
     lines = [_STATUS_LINES.get(head.status) or f"HTTP/1.1 {head.status} \r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in headers]
+    for name, value in more:
+        lines.append(f"{name}: {value}\r\n")
     if "date" not in own:
         lines.append(_date(int(time.time())))
     if framing == "length":
         if "content-length" not in own:
-            extra = f"{extra}content-length: {length}\r\n"
+            lines.append(f"content-length: {length}\r\n")
     elif framing == "chunked" and not version10 and "transfer-encoding" not in own:
-        extra += "transfer-encoding: chunked\r\n"
+        lines.append("transfer-encoding: chunked\r\n")
     if (version10 or not keep_alive) and "connection" not in own:
-        extra += "connection: keep-alive\r\n" if keep_alive else "connection: close\r\n"
-    lines.append(extra)
+        lines.append("connection: keep-alive\r\n" if keep_alive else "connection: close\r\n")
     lines.append("\r\n")
     return "".join(lines).encode("utf-8", "surrogateescape"), keep_alive
 

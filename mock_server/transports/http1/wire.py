@@ -6,16 +6,13 @@ import asyncio
 import socket
 import struct
 
-from aiohttp.base_protocol import BaseProtocol
-
 from windtunnel.mock_server.api.errors import error_body
 from windtunnel.mock_server.script import Head
 from windtunnel.mock_server.transports.http1.framing import LAST_CHUNK, chunk, head_bytes
+from windtunnel.mock_server.transports.limits import LINGER_S
 from windtunnel.mock_server.transports.player import PIECE
+from windtunnel.mock_server.transports.wire import Headers
 from windtunnel.mock_server.transports.write_batch import WriteBatch
-
-LINGER_S = 5.0
-"""Seconds for which the further bytes of a refused client are read and dropped."""
 
 _TYPES = {500: "server_error", 503: "service_unavailable_error"}
 _LINGER_RESET = struct.pack("ii", 1, 0)
@@ -23,49 +20,58 @@ _UNSENT_CHECK = 0.001
 """Seconds between looks at whether bytes before an RST have left."""
 
 
-class Http1Wire(BaseProtocol):
-    """Frames heads and bodies as HTTP/1.1 and writes them to the transport: see `player.Wire`."""
+class Http1Wire:
+    """Frames heads and bodies as HTTP/1.1 and writes them to the transport: see `transports.wire.Wire`.
+
+    `transport` is None before the connection is made and after it is lost. `closing`: nothing more is answered on it.
+    `keep_alive`: the connection goes on after the answer.
+    """
 
     __slots__ = (
         "_body_left",
         "_chunked",
-        "_closing",
-        "_keep_alive",
+        "_loop",
         "_out",
         "_unsent",
         "_version10",
         "_write_batch",
-        "answer_header",
+        "closing",
+        "keep_alive",
         "paused",
+        "transport",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, write_batch: WriteBatch) -> None:
-        super().__init__(loop)
+        self._loop = loop
         self._write_batch = write_batch
+        self.transport: asyncio.Transport | None = None
         self._unsent = b""
         self.paused = False
-        self.answer_header = ""
-        """Header lines, each with its CRLF, that the next head gets besides its own."""
+        self.closing = False
+        self.keep_alive = True
         self._out: list[bytes] = []
-        self._keep_alive = True
         self._version10 = False
         self._chunked = False
         self._body_left = 0
-        self._closing = False
 
     @property
     def http_version(self) -> str:
         """The version that the request in flight came in."""
         return "1.0" if self._version10 else "1.1"
 
-    def head(self, head: Head, body_length: int) -> None:
+    def begin(self, *, version10: bool, keep_alive: bool) -> None:
+        """Begin with the answer to a request of HTTP/1.0 or 1.1; `keep_alive` is what its client wants."""
+        self._version10 = version10
+        self.keep_alive = keep_alive
+
+    def head(self, head: Head, body_length: int, more: Headers = ()) -> None:
         """See `Wire.head`."""
         length = body_length if head.content_length is None else head.content_length
         framing = head.framing
         self._chunked = framing == "chunked" and not self._version10
         self._body_left = length if framing == "length" else 0
-        data, self._keep_alive = head_bytes(
-            head, length, self.answer_header, version10=self._version10, keep_alive=self._keep_alive
+        data, self.keep_alive = head_bytes(
+            head, length, more, version10=self._version10, keep_alive=self.keep_alive
         )
         self._out.append(data)
 
@@ -91,7 +97,7 @@ class Http1Wire(BaseProtocol):
             self._out.append(LAST_CHUNK)
             self._chunked = False
         elif self._body_left:
-            self._keep_alive = False
+            self.keep_alive = False
 
     def flush(self) -> int:
         """See `Wire.flush`. The bytes leave at the end of the loop's round; many of them leave at once, so that a
@@ -129,14 +135,14 @@ class Http1Wire(BaseProtocol):
     def close(self) -> None:
         """See `Wire.close`."""
         self.write_out()
-        self._closing = True
+        self.closing = True
         if self.transport is not None:
             self.transport.close()
 
     def abort(self) -> None:
         """See `Wire.abort`: lingering for zero seconds makes the kernel send RST instead of FIN."""
         self.write_out()
-        self._closing = True
+        self.closing = True
         transport = self.transport
         if transport is None:
             return
@@ -151,8 +157,7 @@ class Http1Wire(BaseProtocol):
 
         With `linger` further bytes of the client are dropped for a while: an RST would take the answer away from it.
         """
-        self._keep_alive = False
-        self.answer_header = ""
+        self.keep_alive = False
         self._out.clear()
         body = error_body(status, message, _TYPES.get(status, "invalid_request_error"))
         self.head(Head(status, (("content-type", "application/json"),)), len(body))
@@ -160,20 +165,20 @@ class Http1Wire(BaseProtocol):
         self.end()
         self.flush()
         self.write_out()
-        self._closing = True
+        self.closing = True
         transport = self.transport
         if transport is None or transport.is_closing():
             return
         if linger and transport.can_write_eof():
             transport.write_eof()
-            self._resume_transport_reading()
+            transport.resume_reading()
             self._loop.call_later(LINGER_S, transport.close)
         else:
             transport.close()
 
     def reset(self) -> None:
         """RST at once, whatever has not left yet."""
-        self._closing = True
+        self.closing = True
         transport = self.transport
         if transport is None:
             return
@@ -181,13 +186,3 @@ class Http1Wire(BaseProtocol):
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
         transport.abort()
-
-    def pause_writing(self) -> None:
-        """asyncio's callback: the client reads too slowly."""
-        super().pause_writing()
-        self.paused = True
-
-    def resume_writing(self) -> None:
-        """asyncio's callback: the client has read on."""
-        super().resume_writing()
-        self.paused = False

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Protocol
 
 from windtunnel.mock_server.script import Head
 from windtunnel.mock_server.transports.http1.framing import head_bytes
+from windtunnel.mock_server.transports.wire import Headers
 
 MAX_HEAD = 100 * 1024
 """Bytes of a head that httpcore and httpcore2 read at most (`MAX_INCOMPLETE_EVENT_SIZE`)."""
@@ -32,10 +33,10 @@ class RecordingWire:
         self._head: Head | None = None
         self._head_left = 0
 
-    def head(self, head: Head, body_length: int) -> None:
+    def head(self, head: Head, body_length: int, more: Headers = ()) -> None:
         """See `Wire.head`."""
         self._head = head
-        data, _ = head_bytes(head, body_length, "")
+        data, _ = head_bytes(head, body_length, more)
         self.head_size = self._head_left = len(data)
         if head.framing == "length":
             self.length = body_length if head.content_length is None else head.content_length

@@ -74,7 +74,7 @@ def answered(method: str, path: str, headers: dict[str, str], body: bytes) -> Sc
     orjson.dumps([request.model, request.call_id, request.user_agent, request.fault_header, *request.ids])
     for step in script.steps:
         if isinstance(step, Head):
-            assert b"\r\n" not in head_bytes(step, 0, "")[0].split(b"\r\n\r\n")[0].replace(b"\r\n", b"", 99)
+            assert b"\r\n" not in head_bytes(step, 0)[0].split(b"\r\n\r\n")[0].replace(b"\r\n", b"", 99)
     if ticket.state == "refused" and request.fault_header is None and method not in ("HEAD", "OPTIONS"):
         json.loads(b"".join([step.data for step in script.steps if isinstance(step, Send)]))["error"]
     return script

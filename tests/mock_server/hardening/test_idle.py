@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.mock_server.hardening.processes import PATIENCE, ServerProcess
-from windtunnel.mock_server.transports.http1.limits import SPARE_DESCRIPTORS
+from windtunnel.mock_server.transports.limits import SPARE_DESCRIPTORS
 
 CONNECTIONS = 10_000
 MOST_EACH = 20_000

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from windtunnel.mock_server.api.embeddings.wire import vector
-from windtunnel.mock_server.transports.http1 import limits
+from windtunnel.mock_server.transports import limits
 
 MANY = 400
 

@@ -14,8 +14,7 @@ from windtunnel.mock_server.api.routes import ENDPOINTS
 from windtunnel.mock_server.engine import Engine
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.script import Send
-from windtunnel.mock_server.transports import exchange
-from windtunnel.mock_server.transports.http1 import limits
+from windtunnel.mock_server.transports import exchange, limits
 
 HEADERS = {"authorization": "Bearer sk-test", "content-type": "application/json"}
 FORM = {**HEADERS, "content-type": "multipart/form-data; boundary=b"}

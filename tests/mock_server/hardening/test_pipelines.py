@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.mock_server.hardening.wire import CHAT, SAMPLES, Ask, Serve, assert_well, refused
-from windtunnel.mock_server.transports.http1.limits import MAX_HELD, MAX_PIPELINED
+from windtunnel.mock_server.transports.limits import MAX_HELD, MAX_PIPELINED
 
 
 def test_a_flood_in_a_pipeline(serve: Serve, ask: Ask) -> None:
@@ -23,7 +23,7 @@ def test_a_flood_in_a_pipeline(serve: Serve, ask: Ask) -> None:
 
     def arrived(connection: Any, *rest: Any) -> Any:
         nonlocal most
-        most = max(most, len(connection._waiting))
+        most = max(most, len(connection._intake._waiting))
         return begin(connection, *rest)
 
     server.mock.request_received = arrived

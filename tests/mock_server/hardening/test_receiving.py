@@ -10,7 +10,7 @@ import pytest
 
 from tests.mock_server.hardening.wire import CHAT, FORM, HEAD, SAMPLES, Ask, Serve, assert_well, refused
 from windtunnel.mock_server.api.json_body import MAX_VALUES
-from windtunnel.mock_server.transports.http1.limits import (
+from windtunnel.mock_server.transports.limits import (
     MAX_BODY,
     MAX_HEAD,
     MAX_HEADERS,

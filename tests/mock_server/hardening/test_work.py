@@ -19,7 +19,7 @@ from windtunnel.mock_server.api.json_schema.work import Work
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.engine import Engine
 from windtunnel.mock_server.plan.plan import Plan
-from windtunnel.mock_server.transports.http1.limits import weight
+from windtunnel.mock_server.transports.limits import weight
 
 MOST_CPU_S = 2.0
 """Far above what a request may take (250 ms), for a machine that is slow and shared."""

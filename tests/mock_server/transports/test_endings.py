@@ -36,8 +36,9 @@ def test_end_with_content_length(serve: Callable[..., Any]) -> None:
             head = client.read_until(b"\r\n\r\n")
             _exactly(
                 head,
-                b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nDATE"
+                b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
                 + served
+                + b"DATE"
                 + b"content-length: 7\r\n\r\n",
             )
             assert client.read_exactly(7) == b"one two"

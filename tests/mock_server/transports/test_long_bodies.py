@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from windtunnel.mock_server.api.parse import HASHED_PER_STEP, hash_in_steps, parse
-from windtunnel.mock_server.transports.http1.limits import LONG
+from windtunnel.mock_server.transports.limits import LONG
 
 
 def in_steps(kind: str, body: bytes) -> tuple[str, int]:

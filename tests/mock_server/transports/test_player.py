@@ -26,6 +26,7 @@ from windtunnel.mock_server.script import (
     Wait,
 )
 from windtunnel.mock_server.transports.player import MOST_AT_ONCE, PIECE, TOLERANCE, Player, content_at
+from windtunnel.mock_server.transports.wire import Headers
 
 
 class Ticket:
@@ -45,7 +46,7 @@ class Wire:
         self._ticket = ticket
         self._out = b""
 
-    def head(self, head: Head, body_length: int) -> None:
+    def head(self, head: Head, body_length: int, more: Headers = ()) -> None:
         self.lengths.append(body_length)
         self._out += b"H"
 

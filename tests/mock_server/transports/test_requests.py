@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from windtunnel.mock_server.transports.http1.limits import MAX_BODY
+from windtunnel.mock_server.transports.limits import MAX_BODY
 
 
 def test_pipelined_requests_are_answered_in_order(

@@ -15,9 +15,6 @@ from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
-from aiohttp.http import RawRequestMessage
-from aiohttp.streams import StreamReader
-
 from windtunnel.mock_server.api.azure.paths import translate
 from windtunnel.mock_server.api.json_body import MAX_VALUES, values_in
 from windtunnel.mock_server.api.routes import RouteMatch, find
@@ -54,6 +51,9 @@ LONG: Final = 2**20
 
 LARGE: Final = 16_384
 """Bytes, from which on a body under way is counted."""
+
+LINGER_S: Final = 5.0
+"""Seconds for which the further bytes of a refused client are read and dropped."""
 
 SPARE_DESCRIPTORS: Final = 200
 """Descriptors of the process that connections leave to listeners, segments, and what is accepted at once."""
@@ -146,30 +146,6 @@ class IncomingRequests:
                 return
             del self._arriving[connection]
             connection.too_slow()
-
-
-class Unfinished:
-    """A request whose head is there and whose body is not."""
-
-    __slots__ = ("_waits", "body", "longest", "message", "payload", "promised")
-
-    def __init__(self, message: RawRequestMessage, payload: StreamReader) -> None:
-        self.message = message
-        self.payload = payload
-        self.body = bytearray()
-        self.longest = longest_body(message.method, message.path)
-        length = message.headers.get("Content-Length", "")
-        self.promised = int(length[:20]) if length.isdecimal() else 0
-        self._waits = message.headers.get("Expect", "").lower() == "100-continue"
-
-    def too_long(self) -> bool:
-        """Whether the body is, or will be, longer than the endpoint accepts."""
-        return max(len(self.body), self.promised) > self.longest
-
-    def invited(self) -> bool:
-        """Whether the client waits for a `100 Continue`; True once."""
-        waits, self._waits = self._waits, False
-        return waits
 
 
 def _most_connections() -> int:

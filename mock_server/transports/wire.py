@@ -1,0 +1,128 @@
+"""What a transport is: three small protocols, and the request that it hands to the server.
+
+    bytes ──► transport ──► ReceivedRequest ──► Server.request_received ──► Exchange, the transport's InFlight
+    bytes ◄── transport ◄── Wire ◄── Player ◄──────────────────┘   └──► Requester: refuse, over
+
+HTTP/1.1 has one Requester a connection, which is the connection itself; where a connection carries many requests at
+once, each of them has a Requester and a Wire of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol, TypeAlias
+
+from windtunnel.mock_server.script import Head
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class ReceivedRequest(NamedTuple):
+    """A request that was read to its end.
+
+    `number` counts the requests of its connection from 0; `connects` is true for the one that the connection was
+    opened for. `weight` is the memory in bytes that a large body takes once it is parsed, 0 for a small one.
+    `body_hash` is there if a long body was hashed on the way.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    number: int = 0
+    connects: bool = True
+    weight: int = 0
+    body_hash: str | None = None
+
+
+class Wire(Protocol):
+    """The way back to the client, as one answer uses it. Nothing reaches the network before `flush`."""
+
+    paused: bool
+    """True while buffers are full, since the client reads too slowly; the player waits until it is called again."""
+
+    def head(self, head: Head, body_length: int, more: Headers = ()) -> None:
+        """Write status and headers, and `more` headers; `body_length` is the sum of the script's sends."""
+
+    def body(self, data: bytes) -> None:
+        """Write bytes of the body, framed as the head said."""
+
+    def torn(self, data: bytes, size: int) -> None:
+        """Write the beginning of a chunk that promises `size` bytes; the rest never comes."""
+
+    def raw(self, data: bytes) -> None:
+        """Write bytes outside any framing."""
+
+    def end(self) -> None:
+        """Write the proper end of the answer."""
+
+    def flush(self) -> int:
+        """Hand everything so far to the network in one write; returns the number of bytes."""
+
+    def flush_part(self, most: int) -> int:
+        """Hand no more than `most` bytes to the network; returns their number, 0 if nothing is left."""
+
+    def close(self) -> None:
+        """Close the connection with a FIN, after everything that was flushed."""
+
+    def abort(self) -> None:
+        """Reset the connection with an RST, after everything that was flushed."""
+
+
+class OpenConnection(Protocol):
+    """A connection as the server keeps it, whatever is spoken on it."""
+
+    @property
+    def connection_id(self) -> int:
+        """Its number, which the server has given it."""
+
+    @property
+    def region(self) -> str:
+        """The region that it leads to; empty for the admin API's own port."""
+
+    def close(self) -> None:
+        """Close it with a FIN, after everything that was flushed."""
+
+    def abort(self) -> None:
+        """Reset it, after everything that was flushed."""
+
+    def reset(self) -> None:
+        """Reset it at once, whatever has not left yet."""
+
+
+class Requester(Protocol):
+    """The client of one request, as far as its answer needs to know it."""
+
+    @property
+    def connection(self) -> OpenConnection:
+        """What it has connected by."""
+
+    @property
+    def http_version(self) -> str:
+        """The version that the request came in, such as `1.1`."""
+
+    @property
+    def wire(self) -> Wire:
+        """Where the answer is written."""
+
+    def refuse(self, status: int, message: str) -> None:
+        """Answer with an error in the API's form, in place of any other answer."""
+
+    def over(self) -> None:
+        """Note that nothing more is written to the wire for this request."""
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Call a function in the loop's next round."""
+
+
+class InFlight(Protocol):
+    """A request that is being answered, as its transport uses it."""
+
+    wire_over: bool
+    """True once nothing more is written; a transport then lets go of it."""
+
+    def client_left(self) -> None:
+        """Note that the client has closed the connection, reset it, or cancelled this request."""
+
+    def wake(self) -> None:
+        """Continue: the client has read what had filled the buffers."""
