@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from windtunnel.harness.capacity.judged import Judge
@@ -25,6 +25,7 @@ from windtunnel.harness.contract.capacity import (
     Needs,
     TokenPrice,
     Wall,
+    WallTrial,
 )
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
@@ -154,14 +155,23 @@ class CapacitySearch:
 
     def _wall(self, profile: Profile, failed: Level, stage: Stage) -> Wall:
         """What broke the lowest level that failed."""
+        played: list[Level] = []
 
         def again(scenario: Scenario, client: Profile) -> LevelState:
-            return until_resolved(LevelPlayer(scenario, client, self._judge, stage), failed.rate).state
+            level = until_resolved(LevelPlayer(scenario, client, self._judge, stage), failed.rate)
+            played.append(level)
+            return level.state
 
         self._say(
             f"{profile.name} at {failed.rate:g}/s: looking for the wall, one limit after the other is doubled"
         )
-        return find_wall(self.scenario, profile, failed, again)
+        wall = find_wall(self.scenario, profile, failed, again)
+        names = (
+            *wall.tried,
+            " + ".join(wall.tried),
+        )  # the last play, if there is one more, was with all of them
+        trials = (WallTrial(name, one.state, one.terms) for name, one in zip(names, played, strict=False))
+        return replace(wall, trials=tuple(trials))
 
     def _needs(self, level: Level) -> list[Needs]:
         """What the safe rate, today's and the target need, at what a call takes at the safe rate."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from windtunnel.harness.contract.capacity import ClientCapacity, Level, Needs, Wall
+from windtunnel.harness.contract.capacity import ClientCapacity, Level, Needs, Sweep, Wall
 from windtunnel.reports.capacity.knee import Knee
 from windtunnel.reports.capacity.levels import brief_table
 from windtunnel.reports.capacity.little import OFF
@@ -58,35 +58,33 @@ def headline(found: CapacityReport, client: ClientCapacity) -> str:
     )
 
 
-def details(found: CapacityReport, client: ClientCapacity) -> Iterator[str]:
-    """Headroom, needs, the wall, what was not steady, and the fits."""
-    if client.safe is not None:
-        yield from _of_safe(found, client)
+def details(found: CapacityReport, client: ClientCapacity, *, tables: bool = False) -> Iterator[str]:
+    """Headroom, the wall, needs, cost, what was not steady, and the fits; without what `tables` beside it say."""
     plan = found.plan_of(client)
+    yield from _headroom(found, client)
+    if client.wall is not None:
+        yield _wall(client.wall)
+    if not tables:
+        for one in plan.rates:
+            yield _needs(found, one.needs)
+            yield from pool_line(one)
+    yield from cost_lines(client, plan, found.price)
     yield from _unsteady(plan)
     if len(client.levels) > 1:
         yield knee_line(plan.knee)
         yield usl_line(plan.usl)
+    if client.sweep is not None:
+        yield sweep_line(client.sweep)
 
 
-def _of_safe(found: CapacityReport, client: ClientCapacity) -> Iterator[str]:
-    if client.safe is None:
+def _headroom(found: CapacityReport, client: ClientCapacity) -> Iterator[str]:
+    if client.safe is None or client.headroom is None or found.today is None:
         return
-    if client.headroom is not None and found.today is not None:
-        share = found.today / client.safe
-        if client.headroom >= 0:
-            yield (
-                f"today's {found.today:g}/s is {100 * share:.0f} % of it: {100 * client.headroom:.0f} % headroom"
-            )
-        else:
-            yield f"today's {found.today:g}/s is {share:.2f} times what is safe: no headroom"
-    plan = found.plan_of(client)
-    for one in plan.rates:
-        yield _needs(found, one.needs)
-        yield from pool_line(one)
-    yield from cost_lines(client, plan, found.price)
-    if client.wall is not None:
-        yield _wall(client.wall)
+    share = found.today / client.safe
+    if client.headroom >= 0:
+        yield f"today's {found.today:g}/s is {100 * share:.0f} % of it: {100 * client.headroom:.0f} % headroom"
+    else:
+        yield f"today's {found.today:g}/s is {share:.2f} times what is safe: no headroom"
 
 
 WALLS = {
@@ -121,6 +119,23 @@ def _unsteady(plan: ClientPlan) -> Iterator[str]:
                 f"{law.arrivals:.3g} calls/s × {law.wait_s:.3g} s make {law.arrivals * law.wait_s:.3g} "
                 f"({100 * abs(law.off):.0f} % off, where {100 * OFF:.0f} % is the limit)"
             )
+
+
+def sweep_line(sweep: Sweep) -> str:
+    """Whether a rate fares worse on the way down than on the way up, with the rate where that is worst."""
+    known = [
+        gap for gap in sweep.gaps if gap.mean is not None and gap.low is not None and gap.high is not None
+    ]
+    if not known:
+        return "the sweep cannot be judged: in no rate is the goodput of two seeds known"
+    worst = max(known, key=lambda gap: gap.low or 0.0)
+    told = (
+        f"{worst.mean:.2f} less goodput at {worst.rate:g} calls/s on the way down than on the way up ({worst.low:.2f} to "
+        f"{worst.high:.2f}, {sweep.seeds} seeds)"
+    )
+    if sweep.hysteresis:
+        return f"hysteresis: {told}; after an overload the safe rate may not be safe"
+    return f"no hysteresis: at most {told}, where {sweep.least:g} counts"
 
 
 def knee_line(knee: Knee) -> str:

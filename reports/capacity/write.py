@@ -17,6 +17,7 @@ from windtunnel.reports.capacity.charts.sweep import hysteresis
 from windtunnel.reports.capacity.charts.wall import wall_bars
 from windtunnel.reports.capacity.levels import brief_table, levels_csv
 from windtunnel.reports.capacity.plan import CapacityReport
+from windtunnel.reports.capacity.planning import cost_table, rates_table
 from windtunnel.reports.charts.svg import Chart, settings
 from windtunnel.reports.page.html import rendered
 
@@ -37,7 +38,9 @@ def page(found: CapacityReport) -> str:
                 "name": client.client,
                 "ok": client.status == "found",
                 "headline": headline(found, client),
-                "details": list(details(found, client)),
+                "details": list(details(found, client, tables=True)),
+                "rates": rates_table(found.plan_of(client)),
+                "costs": cost_table(client, found.plan_of(client)),
                 "charts": [
                     (one.title.removesuffix(f": {client.client}"), Markup(one.inline))
                     for one in _charts(found, client)

@@ -105,7 +105,7 @@ def draw_labels(axes: Axes, labels: Sequence[RateMark], top: float = 0.95) -> No
             label.text, (label.rate, top - 0.075 * number), (4 if fits else -4, 0), ha="left" if fits else "right",
             xycoords=("data", "axes fraction"), textcoords="offset points", va="center", fontsize=canvas.SMALL,
             color=label.ink.light, zorder=6, bbox={"facecolor": palette.SURFACE.light, "edgecolor": "none",
-                                                   "pad": 0.8, "alpha": 0.85},
+                                                   "pad": 0.8},
         )  # fmt: skip
 
 

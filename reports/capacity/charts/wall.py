@@ -27,7 +27,8 @@ def wall_bars(client: ClientCapacity, wall: Wall) -> Chart | None:
     for trial in wall.trials:
         term = next((one for one in trial.terms if one.term == broken.term), None)
         if term is not None:
-            bars.append((f"{trial.limit} raised", term, trial.state))
+            name = "all raised" if "+" in trial.limit else f"{trial.limit} raised"
+            bars.append((name, term, trial.state))
     figure = canvas.sheet(70 + ROW * len(bars))
     axes = canvas.panel(figure, top=30, height=ROW * len(bars), left=LEFT, right=60)
     _draw(axes, bars, Expectation.model_validate(broken.term))

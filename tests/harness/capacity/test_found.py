@@ -77,6 +77,11 @@ def test_the_semaphore_of_an_application_is_found(folder: Path) -> None:
     assert client["low"] <= true
     assert client["high"] >= true
     assert client["wall"]["limit"] == "client"
+    assert [(one["limit"], one["state"]) for one in client["wall"]["trials"]] == [
+        ("slots", "failed"),
+        ("pool", "failed"),
+        ("slots + pool", "failed"),
+    ]
     assert "gate at 1/s: passed (latency_p95_s <= 0.6: 0.3" in done.stderr
     assert "in a short play [look 1]" in done.stderr
     assert sorted(path.name for path in (folder / "out").iterdir()) == [

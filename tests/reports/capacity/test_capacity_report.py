@@ -17,10 +17,12 @@ from windtunnel.harness.contract.capacity import (
     Level,
     LevelState,
     Needs,
+    Sweep,
+    SweepGap,
     TermFound,
     Wall,
 )
-from windtunnel.reports.capacity.answer import headline, lines_of
+from windtunnel.reports.capacity.answer import headline, lines_of, sweep_line
 from windtunnel.reports.capacity.as_json import capacity_schema
 from windtunnel.reports.capacity.levels import COLUMNS
 from windtunnel.reports.capacity.plan import planned
@@ -86,6 +88,21 @@ def test_a_level_that_is_not_steady_is_told() -> None:
         "  2.08/s is not steady: 4 calls were under way, and by Little's law 2 calls/s × 4 s make 8 (50 % off, "
         "where 5 % is the limit)"
     )
+
+
+def test_hysteresis_is_told_with_the_rate_where_it_is_worst() -> None:
+    """The one whose interval lies highest; and none where every interval is low."""
+    gaps = (SweepGap(5, 0.01, -0.02, 0.04), SweepGap(6, 0.4, 0.3, 0.5), SweepGap(7, None, None, None))
+    sweep = Sweep(3, 60, (), gaps, 0.05, hysteresis=True)
+    found = replace(FOUND, clients=(replace(CLIENT, sweep=sweep),))
+    assert list(lines_of(planned(found)))[-1] == (
+        "  hysteresis: 0.40 less goodput at 6 calls/s on the way down than on the way up (0.30 to 0.50, 3 seeds); after "
+        "an overload the safe rate may not be safe"
+    )
+    assert sweep_line(replace(sweep, gaps=gaps[:1], hysteresis=False)).startswith(
+        "no hysteresis: at most 0.01 less"
+    )
+    assert "cannot be judged" in sweep_line(replace(sweep, gaps=gaps[2:], hysteresis=False))
 
 
 def test_no_headroom_is_said() -> None:
