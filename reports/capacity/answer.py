@@ -130,8 +130,8 @@ def sweep_line(sweep: Sweep) -> str:
         return "the sweep cannot be judged: in no rate is the goodput of two seeds known"
     worst = max(known, key=lambda gap: gap.low or 0.0)
     told = (
-        f"{worst.mean:.2f} less goodput at {worst.rate:g} calls/s on the way down than on the way up ({worst.low:.2f} to "
-        f"{worst.high:.2f}, {sweep.seeds} seeds)"
+        f"{worst.mean:.2f} less goodput at {worst.rate:g} calls/s on the way down than on the way up "
+        f"({worst.low:.2f} to {worst.high:.2f}, {sweep.seeds} seeds)"
     )
     if sweep.hysteresis:
         return f"hysteresis: {told}; after an overload the safe rate may not be safe"

@@ -96,8 +96,8 @@ def test_hysteresis_is_told_with_the_rate_where_it_is_worst() -> None:
     sweep = Sweep(3, 60, (), gaps, 0.05, hysteresis=True)
     found = replace(FOUND, clients=(replace(CLIENT, sweep=sweep),))
     assert list(lines_of(planned(found)))[-1] == (
-        "  hysteresis: 0.40 less goodput at 6 calls/s on the way down than on the way up (0.30 to 0.50, 3 seeds); after "
-        "an overload the safe rate may not be safe"
+        "  hysteresis: 0.40 less goodput at 6 calls/s on the way down than on the way up (0.30 to 0.50, 3 seeds); "
+        "after an overload the safe rate may not be safe"
     )
     assert sweep_line(replace(sweep, gaps=gaps[:1], hysteresis=False)).startswith(
         "no hysteresis: at most 0.01 less"
