@@ -162,7 +162,7 @@ LIBRARIES = {
         "harness/virtual/",
     ),
     "uvloop": ("mock_server/server/", "harness/calibrate/", "harness/load/"),
-    "prometheus_client": ("mock_server/control/", "harness/run/live_metrics.py"),
+    "prometheus_client": ("mock_server/control/", "harness/run/live_metrics.py", "harness/soak/metrics.py"),
     "python_multipart": ("mock_server/api/forms.py",),
     "openai": (
         "harness/adapters/",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +20,7 @@ from windtunnel.harness.contract.text import printable
 from windtunnel.harness.errors import InputError
 
 if TYPE_CHECKING:
+    from windtunnel.harness.run.progress import Reporter
     from windtunnel.harness.run.run import RunRecords
     from windtunnel.harness.soak.command import ProcessSoaked
     from windtunnel.harness.soak.options import ProcessSoak
@@ -93,6 +96,14 @@ def soak(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the scenario's seed.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Clients side by side. Default: one a core.")] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            help="Serve /metrics for Prometheus meanwhile, on this port of loopback; 0: any free one.",
+        ),
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Go on with a soak that was broken off, with all its options."),
@@ -108,7 +119,7 @@ def soak(
     if find_spec("ruptures") is None:
         raise InputError(COMMAND, hint=f"needs ruptures, which one line installs: {INSTALL}")
     if resume is not None:
-        raise typer.Exit(_resume(resume, jobs, others=scenario is not None or for_ is not None))
+        raise typer.Exit(_resume(resume, jobs, metrics_port, others=scenario is not None or for_ is not None))
     if scenario is None or for_ is None:
         expected = "a scenario and --for, such as `windtunnel soak soak_24h --for 96h`, or --resume FOLDER"
         raise InputError(
@@ -117,7 +128,9 @@ def soak(
     length_s, cycle_s = _length("--for", for_), None if cycle is None else _length("--cycle", cycle)
     if not command and attach is None:
         _only_for_a_process(pid=pid, port=port or None, restart=restart or None, body=body, header=header)
-        raise typer.Exit(_on_virtual_clock(scenario, length_s, cycle_s, incidents, clients, out, seed, jobs))
+        raise typer.Exit(
+            _on_virtual_clock(scenario, length_s, cycle_s, incidents, clients, out, seed, jobs, metrics_port)
+        )
     if clients is not None:
         expected = "one of both: a process is no client of the harness"
         raise InputError(COMMAND, path="--clients", found="a process as well", expected=expected)
@@ -141,13 +154,14 @@ def soak(
         keep_raw_s=_length("--keep-raw", keep_raw),
         restart=restart,
     )
-    raise typer.Exit(_of_a_process(asked, out))
+    raise typer.Exit(_of_a_process(asked, out, metrics_port))
 
 
-def _of_a_process(asked: ProcessSoak, out: Path | None) -> int:
+def _of_a_process(asked: ProcessSoak, out: Path | None, metrics_port: int | None) -> int:
+    """Play a process in real time and report; returns the exit code."""
     from windtunnel.harness.soak.command import begin
 
-    return _process_report(begin(asked, out, Console(stderr=True)))
+    return _process_report(begin(asked, out, Console(stderr=True), metrics_port))
 
 
 def _process_report(soaked: ProcessSoaked) -> int:
@@ -190,10 +204,10 @@ def _on_virtual_clock(
     out: Path | None,
     seed: int | None,
     jobs: int | None,
+    metrics_port: int | None,
 ) -> int:
     """Play Python clients on the virtual clock and report; returns the exit code."""
     from windtunnel.harness.inputs.gallery import load_profile
-    from windtunnel.harness.run.progress import reporter
     from windtunnel.harness.run.run import RunOptions, run, run_folder
     from windtunnel.harness.soak.command import existing_part
     from windtunnel.harness.soak.cycles import check_disk
@@ -219,7 +233,27 @@ def _on_virtual_clock(
         clock="virtual",
         verify=False,
     )
-    return _run_report(folder, run(options, reporter(told)))
+    with _reporter(metrics_port) as shown:
+        records = run(options, shown)
+    return _run_report(folder, records)
+
+
+@contextmanager
+def _reporter(metrics_port: int | None) -> Iterator[Reporter]:
+    """What shows how far a soak on the virtual clock is: on stderr, and on a port if one is asked for."""
+    from windtunnel.harness.run.live_metrics import LiveMetrics
+    from windtunnel.harness.run.progress import reporter
+
+    inner = reporter(Console(stderr=True))
+    if metrics_port is None:
+        yield inner
+        return
+    live = LiveMetrics(metrics_port, COMMAND)
+    print(f"metrics: {live.url}", file=sys.stderr, flush=True)
+    try:
+        yield live.watching(inner)
+    finally:
+        live.close()
 
 
 def _run_report(folder: Path, records: RunRecords) -> int:
@@ -232,9 +266,8 @@ def _run_report(folder: Path, records: RunRecords) -> int:
     return NOT_VALID if records.failures else code
 
 
-def _resume(folder: Path, jobs: int | None, *, others: bool) -> int:
+def _resume(folder: Path, jobs: int | None, metrics_port: int | None, *, others: bool) -> int:
     """Go on with the soak in `folder`; returns the exit code."""
-    from windtunnel.harness.run.progress import reporter
     from windtunnel.harness.run.run import RunOptions, resume
     from windtunnel.harness.soak.command import go_on, is_of_process
 
@@ -242,13 +275,15 @@ def _resume(folder: Path, jobs: int | None, *, others: bool) -> int:
         expected = "--resume FOLDER alone: the soak goes on with the options that it began with"
         raise InputError(COMMAND, path="--resume", found="a scenario or --for as well", expected=expected)
     if is_of_process(folder):
-        return _process_report(go_on(folder, Console(stderr=True)))
+        return _process_report(go_on(folder, Console(stderr=True), metrics_port))
     run_folder = folder / SOAK_RUN
     if not (run_folder / "plan.json").is_file():
         found = "no such folder" if not folder.is_dir() else "a folder that no soak was begun in"
         raise InputError(folder, path="--resume", found=found, expected="the folder of a soak")
     options = RunOptions("", None, run_folder, jobs=jobs, clock="virtual", verify=False)
-    return _run_report(folder, resume(run_folder, options, reporter(Console(stderr=True))))
+    with _reporter(metrics_port) as shown:
+        records = resume(run_folder, options, shown)
+    return _run_report(folder, records)
 
 
 def _only_for_a_process(**given: object) -> None:

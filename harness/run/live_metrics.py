@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from socketserver import ThreadingMixIn
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, NamedTuple, Self, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
@@ -38,6 +38,13 @@ COUNTERS: Final[Sequence[tuple[str, str, Callable[[CellProgress], float]]]] = (
     ),
     ("attempts", "Requests that have ended.", lambda done: done.attempts),
 )
+
+
+class MockTarget(NamedTuple):
+    """Where a mock has its `/metrics` (host and port), and the labels that Prometheus shall give to what it reads."""
+
+    at: str
+    labels: Mapping[str, str]
 
 
 class _CellFamilies(Collector):
@@ -89,18 +96,29 @@ def _labels(cell: Cell) -> list[str]:
 class LiveMetrics:
     """The server of a run's `/metrics`, from when it is made until it is closed; `port` is where it listens."""
 
-    def __init__(self, port: int) -> None:
-        """Listen on a port of loopback, on any free one for 0. Raises InputError if the port cannot be had."""
+    def __init__(
+        self,
+        port: int,
+        command: str = "windtunnel run",
+        *,
+        also: Collector | None = None,
+        mocks: Callable[[], Sequence[MockTarget]] = tuple,
+    ) -> None:
+        """Listen on a port of loopback, on any free one for 0. `also` has families besides those of cells, `mocks`
+        tells of mocks that are no cell's. Raises InputError, as one of `command`, if the port cannot be had."""
+        self._other_mocks = mocks
         self._cells: Sequence[Cell] = ()
         registry = CollectorRegistry()
         registry.register(_CellFamilies(lambda: self._cells))
+        if also is not None:
+            registry.register(also)
         self._metrics = cast(Callable[[Any, Any], Iterable[bytes]], make_wsgi_app(registry))
         try:
             self._server = make_server(HOST, port, self._answer, _Threading, _Quiet)
         except (OSError, OverflowError) as error:
             found = f"{port} ({error})"
             raise InputError(
-                "windtunnel run", path="--metrics-port", found=found, expected="a free port, or 0 for any"
+                command, path="--metrics-port", found=found, expected="a free port, or 0 for any"
             ) from None
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
@@ -133,10 +151,13 @@ class LiveMetrics:
         return [json.dumps(self._mocks()).encode()]
 
     def _mocks(self) -> list[dict[str, Any]]:
-        return [
-            {"targets": [cell.mock_at], "labels": dict(zip(LABELS, _labels(cell), strict=True))}
+        of_cells = [
+            MockTarget(cell.mock_at, dict(zip(LABELS, _labels(cell), strict=True)))
             for cell in self._cells
             if cell.state == "running" and cell.mock_at
+        ]
+        return [
+            {"targets": [mock.at], "labels": dict(mock.labels)} for mock in (*of_cells, *self._other_mocks())
         ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from rich.console import Console
 from windtunnel.harness.contract.files import read_json
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import is_file
+from windtunnel.harness.run.live_metrics import LiveMetrics
 from windtunnel.harness.run.resume import held
 from windtunnel.harness.run.run import run_folder
 from windtunnel.harness.soak.cycles import Cycled, check_disk_of_process
 from windtunnel.harness.soak.folder import SoakFolder
 from windtunnel.harness.soak.incidents import again_and_again
-from windtunnel.harness.soak.live import SoakLive, span
-from windtunnel.harness.soak.options import ASKED_FILE, ProcessSoak, read_asked
+from windtunnel.harness.soak.live import SoakFigures, SoakLive, span
+from windtunnel.harness.soak.metrics import SoakMetrics
+from windtunnel.harness.soak.options import ASKED_FILE, COMMAND, ProcessSoak, read_asked
 from windtunnel.harness.soak.play import SoakEnded, play
 
 
@@ -30,8 +33,13 @@ class ProcessSoaked:
     ended: SoakEnded
 
 
-def begin(asked: ProcessSoak, out: Path | None, console: Console) -> ProcessSoaked:
-    """Play a soak of a process from its start. Raises `InputError` for what is wrong, before anything is started."""
+def begin(
+    asked: ProcessSoak, out: Path | None, console: Console, metrics_port: int | None = None
+) -> ProcessSoaked:
+    """Play a soak of a process from its start, with `/metrics` on `metrics_port` if it is given.
+
+    Raises `InputError` for what is wrong, before anything is started.
+    """
     asked.check()
     if is_file(asked.scenario):
         asked = replace(asked, scenario=str(Path(asked.scenario).resolve()))
@@ -42,7 +50,7 @@ def begin(asked: ProcessSoak, out: Path | None, console: Console) -> ProcessSoak
     folder = SoakFolder(run_folder(out, f"soak-{again.scenario.name}").absolute(), asked.client)
     asked.write(folder.folder)
     folder.begin(again, _seed(asked, again))
-    return _play(asked, again, folder, 0.0, console)
+    return _play(asked, again, folder, 0.0, console, metrics_port)
 
 
 def is_of_process(folder: Path) -> bool:
@@ -50,7 +58,7 @@ def is_of_process(folder: Path) -> bool:
     return (folder / ASKED_FILE).is_file()
 
 
-def go_on(path: Path, console: Console) -> ProcessSoaked:
+def go_on(path: Path, console: Console, metrics_port: int | None = None) -> ProcessSoaked:
     """Play the rest of the soak in `path`. Raises `InputError` if it is none, or its scenario has changed."""
     asked = read_asked(path)
     folder = SoakFolder(path.absolute(), asked.client)
@@ -67,17 +75,33 @@ def go_on(path: Path, console: Console) -> ProcessSoaked:
     if state.over:
         console.print(f"soak: all of its {span(again.length_s)} are played", highlight=False)
         return ProcessSoaked(folder.folder, SoakEnded(state.at_s))
-    return _play(asked, again, folder, state.at_s, console)
+    return _play(asked, again, folder, state.at_s, console, metrics_port)
 
 
 def _play(
-    asked: ProcessSoak, again: Cycled, folder: SoakFolder, from_s: float, console: Console
+    asked: ProcessSoak,
+    again: Cycled,
+    folder: SoakFolder,
+    from_s: float,
+    console: Console,
+    metrics_port: int | None,
 ) -> ProcessSoaked:
     live = SoakLive(console, again.length_s, again.cycles)
+    metrics = SoakMetrics(again.scenario.name, asked.client, again.length_s)
+
+    def show(figures: SoakFigures) -> None:
+        metrics.show(figures)
+        live.show(figures)
+
     rest = "" if from_s == 0 else f"; from {span(from_s)} on"
     live.say(f"soak of {asked.client} in real time: {again.said}{rest}; in {folder.folder}")
-    with held(folder.folder), live:
-        ended = asyncio.run(play(asked, again, _seed(asked, again), folder, live.show, from_s))
+    with held(folder.folder), ExitStack() as closing:
+        if metrics_port is not None:
+            server = LiveMetrics(metrics_port, COMMAND, also=metrics, mocks=metrics.mocks)
+            closing.callback(server.close)
+            live.say(f"metrics: {server.url}")
+        closing.enter_context(live)
+        ended = asyncio.run(play(asked, again, _seed(asked, again), folder, show, from_s))
     return ProcessSoaked(folder.folder, ended)
 
 

@@ -25,13 +25,15 @@ class SoakFigures:
     """The headline figures of the last ten seconds, `at_s` after the start. None: not known.
 
     `goodput` is a share, `p95_s` the wait of good calls; both are of the calls that ended lately. `calls` are all that
-    were seen so far, `rss_bytes` and `connections` what the client holds.
+    were seen so far, `rss_bytes` and `connections` what the client holds. `mock_at`: host and port of the mock's
+    `/metrics`.
     """
 
     at_s: float
     phase: str
     cycle: int
     calls: int
+    mock_at: str = ""
     goodput: float | None = None
     p95_s: float | None = None
     rss_bytes: int | None = None

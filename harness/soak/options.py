@@ -19,7 +19,7 @@ COMMAND: Final = "windtunnel soak"
 ASKED_FILE: Final = "soak-options.json"
 """In the folder of a soak of a process: what it was asked for, so that it can be resumed."""
 KEEP_RAW_S: Final = 2 * 3600.0
-READY_S: Final = 60.0
+READY_S: Final = 180.0
 """Seconds that a service has to listen, after its start."""
 _INTERPRETERS: Final = re.compile(r"(python|node|deno|bun|ruby|bash|sh)[\d.]*")
 _LEAST_RATE: Final = 1e-9

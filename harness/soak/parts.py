@@ -155,6 +155,11 @@ class LoadPart:
         await self.start(t0, from_s)
         return how
 
+    async def finish(self, timeout_s: float) -> None:
+        """Let it wait for the calls that are under way, for `timeout_s` at most; none is due any more."""
+        if self._child is not None:
+            await self._child.wait(timeout_s)
+
     async def end(self) -> None:
         """End it."""
         if self._child is not None:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from windtunnel.harness.contract.files import CYCLE_MARK
 from windtunnel.harness.contract.watch import WATCH_S, WatchMark, WatchSample, WatchWriter
@@ -154,6 +155,8 @@ class _Playing:
                 watch.mark(WatchMark(slept_s, "paused", self.now_s, why))
         now = min(self.now_s, self._again.length_s)
         over = now >= self._again.length_s
+        if over and self._load is not None and self._asked.attach is not None:
+            await self._load.finish(self._asked.attach.timeout_s)
         said = "" if over else f"it was ended after {span(now)} of {span(self._again.length_s)}"
         self._ended = SoakEnded(now, said)
         self._folder.write_state(SoakState(now, start_s, over=over))
@@ -199,6 +202,7 @@ class _Playing:
                 phase=_phase_at(self._again.scenario, now),
                 cycle=int(now // self._again.cycle_s),
                 calls=recent.calls,
+                mock_at=urlsplit(self._mock.admin.url).netloc,
                 goodput=recent.goodput,
                 p95_s=recent.p95_s,
                 rss_bytes=None if outside is None else outside.rss_bytes,
