@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from windtunnel.harness.capacity.judged import Judge
@@ -25,7 +25,6 @@ from windtunnel.harness.contract.capacity import (
     Needs,
     TokenPrice,
     Wall,
-    WallTrial,
 )
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
@@ -147,31 +146,20 @@ class CapacitySearch:
             needs=() if safe is None else tuple(self._needs(safe)),
             wall=None
             if found.status != "found" or found.high is None
-            else self._wall(profile, levels[found.high], stage),
+            else self._wall(profile, found.high, list(levels.values()), stage),
         )
 
     def _stage(self, folder: Path) -> Stage:
         return Stage(folder, self._options.clock, self.seed, self._measure, self._reporter)
 
-    def _wall(self, profile: Profile, failed: Level, stage: Stage) -> Wall:
-        """What broke the lowest level that failed."""
-        played: list[Level] = []
+    def _wall(self, profile: Profile, rate: float, levels: Sequence[Level], stage: Stage) -> Wall:
+        """What broke the lowest level that failed, which is the one at `rate`."""
 
-        def again(scenario: Scenario, client: Profile) -> LevelState:
-            level = until_resolved(LevelPlayer(scenario, client, self._judge, stage), failed.rate)
-            played.append(level)
-            return level.state
+        def again(scenario: Scenario, client: Profile) -> Level:
+            return until_resolved(LevelPlayer(scenario, client, self._judge, stage), rate)
 
-        self._say(
-            f"{profile.name} at {failed.rate:g}/s: looking for the wall, one limit after the other is doubled"
-        )
-        wall = find_wall(self.scenario, profile, failed, again)
-        names = (
-            *wall.tried,
-            " + ".join(wall.tried),
-        )  # the last play, if there is one more, was with all of them
-        trials = (WallTrial(name, one.state, one.terms) for name, one in zip(names, played, strict=False))
-        return replace(wall, trials=tuple(trials))
+        self._say(f"{profile.name} at {rate:g}/s: looking for the wall, one limit after the other is doubled")
+        return find_wall(self.scenario, profile, levels, again)
 
     def _needs(self, level: Level) -> list[Needs]:
         """What the safe rate, today's and the target need, at what a call takes at the safe rate."""

@@ -59,6 +59,7 @@ class Judge:
             bills=tuple(
                 bill for cell, start in zip(cells, first, strict=True) for bill in cell.bills[start:]
             ),
+            refused_503=sum(cell.refused_503 for cell in cells) / max(1, attempts),
             scout=scout,
             growth=None if grown is None else grown.mean,
             settled=settled,

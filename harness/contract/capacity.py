@@ -96,6 +96,7 @@ class LevelCell:
     trouble: str = ""
     flows: tuple[Flow, ...] = ()
     bills: tuple[Bill, ...] = ()
+    refused_503: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ class Level:
     many were left out as warm-up. `shown` are means over the batches. `scout`: it was played short, which shows that it
     fails, but not that it passes for good. `growth` is by how many seconds the wait of calls grew in each second, and
     `settled` is False where it grew as it does beyond capacity, so that in the long run every limit breaks.
-    `flows` has what passed in each batch that was kept, `bills` what was billed for it.
+    `flows` has what passed in each batch that was kept, `bills` what was billed for it. `refused_429` and
+    `refused_503` are shares of the requests.
     """
 
     rate: float
@@ -142,6 +144,7 @@ class Level:
     settled: bool = True
     flows: tuple[Flow, ...] = ()
     bills: tuple[Bill, ...] = ()
+    refused_503: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +170,9 @@ class WallTrial:
 class Wall:
     """What stands in the way at `rate`, the lowest that failed.
 
-    `limit` is rpm, tpm, slots, pool or workers, if doubling it alone made the level pass; `client`, if it fails even
-    with all of those doubled; None, if neither. `sign` is what was seen of it; `tried` are the limits in order.
+    `limit` is rpm, tpm, slots, queue, pool, limiter or workers, if doubling it alone made the level pass; `client`, if
+    it fails even with all of those doubled, and passes with twice the instances; else None. `sign` is what was seen of
+    it; `tried` are the limits in order. `moved` is the lowest rate at which there was such a sign; None: at none.
     `trials` are the plays of the proof, in order.
     """
 
@@ -178,6 +182,7 @@ class Wall:
     proven: bool
     tried: tuple[str, ...]
     trials: tuple[WallTrial, ...] = ()
+    moved: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

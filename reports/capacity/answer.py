@@ -91,20 +91,23 @@ WALLS = {
     "rpm": "the requests per minute (RPM)",
     "tpm": "the tokens per minute (TPM)",
     "slots": "the provider's slots",
+    "queue": "the provider's queue",
     "pool": "the client's connection pool",
+    "limiter": "the client's own limiter",
     "workers": "the client's workers (load.concurrency)",
 }
 
 
 def _wall(wall: Wall) -> str:
     """What stands in the way, and how that is known."""
-    names = ", ".join(wall.tried)
+    names = ", ".join(name for name in wall.tried if name != "instances")
     if wall.limit == "client":
         return (
-            f"the wall is in the client's own code, such as a semaphore or a limiter: {wall.rate:g}/s breaks the SLO "
-            f"even with all of {names} doubled"
+            f"the wall is in the client's own code, such as a semaphore: {wall.rate:g}/s breaks the SLO even with all "
+            f"of {names} doubled, and keeps it with twice the instances"
         )
     if wall.limit is None:
+        names = ", ".join(wall.tried)
         return f"the wall is not known: at {wall.rate:g}/s none of {names} alone, doubled, made the SLO hold"
     sign = f" ({wall.sign})" if wall.sign else ""
     return f"the wall is {WALLS[wall.limit]}{sign}: with it doubled, {wall.rate:g}/s keeps the SLO"

@@ -49,6 +49,7 @@ def _level_cell(judged: Judged, figures: CellFigures, _: Mapping[str, Any]) -> L
         trouble=_trouble(figures),
         flows=flows_of(judged, phases),
         bills=bills_of(judged, phases),
+        refused_503=int((served["status"] == 503).sum()),
     )
 
 

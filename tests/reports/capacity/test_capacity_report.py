@@ -120,9 +120,9 @@ def test_no_headroom_is_said() -> None:
             "3/s keeps the SLO",
         ),
         (
-            Wall("client", 3, "", proven=True, tried=("slots", "pool")),
-            "the wall is in the client's own code, such as a semaphore or a limiter: 3/s breaks the SLO even with all "
-            "of slots, pool doubled",
+            Wall("client", 3, "", proven=True, tried=("slots", "pool", "instances")),
+            "the wall is in the client's own code, such as a semaphore: 3/s breaks the SLO even with all "
+            "of slots, pool doubled, and keeps it with twice the instances",
         ),
         (
             Wall(None, 3, "", proven=False, tried=("slots", "pool")),
