@@ -2,62 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from windtunnel.harness.contract.files import SOAK_RUN, write_json, write_whole
 from windtunnel.harness.contract.watch import WatchMark
-from windtunnel.reports.charts.hours import over_hours
-from windtunnel.reports.charts.svg import Chart
-from windtunnel.reports.charts.view import Span
-from windtunnel.reports.page.html import rendered
 from windtunnel.reports.page.markdown import text
 from windtunnel.reports.read.outcomes import judge as judged_calls
 from windtunnel.reports.read.run_dir import load_run
 from windtunnel.reports.soak.cycles import HOUR_S
 from windtunnel.reports.soak.finding import SoakFinding
-from windtunnel.reports.soak.judge import LEAST_CYCLES, SoakSeries, judge_all
+from windtunnel.reports.soak.judge import LEAST_CYCLES, judge_all
+from windtunnel.reports.soak.page import ABOUT, soak_page
+from windtunnel.reports.soak.report import SoakClient, SoakReport
 from windtunnel.reports.soak.samples import SoakRecords, soak_records
 
 SOAK_VERSION: Final = 1
-ABOUT: Final = (
-    "The same phases again and again. What grows from cycle to cycle, at equal phases, and does not stop?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SoakClient:
-    """A client's part: what was found, or in `reason` why nothing can be said."""
-
-    records: SoakRecords
-    findings: tuple[SoakFinding, ...]
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SoakReport:
-    """The whole report, which is written already."""
-
-    scenario: str
-    clients: tuple[SoakClient, ...]
-
-    @property
-    def findings(self) -> tuple[SoakFinding, ...]:
-        return tuple(one for client in self.clients for one in client.findings)
-
-    @property
-    def measured(self) -> bool:
-        """Whether something can be said of every client."""
-        return not any(client.reason for client in self.clients)
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """What a terminal shows: a line for each finding, and for each client without one."""
-        return tuple(line for client in self.clients for line in _lines(client))
 
 
 def write_soak_report(folder: Path) -> SoakReport:
@@ -73,7 +33,7 @@ def write_soak_report(folder: Path) -> SoakReport:
     report = SoakReport(str(run.scenario["name"]), tuple(clients))
     write_json(folder / "soak.json", as_json(report), indent=1)
     write_whole(folder / "summary.md", _summary(report))
-    write_whole(folder / "index.html", _page(report))
+    write_whole(folder / "index.html", soak_page(report))
     return report
 
 
@@ -129,62 +89,6 @@ def _not_measured(records: SoakRecords, *, partial: bool) -> str:
     return f"{cycles} cycles: at least {LEAST_CYCLES} are needed" if cycles < LEAST_CYCLES else ""
 
 
-def _lines(client: SoakClient) -> list[str]:
-    name = client.records.client
-    if client.reason:
-        return [f"? {name}: not measured: {client.reason}"]
-    if not client.findings:
-        return [f"✓ {name}: nothing grows or slows down"]
-    return [f"✗ {name}: {one.sentence}" for one in client.findings]
-
-
 def _summary(report: SoakReport) -> str:
     head = [f"# Soak: {text(report.scenario)}", "", ABOUT, ""]
     return "\n".join([*head, *(f"- {text(line)}" for line in report.lines)]) + "\n"
-
-
-def _page(report: SoakReport) -> str:
-    records = report.clients[0].records
-    last = records.phases[-1]
-    return rendered(
-        "soak.html.j2",
-        title=report.scenario,
-        about=ABOUT,
-        chips=(
-            f"{last.end_s / HOUR_S:.4g} hours",
-            f"{last.cycle + 1} cycles",
-            f"{records.calls:,} calls a client",
-        ),
-        clients=[
-            {
-                "name": client.records.client,
-                "reason": client.reason,
-                "findings": [one.sentence for one in client.findings],
-                "watched": ", ".join(series.measure.title for series in client.records.series),
-                "charts": [_chart(client.records, series) for series in _found_first(client)],
-            }
-            for client in sorted(report.clients, key=lambda one: not one.findings)
-        ],
-    )
-
-
-def _found_first(client: SoakClient) -> Sequence[SoakSeries]:
-    found = {one.measure.name for one in client.findings}
-    return sorted(client.records.series, key=lambda series: series.measure.name not in found)
-
-
-def _chart(records: SoakRecords, series: SoakSeries) -> Chart:
-    measure = series.measure
-    starts = {phase.cycle: phase.start_s for phase in reversed(records.phases)}
-    there = series.values[np.isfinite(series.values)]
-    told = "no value" if not len(there) else f"from {measure.said(there[0])} to {measure.said(there[-1])}"
-    title = measure.title.capitalize() + (f" ({measure.unit})" if measure.unit else "")
-    return over_hours(
-        f"{records.client}-{measure.name}",
-        title,
-        series.at_s,
-        series.values,
-        [Span(one.name, one.start_s, one.end_s, one.incident) for one in records.phases],
-        [*(starts[cycle] for cycle in sorted(starts)), records.phases[-1].end_s],
-        f"{measure.title} over the hours of the soak, {told}",
-    )
