@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from windtunnel.reports.figures.server_view import Attempts, ServerView, unknown_figures
+from windtunnel.reports.figures.server_view import (
+    Abandonment,
+    Attempts,
+    Connections,
+    Promises,
+    ServerView,
+    unknown_figures,
+)
 from windtunnel.reports.page.html import rendered
 from windtunnel.reports.page.labels import say
 from windtunnel.reports.page.markdown import table, text
@@ -62,14 +69,20 @@ def _chips(view: ServerView) -> list[str]:
 
 
 def _tables(view: ServerView) -> list[ServerTable]:
-    left, promises, held = view.abandonment, view.promises, view.connections
-    times = view.times
     return [
         ServerTable(
             "Attempts per call",
             "A call is one intention of a user. Where the client sent a call id the server knows which requests belong "
             "to it; otherwise that is inferred, and is shown only where it is certain enough.",
-            ("identity", "requests", "calls", "attempts per call", "calls with a retry", "most attempts", "certainty"),
+            (
+                "identity",
+                "requests",
+                "calls",
+                "attempts per call",
+                "calls with a retry",
+                "most attempts",
+                "certainty",
+            ),
             tuple(_attempts(one) for one in view.attempts),
         ),
         ServerTable(
@@ -90,76 +103,67 @@ def _tables(view: ServerView) -> list[ServerTable]:
             view.requests,
         ),
         _counted("Models", "As asked for.", view.models, view.requests),
-        ServerTable(
-            "After a refusal that named a wait",
-            "Broken: the call came back to the same region, key and model more than 50 ms before the wait was over.",
-            ("promises", "followed by another attempt", "broken", "share broken"),
-            (
-                (
-                    *(f"{n:,}" for n in (promises.made, promises.followed, promises.broken)),
-                    say(promises.violations, "share"),
-                ),
-            )
-            if promises.made
-            else (),
+        _promises(view.promises),
+        _abandonment(view.abandonment),
+        _connections(view.connections),
+        _times(view),
+    ]
+
+
+def _promises(promises: Promises) -> ServerTable:
+    counts = (f"{n:,}" for n in (promises.made, promises.followed, promises.broken))
+    return ServerTable(
+        "After a refusal that named a wait",
+        "Broken: the call came back to the same region, key and model more than 50 ms before the wait was over.",
+        ("promises", "followed by another attempt", "broken", "share broken"),
+        ((*counts, say(promises.violations, "share")),) if promises.made else (),
+    )
+
+
+def _abandonment(left: Abandonment) -> ServerTable:
+    row = (
+        f"{left.requests:,}",
+        say(left.share, "share"),
+        say(left.after_p50_s, "seconds"),
+        say(left.after_p99_s, "seconds"),
+        f"{left.tokens_sent:,}",
+        f"{left.tokens_billed:,}",
+    )
+    return ServerTable(
+        "Clients that left early",
+        "Tokens are billed for work that was done, whether or not anybody read it.",
+        ("requests", "share", "after (median)", "after (99 %)", "tokens sent", "tokens billed"),
+        (row,) if left.requests else (),
+    )
+
+
+def _connections(held: Connections) -> ServerTable:
+    row = (
+        *(say(n, "count") for n in (held.opened, held.open_at_the_end, held.peak)),
+        "–" if held.requests_each is None else f"{held.requests_each:.2f}",
+        say(held.churn, "share"),
+    )
+    return ServerTable(
+        "Connections",
+        "A new connection for every request costs each of them a handshake.",
+        ("opened", "open at the end", "most at once", "requests on each", "new connections per request"),
+        (row,),
+    )
+
+
+def _times(view: ServerView) -> ServerTable:
+    times = view.times
+    seconds = (times.first_byte_p50_s, times.first_byte_p99_s, times.last_byte_p50_s, times.last_byte_p99_s)
+    counts = (view.queue_depth_max, view.in_flight_max)
+    return ServerTable(
+        "Times at the server",
+        "From the arrival of a request, answers with a status of 200 to 299. A user may have waited longer.",
+        (
+            *("first byte (median)", "first byte (99 %)", "last byte (median)", "last byte (99 %)"),
+            *("longest queue", "most in work"),
         ),
-        ServerTable(
-            "Clients that left early",
-            "Tokens are billed for work that was done, whether or not anybody read it.",
-            ("requests", "share", "after (median)", "after (99 %)", "tokens sent", "tokens billed"),
-            (
-                (
-                    f"{left.requests:,}",
-                    say(left.share, "share"),
-                    say(left.after_p50_s, "seconds"),
-                    say(left.after_p99_s, "seconds"),
-                    f"{left.tokens_sent:,}",
-                    f"{left.tokens_billed:,}",
-                ),
-            )
-            if left.requests
-            else (),
-        ),
-        ServerTable(
-            "Connections",
-            "A new connection for every request costs each of them a handshake.",
-            ("opened", "open at the end", "most at once", "requests on each", "new connections per request"),
-            (
-                (
-                    *(say(n, "count") for n in (held.opened, held.open_at_the_end, held.peak)),
-                    "–" if held.requests_each is None else f"{held.requests_each:.2f}",
-                    say(held.churn, "share"),
-                ),
-            ),
-        ),
-        ServerTable(
-            "Times at the server",
-            "From the arrival of a request, answers with a status of 200 to 299. A user may have waited longer.",
-            (
-                "first byte (median)",
-                "first byte (99 %)",
-                "last byte (median)",
-                "last byte (99 %)",
-                "longest queue",
-                "most in work",
-            ),
-            (
-                (
-                    *(
-                        say(seconds, "seconds")
-                        for seconds in (
-                            times.first_byte_p50_s,
-                            times.first_byte_p99_s,
-                            times.last_byte_p50_s,
-                            times.last_byte_p99_s,
-                        )
-                    ),
-                    say(view.queue_depth_max, "count"),
-                    say(view.in_flight_max, "count"),
-                ),
-            ),
-        ),
-    ]  # fmt: skip
+        ((*(say(one, "seconds") for one in seconds), *(say(one, "count") for one in counts)),),
+    )
 
 
 def _attempts(one: Attempts) -> tuple[str, ...]:
