@@ -24,6 +24,8 @@ from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.mock_server.chance import derive
 
 MIN_TAIL_S = 10.0
+API_KEY = "sk-windtunnel"
+"""The key that every client of a run sends, and that a gateway is told to take."""
 
 
 class PhaseSpan(NamedTuple):

@@ -31,7 +31,6 @@ SERVED_HEADER = "x-windtunnel-served"
 SERVED_BEHIND_LITELLM = f"llm_provider-{SERVED_HEADER}"
 """litellm's proxy passes a provider's headers on under names of its own."""
 SDK_RETRY_HEADER = "x-stainless-retry-count"
-API_KEY = "sk-windtunnel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

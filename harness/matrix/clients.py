@@ -16,12 +16,13 @@ import aiohttp
 import httpx2
 import openai
 
-from windtunnel.harness.clients.base import API_KEY, CALL_HEADER
+from windtunnel.harness.clients.base import CALL_HEADER
 from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.clients.reading import JsonAnswer
 from windtunnel.harness.clients.sse import PATHS
 from windtunnel.harness.matrix.cases import CONNECT_TIMEOUT, READ_TIMEOUT, Case
 from windtunnel.harness.matrix.observed_call import ObservedCall, observing
+from windtunnel.harness.plan import API_KEY
 
 _TIMEOUT = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": 10.0, "pool": 10.0}
 _LIMITS = {"max_connections": 1000, "max_keepalive_connections": 0}

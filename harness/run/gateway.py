@@ -17,10 +17,10 @@ from typing import Any
 
 import aiohttp
 
-from windtunnel.harness.clients.base import API_KEY
 from windtunnel.harness.contract.files import write_json
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.inputs.gateway import Gateway, fill, filled, gateways_folder
+from windtunnel.harness.plan import API_KEY
 from windtunnel.harness.run.children import environment
 from windtunnel.harness.run.process import Ending, Program
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import aiohttp
 
-from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.base import CALL_HEADER, CallSpec, Setting
 from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S
 from windtunnel.harness.clients.gevent_patches import undo_gevents_sockets
@@ -18,6 +18,7 @@ from windtunnel.harness.clients.recording.aiohttp import recording_session
 from windtunnel.harness.clients.recording.httpx2 import Book
 from windtunnel.harness.clients.sse import DONE, PATHS, event_of
 from windtunnel.harness.inputs.profile import Pool, Profile
+from windtunnel.harness.plan import API_KEY
 
 LOADS = partial(json.loads, object_hook=JsonAnswer)
 REFUSED = 400

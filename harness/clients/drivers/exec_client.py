@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import gevent
 
-from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.base import CALL_HEADER, CallSpec, Setting
 from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.exec_pool import InHand, Programs
 from windtunnel.harness.clients.drivers.exec_protocol import FAILURES, CallEnded, Progress, call_line
@@ -30,6 +30,7 @@ from windtunnel.harness.environments.interpreter import InterpreterError
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.inputs.program import program_of
 from windtunnel.harness.inputs.target import in_environment
+from windtunnel.harness.plan import API_KEY
 
 
 class ExecClient:

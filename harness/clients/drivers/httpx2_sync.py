@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, ClientsByUrl, Setting
+from windtunnel.harness.clients.base import CALL_HEADER, CallSpec, ClientsByUrl, Setting
 from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
@@ -16,6 +16,7 @@ from windtunnel.harness.clients.greenlet_shell import GreenletShell
 from windtunnel.harness.clients.reading import JsonAnswer, Reading
 from windtunnel.harness.clients.recording.httpx2 import Book, RecordingTransport
 from windtunnel.harness.clients.sse import DONE, PATHS, event_of
+from windtunnel.harness.plan import API_KEY
 
 
 class Httpx2Sync:

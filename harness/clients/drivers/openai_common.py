@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.base import CALL_HEADER, CallSpec, Setting
 from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.inputs.profile import Pool, Timeouts
+from windtunnel.harness.plan import API_KEY
 
 ARGUMENTS = frozenset(
     {"model", "messages", "input", "stream", "max_tokens", "max_completion_tokens", "max_output_tokens"}

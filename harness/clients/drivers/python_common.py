@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from windtunnel.harness.clients.base import API_KEY, CALL_HEADER, CallSpec, Setting
+from windtunnel.harness.clients.base import CALL_HEADER, CallSpec, Setting
 from windtunnel.harness.clients.call import LiveTry
 from windtunnel.harness.clients.drivers.python_call import AnswerTypeError, Returned, Tools, UserCall, compare
 from windtunnel.harness.clients.error_text import place_of
@@ -20,6 +20,7 @@ from windtunnel.harness.inputs.lifetime import SetupError
 from windtunnel.harness.inputs.prompts import PromptFile, read_prompts
 from windtunnel.harness.inputs.signature import TargetError
 from windtunnel.harness.inputs.target import OwnCode, in_environment, load_target
+from windtunnel.harness.plan import API_KEY
 
 REDIRECTED = 300
 """Below it, an answer has begun to be handed to the callable."""
