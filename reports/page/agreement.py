@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from windtunnel.harness.contract.files import write_whole
-from windtunnel.reports.page.content import HEADLINES
 from windtunnel.reports.page.html import rendered
 from windtunnel.reports.page.labels import label, limit, say
 from windtunnel.reports.page.markdown import table, text
+from windtunnel.reports.page.rows import HEADLINES
 
 NOT_SOUND = "not compared: the measurement of a clock is not valid or not whole"
 

@@ -8,7 +8,8 @@ from windtunnel.harness.contract.text import printable
 from windtunnel.reports.charts.svg import slug
 from windtunnel.reports.figures.validity import State
 from windtunnel.reports.gate.expectations import Result
-from windtunnel.reports.page.content import CellText, ReportContent, Row
+from windtunnel.reports.page.content import ReportContent
+from windtunnel.reports.page.rows import CellText, Row
 
 SIGNS: Mapping[Result, str] = {"passed": "✓", "failed": "✗", "undecided": "?"}
 _SPECIAL = str.maketrans(
