@@ -75,15 +75,35 @@ def at_equal_phases(
     medians = by_phase(at_s, values, parted(phases), by_mean=by_mean)
     if not medians:
         return np.empty(0), np.empty(0)
-    likes: dict[str, list[float]] = {}
-    for phase, value in medians:
-        likes.setdefault(phase.name, []).append(value)
-    usual = {name: float(np.median(found)) for name, found in likes.items()}
-    level = float(np.median([value for _, value in medians]))
+    names = [phase.name for phase, _ in medians]
     hours = np.array([(phase.start_s + phase.end_s) / 2 / HOUR_S for phase, _ in medians])
-    if relative and all(usual.values()):
-        return hours, np.array([level * value / usual[phase.name] for phase, value in medians])
-    return hours, np.array([level + value - usual[phase.name] for phase, value in medians])
+    found = np.array([value for _, value in medians])
+    by_factor = relative and bool((found > 0).all())
+    if by_factor:
+        found = np.log(found)
+    flat = found - _slope_between_likes(hours, found, names) * (hours - hours.mean())
+    likes: dict[str, list[float]] = {}
+    for name, value in zip(names, flat, strict=True):
+        likes.setdefault(name, []).append(float(value))
+    usual = {name: float(np.median(of_name)) for name, of_name in likes.items()}
+    level = float(np.median(flat))
+    compared = found + level - np.array([usual[name] for name in names])
+    return hours, np.exp(compared) if by_factor else compared
+
+
+def _slope_between_likes(hours: Floats, values: Floats, names: Sequence[str]) -> float:
+    """The median slope an hour between values of one name: the seasonal slope of Hirsch, Slack and Smith (1982).
+
+    What grows within a cycle would else be taken for what its phases are like.
+    """
+    slopes = []
+    for name in dict.fromkeys(names):
+        of_name = np.array([one == name for one in names])
+        at, there = hours[of_name], values[of_name]
+        first, second = np.triu_indices(len(at), 1)
+        slopes.append((there[second] - there[first]) / (at[second] - at[first]))
+    found = np.concatenate(slopes)
+    return float(np.median(found)) if len(found) else 0.0
 
 
 def blamed(at_s: Floats, values: Floats, phases: Sequence[CyclePhase]) -> str:

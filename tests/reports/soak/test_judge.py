@@ -154,6 +154,14 @@ def test_phases_are_compared_with_their_like() -> None:
     assert np.ptp(values) == 0
 
 
+@pytest.mark.parametrize("cycles", [4, 6, 12])
+def test_what_grows_within_a_cycle_is_not_taken_for_its_phases(cycles: int) -> None:
+    """A straight line is one again, however few cycles there are."""
+    few = [phase for phase in PHASES if phase.cycle < cycles]
+    hours, values = at_equal_phases(AT_S, 10 + 60 * AT_H + 50.0 * IN_TROUBLE, few)
+    assert np.diff(values) / np.diff(hours) == pytest.approx(60)
+
+
 def test_an_incident_that_takes_most_of_the_time_is_not_blamed() -> None:
     long = [CyclePhase(n, "trouble", n * 600.0, n * 600.0 + 599, incident=True) for n in range(36)]
     assert blamed(AT_S, AT_S, long) == ""
