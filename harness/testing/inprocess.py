@@ -108,7 +108,7 @@ def _row(number: int, exchange: InProcessExchange, now: float) -> dict[str, Any]
         ticket=exchange.ticket,
         player=player,
         served_id=f"s{number}",
-        connection=SimpleNamespace(connection_id=0),
+        requester=SimpleNamespace(connection=SimpleNamespace(connection_id=0)),
         number=number - 1,
         http_version="1.1",
         ending=ending or (None if over_s is None else "end"),
