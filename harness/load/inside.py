@@ -116,7 +116,7 @@ class InsideWatch:
                 descriptors=process.num_fds(),
                 threads=process.num_threads(),
                 processes=1,
-                sockets=Counter(one.status for one in process.net_connections("tcp")),
+                sockets=dict(Counter(one.status for one in process.net_connections("tcp"))),
             )
 
 

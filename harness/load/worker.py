@@ -78,6 +78,7 @@ class Worker:
         watched = watch is not None or self.plan.length_s >= SOAK_S
         soak = recorder.soak = Soak() if watched else None
         sampling = gevent.spawn(self._sample, fleet, soak, watch)
+        sampling.link_exception(lambda failed: gevent.kill(player, failed.exception))
         try:
             fleet.dispatch(self._calls(), partial(self._begun, soak))
             self._sleep_until(self.plan.length_s + self.plan.tail_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,9 +62,10 @@ def test_a_task_is_asyncios_whoever_made_it() -> None:
 
 
 def test_a_look_is_written_with_what_the_system_says(tmp_path: Path) -> None:
-    watch = InsideWatch(tmp_path, "polite", lambda: 10.0, lambda: 0.25)
-    watch.look(tasks=3, streams=1)
-    watch.close()
+    with socket.create_server(("127.0.0.1", 0)):
+        watch = InsideWatch(tmp_path, "polite", lambda: 10.0, lambda: 0.25)
+        watch.look(tasks=3, streams=1)
+        watch.close()
 
     found = read_watch(tmp_path / "watch-polite.jsonl")
 
@@ -74,6 +76,7 @@ def test_a_look_is_written_with_what_the_system_says(tmp_path: Path) -> None:
     assert sample.inside.loop_lag_s == 0.25
     assert sample.inside.objects
     assert sample.outside.rss_bytes > 1e6
+    assert sample.outside.sockets["LISTEN"] >= 1
     assert (sample.outside.processes, sample.outside.descriptors) >= (1, 1)
     assert found.limits["rss_bytes"] > sample.outside.rss_bytes
 
