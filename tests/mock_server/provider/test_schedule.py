@@ -82,7 +82,7 @@ def test_a_slot_that_only_leaving_frees_has_no_end_before() -> None:
 
 def test_ended_work_is_not_kept_until_it_was_due() -> None:
     """Answers of an hour that are given up leave the schedule soon, and their tickets the memory."""
-    answer = {"tokens": 100_000, "tokens_per_second": 20}
+    answer = {"tokens": 3_600, "tokens_per_second": 1}
     engine = engine_with(provider={"capacity": {"slots": 500, "abandoned": "stop"}, "answer": answer})
     for n in range(300):
         engine.left(arrive(engine, 0.0, f"c{n}"), 0.1)
