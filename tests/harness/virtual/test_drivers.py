@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.harness.clients.conftest import DRIVERS, profile_of
+from tests.harness.virtual.shards import play
 from windtunnel.harness.contract.records import ATTEMPTS_SCHEMA
 from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import CellPlan, resolve
-from windtunnel.harness.virtual.order import Order
 from windtunnel.mock_server.journal.segments import compact
 
 SCENARIO: dict[str, Any] = {
@@ -50,7 +47,6 @@ AROUND = {
     "timeouts": {"between_contents": "1s"},
     "retries": {"kind": "fixed", "tries": 3, "base": "200ms", "retry_on": ["5xx", "broken_answer"]},
 }
-SHARD = [sys.executable, "-m", "windtunnel.harness.virtual.shard"]
 TARGETS = str(Path(__file__).parents[1] / "clients")
 
 
@@ -64,16 +60,6 @@ def prepare(folder: Path, driver: str, *, changes: dict[str, Any] | None = None,
     cell.mkdir(parents=True)
     resolve(scenario, [profile], clock="virtual").cells[0].write_json(cell / "cell.json")
     return cell
-
-
-def play(cells: list[Path], hash_seed: int, timeout: float = 100) -> list[int]:
-    """Play cells in one process; gives their exit codes."""
-    lines = "".join(Order(str(cell)).line() for cell in cells)
-    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "WINDTUNNEL_PARENT_PID": str(os.getpid())}
-    done = subprocess.run(
-        SHARD, input=lines, capture_output=True, text=True, env=environment, timeout=timeout
-    )
-    return [json.loads(line)["code"] for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.harness.virtual.shards import play
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
 from windtunnel.harness.plan import resolve
-from windtunnel.harness.virtual.order import Order
 from windtunnel.harness.virtual.virtual_cell import VirtualCell
 from windtunnel.mock_server.journal.segments import read_segments
 
@@ -50,11 +50,10 @@ def cells(folder: Path, names: Sequence[str]) -> list[Path]:
     return found
 
 
-def python(hash_seed: int, *arguments: str, lines: str = "") -> str:
-    """What a process of its own prints."""
+def python(hash_seed: int, *arguments: str) -> None:
+    """Run a module in a process of its own."""
     process = subprocess.run(
         [sys.executable, "-m", *arguments],
-        input=lines,
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -62,7 +61,6 @@ def python(hash_seed: int, *arguments: str, lines: str = "") -> str:
         check=False,
     )
     assert process.returncode == 0, process.stderr
-    return process.stdout
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -76,12 +74,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folders = []
     for seed in HASH_SEEDS:
         folder = tmp_path_factory.mktemp(f"gallery-{seed}")
-        lines = "".join(Order(str(cell)).line() for cell in cells(folder, list(PLAYED)))
-        ended = [
-            json.loads(line)
-            for line in python(seed, "windtunnel.harness.virtual.shard", lines=lines).splitlines()
-        ]
-        assert ended == [{"code": 0}] * len(PLAYED)
+        assert play(cells(folder, list(PLAYED)), seed, PATIENCE_S) == [0] * len(PLAYED)
         folders.append(folder)
     return folders
 

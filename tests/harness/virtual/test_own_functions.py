@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness.virtual.test_drivers import SCENARIO, play, prepare, rows
+from tests.harness.virtual.shards import play
+from tests.harness.virtual.test_drivers import SCENARIO, prepare, rows
 
 FAULTY: dict[str, Any] = {
     "load": {**SCENARIO["load"], "rate": "1/s", "deadline": "2s"},

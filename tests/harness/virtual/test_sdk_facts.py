@@ -16,7 +16,8 @@ import openai
 import pytest
 
 from tests.harness.clients.conftest import SDKS, profile_of, skip_if_missing
-from tests.harness.virtual.test_drivers import play, rows
+from tests.harness.virtual.shards import play
+from tests.harness.virtual.test_drivers import rows
 from windtunnel.harness.clients.http_library import sdk_http
 from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.scenario import Scenario
