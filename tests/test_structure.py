@@ -187,6 +187,7 @@ LIBRARIES = {
     "pandas": ("reports/", "harness/calibrate/"),
     "scipy": (
         "harness/capacity/growth.py",
+        "harness/capacity/sweep.py",
         "harness/capacity/verdict.py",
         "reports/capacity/usl.py",
         "reports/figures/",

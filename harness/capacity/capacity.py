@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from windtunnel.harness.capacity.judged import Judge
+from windtunnel.harness.capacity.level import layout
 from windtunnel.harness.capacity.player import LevelPlayer, MeasureLevel, Stage
 from windtunnel.harness.capacity.search import SCOUT, search
 from windtunnel.harness.capacity.slo import COMMAND, fits, read_slo
+from windtunnel.harness.capacity.sweep import SEEDS, at_rates, rates_around, sweep_of
 from windtunnel.harness.capacity.verdict import LOOKS
 from windtunnel.harness.capacity.wall import find_wall
 from windtunnel.harness.contract.capacity import (
@@ -23,6 +25,7 @@ from windtunnel.harness.contract.capacity import (
     Level,
     LevelState,
     Needs,
+    Sweep,
     TokenPrice,
     Wall,
 )
@@ -54,6 +57,7 @@ class CapacityOptions:
     clock: ClockName = "virtual"
     within: float = 0.05
     most: float = 1000.0
+    sweep: bool = False
 
 
 class CapacitySearch:
@@ -147,6 +151,9 @@ class CapacitySearch:
             wall=None
             if found.status != "found" or found.high is None
             else self._wall(profile, found.high, list(levels.values()), stage),
+            sweep=None
+            if not self._options.sweep or found.low is None
+            else self._sweep(profile, found.low, stage),
         )
 
     def _stage(self, folder: Path) -> Stage:
@@ -160,6 +167,15 @@ class CapacitySearch:
 
         self._say(f"{profile.name} at {rate:g}/s: looking for the wall, one limit after the other is doubled")
         return find_wall(self.scenario, profile, levels, again)
+
+    def _sweep(self, profile: Profile, safe: float, stage: Stage) -> Sweep:
+        """Rates around the safe one, up and down again in one play, with several seeds."""
+        rates = rates_around(safe)
+        lengths = layout(self.scenario, self.slo, rates[0], self._options.within, short=True)
+        scenario = at_rates(self.scenario, rates, lengths)
+        told = f"{profile.name} from {rates[0]:g}/s to {max(rates):g}/s and back"
+        self._say(f"{told}: {SEEDS} plays, for hysteresis")
+        return sweep_of(rates, [stage.play(scenario, profile, number, told) for number in range(SEEDS)])
 
     def _needs(self, level: Level) -> list[Needs]:
         """What the safe rate, today's and the target need, at what a call takes at the safe rate."""

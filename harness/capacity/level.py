@@ -73,10 +73,7 @@ def at_rate(scenario: Scenario, rate: float, lengths: Layout) -> Scenario:
     load = data["load"]
     load["arrivals"] = {"spacing": scenario.load.arrivals.spacing}
     load["rate"] = f"{rate:.6g}/s"
-    settle: dict[str, Any] = {"name": SETTLE, "for": f"{lengths.settle_s:g}s", "faulty": False}
-    limits = scenario.provider.region(scenario.region).limits
-    if (limits.rpm is not None or limits.tpm is not None) and limits.burst > SETTLED_BURST_MIN:
-        settle["provider"] = {"limits": {"burst": SETTLED_BURST_MIN}}
+    settle = settling(scenario, lengths.settle_s)
     batches = [
         {"name": f"{BATCH}{number}", "for": f"{lengths.batch_s:g}s", "faulty": False}
         for number in range(lengths.batches)
@@ -86,3 +83,12 @@ def at_rate(scenario: Scenario, rate: float, lengths: Layout) -> Scenario:
         {**data, "expect": [], "time_scale": 1, "phases": [settle, *batches]}
     )
     return level.scaled_already(played)
+
+
+def settling(scenario: Scenario, settle_s: float) -> dict[str, Any]:
+    """The phase in which a level settles, as a scenario has it: with small buckets, where there is a quota."""
+    settle: dict[str, Any] = {"name": SETTLE, "for": f"{settle_s:g}s", "faulty": False}
+    limits = scenario.provider.region(scenario.region).limits
+    if (limits.rpm is not None or limits.tpm is not None) and limits.burst > SETTLED_BURST_MIN:
+        settle["provider"] = {"limits": {"burst": SETTLED_BURST_MIN}}
+    return settle

@@ -69,6 +69,12 @@ def capacity(
         float, typer.Option(help="How near the safe rate is to be known, as a share of it.")
     ] = 0.05,
     most: Annotated[str, typer.Option(help="The largest rate that is tried.")] = "1000/s",
+    sweep: Annotated[
+        bool,
+        typer.Option(
+            "--sweep", help="Also rates around the safe one, up and down again in one play, for hysteresis."
+        ),
+    ] = False,
 ) -> None:
     """Find the largest offered rate at which clients keep an SLO: from 1/s on it doubles, then it bisects.
 
@@ -96,6 +102,7 @@ def capacity(
         clock=cast("ClockName", clock),
         within=within,
         most=_rate("--most", most),
+        sweep=sweep,
     )
     console = Console(stderr=True)
     with Steps() as steps:
