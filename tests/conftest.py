@@ -6,8 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.lacking import lacks
+
+# How long an example may take says nothing on a machine that plays other tests beside it.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 collect_ignore = ["example_project"]
 """A project of its own, which `test_packaging.py` plays from an installed wheel."""

@@ -97,6 +97,17 @@ def baseline(before: Path, tmp_path_factory: pytest.TempPathFactory) -> NamedBas
     return written(before, tmp_path_factory.mktemp("baseline") / "baseline.json")
 
 
+@pytest.fixture(scope="module")
+def two_seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seeds of that client, for what does not depend on how many there are: each check measures them all."""
+    return play(tmp_path_factory.mktemp("runs") / "two_seeds", PATIENT, repeats=2, digest="before")
+
+
+@pytest.fixture(scope="module")
+def their_baseline(two_seeds: Path, tmp_path_factory: pytest.TempPathFactory) -> NamedBaseline:
+    return written(two_seeds, tmp_path_factory.mktemp("their") / "baseline.json")
+
+
 def test_a_baseline_is_small_sorted_and_a_line_a_metric(baseline: NamedBaseline) -> None:
     """A diff shows the metric that changed; only metrics with a direction are kept."""
     rows = [
@@ -167,35 +178,37 @@ def test_a_baseline_from_elsewhere_is_told(
     assert told in found[0]
 
 
-def test_what_does_not_fit_is_not_compared(before: Path, baseline: NamedBaseline) -> None:
+def test_what_does_not_fit_is_not_compared(two_seeds: Path, their_baseline: NamedBaseline) -> None:
     """Exit 2, and the command that writes the file again; a client that is gone is an error, too."""
-    gone = {**baseline.content.clients, "gone": baseline.content.clients["mine"]}
+    gone = {**their_baseline.content.clients, "gone": their_baseline.content.clients["mine"]}
     for update, told in (
         ({"behaviour": 2}, "behaviour: found 2"),
         ({"clients": gone}, "clients.gone: this client"),
     ):
-        changed = NamedBaseline(baseline.path, baseline.content.model_copy(update=update))
-        result = against(before, changed)
+        changed = NamedBaseline(their_baseline.path, their_baseline.content.model_copy(update=update))
+        result = against(two_seeds, changed)
         assert result.exit_code == 2
         said = " ".join(result.runs[0].wrong)
         assert told in said
-        assert f"windtunnel baseline write {before} -o {baseline.path}" in said
+        assert f"windtunnel baseline write {two_seeds} -o {their_baseline.path}" in said
 
 
-def test_force_compares_what_both_have(before: Path, baseline: NamedBaseline) -> None:
+def test_force_compares_what_both_have(two_seeds: Path, their_baseline: NamedBaseline) -> None:
     """What differs becomes a note; without a common seed nothing helps."""
-    content = baseline.content.model_copy(update={"behaviour": 2})
-    forced = against(before, NamedBaseline(baseline.path, content), force=True)
+    content = their_baseline.content.model_copy(update={"behaviour": 2})
+    forced = against(two_seeds, NamedBaseline(their_baseline.path, content), force=True)
     assert forced.exit_code == 0
     assert "behaviour: found 2" in forced.runs[0].notes[0]
-    apart = baseline.content.model_copy(update={"seeds": ("99",)})
-    assert against(before, NamedBaseline(baseline.path, apart), force=True).exit_code == 2
+    apart = their_baseline.content.model_copy(update={"seeds": ("99",)})
+    assert against(two_seeds, NamedBaseline(their_baseline.path, apart), force=True).exit_code == 2
 
 
-def test_a_baseline_that_no_run_belongs_to_is_an_error(before: Path, baseline: NamedBaseline) -> None:
+def test_a_baseline_that_no_run_belongs_to_is_an_error(
+    two_seeds: Path, their_baseline: NamedBaseline
+) -> None:
     """A file that is given and not used would be a silent pass."""
-    other = NamedBaseline(Path("other.json"), baseline.content.model_copy(update={"scenario": "other"}))
-    result = check_runs([before], CheckOptions(baselines=(baseline, other)))
+    other = NamedBaseline(Path("other.json"), their_baseline.content.model_copy(update={"scenario": "other"}))
+    result = check_runs([two_seeds], CheckOptions(baselines=(their_baseline, other)))
     assert result.exit_code == 2
     assert "other.json: no run is of its scenario" in result.runs[0].wrong[0]
 
