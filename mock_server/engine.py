@@ -32,7 +32,7 @@ from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider import service
 from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0, Admission, MakeAnswer
 from windtunnel.mock_server.provider.calls import Registry, Via
-from windtunnel.mock_server.provider.compiled_settings import CompiledSettings
+from windtunnel.mock_server.provider.compiled_settings import CompiledSettings, LinkSettings
 from windtunnel.mock_server.provider.idempotency import Idempotency
 from windtunnel.mock_server.provider.outages import Outages
 from windtunnel.mock_server.provider.regions import RegionState
@@ -269,6 +269,25 @@ class Engine:
         if now >= self._boundary:
             self._enter_due_phases(now)
         return self._outages.listening(region, now, self._phase)
+
+    def link(self, region: str, now: float) -> LinkSettings | None:
+        """Return the link of a region as it is now; None for a region without one in this phase."""
+        if now >= self._boundary:
+            self._enter_due_phases(now)
+        return self._regions[region].settings.link
+
+    def has_link(self, region: str) -> bool:
+        """Whether a region has a link in any phase: its connections go through one then."""
+        return any(
+            name == region and settings.link is not None
+            for phase in self._settings
+            for name, settings in phase.items()
+        )
+
+    @property
+    def seed(self) -> int:
+        """The seed of the plan in force."""
+        return self._plan.seed
 
     def set_plan(self, plan: Plan, now: float) -> None:
         """Switch to another plan: limiter levels, queue and numbering stay, counting rules begin anew.

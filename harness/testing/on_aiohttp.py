@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from functools import partial
 from typing import Any, Self
 
 from aiohttp.test_utils import BaseTestServer
@@ -20,7 +19,6 @@ from windtunnel.mock_server.journal.journal import Journal
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.server.options import ServeOptions
 from windtunnel.mock_server.server.server import Server
-from windtunnel.mock_server.transports.accept import accept
 from windtunnel.mock_server.transports.listeners import Listeners
 from windtunnel.mock_server.transports.ports import bind, url
 
@@ -73,10 +71,10 @@ class AiohttpServer(MockOpenAI, BaseTestServer):
         return url(options.host, next(iter(ports.values())))
 
     async def _listen_in_memory(self, loop: Any, region: str) -> str:
-        from windtunnel.harness.virtual.network.ports import Ports
+        from windtunnel.harness.virtual.network.ports import Ports, listen
 
         assert self._server is not None
-        listener = await loop.create_server(partial(accept, self._server, region), "127.0.0.1", 0)
+        listener = await listen(loop, self._server, region)
         Ports(self._server, {region: listener})
 
         async def close() -> None:

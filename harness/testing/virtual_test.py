@@ -61,16 +61,15 @@ class VirtualView(MockOpenAI):
 
     async def listen(self, loop: VirtualLoop) -> None:
         """Open the mock's port on a loop, under what has been asked for."""
-        from windtunnel.harness.virtual.network.ports import Ports
+        from windtunnel.harness.virtual.network.ports import Ports, listen
         from windtunnel.mock_server.journal.journal import Journal
         from windtunnel.mock_server.plan.plan import Plan
         from windtunnel.mock_server.server.server import Server
-        from windtunnel.mock_server.transports.accept import accept
 
         plan = Plan.model_validate(self._planned)
         server = self._server = Server(plan, journal=Journal(), loop=loop, clock=loop.time)
         region = plan.provider.default_region
-        listener = await loop.create_server(functools.partial(accept, server, region), HOST, PORT)
+        listener = await listen(loop, server, region, PORT)
         Ports(server, {region: listener})
 
     def _begin(self, plan: dict[str, Any]) -> None:

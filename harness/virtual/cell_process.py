@@ -9,7 +9,6 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 from windtunnel.harness.arrivals import Arrival
@@ -38,11 +37,11 @@ from windtunnel.harness.virtual.instances import Crew
 from windtunnel.harness.virtual.loop import VirtualLoop
 from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.network.ports import Ports
+from windtunnel.harness.virtual.network.ports import listen as listen_for
 from windtunnel.mock_server.journal.journal import Journal
 from windtunnel.mock_server.journal.schemas import SERVED_SCHEMA
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.server.server import Server
-from windtunnel.mock_server.transports.accept import accept
 
 LEAD_S = 1.0
 """Virtual seconds between the warm-up calls and the first arrival."""
@@ -275,9 +274,6 @@ class VirtualWatch:
 
 async def listen(loop: VirtualLoop, mock: Server, plan: Plan) -> dict[str, str]:
     """Open every region's listener on the virtual network; gives their base URLs."""
-    listeners = {
-        region: await loop.create_server(partial(accept, mock, region), "127.0.0.1", 0)
-        for region in plan.provider.regions
-    }
+    listeners = {region: await listen_for(loop, mock, region) for region in plan.provider.regions}
     Ports(mock, listeners)
     return {region: f"http://127.0.0.1:{one.address[1]}/v1" for region, one in listeners.items()}

@@ -22,7 +22,7 @@ from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 from windtunnel.harness.virtual.guard import refuse
 from windtunnel.harness.virtual.network.endpoint import TICK
-from windtunnel.harness.virtual.network.network import Network
+from windtunnel.harness.virtual.network.network import Network, NewPath, VirtualListener
 from windtunnel.harness.virtual.network.raw_sockets import Dialled
 from windtunnel.harness.virtual.timers import Scheduled, Timer
 
@@ -200,9 +200,11 @@ class VirtualLoop(base_events.BaseEventLoop):
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         host: str | None = None,
         port: int | None = None,
+        *,
+        path: NewPath | None = None,
         **_: Any,
-    ) -> Any:
-        return self.network.listen(protocol_factory, host or "127.0.0.1", port or 0)
+    ) -> VirtualListener:
+        return self.network.listen(protocol_factory, host or "127.0.0.1", port or 0, path=path)
 
     async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host

@@ -27,6 +27,7 @@ from windtunnel.mock_server.plan.provider import (
     Limits,
     Provider,
     Region,
+    RegionLink,
 )
 from windtunnel.mock_server.plan.rule import Burst, Match, Ramp, Rule, SequenceEntry
 
@@ -39,6 +40,7 @@ _MODELS: tuple[tuple[str, type[Strict]], ...] = (
     ("phases", Phase),
     ("provider", Provider),
     ("provider.regions.NAME", Region),
+    ("provider.regions.NAME.link", RegionLink),
     ("provider.capacity", Capacity),
     ("provider.answer", AnswerModel),
     ("provider.answer.cold_start", ColdStart),

@@ -13,9 +13,10 @@ from pydantic import Field, GetJsonSchemaHandler, PrivateAttr, ValidationError, 
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.plan.distributions import Duration, Size
-from windtunnel.mock_server.plan.model import Strict, relocated
-from windtunnel.mock_server.plan.units import PositiveSeconds, Seconds
+from windtunnel.mock_server.plan.model import Strict, raise_located, relocated
+from windtunnel.mock_server.plan.units import Bandwidth, PositiveSeconds, Seconds
 
 _M = TypeVar("_M", bound=Strict)
 
@@ -179,10 +180,39 @@ DEFAULT_BATCH_PACE = BatchPace()
 """The pace where a plan does not set one."""
 
 
-class Region(Strict):
-    """One region: its round trip, and where it differs from the provider."""
+class RegionLink(Strict):
+    """The way from clients to a region, under everything that is spoken on it.
 
-    rtt: Duration | None = Field(default=None, description="Network round trip; left out: none.")
+    Connecting costs a round trip, a TLS handshake its own, a message half of one each way.
+    """
+
+    rtt: Duration = Field(description="Network round trip, drawn for each connection and each message.")
+    jitter: Seconds = Field(
+        default=0.0, description="Each message takes up to so much longer, each way; nothing is overtaken."
+    )
+    bandwidth: Bandwidth | None = Field(
+        default=None, description="How much passes each way; left out: no limit."
+    )
+    loss: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="Share of packets that are lost and sent again, which makes what follows them wait.",
+    )
+
+
+class Region(Strict):
+    """One region: the way to it, and where it differs from the provider."""
+
+    rtt: Duration | None = Field(
+        default=None,
+        description="Network round trip, drawn for each attempt and added to it; left out: none. Without connections: "
+        "see `link`.",
+    )
+    link: RegionLink | None = Field(
+        default=None,
+        description="The network that its connections go through, in place of `rtt`; left out: none.",
+    )
     capacity: Annotated[dict[str, Any], PartOf(Capacity)] | None = Field(
         default=None, description="What differs from the provider's capacity."
     )
@@ -193,12 +223,20 @@ class Region(Strict):
         default=None, description="What differs from the provider's answers."
     )
 
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.link is not None and self.rtt is not None:
+            both = PlanError("", "both a link and an rtt", "one of them: a link has an rtt of its own")
+            raise_located("Region", [(("link",), both)])
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class RegionSettings:
     """What holds in one region, all overrides applied."""
 
     rtt: Duration | None
+    link: RegionLink | None
     capacity: Capacity
     limits: Limits
     answer: AnswerModel
@@ -232,6 +270,7 @@ class Provider(Strict):
             at = ("regions", name)
             self._settled[name] = RegionSettings(
                 rtt=region.rtt,
+                link=region.link,
                 capacity=_overridden(self.capacity, region.capacity, (*at, "capacity")),
                 limits=_overridden(self.limits, region.limits, (*at, "limits")),
                 answer=_overridden(self.answer, region.answer, (*at, "answer")),
@@ -290,6 +329,7 @@ __all__ = [
     "PartOf",
     "Provider",
     "Region",
+    "RegionLink",
     "RegionSettings",
     "merge",
     "overridden",

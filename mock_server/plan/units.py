@@ -1,7 +1,7 @@
-"""Durations and rates as people write them: `250ms`, `12s`, `5m`, `1h`, `14/s`, `60/min`.
+"""Durations, rates and bandwidths as people write them: `250ms`, `12s`, `5m`, `1h`, `14/s`, `60/min`, `10Mbit/s`.
 
 A number without a unit is refused, everywhere, with a message that says so. Values are floats inside
-(seconds; events per second) and are written back as text with a unit, so that a dumped plan validates
+(seconds; events or bits per second) and are written back as text with a unit, so that a dumped plan validates
 again. Validation with the context `{"bare_seconds": True}` (fault headers) takes a bare number for seconds.
 """
 
@@ -20,12 +20,16 @@ from windtunnel.mock_server.errors import PlanError
 _NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _DURATION = re.compile(rf"\s*({_NUMBER})\s*(ms|s|m|h)\s*")
 _RATE = re.compile(rf"\s*({_NUMBER})\s*/\s*(s|min|h)\s*")
+_BITS = re.compile(rf"\s*({_NUMBER})\s*(k|M|G)?bit/s\s*")
 _BARE = re.compile(rf"\s*-?{_NUMBER}\s*")
 
 _PER_SECOND = {"ms": 1000.0}
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _RATE_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
+_BIT_FACTORS = {None: 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+
+_A_BANDWIDTH = "a bandwidth with its unit, such as 100Mbit/s or 1Gbit/s"
 _A_DURATION = "a duration with its unit, such as 250ms, 12s, 5m or 1h"
 _A_RATE = "a rate with its unit, such as 14/s or 60/min"
 _FOREVER = "forever"
@@ -82,6 +86,17 @@ def parse_rate(text: object) -> float:
     return rate
 
 
+def parse_bits(text: object) -> float:
+    """`"100Mbit/s"` → 1e8 bits per second. Raises `PlanError` (a ValueError) for anything else, and for zero."""
+    match = _BITS.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise PlanError("", _found(text), _A_BANDWIDTH)
+    bits = float(match[1]) * _BIT_FACTORS[match[2]]
+    if not 0 < bits < math.inf:
+        raise PlanError("", _found(text), f"{_A_BANDWIDTH}, above zero")
+    return bits
+
+
 def _plain(number: float) -> str:
     return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
 
@@ -100,6 +115,11 @@ def format_seconds(seconds: float) -> str:
 def format_rate(per_second: float) -> str:
     """14.0 → `"14/s"`; parses back to exactly the same number."""
     return f"{_plain(per_second)}/s"
+
+
+def format_bits(per_second: float) -> str:
+    """1e8 → `"100000000bit/s"`; parses back to exactly the same number."""
+    return f"{_plain(per_second)}bit/s"
 
 
 def as_pydantic_error(error: PlanError) -> PydanticCustomError:
@@ -156,6 +176,13 @@ def _rate(value: Any) -> float:
     return _within(rate, value, _A_MILLION)
 
 
+def _bits(value: Any) -> float:
+    try:
+        return parse_bits(value)
+    except PlanError as error:
+        raise as_pydantic_error(error) from None
+
+
 _DURATION_PATTERN = rf"^\s*{_NUMBER}\s*(ms|s|m|h)\s*$"
 DURATION_SCHEMA = {"type": "string", "pattern": _DURATION_PATTERN, "examples": ["250ms", "12s", "5m", "1h"]}
 _WRITE_SECONDS = PlainSerializer(format_seconds, return_type=str)
@@ -189,3 +216,17 @@ Rate = Annotated[
     _A_MILLION,
 ]
 """Events per second."""
+
+Bandwidth = Annotated[
+    float,
+    BeforeValidator(_bits),
+    PlainSerializer(format_bits, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^\s*{_NUMBER}\s*(k|M|G)?bit/s\s*$",
+            "examples": ["100Mbit/s", "1Gbit/s"],
+        }
+    ),
+]
+"""Bits per second, above zero."""

@@ -34,6 +34,16 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """A region's link: `jitter` in seconds, `bandwidth` in bits a second (None: no limit), `loss` a share."""
+
+    rtt: Spread
+    jitter: float
+    bandwidth: float | None
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
 class ColdStartDelay:
     """A delay (`first_token`) of first tokens after so many seconds without work (`after`)."""
 
@@ -46,6 +56,7 @@ class CompiledSettings:
     """The settings of one region in one phase. Durations are seconds, speeds tokens a second."""
 
     rtt: Spread | None
+    link: LinkSettings | None
     slots: int
     queue: int
     keep_working: bool
@@ -66,9 +77,12 @@ class CompiledSettings:
         """Compile `provider` for `region`. Raises KeyError for a region that it does not have."""
         here = provider.region(region)
         capacity, answer = here.capacity, here.answer
-        cold = answer.cold_start
+        cold, link = answer.cold_start, here.link
         return cls(
             rtt=None if here.rtt is None else Spread.of(here.rtt),
+            link=None
+            if link is None
+            else LinkSettings(Spread.of(link.rtt), link.jitter, link.bandwidth, link.loss),
             slots=capacity.slots,
             queue=capacity.queue,
             keep_working=capacity.abandoned == "keep_working",

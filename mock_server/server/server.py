@@ -100,7 +100,7 @@ class Server:
 
         self.connections: dict[OpenConnection, float] = {}
         """Open connections, and since when on the clock each is open."""
-        self._connection_ids = serial << 40
+        self._connection_ids = self._links = serial << 40
         self.write_batch = WriteBatch(loop)
         self.long_work = LongWork(loop)
         self.incoming = IncomingRequests(loop)
@@ -135,6 +135,11 @@ class Server:
         self.counters.connections += 1
         self._connection_ids += 1
         return self._connection_ids
+
+    def next_link(self) -> int:
+        """Return a number for the way of a new connection through its region's link."""
+        self._links += 1
+        return self._links
 
     def disconnected(self, connection: OpenConnection) -> None:
         """Remove a closed connection and write its row, unless `cut` has written it."""

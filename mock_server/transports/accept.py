@@ -1,14 +1,20 @@
-"""Which protocol a new connection speaks: the one place that knows all transports over sockets."""
+"""Which protocol a new connection speaks, and through which link: the one place that knows all of them."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from windtunnel.mock_server.provider.compiled_settings import LinkSettings, Spread
 from windtunnel.mock_server.transports.http1.connection import Connection
+from windtunnel.mock_server.transports.links.linked import LinkedSocket
+from windtunnel.mock_server.transports.links.path import Path
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.server.server import Server
+
+NO_DISTANCE = LinkSettings(rtt=Spread(0.0, 0.0), jitter=0.0, bandwidth=None, loss=0.0)
+"""The link of a region in a phase in which it has none."""
 
 
 def accept(server: Server, region: str) -> asyncio.Protocol:
@@ -17,3 +23,22 @@ def accept(server: Server, region: str) -> asyncio.Protocol:
     The region `""` is the admin API's own port.
     """
     return Connection(server, region)
+
+
+def accept_linked(server: Server, region: str) -> asyncio.Protocol:
+    """Make what a socket of a region's listener is given: the protocol, at the far end of the region's link."""
+    protocol = accept(server, region)
+    path = new_path(server, region)
+    return protocol if path is None else LinkedSocket(server.loop, path, protocol)
+
+
+def new_path(server: Server, region: str) -> Path | None:
+    """Return the way of a new connection to a region; None where there is no link, as at the admin API's."""
+    engine = server.engine
+    if not region or not engine.has_link(region):
+        return None
+
+    def settings() -> LinkSettings:
+        return engine.link(region, server.now()) or NO_DISTANCE
+
+    return Path(settings, engine.seed, server.next_link())

@@ -19,7 +19,7 @@ from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.rules import FaultUse
 from windtunnel.mock_server.server.options import ServeError
 from windtunnel.mock_server.server.server import Server
-from windtunnel.mock_server.transports.accept import accept
+from windtunnel.mock_server.transports.accept import accept_linked
 from windtunnel.mock_server.transports.ports import BACKLOG, Port
 
 ADMIN = ""
@@ -207,7 +207,7 @@ class Listeners:
 
     def _listener(self, port: Port, region: str) -> Listener:
         def connection() -> asyncio.Protocol:
-            return accept(self._server, region)
+            return accept_linked(self._server, region)
 
         def reset_all() -> None:
             for connection in list(self._server.connections):

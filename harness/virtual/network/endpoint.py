@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from windtunnel.harness.virtual.network.sockets import Address, NamedSocket
+from windtunnel.mock_server.transports.links.path import Direction, Path
 
 if TYPE_CHECKING:
     from windtunnel.harness.virtual.network.network import Link, Network
@@ -35,10 +36,20 @@ HIGH_WATER = 65_536
 class VirtualSocket(asyncio.Transport):
     """One end of a connection, as asyncio's transport."""
 
-    def __init__(self, network: Network, link: Link, here: Address, there: Address) -> None:
+    def __init__(
+        self,
+        network: Network,
+        link: Link,
+        here: Address,
+        there: Address,
+        path: Path | None = None,
+        direction: Direction = "up",
+    ) -> None:
         self._socket = NamedSocket(here, there, self._is_readable)
         self._here, self._there = here, there
         self._link = link
+        self._path = path
+        self._direction: Direction = direction
         super().__init__({"socket": self._socket, "sockname": here, "peername": there})
         self._network = network
         self._loop = network.loop
@@ -144,7 +155,7 @@ class VirtualSocket(asyncio.Transport):
 
     def _push(self) -> None:
         """Send what the window lets through."""
-        loop, link = self._loop, self._link
+        loop = self._loop
         now = loop.time()
         acked = self._under_way
         while acked and acked[0][0] <= now:
@@ -157,11 +168,7 @@ class VirtualSocket(asyncio.Transport):
             size = len(data)
             self._unsent_bytes -= size
             self._under_way_bytes += size
-            leaves = now
-            if link.bandwidth is not None:
-                leaves = max(now, self._line_free_at) + size / link.bandwidth
-                self._line_free_at = leaves
-            self._last_arrival = arrives = max(leaves + self._delay(), self._last_arrival)
+            arrives = self._arrival(now, size)
             self._network.sent(arrives, self._here, self._there, "data", data)
             loop.call_at(arrives, self.peer._data_arrived, data)
         if self._unsent:
@@ -186,21 +193,31 @@ class VirtualSocket(asyncio.Transport):
 
     def _acknowledged(self, size: int) -> None:
         """The peer has read `size` bytes; that is known here after the delay."""
-        self._under_way.append((self._loop.time() + self._link.delay, size))
+        self._under_way.append((self._loop.time() + self._way_back(), size))
         if self._unsent:
             self._await_window()
 
     def _control(self, kind: str) -> None:
         """Send a FIN or an RST, behind everything that was sent."""
-        arrives = max(self._loop.time() + self._delay(), self._last_arrival)
-        self._last_arrival = arrives
+        arrives = self._arrival(self._loop.time(), 0)
         self._network.sent(arrives, self._here, self._there, kind, b"")
         arrived: Callable[[], None] = self.peer._fin_arrived if kind == "fin" else self.peer._reset_arrived
         self._loop.call_at(arrives, arrived)
 
-    def _delay(self) -> float:
+    def _arrival(self, at: float, size: int) -> float:
+        """When what leaves at `at` arrives at the other end: in order, and not before the line is free."""
         link = self._link
-        return link.delay if not link.jitter else link.delay + link.jitter * self._network.jitter()
+        if self._path is not None:
+            return self._path.arrives(self._direction, at, size)
+        if link.bandwidth is not None and size:
+            at = max(at, self._line_free_at) + size / link.bandwidth
+            self._line_free_at = at
+        late = link.delay if not link.jitter else link.delay + link.jitter * self._network.jitter()
+        self._last_arrival = max(at + late, self._last_arrival)
+        return self._last_arrival
+
+    def _way_back(self) -> float:
+        return self._link.delay if self._path is None else self._path.round_trip_s / 2
 
     # ---- receiving
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from windtunnel.harness.virtual.network.endpoint import VirtualSocket
 from windtunnel.harness.virtual.network.sockets import Address, NamedSocket
+from windtunnel.mock_server.transports.links.path import Path
 
 if TYPE_CHECKING:
     from windtunnel.harness.virtual.loop import VirtualLoop
 
 Mode: TypeAlias = Literal["open", "refused", "blackholed"]
 Factory: TypeAlias = Callable[[], asyncio.BaseProtocol]
+NewPath: TypeAlias = Callable[[], Path | None]
 Trace: TypeAlias = Callable[[float, Address, Address, str, bytes], None]
 """Told of everything that leaves: (when it arrives, from, to, "data" | "fin" | "rst" | "syn", bytes)."""
 
@@ -43,11 +45,14 @@ class Link:
 class VirtualListener:
     """A listening address, as asyncio's server."""
 
-    def __init__(self, network: Network, factory: Factory, address: Address, link: Link) -> None:
+    def __init__(
+        self, network: Network, factory: Factory, address: Address, link: Link, path: NewPath | None
+    ) -> None:
         self._network = network
         self.factory = factory
         self.address = address
         self.link = link
+        self.path = path
         self.mode: Mode = "open"
         self.sockets = (NamedSocket(address, address, lambda: False),)
 
@@ -84,14 +89,24 @@ class Network:
         """A draw in [0, 1) for each segment on a link with jitter."""
         self._ports = FIRST_PORT
 
-    def listen(self, factory: Factory, host: str, port: int, link: Link | None = None) -> VirtualListener:
-        """Accept connections at an address; port 0 is any free one. Raises OSError if it is taken."""
+    def listen(
+        self,
+        factory: Factory,
+        host: str,
+        port: int,
+        link: Link | None = None,
+        path: NewPath | None = None,
+    ) -> VirtualListener:
+        """Accept connections at an address; port 0 is any free one. Raises OSError if it is taken.
+
+        `path` makes the way of each new connection, or None for one that takes the `link`.
+        """
         if not port:
             port = self._next_port()
         address = (host, port)
         if address in self.listeners:
             raise OSError(errno.EADDRINUSE, f"{host}:{port} is in use")
-        listener = self.listeners[address] = VirtualListener(self, factory, address, link or Link())
+        listener = self.listeners[address] = VirtualListener(self, factory, address, link or Link(), path)
         return listener
 
     async def connect(
@@ -103,14 +118,17 @@ class Network:
         there = (host, port)
         here = (CLIENT_HOST, self._next_port())
         known = self.listeners.get(there)
+        path = None if known is None or known.path is None else known.path()
         delay = known.link.delay if known is not None else Link().delay
+        if path is not None:
+            delay = (path.opened(loop.time()) - loop.time()) / 2
         answered: asyncio.Future[VirtualListener | None] = loop.create_future()
         self._knock(_Knock(here, there, answered, delay))
         listener = await answered
         if listener is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
-        client = VirtualSocket(self, listener.link, here, there)
-        server = VirtualSocket(self, listener.link, there, here)
+        client = VirtualSocket(self, listener.link, here, there, path, "up")
+        server = VirtualSocket(self, listener.link, there, here, path, "down")
         client.peer, server.peer = server, client
         server.begin(listener.factory())
         protocol = factory()

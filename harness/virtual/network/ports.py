@@ -7,14 +7,29 @@ mode.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 
 from windtunnel.harness.virtual.network.network import Mode, VirtualListener
 from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.rules import FaultUse
 from windtunnel.mock_server.server.server import Server
+from windtunnel.mock_server.transports.accept import accept, new_path
+
+if TYPE_CHECKING:
+    from windtunnel.harness.virtual.loop import VirtualLoop
+
+HOST = "127.0.0.1"
 
 MODES: Mapping[str, Mode] = {"refuse": "refused", "blackhole": "blackholed"}
 """What the faults of a listener make of it; `tests` hold that there are no others."""
+
+
+async def listen(loop: VirtualLoop, server: Server, region: str, port: int = 0) -> VirtualListener:
+    """Listen for a region on the virtual network, at the far end of its link; port 0 is any free one."""
+    return await loop.create_server(
+        partial(accept, server, region), HOST, port, path=partial(new_path, server, region)
+    )
 
 
 class Ports:

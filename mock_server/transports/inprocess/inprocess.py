@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.engine import Engine, Happened, Ticket
-from windtunnel.mock_server.errors import WindtunnelServerError
+from windtunnel.mock_server.errors import PlanError, WindtunnelServerError
 from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.rules import FaultUse
@@ -34,8 +34,12 @@ class InProcess:
     """An engine in virtual time. `now` is seconds from t0; `tickets` are the engine's tickets of all requests."""
 
     def __init__(self, plan: Plan, *, region: str | None = None) -> None:
+        """Raises `PlanError` for a region with a link."""
         self.engine = Engine(plan)
         self.region = region if region is not None else plan.provider.default_region
+        if self.engine.has_link(self.region):
+            expected = "an rtt in its place: a mock without sockets has no connections"
+            raise PlanError(f"provider.regions.{self.region}.link", "a link", expected)
         self.now = 0.0
         self.tickets: list[Ticket] = []
         self._at_work: dict[Ticket, InProcessExchange] = {}

@@ -1,0 +1,1 @@
+"""What lies between a client and its region: round trips, jitter, bandwidth, loss."""
