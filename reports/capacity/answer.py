@@ -114,14 +114,17 @@ def _wall(wall: Wall) -> str:
 
 
 def _unsteady(plan: ClientPlan) -> Iterator[str]:
-    """Each level whose calls under way are not what Little's law makes of arrivals and waits."""
-    for law in plan.little:
-        if not law.steady:
-            yield (
-                f"{law.rate:g}/s is not steady: {law.in_flight:.3g} calls were under way, and by Little's law "
-                f"{law.arrivals:.3g} calls/s × {law.wait_s:.3g} s make {law.arrivals * law.wait_s:.3g} "
-                f"({100 * abs(law.off):.0f} % off, where {100 * OFF:.0f} % is the limit)"
-            )
+    """The levels at which Little's law does not hold, with the figures of the one that is furthest off."""
+    off = [law for law in plan.little if not law.steady]
+    if not off:
+        return
+    worst = max(off, key=lambda law: abs(law.off))
+    rates = ", ".join(f"{law.rate:g}" for law in off)
+    yield (
+        f"not steady: {rates} calls/s; at {worst.rate:g}/s {worst.in_flight:.3g} calls were under way, and by Little's "
+        f"law {worst.arrivals:.3g} calls/s × {worst.wait_s:.3g} s make {worst.arrivals * worst.wait_s:.3g} "
+        f"({100 * abs(worst.off):.0f} % off, where {100 * OFF:.0f} % is the limit)"
+    )
 
 
 def sweep_line(sweep: Sweep) -> str:
@@ -144,9 +147,11 @@ def sweep_line(sweep: Sweep) -> str:
 def knee_line(knee: Knee) -> str:
     """Where good calls level off, or why that cannot be said, or where they collapse."""
     if knee.rate is not None and knee.slopes is not None:
+        more = knee.slopes[1]
+        beyond = f"brings {more:.2f}" if more >= 0 else f"costs {-more:.2f}"
         return (
-            f"the knee is at {knee.rate:.3g} calls/s ({knee.low:.3g} to {knee.high:.3g}): beyond it each further call "
-            f"offered brings {knee.slopes[1]:.2f} good ones, before it {knee.slopes[0]:.2f}"
+            f"the knee is at {knee.rate:.3g} calls/s ({knee.low:.3g} to {knee.high:.3g}): up to it each call offered "
+            f"brings {knee.slopes[0]:.2f} good ones, beyond it each further one {beyond}"
         )
     if knee.cliff is not None:
         return f"no knee but a cliff: good calls collapse between {knee.cliff[0]:g} and {knee.cliff[1]:g} calls/s"

@@ -29,11 +29,17 @@ LEAST_LEVELS = 6
 """Twice the three parameters."""
 LEAST_SPAN = 4.0
 """How many times more calls must be under way at the busiest level than at the quietest."""
-LEAST_R2 = 0.97
+LEAST_R2 = 0.99
 MOST_RESIDUAL = 0.10
-"""The largest distance of a level from the curve, as a share of the most good calls a second."""
+"""The largest distance of a level from the curve, as a share of that level's own good calls a second.
+
+Of its own, not of the most: a provider with a fixed number of slots makes a corner, and a law that rounds it is a
+quarter wrong where little is under way, though R² is 0.98.
+"""
 SMALL_RESIDUAL = 0.02
 """Below this share it does not matter on which side of the curve levels lie."""
+BEYOND = 2
+"""Levels that must lie beyond a peak."""
 STEPS = 60
 
 
@@ -52,8 +58,8 @@ class Usl:
     """The law as it was fitted; `why` says why it is not accepted, and is empty if it is.
 
     `alone` is lambda in calls a second, `contention` sigma, `coherence` kappa, each with the bounds of its bootstrap.
-    `peak` is the number of calls under way that gets the most; None unless the levels reach that far. `curve` is empty
-    where the law is not accepted.
+    `peak` is the number of calls under way that gets the most; None unless two levels lie beyond it, the last of them
+    lower than the best by more than SMALL_RESIDUAL. `curve` is empty where the law is not accepted.
     """
 
     why: str
@@ -95,14 +101,14 @@ def fit_usl(levels: Sequence[Level]) -> Usl:
 
 def _why_not(points: Points, fitted: Floats, r2: float) -> str:
     """Which rule the fit breaks; empty: none."""
-    residuals = (points.good - fitted) / points.good.max()
+    residuals = (points.good - fitted) / np.maximum(points.good, SMALL_RESIDUAL * points.good.max())
     worst = int(np.argmax(np.abs(residuals)))
     if r2 < LEAST_R2:
         return f"R² is {r2:.3f}, and it needs {LEAST_R2:g}"
     if abs(residuals[worst]) > MOST_RESIDUAL:
         return (
-            f"the level of {points.offered[worst]:.4g} calls/s lies {100 * abs(residuals[worst]):.0f} % of the most "
-            f"good calls from the curve, and {100 * MOST_RESIDUAL:.0f} % is the limit"
+            f"the curve is {100 * abs(residuals[worst]):.0f} % off at {points.offered[worst]:.4g} calls/s, and "
+            f"{100 * MOST_RESIDUAL:.0f} % is the limit"
         )
     run = longest_run(residuals)
     if run > max(3, len(points) / 2) and abs(residuals[worst]) > SMALL_RESIDUAL:
@@ -144,4 +150,7 @@ def _peak(points: Points, found: tuple[float, float, float], again: Floats) -> U
     if coherence <= 0 or bounds(again[:, 2].tolist())[0] <= 0:
         return None
     at = float(np.sqrt((1 - contention) / coherence))
-    return None if at >= points.in_flight.max() else _curve(np.array([at]), found, again)[0]
+    beyond = points.good[points.in_flight > at]
+    if len(beyond) < BEYOND or beyond[-1] > (1 - SMALL_RESIDUAL) * points.good.max():
+        return None
+    return _curve(np.array([at]), found, again)[0]

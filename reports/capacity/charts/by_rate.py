@@ -110,11 +110,10 @@ def good_calls(found: CapacityReport, client: ClientCapacity) -> Chart:
     every = np.geomspace(low, high, 100)  # a curve, as only the axis of rates is logarithmic
     top = max([value for _, value in points], default=1.0) or 1.0
     axes.plot(every, every, color=palette.AXIS.light, linewidth=1)
-    axes.plot(
-        [one.rate for one, _ in points], [value for _, value in points], color=palette.PALE.light, linewidth=1.3,
-        zorder=1.8,
-    )  # fmt: skip
     steady = {level.rate for level in settled(client.levels)}
+    joined = [(one.rate, value) for one, value in points if one.rate in steady]
+    axes.plot([rate for rate, _ in joined], [value for _, value in joined], color=palette.PALE.light, linewidth=1.3,
+              zorder=1.8)  # fmt: skip
     for level, value in points:
         ink = INKS[level.state]
         axes.plot(

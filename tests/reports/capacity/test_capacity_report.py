@@ -85,8 +85,8 @@ def test_a_level_that_is_not_steady_is_told() -> None:
     growing = replace(LEVELS[2], flows=(Flow(10, 20, 20, 80, 4, 2, 3, 1),))
     found = replace(FOUND, clients=(replace(CLIENT, levels=(*LEVELS[:2], growing)),))
     assert list(lines_of(planned(found)))[-3] == (
-        "  2.08/s is not steady: 4 calls were under way, and by Little's law 2 calls/s × 4 s make 8 (50 % off, "
-        "where 5 % is the limit)"
+        "  not steady: 2.08 calls/s; at 2.08/s 4 calls were under way, and by Little's law 2 calls/s × 4 s make 8 "
+        "(50 % off, where 5 % is the limit)"
     )
 
 

@@ -87,14 +87,36 @@ def test_no_peak_is_told_beyond_the_levels() -> None:
             levels_of(SIZES, lambda n: 10 * (n >= 8) + n / 8, lambda n: n, noise=0.0),
             "R² is",
         ),
+        (
+            levels_of((1, 2, 4, 6, 7, 8, 10, 20, 32), lambda n: min(n, 8), lambda n: n, noise=0.0),
+            "R² is",
+        ),
     ],
-    ids=("few levels", "narrow", "collapse", "step"),
+    ids=("few levels", "narrow", "collapse", "step", "corner"),
 )
 def test_a_poor_fit_draws_no_line(levels: tuple[Level, ...], told: str) -> None:
     """The reason is told, and there is no curve."""
     usl = fit_usl(levels)
     assert told in usl.why
     assert usl.curve == ()
+
+
+def test_a_curve_that_is_far_off_where_little_is_under_way_is_refused() -> None:
+    """R² is high all the same, as it is about the large values."""
+    levels = levels_of(
+        (1, 2, 40, 50, 60, 80), lambda n: {1: 0.6}.get(n, n / (1 + 0.01 * (n - 1))), lambda n: n, noise=0.0
+    )
+    usl = fit_usl(levels)
+    assert usl.r2 is not None
+    assert usl.r2 > 0.99
+    assert "% off at 1 calls/s" in usl.why
+
+
+def test_a_peak_needs_levels_beyond_it() -> None:
+    """One level that gets a little less may be chance."""
+    usl = fit_usl(by_law((1, 2, 4, 8, 16, 24, 34), 2.0, 0.05, 0.001))
+    assert usl.why == ""
+    assert usl.peak is None
 
 
 def test_levels_that_are_not_steady_are_left_out() -> None:
