@@ -1,7 +1,8 @@
 """Whether a level keeps the SLO: a sequential rule over the batches of a short play, then of one, three, seven.
 
 At each look a t interval of the mean over batches decides if it lies on one side of the limit. The error of 5 % is
-shared among the looks. Where batches that follow each other are alike, they count as fewer.
+shared among the looks. Where batches that follow each other are alike, they count as fewer. Where they get worse and
+worse and the mean is beyond the limit, they are judged about a line: what is to come is beyond the mean.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ def judge_term(term: Expectation, plays: Sequence[Sequence[float | None]]) -> Te
         state = "passed"
     elif not term.holds(low) and not term.holds(high):
         state = "failed"
+    elif not term.holds(mean) and _worsens(filled, upward=upward):
+        near, _, far = interval(_without_line(filled))
+        state = "unresolved" if term.holds(mean + near) or term.holds(mean + far) else "failed"
     beyond = not term.holds(mean)
     if missing:
         return TermFound(
@@ -64,6 +68,31 @@ def interval(plays: Sequence[Sequence[float]]) -> tuple[float, float, float]:
     worth = max(2.0, len(values) / alike(plays))
     half = float(student.ppf(1 - SHARE / 2, worth - 1)) * deviation / math.sqrt(worth)
     return mean - half, mean, mean + half
+
+
+def _slope(plays: Sequence[Sequence[float]]) -> float:
+    """By how much values change from batch to batch, by least squares, in all plays alike."""
+    pairs = [(at - (len(play) - 1) / 2, value) for play in plays for at, value in enumerate(play)]
+    spread = sum(at**2 for at, _ in pairs)
+    return sum(at * value for at, value in pairs) / spread if spread else 0.0
+
+
+def _worsens(plays: Sequence[Sequence[float]], *, upward: bool) -> bool:
+    """Whether later batches are worse than earlier ones: then what is to come is worse than the mean."""
+    slope = _slope(plays)
+    return slope > 0 if upward else slope < 0
+
+
+def _without_line(plays: Sequence[Sequence[float]]) -> list[list[float]]:
+    """What is left of the values when their mean and their trend are taken out.
+
+    A queue that grows makes batches as different as the growth is, though none of them is near the limit.
+    """
+    slope = _slope(plays)
+    mean = float(np.mean([value for play in plays for value in play]))
+    return [
+        [value - mean - slope * (at - (len(play) - 1) / 2) for at, value in enumerate(play)] for play in plays
+    ]
 
 
 def alike(plays: Sequence[Sequence[float]]) -> float:

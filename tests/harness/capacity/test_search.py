@@ -160,6 +160,17 @@ def test_a_term_is_judged_by_an_interval() -> None:
     assert judge_term(GOODPUT, [[0.98] * 10]).state == "failed"
 
 
+def test_batches_that_get_worse_fail_where_their_mean_does() -> None:
+    """A growing queue makes them differ so much that the plain interval reaches the limit; a shrinking one may end."""
+    draw = random.Random(5)
+    grows: list[float | None] = [2 + 2.0 * n + draw.uniform(-0.5, 0.5) for n in range(10)]
+    low, _, high = interval([[value or 0.0 for value in grows]])
+    assert low < 2 < high
+    assert judge_term(TTFT, [grows]).state == "failed"
+    assert judge_term(TTFT, [grows[::-1]]).state == "unresolved"
+    assert judge_term(Expectation.model_validate("ttft_p95_s <= 12"), [grows]).state == "unresolved"
+
+
 def test_batches_without_a_value_count_against_the_term() -> None:
     """Where no call got a first token, nobody waited less than two seconds."""
     assert judge_term(TTFT, [[None] * 10]).state == "failed"
