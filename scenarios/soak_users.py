@@ -18,9 +18,9 @@ from locust.exception import StopUser
 
 from windtunnel.harness.contract.records import CALLS_SCHEMA, CallRow, call_tuple
 from windtunnel.harness.inputs.load import Load
+from windtunnel.harness.load.retention import BLOCK_S
 from windtunnel.harness.probe.users import call_service
 from windtunnel.harness.soak.due import due_from
-from windtunnel.harness.soak.retention import BLOCK_S
 from windtunnel.mock_server.journal.segments import SegmentWriter, segment_path
 from windtunnel.mock_server.server.end_with_parent import die_with_parent
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, NOT_VALID
 from windtunnel.harness.cli.lab import INSTALL, require_lab
-from windtunnel.harness.contract.files import SOAK_RUN
+from windtunnel.harness.contract.files import SOAK_KEEPS, SOAK_RUN, write_json
 from windtunnel.harness.contract.text import printable
 from windtunnel.harness.errors import InputError
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from windtunnel.harness.soak.options import ProcessSoak
 
 COMMAND = "windtunnel soak"
-KEEP_RAW = "2h"
 
 
 def soak(
@@ -87,9 +87,12 @@ def soak(
         bool, typer.Option("--restart", help="Start a program again each time that it ends.")
     ] = False,
     keep_raw: Annotated[
-        str,
-        typer.Option(help="For a process: how long records of single calls stay; figures of 10 s always do."),
-    ] = KEEP_RAW,
+        str | None,
+        typer.Option(
+            help="How long records of single calls stay, such as 2h; figures of 10 s always do. "
+            "Default: 2h for a process, else all of the soak."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Where all of it goes: absent or empty. Default: a new folder in runs/."),
@@ -126,16 +129,16 @@ def soak(
             COMMAND, found=f"no {'scenario' if scenario is None else '--for'}", expected=expected
         )
     length_s, cycle_s = _length("--for", for_), None if cycle is None else _length("--cycle", cycle)
+    keep_raw_s = None if keep_raw is None else _length("--keep-raw", keep_raw)
     if not command and attach is None:
         _only_for_a_process(pid=pid, port=port or None, restart=restart or None, body=body, header=header)
-        raise typer.Exit(
-            _on_virtual_clock(scenario, length_s, cycle_s, incidents, clients, out, seed, jobs, metrics_port)
-        )
+        virtual = _VirtualSoak(scenario, length_s, cycle_s, incidents, clients, keep_raw_s)
+        raise typer.Exit(_on_virtual_clock(virtual, out, seed, jobs, metrics_port))
     if clients is not None:
         expected = "one of both: a process is no client of the harness"
         raise InputError(COMMAND, path="--clients", found="a process as well", expected=expected)
     from windtunnel.harness.probe.options import ServiceCall, asked_body, asked_headers
-    from windtunnel.harness.soak.options import ProcessSoak
+    from windtunnel.harness.soak.options import KEEP_RAW_S, ProcessSoak
 
     call = None
     if attach is not None:
@@ -151,7 +154,7 @@ def soak(
         attach=call,
         pid=pid,
         port=port,
-        keep_raw_s=_length("--keep-raw", keep_raw),
+        keep_raw_s=KEEP_RAW_S if keep_raw_s is None else keep_raw_s,
         restart=restart,
     )
     raise typer.Exit(_of_a_process(asked, out, metrics_port))
@@ -195,16 +198,20 @@ def _report(folder: Path, *, whole: bool) -> int:
     return 0 if whole else NOT_VALID
 
 
+@dataclass(frozen=True, slots=True)
+class _VirtualSoak:
+    """What is to be played on the virtual clock: lengths in seconds, clients as they were named."""
+
+    scenario: str
+    for_s: float
+    cycle_s: float | None
+    incidents: int | None
+    clients: str | None
+    keep_raw_s: float | None
+
+
 def _on_virtual_clock(
-    scenario: str,
-    length_s: float,
-    cycle_s: float | None,
-    incidents: int | None,
-    clients: str | None,
-    out: Path | None,
-    seed: int | None,
-    jobs: int | None,
-    metrics_port: int | None,
+    asked: _VirtualSoak, out: Path | None, seed: int | None, jobs: int | None, metrics_port: int | None
 ) -> int:
     """Play Python clients on the virtual clock and report; returns the exit code."""
     from windtunnel.harness.inputs.gallery import load_profile
@@ -213,15 +220,21 @@ def _on_virtual_clock(
     from windtunnel.harness.soak.cycles import check_disk
     from windtunnel.harness.soak.incidents import again_and_again
 
-    again = again_and_again(scenario, length_s, cycle_s, incidents)
-    names = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
+    again = again_and_again(asked.scenario, asked.for_s, asked.cycle_s, asked.incidents)
+    names = [name for one in (asked.clients or "").split(",") if (name := one.strip())] or None
     for name in names or again.scenario.clients:
         load_profile(name)  # a mistake in it is told before anything is written
     where = out or Path("runs")
     check_disk(
-        where, shutil.disk_usage(existing_part(where)).free, again, len(names or again.scenario.clients)
+        where,
+        shutil.disk_usage(existing_part(where)).free,
+        again,
+        len(names or again.scenario.clients),
+        asked.keep_raw_s,
     )
     folder = run_folder(out, f"soak-{again.scenario.name}")
+    if asked.keep_raw_s is not None:
+        write_json(folder / SOAK_KEEPS, {"keep_raw_s": asked.keep_raw_s})
     told = Console(stderr=True)
     told.print(f"soak: {again.said}", markup=False, highlight=False, soft_wrap=True)
     options = RunOptions(

@@ -22,6 +22,9 @@ PART_MARK: Final = ".part-"
 SOAK_RUN: Final = "run"
 """In the folder of a soak, the run directory."""
 
+SOAK_KEEPS: Final = "soak-keeps.json"
+"""In the folder of a soak on the virtual clock: {keep_raw_s}, how long records of single calls stay. Absent: all do."""
+
 
 UNUSABLE: Final = "windtunnel: unusable: "
 """Begins the line in a cell's log that says why its client can make no call at all, as JSON {path, found, expected}."""

@@ -109,6 +109,12 @@ class Recorder(Observer):
         for file in (self._call_file, self._attempt_file, self._lag_file):
             file.flush()
 
+    def cut(self) -> None:
+        """Go on in new segments; those so far are complete."""
+        self.drain()
+        for file in (self._call_file, self._attempt_file, self._lag_file):
+            file.cut()
+
     def close(self) -> None:
         """Flush, and end the segments."""
         self.flush()

@@ -16,7 +16,7 @@ from windtunnel.harness.inputs.gallery import is_file
 from windtunnel.harness.run.live_metrics import LiveMetrics
 from windtunnel.harness.run.resume import held
 from windtunnel.harness.run.run import run_folder
-from windtunnel.harness.soak.cycles import Cycled, check_disk_of_process
+from windtunnel.harness.soak.cycles import Cycled, check_disk
 from windtunnel.harness.soak.folder import SoakFolder
 from windtunnel.harness.soak.incidents import again_and_again
 from windtunnel.harness.soak.live import SoakFigures, SoakLive, span
@@ -46,7 +46,7 @@ def begin(
     again = again_and_again(asked.scenario, asked.for_s, asked.cycle_s, asked.incidents)
     where = out or Path("runs")
     free = shutil.disk_usage(existing_part(where)).free
-    check_disk_of_process(where, free, again, asked.keep_raw_s)
+    check_disk(where, free, again, 1, asked.keep_raw_s)
     folder = SoakFolder(run_folder(out, f"soak-{again.scenario.name}").absolute(), asked.client)
     asked.write(folder.folder)
     folder.begin(again, _seed(asked, again))

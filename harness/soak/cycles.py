@@ -21,7 +21,7 @@ LEAST_CYCLES: Final = 4
 BYTES_PER_CALL: Final = 4000
 """What a call leaves at most on disk while it is played and its tables are closed: calls, attempts, served rows."""
 HOUR_S: Final = 3600.0
-RAW_SLACK_S: Final = 1800.0
+RAW_SLACK_S: Final = 4200.0
 """Seconds that raw records stay beyond what is asked for at most: whole segments are deleted."""
 LAG_BYTES_PER_S: Final = 2500.0
 """What the mock writes of its own loop: 50 samples a second."""
@@ -114,34 +114,33 @@ def cycled(name: str, for_s: float, cycle_s: float | None = None) -> Cycled:
     return Cycled(again, cycles, length, stretch if cycle_s is None else 1.0)
 
 
-def check_disk(folder: Path, free_bytes: int, cycles: Cycled, clients: int) -> None:
-    """Raise an InputError with the sum if the records of the soak do not fit on the disk."""
-    needed = clients * cycles.calls * BYTES_PER_CALL
+def check_disk(
+    folder: Path, free_bytes: int, cycles: Cycled, clients: int, keep_raw_s: float | None = None
+) -> None:
+    """Raise an InputError with the sum if the records of the soak do not fit on the disk.
+
+    `keep_raw_s`: how long records of single calls stay, beside what is kept of all steps; None: all of the soak.
+    """
+    if keep_raw_s is None or keep_raw_s + RAW_SLACK_S >= cycles.length_s:
+        needed = clients * cycles.calls * BYTES_PER_CALL
+        told = f"{clients} clients of {cycles.calls:,} calls, {BYTES_PER_CALL:,} bytes each"
+    else:
+        raw_s = keep_raw_s + RAW_SLACK_S
+        calls = math.ceil(cycles.calls * raw_s / cycles.length_s)
+        raw = clients * (calls * BYTES_PER_CALL + raw_s * LAG_BYTES_PER_S)
+        steps = clients * cycles.length_s / STEP_S * BYTES_PER_STEP
+        needed = math.ceil(raw + steps)
+        told = (
+            f"{raw / 1e9:.1f} for the records of {as_time(raw_s)} ({clients} clients of {calls:,} calls, "
+            f"{BYTES_PER_CALL:,} bytes each), {steps / 1e9:.1f} for the figures of {as_time(cycles.length_s)}"
+        )
     if needed > free_bytes:
         raise InputError(
             COMMAND,
             path="--for",
             found=f"{free_bytes / 1e9:.1f} GB free where {folder} is",
-            expected=f"{needed / 1e9:.1f} GB: {clients} clients of {cycles.calls:,} calls, "
-            f"{BYTES_PER_CALL:,} bytes each",
-        )
-
-
-def check_disk_of_process(folder: Path, free_bytes: int, cycles: Cycled, keep_raw_s: float) -> None:
-    """The same for a process, whose raw records are kept for `keep_raw_s` and some; figures of steps stay."""
-    raw_s = min(cycles.length_s, keep_raw_s + RAW_SLACK_S)
-    calls = math.ceil((cycles.scenario.load.rate or 0.0) * raw_s)
-    raw = calls * BYTES_PER_CALL + raw_s * LAG_BYTES_PER_S
-    steps = cycles.length_s / STEP_S * BYTES_PER_STEP
-    if raw + steps > free_bytes:
-        raise InputError(
-            COMMAND,
-            path="--for",
-            found=f"{free_bytes / 1e9:.1f} GB free where {folder} is",
-            expected=f"{(raw + steps) / 1e9:.1f} GB: {raw / 1e9:.1f} for the records of {as_time(raw_s)} "
-            f"({calls:,} calls of {BYTES_PER_CALL:,} bytes), {steps / 1e9:.1f} for the figures of all "
-            f"{as_time(cycles.length_s)}",
-            hint="--keep-raw keeps records for a shorter time",
+            expected=f"{needed / 1e9:.1f} GB: {told}",
+            hint="--keep-raw 1h keeps less",
         )
 
 

@@ -16,9 +16,9 @@ from typing import Any, Final
 from windtunnel.harness.contract.files import PLAN_VERSION, SOAK_RUN, read_json, write_json
 from windtunnel.harness.contract.records import CALLS_SCHEMA, call_tuple
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.soak.calls import calls_of_served
+from windtunnel.harness.load.kept_calls import calls_of_served
+from windtunnel.harness.load.retention import rows_in
 from windtunnel.harness.soak.cycles import Cycled
-from windtunnel.harness.soak.retention import rows_in
 from windtunnel.mock_server.journal.segments import SegmentWriter
 
 STATE_FILE: Final = "soak-state.json"

@@ -23,6 +23,7 @@ from windtunnel.harness.contract.files import CYCLE_MARK
 from windtunnel.harness.contract.watch import WATCH_S, WatchMark, WatchSample, WatchWriter
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.inputs.scenario import Scenario
+from windtunnel.harness.load.retention import BLOCK_S, LATEST_S, RawRecords
 from windtunnel.harness.probe.attach import LEAD_S, until_there
 from windtunnel.harness.run.stopping import stopping
 from windtunnel.harness.soak.cycles import Cycled
@@ -31,7 +32,6 @@ from windtunnel.harness.soak.live import SoakFigures, span
 from windtunnel.harness.soak.options import COMMAND, READY_S, ProcessSoak
 from windtunnel.harness.soak.parts import ClientPart, LoadPart, MockPart
 from windtunnel.harness.soak.recent import RecentCalls
-from windtunnel.harness.soak.retention import BLOCK_S, LATEST_S, RawRecords
 from windtunnel.harness.soak.wall_clock import WallClock
 
 TICK_S: Final = 0.5

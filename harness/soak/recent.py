@@ -11,7 +11,7 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from windtunnel.harness.contract.steps import read_steps
-from windtunnel.harness.soak.calls import calls_of_served
+from windtunnel.harness.load.kept_calls import calls_of_served
 from windtunnel.mock_server.journal.segments import read_batches
 
 RECENT_S: Final = 30.0

@@ -34,6 +34,7 @@ from windtunnel.harness.virtual.behaviour import Behaviours
 from windtunnel.harness.virtual.digests import TableDigests, combined
 from windtunnel.harness.virtual.draws import SeededRandom
 from windtunnel.harness.virtual.instances import Crew
+from windtunnel.harness.virtual.kept import retention
 from windtunnel.harness.virtual.loop import VirtualLoop
 from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.network.ports import Ports
@@ -129,12 +130,15 @@ class VirtualPlay:
         soak = self.observer.soak = Soak() if plan.length_s >= SOAK_S or is_watched(plan) else None
         sampling = None if soak is None else asyncio.create_task(crew.sample(soak))
         watch = self._watch(soak)
+        kept = retention(plan, self._folder, loop, self.clock.now, self.observer, mock) if watch else None
         await crew.dispatch(self._calls(schedule), self._begun)
         await asyncio.sleep(plan.length_s + plan.tail_s - self.clock.now())
         if sampling is not None:
             sampling.cancel()
         if watch is not None:
             watch.close()
+        if kept is not None:
+            kept.close()
         await crew.cancel()
         await asyncio.sleep(max(0.0, self.observer.last_ended_s + LINGER_S - self.clock.now()))
         write_json(self._folder / POOLS_FILE.format(worker=0), asdict(crew.connections().with_soak(soak)))
