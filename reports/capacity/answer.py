@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from windtunnel.harness.contract.capacity import ClientCapacity, Level, Needs, Sweep, Wall
@@ -40,18 +41,26 @@ def headline(found: CapacityReport, client: ClientCapacity) -> str:
         )
     if client.status == "unattainable":
         level = client.levels[0]
-        return f"{client.client}: unattainable: even {level.rate:g} call/s breaks {slo}: {_figures(level)}"
+        return f"{client.client}: unattainable: even {_calls(level.rate)} breaks {slo}: {_figures(level)}"
     if client.status == "out of reach":
         level = client.levels[-1]
         return (
-            f"{client.client}: no level up to {level.rate:g} calls/s breaks {slo}: {_figures(level)} "
+            f"{client.client}: no level up to {_calls(level.rate)} breaks {slo}: {_figures(level)} "
             "(--most goes further)"
         )
     known = [
         *([f"{client.low:g} passed"] if client.low is not None else []),
         *([f"{client.high:g} failed"] if client.high is not None else []),
     ]
-    between = [f"{level.rate:g}" for level in client.levels if level.state == "unresolved"]
+    between = [
+        f"{level.rate:g}"
+        for level in client.levels
+        if level.state == "unresolved"
+        and not level.scout
+        and (client.low or 0.0) < level.rate < (client.high or math.inf)
+    ]
+    if not between:
+        return f"{client.client}: unresolved: {', '.join(known) or 'no level passed or failed'}, with {slo}"
     return (
         f"{client.client}: unresolved: {', '.join(known) or 'no level passed or failed'}, and {', '.join(between)} "
         f"calls/s cannot be decided with {slo}"
@@ -183,9 +192,14 @@ def _needs(found: CapacityReport, needs: Needs) -> str:
     if needs.keys is not None:
         keys = f": {needs.keys} key{'s' * (needs.keys != 1)} of {' and '.join(limits)}"
     return (
-        f"{needs.rate:g} calls/s need {needs.requests_per_minute:,.0f} requests and "
+        f"{_calls(needs.rate)} need{'s' * (needs.rate == 1)} {needs.requests_per_minute:,.0f} requests and "
         f"{needs.tokens_per_minute:,.0f} billed tokens a minute{keys}"
     )
+
+
+def _calls(rate: float) -> str:
+    """A rate in words: one is `1 call/s`."""
+    return f"{rate:g} call{'s' * (rate != 1)}/s"
 
 
 def _figures(level: Level) -> str:

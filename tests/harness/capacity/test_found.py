@@ -103,7 +103,7 @@ def test_what_no_level_breaks_is_out_of_reach(folder: Path) -> None:
     """Exit 3, with the figure."""
     done = capacity(folder, "--slo", "latency_p95_s <= 1.5", "--most", "1/s", "--out", "out")
     assert done.returncode == 3, done.stderr
-    assert "no level up to 1 calls/s breaks latency_p95_s <= 1.5" in done.stdout
+    assert "no level up to 1 call/s breaks latency_p95_s <= 1.5" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -74,10 +74,21 @@ def test_the_terminal_says_headroom_and_needs() -> None:
         "mine: safe up to 2 calls/s (2 passed, 2.08 failed) with ttft_p95_s <= 2",
         "  today's 1/s is 50 % of it: 100 % headroom",
         "  2 calls/s need 120 requests and 10,800 billed tokens a minute: 2 keys of 60 RPM",
-        "  1 calls/s need 60 requests and 5,400 billed tokens a minute: 1 key of 60 RPM",
+        "  1 call/s needs 60 requests and 5,400 billed tokens a minute: 1 key of 60 RPM",
         "  no knee but a cliff: good calls collapse between 2.08 and 4 calls/s",
         "  no line of the Universal Scalability Law: only 0 levels are steady, and it needs 6",
     ]
+
+
+def test_what_is_undecided_is_told_between_both_ends_alone() -> None:
+    """Not a short play far below, which need not decide anything."""
+    short = replace(level(1, "unresolved", 0.5), scout=True)
+    levels = (short, LEVELS[1], level(2.5, "unresolved", 2.0), level(3, "failed", 9.0))
+    client = replace(CLIENT, status="unresolved", high=3, levels=levels)
+    found = planned(replace(FOUND, clients=(client,)))
+    assert next(lines_of(found)) == (
+        "mine: unresolved: 2 passed, 3 failed, and 2.5 calls/s cannot be decided with ttft_p95_s <= 2"
+    )
 
 
 def test_a_level_that_is_not_steady_is_told() -> None:
