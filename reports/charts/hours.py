@@ -119,9 +119,10 @@ def _cycles(axes: Axes, grid: HoursGrid, values: Floats) -> None:
         if phase.faulty and phase.start >= first:
             begin, end = phase.start - first, phase.end - first
             axes.axvspan(begin, end, color=palette.FAULT.light, linewidth=0, zorder=0)
-            room = (end - begin) / (last - first) * width_of(axes) - 4
+            room = (end - begin) / (last - first) * width_of(axes) + NAMES
+            whole = fit(phase.name, room, SMALL) == phase.name
             axes.annotate(
-                fit(phase.name, room, SMALL), ((begin + end) / 2, 1), (0, 3), xycoords=("data", "axes fraction"),
+                phase.name if whole else "", ((begin + end) / 2, 1), (0, 3), xycoords=("data", "axes fraction"),
                 textcoords="offset points", ha="center", va="bottom", fontsize=SMALL, color=palette.FAULT_INK.light,
                 zorder=5,
             )  # fmt: skip

@@ -58,7 +58,7 @@ class SoakFinding:
         """The finding in words."""
         measure = self.measure
         word = ("fall" if measure.falls else "grow") + ("" if measure.many else "s")
-        since = "from the start" if self.since_h == 0 else f"since hour {self.since_h:.1f}"
+        since = "from the start" if self.since_h == 0 else f"since {_moment(self.since_h)}"
         low, high = sorted((abs(self.low), abs(self.high)))
         told = (
             f"{measure.title} {word} {since}: {measure.said(abs(self.per_hour))} an hour "
@@ -72,3 +72,7 @@ class SoakFinding:
         if self.hurts_h is not None:
             told += f"; at this speed {measure.why} ({measure.said(measure.limit or 0)}) at hour {self.hurts_h:.0f}"
         return told
+
+
+def _moment(hour: float) -> str:
+    return f"hour {hour:.1f}" if hour >= 1 else f"minute {60 * hour:.0f}"

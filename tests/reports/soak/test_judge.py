@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -109,6 +111,13 @@ def test_a_leak_that_begins_later_is_dated(starts_h: float) -> None:
     assert found is not None
     assert found.since_h == pytest.approx(starts_h, abs=0.4)
     assert found.per_hour == pytest.approx(60, rel=0.1)
+
+
+def test_a_change_in_the_first_hour_is_dated_in_minutes() -> None:
+    found = judge(SoakSeries(MEMORY, AT_S, 200 + 60 * AT_H), PHASES)
+    assert found is not None
+    assert "grows since minute 12:" in replace(found, since_h=0.2).sentence
+    assert "grows since hour 2.5:" in replace(found, since_h=2.5).sentence
 
 
 def test_what_fills_up_and_stops_is_no_finding() -> None:
