@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from windtunnel.harness.soak.options import ProcessSoak
 
 COMMAND = "windtunnel soak"
+LONGEST_S = 3.6e9
+"""Lengths beyond it are mistakes; and what is computed of them is no number any more."""
 
 
 def soak(
@@ -317,4 +319,7 @@ def _length(option: str, text: str) -> float:
         seconds = 0.0
     if seconds <= 0:
         raise InputError(COMMAND, path=option, found=text, expected="a length of time, such as 8h or 30m")
+    if seconds > LONGEST_S:
+        expected = f"at most {LONGEST_S / 3600:,.0f} h, which is a century"
+        raise InputError(COMMAND, path=option, found=text, expected=expected)
     return seconds

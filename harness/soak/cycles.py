@@ -121,9 +121,10 @@ def check_disk(
 
     `keep_raw_s`: how long records of single calls stay, beside what is kept of all steps; None: all of the soak.
     """
+    who = "1 client" if clients == 1 else f"{clients} clients"
     if keep_raw_s is None or keep_raw_s + RAW_SLACK_S >= cycles.length_s:
         needed = clients * cycles.calls * BYTES_PER_CALL
-        told = f"{clients} clients of {cycles.calls:,} calls, {BYTES_PER_CALL:,} bytes each"
+        told = f"{who} of {cycles.calls:,} calls, {BYTES_PER_CALL:,} bytes each"
     else:
         raw_s = keep_raw_s + RAW_SLACK_S
         calls = math.ceil(cycles.calls * raw_s / cycles.length_s)
@@ -131,7 +132,7 @@ def check_disk(
         steps = clients * cycles.length_s / STEP_S * BYTES_PER_STEP
         needed = math.ceil(raw + steps)
         told = (
-            f"{raw / 1e9:.1f} for the records of {as_time(raw_s)} ({clients} clients of {calls:,} calls, "
+            f"{raw / 1e9:.1f} for the records of {as_time(raw_s)} ({who} of {calls:,} calls, "
             f"{BYTES_PER_CALL:,} bytes each), {steps / 1e9:.1f} for the figures of {as_time(cycles.length_s)}"
         )
     if needed > free_bytes:

@@ -139,6 +139,7 @@ def test_a_program_with_calls_of_its_own_that_fails_is_told(tmp_path: Path) -> N
         (("--pid", "1"), "--pid: found 1, expected -- COMMAND or --attach URL as well"),
         (("--clients", "polite", "--", "x"), "--clients: found a process as well"),
         (("--keep-raw", "soon", "--", "x"), "--keep-raw: found soon, expected a length of time"),
+        (("--for", "100000000000h"), "--for: found 100000000000h, expected at most 1,000,000 h"),
         (("--restart",), "--restart: found True, expected -- COMMAND"),
         (("--resume", "nowhere"), "found a scenario or --for as well"),
     ],

@@ -10,9 +10,11 @@ import pytest
 
 from windtunnel.harness.contract.records import CALLS_SCHEMA, CallRow, call_tuple
 from windtunnel.harness.contract.steps import CallStep, append_steps, read_steps
+from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.load import Load
 from windtunnel.harness.load.kept_calls import SeenCall, calls_of_served, steps_of
 from windtunnel.harness.load.retention import BLOCK_S, RawRecords, rows_in, truths_of
+from windtunnel.harness.soak.cycles import check_disk, cycled
 from windtunnel.harness.soak.due import due_from
 from windtunnel.mock_server.journal.columns import SERVED_NAMES
 from windtunnel.mock_server.journal.schemas import SERVED_SCHEMA
@@ -124,6 +126,16 @@ def test_steps_survive_a_line_that_was_cut_off(tmp_path: Path) -> None:
     assert read_steps(tmp_path) == ()
     append_steps(tmp_path, [step])
     assert read_steps(tmp_path) == (step,)
+
+
+def test_what_is_kept_of_a_soak_must_fit_on_the_disk(tmp_path: Path) -> None:
+    """With --keep-raw the sum is that of the hours whose records stay, and of the figures of all hours."""
+    again = cycled("server_errors", 10 * 24 * 3600.0)
+    check_disk(tmp_path, 10**10, again, 1, keep_raw_s=3600.0)
+    with pytest.raises(InputError, match=r"for the records of .* \(1 client of .* for the figures of 240 h"):
+        check_disk(tmp_path, 10**8, again, 1, keep_raw_s=3600.0)
+    with pytest.raises(InputError, match="2 clients of"):
+        check_disk(tmp_path, 10**10, again, 2)
 
 
 def test_a_success_that_is_none_is_no_good_call_of_a_step(tmp_path: Path) -> None:
