@@ -97,9 +97,9 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f"did you mean '{max(close, key=likeness)}'?" if close else ""
 
 
-def listing(words: Sequence[str]) -> str:
-    """`'a', 'b' or 'c'`, for an error that says what was expected."""
+def listing(words: Sequence[str], *, last: str = "or") -> str:
+    """`'a', 'b' or 'c'`, for an error that says what was expected; with `last="and"` for what was found."""
     quoted = [f"'{word}'" for word in words]
     if len(quoted) < 2:
         return "".join(quoted)
-    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+    return f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"

@@ -35,7 +35,7 @@ def recognised(path: Path, line: int, text: str, trace: TrafficTrace) -> TraceFo
     if trace.time_column is not None:
         if trace.time_column in header:
             return "csv"
-        found = f"the columns {listing(header[:20])}"
+        found = f"the columns {listing(header[:20], last='and')}"
         raise InputError(
             path, line=line, found=found, expected=f"the column '{trace.time_column}'", hint=HINT
         )
@@ -46,7 +46,7 @@ def recognised(path: Path, line: int, text: str, trace: TrafficTrace) -> TraceFo
     if len(header) < 2:
         expected = "a trace; a file with nothing but times is `arrivals: {replay: FILE}`"
         raise InputError(path, line=line, found=show(text), expected=expected, hint=HINT)
-    found = f"the columns {listing(header[:20])}"
+    found = f"the columns {listing(header[:20], last='and')}"
     raise InputError(path, line=line, found=found, expected=f"the one with the time named by {TIME_FLAG}")
 
 
@@ -66,7 +66,7 @@ def _of_objects(path: Path, line: int, text: str, trace: TrafficTrace) -> TraceF
         return "otel"
     if any(key in value for key in LOG_TIMES) and any(key in value for key in LOG_SIGNS):
         return "access-log"
-    found = f"the keys {listing(keys_of(value))}"
+    found = f"the keys {listing(keys_of(value), last='and')}"
     expected = f"those of a known trace, or the key with the time named by {TIME_FLAG}"
     raise InputError(path, line=line, found=found, expected=expected)
 

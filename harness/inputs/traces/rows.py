@@ -138,7 +138,10 @@ def object_rows(path: Path, lines: Lines, columns: Columns) -> Iterator[TraceRow
         time = _inside(value, columns.time)
         if time is None:
             yield _bad(
-                path, number, f"the keys {listing(keys_of(value))}", f"the key '{columns.time}' with the time"
+                path,
+                number,
+                f"the keys {listing(keys_of(value), last='and')}",
+                f"the key '{columns.time}' with the time",
             )
             continue
         yield TraceRow(number, _written(time), _inside(value, columns.prompt), _inside(value, columns.answer))
@@ -214,7 +217,11 @@ def log_time_key(path: Path, line: int, keys: Iterable[str]) -> str:
     there = [key for key in LOG_TIMES if key in keys]
     if len(there) == 1:
         return there[0]
-    found = f"the keys {listing(list(keys))}" if not there else f"more than one time: {listing(there)}"
+    found = (
+        f"the keys {listing(list(keys), last='and')}"
+        if not there
+        else f"more than one time: {listing(there, last='and')}"
+    )
     raise InputError(path, line=line, found=found, expected=f"the key with the time named by {TIME_FLAG}")
 
 
@@ -268,7 +275,7 @@ def _place(path: Path, line: int, header: list[str], columns: Columns, what: str
     raise InputError(
         path,
         line=line,
-        found=f"the columns {listing(header[:20])}{twice}",
+        found=f"the columns {listing(header[:20], last='and')}{twice}",
         expected=f"the column '{name}', or another named by {flag}",
     )
 

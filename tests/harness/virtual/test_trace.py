@@ -118,7 +118,10 @@ def test_command_line(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--trace", "day.csv"], "day.csv:1: found the columns 't', 'in' or 'out', expected .*--time-column"),
+        (
+            ["--trace", "day.csv"],
+            "day.csv:1: found the columns 't', 'in' and 'out', expected .*--time-column",
+        ),
         (["--trace", "none.csv"], "none.csv: found no such file"),
         (["--time-column", "t"], "--time-column: found no --trace"),
         (
@@ -146,7 +149,7 @@ def test_command_line_refuses(options: list[str], message: str) -> None:
     [
         (
             "trace: {file: day.csv, time_column: when}",
-            "load.trace: day.csv:1: found the columns 't', 'in' or 'out'",
+            "load.trace: day.csv:1: found the columns 't', 'in' and 'out'",
         ),
         ("trace: {file: day.csv, time_colum: t}", "load.trace.time_colum: found the unknown key"),
         (f"{KEYS}, rate: 2/s", "load.rate: found a rate beside a trace"),

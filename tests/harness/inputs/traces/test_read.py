@@ -212,13 +212,13 @@ def test_bad_rows(tmp_path: Path, row: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("content", "said", "parts"),
     [
-        ("when,in\n1,2\n", {}, ("trace.csv:1", "the columns 'when' or 'in'", "--time-column")),
-        ("when,in\n1,2\n", {"time_column": "wen"}, ("the columns 'when' or 'in'", "the column 'wen'")),
+        ("when,in\n1,2\n", {}, ("trace.csv:1", "the columns 'when' and 'in'", "--time-column")),
+        ("when,in\n1,2\n", {"time_column": "wen"}, ("the columns 'when' and 'in'", "the column 'wen'")),
         ("when,in\n1,2\n", {"format": "csv"}, ("the format csv alone", "--time-column")),
         (
             "when,in\n1,2\n",
             {"format": "azure"},
-            ("trace.csv:1", "'when' or 'in'", "'TIMESTAMP'", "--time-column"),
+            ("trace.csv:1", "'when' and 'in'", "'TIMESTAMP'", "--time-column"),
         ),
         (AZURE, {"answer_tokens_column": "out"}, ("'ContextTokens'", "'out'", "--answer-tokens-column")),
         ("12\n13\n", {}, ("found '12'", "replay", "--trace-format")),
@@ -226,7 +226,7 @@ def test_bad_rows(tmp_path: Path, row: str, message: str) -> None:
         (
             '{"ts": 1, "time": 2, "status": 200}\n',
             {},
-            ("more than one time: 'time' or 'ts'", "--time-column"),
+            ("more than one time: 'time' and 'ts'", "--time-column"),
         ),
         ("", {}, ("found nothing", "a trace")),
         ("t,n\n", {"time_column": "t"}, ("no calls",)),
