@@ -143,13 +143,15 @@ def sweep_line(sweep: Sweep) -> str:
     ]
     if not known:
         return "the sweep cannot be judged: in no rate is the goodput of two seeds known"
-    worst = max(known, key=lambda gap: gap.low or 0.0)
+    worst = max(known, key=lambda gap: (gap.low if sweep.hysteresis else gap.high) or 0.0)
     told = (
         f"{worst.mean:.2f} less goodput at {worst.rate:g} calls/s on the way down than on the way up "
         f"({worst.low:.2f} to {worst.high:.2f}, {sweep.seeds} seeds)"
     )
     if sweep.hysteresis:
         return f"hysteresis: {told}; after an overload the safe rate may not be safe"
+    if worst.high is not None and worst.high > sweep.least:
+        return f"whether there is hysteresis cannot be told: {told}, where {sweep.least:g} counts"
     return f"no hysteresis: at most {told}, where {sweep.least:g} counts"
 
 

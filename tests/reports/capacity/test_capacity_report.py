@@ -113,6 +113,10 @@ def test_hysteresis_is_told_with_the_rate_where_it_is_worst() -> None:
     assert sweep_line(replace(sweep, gaps=gaps[:1], hysteresis=False)).startswith(
         "no hysteresis: at most 0.01 less"
     )
+    wide = SweepGap(6, 0.27, -0.9, 1.4)
+    assert sweep_line(replace(sweep, gaps=(gaps[0], wide), hysteresis=False)).startswith(
+        "whether there is hysteresis cannot be told: 0.27 less goodput at 6 calls/s"
+    )
     assert "cannot be judged" in sweep_line(replace(sweep, gaps=gaps[2:], hysteresis=False))
 
 
