@@ -79,8 +79,10 @@ def test_the_semaphore_of_an_application_is_found(folder: Path) -> None:
     assert client["wall"]["limit"] == "client"
     assert [(one["limit"], one["state"]) for one in client["wall"]["trials"]] == [
         ("slots", "failed"),
+        ("queue", "failed"),
         ("pool", "failed"),
-        ("slots + pool", "failed"),
+        ("slots + queue + pool", "failed"),
+        ("instances", "passed"),
     ]
     assert "gate at 1/s: passed (latency_p95_s <= 0.6: 0.3" in done.stderr
     assert "in a short play [look 1]" in done.stderr
