@@ -160,6 +160,8 @@ def _bounds(all_values: Sequence[Floats]) -> tuple[float, float]:
 
 def _smooth(values: Floats) -> Floats:
     """Values as means over a fiftieth of the cycle, so that cycles over each other can be told apart."""
+    if not len(values):  # of a cycle that is shorter than a step of the series
+        return values
     width = max(1, len(values) // 50)
     there = np.isfinite(values)
     weights = np.convolve(there, np.ones(width), mode="same")
