@@ -25,6 +25,8 @@ MOST_NAMED: Final = 5
 OBJECTS: Final = "objects"
 OBJECTS_OF: Final = "objects of "
 """Begins the name of a measure that counts the objects of one type; without a type it is all of them."""
+COMMON: Final = ("builtins.", "collections.", "weakref.", "_contextvars.")
+"""How the names of types begin that objects of all kinds are made of; a finding names them last."""
 LEAST_CYCLES: Final = 4
 """With fewer, a trend cannot be told from chance."""
 
@@ -44,8 +46,8 @@ def judge_all(series: Sequence[SoakSeries], phases: Sequence[CyclePhase]) -> tup
     kinds = [one for one in found if one.measure.name.startswith(OBJECTS_OF)]
     if not kinds:
         return tuple(found)
-    # A type of a library says more than a dictionary does.
-    kinds.sort(key=lambda one: (one.measure.name.startswith(f"{OBJECTS_OF}builtins."), -one.per_hour))
+    # A type of a library says more than a dictionary or a weak reference does: everything has those.
+    kinds.sort(key=lambda one: (one.measure.name.removeprefix(OBJECTS_OF).startswith(COMMON), -one.per_hour))
     whole = next((one for one in found if one.measure.name == OBJECTS), kinds[0])
     parts = ", ".join(
         f"{one.measure.name.removeprefix(OBJECTS_OF)} {one.measure.said(one.per_hour)} an hour"
