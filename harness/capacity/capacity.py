@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from windtunnel.harness.capacity.incident import RECOVERY_S, incident_of
 from windtunnel.harness.capacity.judged import Judge
 from windtunnel.harness.capacity.level import layout
 from windtunnel.harness.capacity.player import LevelPlayer, MeasureLevel, Stage
-from windtunnel.harness.capacity.search import SCOUT, search
+from windtunnel.harness.capacity.search import SCOUT, Bracket, search
 from windtunnel.harness.capacity.slo import COMMAND, fits, read_slo
 from windtunnel.harness.capacity.sweep import SEEDS, at_rates, rates_around, sweep_of
 from windtunnel.harness.capacity.verdict import LOOKS
@@ -23,8 +24,10 @@ from windtunnel.harness.contract.capacity import (
     CapacityFound,
     ClientCapacity,
     Level,
+    LevelIncident,
     LevelState,
     Needs,
+    Survival,
     Sweep,
     TokenPrice,
     Wall,
@@ -58,6 +61,8 @@ class CapacityOptions:
     within: float = 0.05
     most: float = 1000.0
     sweep: bool = False
+    during: str | None = None
+    recovery_s: float = RECOVERY_S
 
 
 class CapacitySearch:
@@ -85,6 +90,9 @@ class CapacitySearch:
             raise InputError(
                 COMMAND, path="path", found="a gateway", expected="a scenario without one: a level has none"
             )
+        self._incident = (
+            None if options.during is None else incident_of(self.scenario, options.during, options.recovery_s)
+        )
         self.seed = self.scenario.seed if options.seed is None else options.seed
         self._profiles = [load_profile(name) for name in options.clients or self.scenario.clients]
         check_installed(self._profiles)
@@ -124,19 +132,9 @@ class CapacitySearch:
         return TokenPrice(prices.input_per_million, prices.output_per_million, "the scenario")
 
     def _client(self, profile: Profile, folder: Path) -> ClientCapacity:
-        levels: dict[float, Level] = {}
         stage = self._stage(folder)
         player = LevelPlayer(self.scenario, profile, self._judge, stage)
-        looks = 0
-
-        def look(rate: float, plays: int) -> LevelState:
-            nonlocal looks
-            looks += 1
-            levels[rate] = level = player.level(rate, plays)
-            self._say(f"{profile.name} at {rate:g}/s: {_verdict(level)} [look {looks}]")
-            return level.state
-
-        found = search(look, start=START, most=self._options.most, within=self._options.within)
+        found, levels = self._search(player, profile.name, START, self._options.most)
         safe = None if found.low is None else levels[found.low]
         today = self._options.today
         return ClientCapacity(
@@ -154,7 +152,35 @@ class CapacitySearch:
             sweep=None
             if not self._options.sweep or found.low is None
             else self._sweep(profile, found.low, stage),
+            survival=None
+            if self._incident is None or found.low is None
+            else self._survival(profile, found.low, self._incident, stage),
         )
+
+    def _search(
+        self, player: LevelPlayer, name: str, start: float, most: float
+    ) -> tuple[Bracket, dict[float, Level]]:
+        """Search from a rate up to another; returns the bracket, and all levels by rate."""
+        levels: dict[float, Level] = {}
+        looks = 0
+
+        def look(rate: float, plays: int) -> LevelState:
+            nonlocal looks
+            looks += 1
+            levels[rate] = level = player.level(rate, plays)
+            self._say(f"{name} at {rate:g}/s: {_verdict(level)} [look {looks}]")
+            return level.state
+
+        return search(look, start=start, most=most, within=self._options.within), levels
+
+    def _survival(self, profile: Profile, safe: float, incident: LevelIncident, stage: Stage) -> Survival:
+        """The same search up to the safe rate, where every level goes through the incident."""
+        self._say(f"{profile.name}: the same through {incident.for_s:g} s of {incident.phase}")
+        judge = Judge(self.slo, self._options.within, incident=True)
+        player = LevelPlayer(self.scenario, profile, judge, stage, incident)
+        found, levels = self._search(player, f"{profile.name}, {incident.phase}", START, safe)
+        played = tuple(levels[rate] for rate in sorted(levels))
+        return Survival(incident, found.status, found.low, found.high, played)
 
     def _stage(self, folder: Path) -> Stage:
         return Stage(folder, self._options.clock, self.seed, self._measure, self._reporter)

@@ -17,14 +17,19 @@ from windtunnel.harness.contract.expectation import Expectation
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges levels by an SLO. `within` is how near the safe rate is to be known, as a share of it."""
+    """Judges levels by an SLO. `within` is how near the safe rate is to be known, as a share of it.
+
+    After an `incident`, what is not steady yet is what counts: no batch is cut as warm-up, and a full play that is
+    beyond a limit in the mean fails, as batches that get better one by one are no chance.
+    """
 
     slo: tuple[Expectation, ...]
     within: float
+    incident: bool = False
 
     def level(self, rate: float, cells: Sequence[LevelCell], *, scout: bool = False) -> Level:
         """A level from its cells: the warm-up of each is cut, its batches are judged."""
-        first = [first_batch(cell) for cell in cells]
+        first = [0 if self.incident else first_batch(cell) for cell in cells]
         kept = [cell.batches[start:] for cell, start in zip(cells, first, strict=True)]
         terms = tuple(
             judge_term(term, [[batch.get(term.metric) for batch in batches] for batches in kept])
@@ -40,6 +45,8 @@ class Judge:
         grown = growth([waits_of(cell) for cell in cells])
         settled = grown is None or not grown.unsettled(self.within)
         state = together([term.state for term in terms])
+        if self.incident and not scout and any(term.beyond for term in terms):
+            state = "failed"
         return Level(
             rate=rate,
             state=state if settled else unsettled(state, terms, len(cells), scout=scout),

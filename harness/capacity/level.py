@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from windtunnel.harness.contract.capacity import BATCH, SETTLE
+from windtunnel.harness.contract.capacity import BATCH, INCIDENT, RECOVERY, SETTLE, LevelIncident
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.inputs.scenario import Scenario
 
@@ -67,8 +67,13 @@ def layout(
     )
 
 
-def at_rate(scenario: Scenario, rate: float, lengths: Layout) -> Scenario:
-    """The scenario as a level: its own phases, and what it expects, are left out; its rules stay."""
+def at_rate(
+    scenario: Scenario, rate: float, lengths: Layout, incident: LevelIncident | None = None
+) -> Scenario:
+    """The scenario as a level: its own phases, and what it expects, are left out; its rules stay.
+
+    An `incident` is the one phase of it that is kept: between settling and the batches, with time to recover.
+    """
     data = scenario.model_dump(mode="json", by_alias=True)
     load = data["load"]
     load["arrivals"] = {"spacing": scenario.load.arrivals.spacing}
@@ -80,9 +85,23 @@ def at_rate(scenario: Scenario, rate: float, lengths: Layout) -> Scenario:
     ]
     played = scenario.played_at
     level = type(scenario).model_validate(
-        {**data, "expect": [], "time_scale": 1, "phases": [settle, *batches]}
+        {
+            **data,
+            "expect": [],
+            "time_scale": 1,
+            "phases": [settle, *_incident(data["phases"], incident), *batches],
+        }
     )
     return level.scaled_already(played)
+
+
+def _incident(phases: Sequence[dict[str, Any]], incident: LevelIncident | None) -> list[dict[str, Any]]:
+    """The phases of an incident: the scenario's own, at another length, and the one to recover in."""
+    if incident is None:
+        return []
+    phase = next(one for one in phases if one["name"] == incident.phase)
+    recovery = {"name": RECOVERY, "for": f"{incident.recovery_s:g}s", "faulty": False}
+    return [{**phase, "name": INCIDENT, "for": f"{incident.for_s:g}s"}, recovery]
 
 
 def settling(scenario: Scenario, settle_s: float) -> dict[str, Any]:

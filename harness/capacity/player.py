@@ -10,7 +10,7 @@ from pathlib import Path
 from windtunnel.harness.capacity.judged import Judge
 from windtunnel.harness.capacity.level import Layout, at_rate, layout
 from windtunnel.harness.capacity.search import SCOUT
-from windtunnel.harness.contract.capacity import Level, LevelCell
+from windtunnel.harness.contract.capacity import Level, LevelCell, LevelIncident
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.inputs.load import ClockName
 from windtunnel.harness.inputs.profile import Profile
@@ -53,11 +53,19 @@ class Stage:
 class LevelPlayer:
     """Plays one client at any rate. What was played of a rate is kept, and added to."""
 
-    def __init__(self, scenario: Scenario, profile: Profile, judge: Judge, stage: Stage) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        profile: Profile,
+        judge: Judge,
+        stage: Stage,
+        incident: LevelIncident | None = None,
+    ) -> None:
         self._scenario = scenario
         self._profile = profile
         self._judge = judge
         self._stage = stage
+        self._incident = incident
         self._cells: dict[float, list[LevelCell]] = {}
 
     def level(self, rate: float, plays: int) -> Level:
@@ -73,5 +81,5 @@ class LevelPlayer:
         return self._judge.level(rate, cells, scout=scout)
 
     def _cell(self, rate: float, lengths: Layout, number: int) -> LevelCell:
-        scenario = at_rate(self._scenario, rate, lengths)
+        scenario = at_rate(self._scenario, rate, lengths, self._incident)
         return self._stage.play(scenario, self._profile, number, f"{self._profile.name} at {rate:g}/s")

@@ -75,6 +75,17 @@ def capacity(
             "--sweep", help="Also rates around the safe one, up and down again in one play, for hysteresis."
         ),
     ] = False,
+    during: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PHASE[=LENGTH]",
+            help="Also the rate that survives a phase of the scenario, such as brownout=15s: every level goes "
+            "through it, and the SLO must hold again afterwards.",
+        ),
+    ] = None,
+    recovery: Annotated[
+        str, typer.Option(help="With --during: how long a client has to recover, before the SLO counts.")
+    ] = "30s",
 ) -> None:
     """Find the largest offered rate at which clients keep an SLO: from 1/s on it doubles, then it bisects.
 
@@ -103,6 +114,8 @@ def capacity(
         within=within,
         most=_rate("--most", most),
         sweep=sweep,
+        during=during,
+        recovery_s=_seconds("--recovery", recovery),
     )
     console = Console(stderr=True)
     with Steps() as steps:
@@ -133,6 +146,17 @@ def _price(text: str) -> TokenPrice:
         expected = "US dollars for a million prompt tokens and a million answer tokens, such as 0.40,1.60"
         raise InputError(COMMAND, path="--price", found=f"'{text}'", expected=expected)
     return TokenPrice(prompt, answer, "--price")
+
+
+def _seconds(option: str, text: str) -> float:
+    """A length of time, zero included. Raises InputError for anything else."""
+    from windtunnel.mock_server.plan.units import parse_seconds
+
+    try:
+        return parse_seconds(text)
+    except ValueError:
+        expected = "a length of time with its unit, such as 30s"
+        raise InputError(COMMAND, path=option, found=f"'{text}'", expected=expected) from None
 
 
 def _rate(option: str, text: str) -> float:

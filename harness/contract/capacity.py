@@ -16,6 +16,10 @@ SETTLE: Final = "settle"
 """The phase of a level in which a queue grows as far as it will and the buckets' bursts are used up."""
 BATCH: Final = "batch-"
 """How the names of the phases begin that a level is judged by."""
+INCIDENT: Final = "incident"
+"""The phase that a level goes through, whatever the scenario calls it."""
+RECOVERY: Final = "recovery"
+"""The phase after an incident that does not count yet."""
 
 SHOWN: Final = (
     "goodput",
@@ -230,10 +234,35 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelIncident:
+    """A phase of the scenario that every level goes through, for `for_s` seconds, with `recovery_s` to recover in."""
+
+    phase: str
+    for_s: float
+    recovery_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Survival:
+    """The largest rate at which the SLO holds again after an incident: at least `low`, below `high`.
+
+    `status` is "out of reach" where the rate that is safe without an incident survives it as well. `levels` are by
+    rate.
+    """
+
+    incident: LevelIncident
+    status: CapacityStatus
+    low: float | None
+    high: float | None
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ClientCapacity:
     """A client's safe rate: the highest level that kept the SLO; the truth lies from `low` to `high`.
 
-    `headroom` is the safe rate ÷ today's rate - 1. `levels` are by rate. `sweep`: None if none was played.
+    `headroom` is the safe rate ÷ today's rate - 1. `levels` are by rate. `sweep`, `survival`: None if none was
+    played.
     """
 
     client: str
@@ -246,6 +275,7 @@ class ClientCapacity:
     needs: tuple[Needs, ...] = ()
     wall: Wall | None = None
     sweep: Sweep | None = None
+    survival: Survival | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ class Bounded:
 
 
 _A_YEAR = Bounded(MOST_SECONDS, "at most a year (8784h): longer than anything that is measured")
+MOST_BITS = 1e12
+"""Bits per second: more than any link of one client has."""
+
+_A_TERABIT = Bounded(MOST_BITS, "at most 1000Gbit/s: more than any link of one client has")
 _A_MILLION = Bounded(MOST_PER_SECOND, "at most 1000000/s: more than any machine makes")
 
 BARE_SECONDS = {"bare_seconds": True}
@@ -178,9 +182,10 @@ def _rate(value: Any) -> float:
 
 def _bits(value: Any) -> float:
     try:
-        return parse_bits(value)
+        bits = parse_bits(value)
     except PlanError as error:
         raise as_pydantic_error(error) from None
+    return _within(bits, value, _A_TERABIT)
 
 
 _DURATION_PATTERN = rf"^\s*{_NUMBER}\s*(ms|s|m|h)\s*$"
@@ -228,5 +233,6 @@ Bandwidth = Annotated[
             "examples": ["100Mbit/s", "1Gbit/s"],
         }
     ),
+    _A_TERABIT,
 ]
 """Bits per second, above zero."""

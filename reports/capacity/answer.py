@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from windtunnel.harness.contract.capacity import ClientCapacity, Level, Needs, Sweep, Wall
+from windtunnel.harness.contract.capacity import ClientCapacity, Level, Needs, Survival, Sweep, Wall
 from windtunnel.reports.capacity.knee import Knee
 from windtunnel.reports.capacity.levels import brief_table
 from windtunnel.reports.capacity.little import OFF
@@ -70,6 +70,8 @@ def headline(found: CapacityReport, client: ClientCapacity) -> str:
 def details(found: CapacityReport, client: ClientCapacity, *, tables: bool = False) -> Iterator[str]:
     """Headroom, the wall, needs, cost, what was not steady, and the fits; without what `tables` beside it say."""
     plan = found.plan_of(client)
+    if client.survival is not None:
+        yield survival_line(found, client, client.survival)
     yield from _headroom(found, client)
     if client.wall is not None:
         yield _wall(client.wall)
@@ -133,6 +135,30 @@ def _unsteady(plan: ClientPlan) -> Iterator[str]:
         f"not steady: {rates} calls/s; at {worst.rate:g}/s {worst.in_flight:.3g} calls were under way, and by Little's "
         f"law {worst.arrivals:.3g} calls/s × {worst.wait_s:.3g} s make {worst.arrivals * worst.wait_s:.3g} "
         f"({100 * abs(worst.off):.0f} % off, where {100 * OFF:.0f} % is the limit)"
+    )
+
+
+def survival_line(found: CapacityReport, client: ClientCapacity, survival: Survival) -> str:
+    """The rate that survives an incident, beside the safe one."""
+    incident = survival.incident
+    told = f"{incident.for_s:g} s of {incident.phase}, with {incident.recovery_s:g} s to recover"
+    if survival.status == "out of reach":
+        return f"all of it survives {told}"
+    if survival.status == "unattainable":
+        return f"nothing survives {told}: even 1 call/s does not keep the SLO again"
+    if survival.status == "unresolved" or survival.low is None:
+        known = [
+            *([f"{survival.low:g} did"] if survival.low is not None else []),
+            *([f"{survival.high:g} did not"] if survival.high is not None else []),
+        ]
+        return f"what survives {told} is unresolved: {', '.join(known) or 'nothing is certain'}"
+    less = "" if client.safe is None else f", {100 * (1 - survival.low / client.safe):.0f} % less"
+    head = ""
+    if found.today is not None:
+        head = f"; today's {found.today:g}/s is {100 * found.today / survival.low:.0f} % of that"
+    return (
+        f"plan with {survival.low:g} calls/s{less}: so much survives {told} ({survival.low:g} did, "
+        f"{survival.high:g} did not){head}"
     )
 
 

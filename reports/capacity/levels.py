@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from windtunnel.harness.contract.capacity import CapacityFound, ClientCapacity, Level
+from windtunnel.harness.contract.capacity import CapacityFound, ClientCapacity, Level, LevelIncident
 from windtunnel.reports.capacity.cost import Cost, cost_of_level
 from windtunnel.reports.capacity.little import little
 
@@ -14,11 +14,12 @@ COLUMNS = (
     *("latency_p99_s", "ttft_p95_s", "wait_p95_s", "amplification", "refused_429", "slots_used", "batches"),
     *("cut", "plays", "in_flight", "wait_mean_s", "little_off"),
     *("tokens_per_1000_good", "usd_per_1000_good", "abandoned_share", "late_share", "retried_share", "slo"),
+    "through",
 )
 """The columns of levels.csv; rates are calls per second, `slo` is each term's mean with its interval.
 
-`little_off` is by which share the calls under way differ from arrivals × mean wait. The `…_share`s are of all billed
-tokens.
+`through` is the incident that the level went through, empty without one. `little_off` is by which share the calls
+under way differ from arrivals × mean wait. The `…_share`s are of all billed tokens.
 """
 
 
@@ -47,7 +48,9 @@ def brief_table(found: CapacityFound, client: ClientCapacity) -> tuple[list[str]
     return names, [[row[name] for name in names] for row in rows]
 
 
-def row_of(found: CapacityFound, client: ClientCapacity, level: Level) -> list[str]:
+def row_of(
+    found: CapacityFound, client: ClientCapacity, level: Level, incident: LevelIncident | None = None
+) -> list[str]:
     """One level in the order of COLUMNS; what has no value is empty."""
     law = little(level)
     own: dict[str, float | int | None] = {
@@ -68,7 +71,12 @@ def row_of(found: CapacityFound, client: ClientCapacity, level: Level) -> list[s
         f"{one.term}: {_number(one.mean) or 'none'} [{_number(one.low)}, {_number(one.high)}]"
         for one in level.terms
     )
-    words = {"client": client.client, "state": level.state, "slo": terms}
+    words = {
+        "client": client.client,
+        "state": level.state,
+        "slo": terms,
+        "through": "" if incident is None else incident.phase,
+    }
     return [words[name] if name in words else _number(own.get(name)) for name in COLUMNS]
 
 
@@ -87,12 +95,14 @@ def _costs(cost: Cost | None) -> dict[str, float | None]:
 
 
 def levels_csv(found: CapacityFound) -> str:
-    """levels.csv: a row for each level of each client."""
+    """levels.csv: a row for each level of each client, and for each that went through an incident."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for client in found.clients:
         writer.writerows(row_of(found, client, level) for level in client.levels)
+        if (survival := client.survival) is not None:
+            writer.writerows(row_of(found, client, level, survival.incident) for level in survival.levels)
     return text.getvalue()
 
 

@@ -127,6 +127,9 @@ def good_calls(found: CapacityReport, client: ClientCapacity) -> Chart:
     if knee.rate is not None and knee.low is not None and knee.high is not None:
         axes.axvspan(knee.low, knee.high, color=palette.ORANGE.light, alpha=0.25, linewidth=0, zorder=0.5)
         labels.append(RateMark(knee.rate, f"knee {knee.rate:.3g}/s", palette.FAULT_INK))
+    if client.survival is not None and client.survival.low is not None:
+        through = f"survives {client.survival.incident.phase} {client.survival.low:.4g}/s"
+        labels.append(RateMark(client.survival.low, through, palette.PURPLE))
     draw_labels(axes, labels)
     _headroom(axes, found, client)
     canvas.caption(axes, "good calls/s")

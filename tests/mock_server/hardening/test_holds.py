@@ -167,6 +167,7 @@ MOST_LINE_HOLD = MOST_HOLD / 5
 """Pieces of work, as `MOST_HOLD`: in steps up to 2.5 are seen; a whole line in one step takes 8 and 20."""
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", LINES)
 def test_one_line_of_a_batch_holds_nobody(
     serve: Callable[..., Any], name: str, monkeypatch: pytest.MonkeyPatch

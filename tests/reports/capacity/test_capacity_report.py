@@ -12,11 +12,14 @@ import pytest
 
 from windtunnel.harness.contract.capacity import (
     CapacityFound,
+    CapacityStatus,
     ClientCapacity,
     Flow,
     Level,
+    LevelIncident,
     LevelState,
     Needs,
+    Survival,
     Sweep,
     SweepGap,
     TermFound,
@@ -173,3 +176,30 @@ def test_no_answer_is_said_with_the_figures(client: ClientCapacity, told: str, t
     found = planned(replace(FOUND, clients=(client,)))
     assert headline(found, client) == told
     write_capacity(tmp_path, found)
+
+
+@pytest.mark.parametrize(
+    ("status", "low", "high", "told"),
+    [
+        (
+            "found",
+            1.5,
+            1.6,
+            "plan with 1.5 calls/s, 25 % less: so much survives 15 s of brownout",
+        ),
+        ("out of reach", 2.0, None, "all of it survives 15 s of brownout"),
+        ("unattainable", None, 1.0, "nothing survives 15 s of brownout"),
+        ("unresolved", 1.0, 1.5, "is unresolved: 1 did, 1.5 did not"),
+    ],
+)
+def test_what_survives_an_incident_is_told_beside_what_is_safe(
+    tmp_path: Path, status: CapacityStatus, low: float | None, high: float | None, told: str
+) -> None:
+    """In the answer, and its levels in levels.csv with the name of the incident."""
+    survival = Survival(LevelIncident("brownout", 15.0, 30.0), status, low, high, LEVELS[:1])
+    report = planned(replace(FOUND, clients=(replace(CLIENT, survival=survival),)))
+    write_capacity(tmp_path, report)
+    jsonschema.validate(json.loads((tmp_path / "capacity.json").read_text()), capacity_schema())
+    assert any(told in line for line in lines_of(report))
+    rows = list(csv.DictReader((tmp_path / "levels.csv").read_text().splitlines()))
+    assert [row["through"] for row in rows] == ["", "", "", "", "brownout"]
