@@ -38,6 +38,7 @@ from windtunnel.harness.inputs.installed import check_installed
 from windtunnel.harness.inputs.load import ClockName
 from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.scenario import Scenario
+from windtunnel.harness.inputs.traces.settings import TrafficTrace
 from windtunnel.harness.plan import resolve
 from windtunnel.harness.run.progress import Reporter
 
@@ -62,6 +63,7 @@ class CapacityOptions:
     most: float = 1000.0
     sweep: bool = False
     during: str | None = None
+    trace: TrafficTrace | None = None
     recovery_s: float = RECOVERY_S
 
 
@@ -84,7 +86,7 @@ class CapacitySearch:
             )
         self.slo = read_slo(options.slo)
         self._judge = Judge(self.slo, options.within)
-        self.scenario = load_scenario(options.scenario)
+        self.scenario = load_scenario(options.scenario, trace=options.trace)
         fits(self.slo, self.scenario)
         if self.scenario.path is not None:
             raise InputError(
@@ -98,7 +100,11 @@ class CapacitySearch:
         check_installed(self._profiles)
         # Refuses what does not go together, such as a program on the virtual clock.
         resolve(self.scenario, self._profiles, seed=self.seed, clock=options.clock)
-        self.scenario.require_one_rate("capacity is one rate, which it changes itself")
+        if self.scenario.load.trace is None:
+            self.scenario.require_one_rate("capacity is one rate, which it changes itself")
+        elif options.sweep:
+            expected = "one of both: a sweep has steady rates, and a trace a course of its own"
+            raise InputError(COMMAND, path="--sweep", found="a trace as well", expected=expected)
 
     def run(self, folder: Path) -> CapacityFound:
         """Play it. Raises MeasurementError if a level cannot be played."""

@@ -10,6 +10,8 @@ from typing import Any
 from windtunnel.harness.contract.capacity import BATCH, INCIDENT, RECOVERY, SETTLE, LevelIncident
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.inputs.scenario import Scenario
+from windtunnel.harness.inputs.traces.scaling import at_mean_rate
+from windtunnel.harness.inputs.traces.settings import TracedCalls, TrafficTrace
 
 BATCHES = 10
 LEAST_BATCH_S = 10.0
@@ -38,6 +40,11 @@ class Layout:
     def starts_s(self) -> tuple[float, ...]:
         """When each batch begins."""
         return tuple(self.settle_s + number * self.batch_s for number in range(self.batches))
+
+    def length_s(self, incident: LevelIncident | None) -> float:
+        """How long all of a level is, with the incident that it goes through."""
+        through_s = 0.0 if incident is None else incident.for_s + incident.recovery_s
+        return self.settle_s + through_s + self.batches * self.batch_s
 
 
 def layout(
@@ -68,16 +75,21 @@ def layout(
 
 
 def at_rate(
-    scenario: Scenario, rate: float, lengths: Layout, incident: LevelIncident | None = None
+    scenario: Scenario, rate: float, lengths: Layout, incident: LevelIncident | None = None, part: int = 0
 ) -> Scenario:
     """The scenario as a level: its own phases, and what it expects, are left out; its rules stay.
 
-    An `incident` is the one phase of it that is kept: between settling and the batches, with time to recover.
+    Traced calls keep their course and their sizes, at another pace, and begin elsewhere in each `part`. An `incident`
+    is the one phase of it that is kept: between settling and the batches, with time to recover.
     """
     data = scenario.model_dump(mode="json", by_alias=True)
     load = data["load"]
     load["arrivals"] = {"spacing": scenario.load.arrivals.spacing}
-    load["rate"] = f"{rate:.6g}/s"
+    traced = scenario.load.trace, scenario.load.arrivals.times_s
+    if traced[0] is None or traced[1] is None:
+        load["rate"] = f"{rate:.6g}/s"
+    else:
+        load |= _traced(load["trace"], traced[0], traced[1], rate, lengths.length_s(incident), part)
     settle = settling(scenario, lengths.settle_s)
     batches = [
         {"name": f"{BATCH}{number}", "for": f"{lengths.batch_s:g}s", "faulty": False}
@@ -93,6 +105,22 @@ def at_rate(
         }
     )
     return level.scaled_already(played)
+
+
+def _traced(
+    data: dict[str, Any],
+    trace: TrafficTrace,
+    times_s: tuple[float, ...],
+    rate: float,
+    length_s: float,
+    part: int,
+) -> dict[str, Any]:
+    """The parts of a load that a trace fills, at another mean rate."""
+    calls = at_mean_rate(TracedCalls(times_s, trace.prompts, trace.answers), rate, length_s, part)
+    return {
+        "arrivals": {"times_s": calls.times_s},
+        "trace": {**data, "prompts": calls.prompts, "answers": calls.answers},
+    }
 
 
 def _incident(phases: Sequence[dict[str, Any]], incident: LevelIncident | None) -> list[dict[str, Any]]:

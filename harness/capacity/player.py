@@ -81,5 +81,5 @@ class LevelPlayer:
         return self._judge.level(rate, cells, scout=scout)
 
     def _cell(self, rate: float, lengths: Layout, number: int) -> LevelCell:
-        scenario = at_rate(self._scenario, rate, lengths, self._incident)
+        scenario = at_rate(self._scenario, rate, lengths, self._incident, number)
         return self._stage.play(scenario, self._profile, number, f"{self._profile.name} at {rate:g}/s")

@@ -12,6 +12,18 @@ from rich.console import Console
 from windtunnel.harness.cli.env import Steps
 from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, NOT_VALID, worst
 from windtunnel.harness.cli.lab import require_lab
+from windtunnel.harness.cli.trace import (
+    AnswerTokensColumn,
+    PromptTokensColumn,
+    SkipBadRows,
+    TimeColumn,
+    TimeUnitName,
+    TimeZoneName,
+    TraceFile,
+    TraceFormatName,
+    TraceRows,
+    asked_trace,
+)
 from windtunnel.harness.contract.text import printable
 from windtunnel.harness.contract.units import quantity
 from windtunnel.harness.errors import InputError
@@ -86,6 +98,15 @@ def capacity(
     recovery: Annotated[
         str, typer.Option(help="With --during: how long a client has to recover, before the SLO counts.")
     ] = "30s",
+    trace: TraceFile = None,
+    trace_format: TraceFormatName = None,
+    time_column: TimeColumn = None,
+    prompt_tokens_column: PromptTokensColumn = None,
+    answer_tokens_column: AnswerTokensColumn = None,
+    time_unit: TimeUnitName = None,
+    time_zone: TimeZoneName = None,
+    trace_rows: TraceRows = None,
+    skip_bad_rows: SkipBadRows = False,
 ) -> None:
     """Find the largest offered rate at which clients keep an SLO: from 1/s on it doubles, then it bisects.
 
@@ -116,6 +137,18 @@ def capacity(
         sweep=sweep,
         during=during,
         recovery_s=_seconds("--recovery", recovery),
+        trace=asked_trace(
+            "capacity",
+            trace,
+            format=trace_format,
+            time_column=time_column,
+            prompt_tokens_column=prompt_tokens_column,
+            answer_tokens_column=answer_tokens_column,
+            time_unit=time_unit,
+            time_zone=time_zone,
+            rows=trace_rows,
+            skip_bad_rows=skip_bad_rows,
+        ),
     )
     console = Console(stderr=True)
     with Steps() as steps:

@@ -14,6 +14,9 @@ from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.traces.settings import MOST_ROWS, TracedCalls
 from windtunnel.mock_server.chance import uniform
 
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""The golden ratio: its multiples, less their whole parts, are spread evenly, however many there are."""
+
 _SEED = 0
 """A trace is what was, not a draw: which calls are left out does not depend on a run's seed."""
 
@@ -51,6 +54,34 @@ def in_time(calls: TracedCalls, scale: float, where: Path | str = "the trace") -
     scaled = at_factor(calls, scale, where)
     times = tuple(round(time * scale, 6) for time in scaled.times_s)
     return TracedCalls(times, scaled.prompts, scaled.answers)
+
+
+def at_mean_rate(calls: TracedCalls, rate: float, length_s: float, part: int = 0) -> TracedCalls:
+    """A trace at so many calls per second in the mean, for `length_s` seconds: stretched, and again from its start.
+
+    Its course is slower or faster than it was; what is a burst in it stays one. After the last call it begins anew, a
+    mean gap later. A trace of one call is one at a constant rate. Each `part` begins with another call of the trace,
+    parts that follow each other far apart.
+    """
+    count = len(calls)
+    whole_s = calls.times_s[-1] * count / max(1, count - 1)
+    period_s = count / rate
+    stretch = period_s / whole_s if whole_s else 0.0
+    rounds = math.ceil(length_s / period_s)
+    first = int(part * GOLDEN % 1 * count)
+    since = stretch * calls.times_s[first]
+    rows = [
+        (round(lap * period_s + stretch * time - since, 6), row)
+        for lap in range(rounds + 1)
+        for row, time in enumerate(calls.times_s)
+        if lap or row >= first
+    ]
+    rows = [(time, row) for time, row in rows if time < length_s]
+    return TracedCalls(
+        tuple(time for time, _ in rows),
+        tuple(calls.prompts[row] for _, row in rows) if calls.prompts else (),
+        tuple(calls.answers[row] for _, row in rows) if calls.answers else (),
+    )
 
 
 def _several(calls: TracedCalls, factor: float) -> Iterator[tuple[float, int]]:

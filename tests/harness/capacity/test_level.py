@@ -146,3 +146,27 @@ def test_a_trace_is_refused(scenario: Path, tmp_path: Path) -> None:
     loaded = load_scenario(scenario, trace=TrafficTrace(file=str(tmp_path / "trace.csv")))
     with pytest.raises(InputError, match=r"load.trace: found a load with a course.*expected load.rate"):
         loaded.require_one_rate("it changes")
+
+
+def test_a_level_plays_a_trace_at_its_own_rate(scenario: Path, tmp_path: Path) -> None:
+    """Its calls keep their course and their sizes; a sweep of it is refused."""
+    (tmp_path / "day.csv").write_text("when,in,out\n0,100,10\n1,200,20\n4,300,30\n")
+    trace = TrafficTrace(
+        file=str(tmp_path / "day.csv"),
+        time_column="when",
+        prompt_tokens_column="in",
+        answer_tokens_column="out",
+    )
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(scenario.read_text().replace("arrivals: {ramp: {from: 1/s, to: 9/s}}", "rate: 1/s"))
+    loaded = load_scenario(plain, trace=trace)
+    level = at_rate(loaded, 3.0, Layout(settle_s=1.0, batch_s=1.0, batches=1))
+    assert level.load.rate is None
+    assert level.load.arrivals.times_s == (0.0, 0.166667, 0.666667, 1.0, 1.166667, 1.666667)
+    assert level.load.trace is not None
+    assert level.load.trace.prompts == (100, 200, 300, 100, 200, 300)
+    options = CapacityOptions(scenario=str(plain), slo="goodput >= 0.9", trace=trace, sweep=True)
+    with pytest.raises(InputError, match="--sweep: found a trace as well"):
+        CapacitySearch(
+            options, lambda _: pytest.fail("played"), QuietReporter(lambda _: None), lambda _: None
+        )
