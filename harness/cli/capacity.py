@@ -11,6 +11,7 @@ from rich.console import Console
 
 from windtunnel.harness.cli.env import Steps
 from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, NOT_VALID, worst
+from windtunnel.harness.cli.given import given
 from windtunnel.harness.cli.lab import require_lab
 from windtunnel.harness.cli.trace import (
     AnswerTokensColumn,
@@ -42,6 +43,7 @@ CODES: dict[CapacityStatus, int] = {
 
 
 def capacity(
+    context: typer.Context,
     scenario: Annotated[str, typer.Argument(help="A scenario of the gallery by name, or a YAML file.")],
     slo: Annotated[
         str,
@@ -121,6 +123,9 @@ def capacity(
     from windtunnel.reports.capacity.plan import planned
     from windtunnel.reports.capacity.write import write_capacity
 
+    if during is None and "recovery" in given(context):
+        expected = "--during PHASE as well: it is the time to recover from that"
+        raise InputError(COMMAND, path="--recovery", found=recovery, expected=expected)
     if clock not in ("virtual", "real"):
         raise InputError(COMMAND, path="--clock", found=f"'{clock}'", expected="'virtual' or 'real'")
     options = CapacityOptions(

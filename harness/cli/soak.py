@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, NOT_VALID
+from windtunnel.harness.cli.given import given
 from windtunnel.harness.cli.lab import INSTALL, require_lab
 from windtunnel.harness.contract.files import SOAK_KEEPS, SOAK_RUN, write_json
 from windtunnel.harness.contract.text import printable
@@ -27,11 +28,16 @@ if TYPE_CHECKING:
     from windtunnel.harness.soak.options import ProcessSoak
 
 COMMAND = "windtunnel soak"
+ARGUMENTS = ("scenario", "command")
+FOR_A_SERVICE = ("method", "body", "header", "pid")
+FOR_A_PROCESS = (*FOR_A_SERVICE, "port", "restart")
+"""The parameters that say nothing without a service to call, or without a process at all."""
 LONGEST_S = 3.6e9
 """Lengths beyond it are mistakes; and what is computed of them is no number any more."""
 
 
 def soak(
+    context: typer.Context,
     scenario: Annotated[
         str | None,
         typer.Argument(help="A scenario of the gallery by name, or a YAML file.", show_default=False),
@@ -124,7 +130,9 @@ def soak(
     if find_spec("ruptures") is None:
         raise InputError(COMMAND, hint=f"needs ruptures, which one line installs: {INSTALL}")
     if resume is not None:
-        raise typer.Exit(_resume(resume, jobs, metrics_port, others=scenario is not None or for_ is not None))
+        left = "--resume FOLDER alone: the soak goes on with the options that it began with"
+        _only(context, ("resume", "jobs", "metrics_port"), left)
+        raise typer.Exit(_resume(resume, jobs, metrics_port))
     if scenario is None or for_ is None:
         expected = "a scenario and --for, such as `windtunnel soak soak_24h --for 96h`, or --resume FOLDER"
         raise InputError(
@@ -133,12 +141,13 @@ def soak(
     length_s, cycle_s = _length("--for", for_), None if cycle is None else _length("--cycle", cycle)
     keep_raw_s = None if keep_raw is None else _length("--keep-raw", keep_raw)
     if not command and attach is None:
-        _only_for_a_process(pid=pid, port=port or None, restart=restart or None, body=body, header=header)
+        _none_of(context, FOR_A_PROCESS, "-- COMMAND or --attach URL as well: it is for a process")
         virtual = _VirtualSoak(scenario, length_s, cycle_s, incidents, clients, keep_raw_s)
         raise typer.Exit(_on_virtual_clock(virtual, out, seed, jobs, metrics_port))
-    if clients is not None:
-        expected = "one of both: a process is no client of the harness"
-        raise InputError(COMMAND, path="--clients", found="a process as well", expected=expected)
+    _none_of(context, ("clients",), "one of both: a process is no client of the harness")
+    _none_of(context, ("jobs",), "clients on the virtual clock: a process is one alone")
+    if attach is None:
+        _none_of(context, FOR_A_SERVICE, "--attach URL as well: it is for a service")
     from windtunnel.harness.probe.options import ServiceCall, asked_body, asked_headers
     from windtunnel.harness.soak.options import KEEP_RAW_S, ProcessSoak
 
@@ -281,15 +290,15 @@ def _run_report(folder: Path, records: RunRecords) -> int:
     return NOT_VALID if records.failures else code
 
 
-def _resume(folder: Path, jobs: int | None, metrics_port: int | None, *, others: bool) -> int:
+def _resume(folder: Path, jobs: int | None, metrics_port: int | None) -> int:
     """Go on with the soak in `folder`; returns the exit code."""
     from windtunnel.harness.run.run import RunOptions, resume
     from windtunnel.harness.soak.command import go_on, is_of_process
 
-    if others:
-        expected = "--resume FOLDER alone: the soak goes on with the options that it began with"
-        raise InputError(COMMAND, path="--resume", found="a scenario or --for as well", expected=expected)
     if is_of_process(folder):
+        if jobs is not None:
+            expected = "clients on the virtual clock: a process is one alone"
+            raise InputError(COMMAND, path="--jobs", found=f"{jobs}", expected=expected)
         return _process_report(go_on(folder, Console(stderr=True), metrics_port))
     run_folder = folder / SOAK_RUN
     if not (run_folder / "plan.json").is_file():
@@ -301,12 +310,17 @@ def _resume(folder: Path, jobs: int | None, metrics_port: int | None, *, others:
     return _run_report(folder, records)
 
 
-def _only_for_a_process(**given: object) -> None:
-    """Raise an InputError for options that say nothing without a process."""
-    for name, value in given.items():
-        if value is not None:
-            expected = "-- COMMAND or --attach URL as well: it is for a process"
-            raise InputError(COMMAND, path=f"--{name}", found=f"{value}", expected=expected)
+def _none_of(context: typer.Context, names: Collection[str], expected: str) -> None:
+    """Raise an InputError for the first of these options that was given."""
+    for name in given(context):
+        if name in names:
+            option = name.upper() if name in ARGUMENTS else "--" + name.rstrip("_").replace("_", "-")
+            raise InputError(COMMAND, path=option, found=f"{context.params[name]}", expected=expected)
+
+
+def _only(context: typer.Context, names: Collection[str], expected: str) -> None:
+    """Raise an InputError for the first option or argument that was given and is none of these."""
+    _none_of(context, [name for name in context.params if name not in names], expected)
 
 
 def _length(option: str, text: str) -> float:

@@ -137,11 +137,18 @@ def test_a_program_with_calls_of_its_own_that_fails_is_told(tmp_path: Path) -> N
         (("--attach", "127.0.0.1:1"), "--attach: found '127.0.0.1:1', expected a URL"),
         (("--attach", "http://127.0.0.1:1/"), "--port too"),
         (("--pid", "1"), "--pid: found 1, expected -- COMMAND or --attach URL as well"),
-        (("--clients", "polite", "--", "x"), "--clients: found a process as well"),
+        (
+            ("--clients", "polite", "--", "x"),
+            "--clients: found polite, expected one of both: a process is no client",
+        ),
+        (("--jobs", "2", "--", "x"), "--jobs: found 2, expected clients on the virtual clock"),
+        (("--body", "{}", "--", "x"), "--body: found {}, expected --attach URL as well"),
+        (("--method", "POST", "--", "x"), "--method: found POST, expected --attach URL as well"),
+        (("--method", "PUT"), "--method: found PUT, expected -- COMMAND or --attach URL as well"),
         (("--keep-raw", "soon", "--", "x"), "--keep-raw: found soon, expected a length of time"),
         (("--for", "100000000000h"), "--for: found 100000000000h, expected at most 1,000,000 h"),
         (("--restart",), "--restart: found True, expected -- COMMAND"),
-        (("--resume", "nowhere"), "found a scenario or --for as well"),
+        (("--resume", "nowhere"), "--for: found 60s, expected --resume FOLDER alone"),
     ],
 )
 def test_wrong_options_are_told_with_what_would_do(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from windtunnel.harness.bisect.quiet import QuietReporter
 from windtunnel.harness.capacity.incident import incident_of
@@ -12,6 +13,7 @@ from windtunnel.harness.capacity.judged import Judge
 from windtunnel.harness.capacity.level import Layout, at_rate
 from windtunnel.harness.capacity.player import LevelPlayer, Stage
 from windtunnel.harness.capacity.slo import read_slo
+from windtunnel.harness.cli.main import app
 from windtunnel.harness.contract.capacity import LevelIncident
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
@@ -97,3 +99,11 @@ def test_what_is_safe_need_not_survive_a_brownout(scenario: Path, tmp_path: Path
     assert plain.level(3.5, 1).state == "passed"
     assert through.level(3.5, 1).state == "failed"
     assert through.level(1.5, 1).state == "passed"
+
+
+def test_time_to_recover_without_an_incident_is_refused(scenario: Path) -> None:
+    """It would have no effect."""
+    asked = ["capacity", str(scenario), "--slo", "goodput >= 0.98", "--recovery", "30s"]
+    told = CliRunner().invoke(app, asked).exception
+    assert isinstance(told, InputError)
+    assert str(told).startswith("windtunnel capacity: --recovery: found 30s, expected --during PHASE as well")
