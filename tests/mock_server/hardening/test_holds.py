@@ -150,21 +150,27 @@ def test_reading_a_batch_holds_nobody(serve: Callable[..., Any], name: str) -> N
     assert held < MOST_HOLD
 
 
-LINES: dict[str, tuple[str, dict[str, Any], int]] = {
+LINES: dict[str, tuple[str, dict[str, Any], int, float]] = {
     "vectors": (
         "/v1/embeddings",
         {"model": "text-embedding-3-small", "input": ["text"] * 2_048},
         100 * 2**20,
+        4.0,
     ),
     "log probabilities": (
         "/v1/chat/completions",
         {"model": "m", "messages": HI, "n": 60, "logprobs": True, "top_logprobs": 20},
         50 * 2**20,
+        12.0,
     ),
 }
-"""What a line asks for, and the bytes for the output of a batch, in which a second such line has no room."""
-MOST_LINE_HOLD = MOST_HOLD / 5
-"""Pieces of work, as `MOST_HOLD`: in steps up to 2.5 are seen; a whole line in one step takes 8 and 20."""
+"""What a line asks for, the bytes for the output of a batch, in which a second such line has no room, and the longest
+that it may hold others, in pieces of work as `MOST_HOLD`.
+
+In steps 0.8 to 5.0 are seen, the most on a busy machine that copies slowly; a whole line in one step takes 5.7 and 22.
+"""
+MOST_ATTEMPTS = 2 * ATTEMPTS
+"""More than elsewhere, since a line's bounds are nearer to what is seen."""
 
 
 @pytest.mark.alone
@@ -173,9 +179,9 @@ def test_one_line_of_a_batch_holds_nobody(
     serve: Callable[..., Any], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Few lines whose answers are large are made in steps as well, until the output has no room for one more."""
-    url, body, room = LINES[name]
+    url, body, room, most = LINES[name]
     monkeypatch.setattr(batch_store, "MOST_FILE_BYTES", room)
-    for _ in range(ATTEMPTS):
+    for _ in range(MOST_ATTEMPTS):
         server = serve(plan_with(500))
         with server.connect() as client:
             client.send(batch_over(server, lines(url, body, body), url))
@@ -183,9 +189,9 @@ def test_one_line_of_a_batch_holds_nobody(
         server.call(partial(server.mock.advance_clock, 80_000.0))
         held, (one,) = longest_hold(server, closing(method="GET", path=f"/v1/batches/{batch}", body=b""))
         assert one.status == 200
-        if held < MOST_LINE_HOLD:
+        if held < most:
             break
-    assert held < MOST_LINE_HOLD
+    assert held < most
     with server.connect() as client:
         client.ask(method="GET", path=f"/v1/batches/{batch}", body=b"")
         shown = orjson.loads(client.answer()[2])
