@@ -110,6 +110,10 @@ ATTEMPTS_SCHEMA = pa.schema(
         ("body_bytes", pa.int64()),
         ("body_complete", pa.bool_()),  # the body was read to its end, not closed or broken off before
         ("retry_after_s", pa.float64()),  # what the answer's headers asked to wait
+        # Durations. Null: a connection that was there already, or a library that does not show this part.
+        ("dns_s", pa.float64()),  # looking up the host's address
+        ("connect_s", pa.float64()),  # connecting, also in vain; DNS and TLS are in it where they are null
+        ("tls_s", pa.float64()),  # the TLS handshake, also in vain
     ]
 )
 
@@ -182,6 +186,9 @@ class AttemptRow:
     body_bytes: int = 0
     body_complete: bool = False
     retry_after_s: float | None = None
+    dns_s: float | None = None
+    connect_s: float | None = None
+    tls_s: float | None = None
 
 
 call_tuple: Callable[[CallRow], tuple[Any, ...]] = attrgetter(*CALLS_SCHEMA.names)

@@ -4,6 +4,7 @@
         └── RecordingResponse ──► head, connection ───────────────────┼──► Trace (one AttemptRow)
                  └── RecordingReader ──► chunks, end of the body ─────┘
 
+aiohttp shows the look-up of a name, but not where connecting ends and the TLS handshake begins: both are `connect_s`.
 Rows mean what they mean in `recording`. Where a wrapping transport opens and closes them (the SDK over aiohttp), only
 what that transport cannot see is added here: `wrapped`.
 """
@@ -64,8 +65,24 @@ def trace_config(book: AttemptBook, *, wrapped: bool) -> aiohttp.TraceConfig:
         if context.trace is not None:
             context.trace.connecting()
 
+    async def creating(_: Any, context: SimpleNamespace, __: Any) -> None:
+        if context.trace is not None:
+            context.trace.connecting()
+            context.trace.begins("connect")
+
+    async def resolving(_: Any, context: SimpleNamespace, __: Any) -> None:
+        if context.trace is not None:
+            context.trace.ends("connect")
+            context.trace.begins("dns")
+
+    async def resolved(_: Any, context: SimpleNamespace, __: Any) -> None:
+        if context.trace is not None:
+            context.trace.ends("dns")
+            context.trace.begins("connect")
+
     async def connected(_: Any, context: SimpleNamespace, __: Any) -> None:
         if context.trace is not None:
+            context.trace.ends("connect")
             context.trace.connected()
 
     async def sent(_: Any, context: SimpleNamespace, __: Any) -> None:
@@ -80,7 +97,9 @@ def trace_config(book: AttemptBook, *, wrapped: bool) -> aiohttp.TraceConfig:
     config = aiohttp.TraceConfig()
     config.on_request_start.append(begin)
     config.on_request_redirect.append(redirected)
-    config.on_connection_create_start.append(connecting)
+    config.on_connection_create_start.append(creating)
+    config.on_dns_resolvehost_start.append(resolving)
+    config.on_dns_resolvehost_end.append(resolved)
     config.on_connection_reuseconn.append(connecting)
     config.on_connection_create_end.append(connected)
     config.on_request_headers_sent.append(sent)

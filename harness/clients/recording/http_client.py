@@ -100,7 +100,9 @@ def with_connect(connection: Any, trace: Trace, work: Callable[[], None]) -> Non
     connect = connection.connect
 
     def connect_and_note() -> None:
+        trace.begins("connect")
         connect()
+        trace.ends("connect")
         if connection.sock is not None:
             trace.connected(connection.sock)
 

@@ -94,7 +94,7 @@ class Book:
 class Trace:
     """Fills in one attempt's row. Every attempt is handed on exactly once."""
 
-    __slots__ = ("_book", "_kept", "_live", "_open", "_path", "_tail", "pooled", "row")
+    __slots__ = ("_began", "_book", "_kept", "_live", "_open", "_path", "_tail", "pooled", "row")
 
     def __init__(self, book: Book, live: LiveTry, row: AttemptRow, path: str) -> None:
         self.row = row
@@ -104,6 +104,7 @@ class Trace:
         self._live = live
         self._open = True
         self._tail = b""
+        self._began: dict[str, float] = {}
         self.pooled = False
 
     def event(self, name: str, info: dict[str, Any]) -> None:
@@ -126,6 +127,17 @@ class Trace:
         """It has its place in the pool: it connects, or takes a connection that is there."""
         if self.row.pool_wait_s is None:
             self.row.pool_wait_s = self._book.now() - self.row.started_s
+
+    def begins(self, part: str) -> None:
+        """A part of connecting begins: `dns`, `connect` or `tls`; it is this attempt that connects."""
+        self._began[part] = self._book.now()
+
+    def ends(self, part: str) -> None:
+        """A part of connecting is over, well or not. Made again, after a failure, its times add up."""
+        began = self._began.pop(part, None)
+        if began is not None:
+            name = f"{part}_s"
+            setattr(self.row, name, (getattr(self.row, name) or 0.0) + self._book.now() - began)
 
     def connected(self, connection: Any = None) -> None:
         """A connection was made for it."""
@@ -179,15 +191,40 @@ class Trace:
             self._open = False
             row = self.row
             row.ended_s = self._book.now()
+            for part in list(self._began):
+                self.ends(part)
             if self.pooled and row.pool_wait_s is None and row.connection_id is None:
                 row.pool_wait_s = row.ended_s - row.started_s  # it never left the pool
             self._book.closed(row)
 
 
+def _begins(part: str) -> Callable[[Trace, dict[str, Any]], None]:
+    """What is noted when a part of connecting begins: the attempt has its place in the pool."""
+
+    def note(trace: Trace, _: dict[str, Any]) -> None:
+        trace.connecting()
+        trace.begins(part)
+
+    return note
+
+
+def _connected(part: str) -> Callable[[Trace, dict[str, Any]], None]:
+    """What is noted when a part of connecting has given a stream."""
+
+    def note(trace: Trace, info: dict[str, Any]) -> None:
+        trace.ends(part)
+        trace.connected(info["return_value"])
+
+    return note
+
+
 EVENTS: dict[str, Callable[[Trace, dict[str, Any]], None]] = {
-    "connection.connect_tcp.started": lambda trace, _: trace.connecting(),
-    "connection.connect_tcp.complete": lambda trace, info: trace.connected(info["return_value"]),
-    "connection.start_tls.complete": lambda trace, info: trace.connected(info["return_value"]),
+    "connection.connect_tcp.started": _begins("connect"),
+    "connection.connect_tcp.complete": _connected("connect"),
+    "connection.connect_tcp.failed": lambda trace, _: trace.ends("connect"),
+    "connection.start_tls.started": _begins("tls"),
+    "connection.start_tls.complete": _connected("tls"),
+    "connection.start_tls.failed": lambda trace, _: trace.ends("tls"),
     "http11.send_request_headers.started": lambda trace, _: trace.connecting(),
     "http11.send_request_body.complete": lambda trace, _: trace.sent(),
     "http2.send_request_headers.started": lambda trace, _: trace.connecting(),

@@ -64,6 +64,33 @@ def test_a_healthy_call_leaves_one_call_and_one_attempt(play: Play, driver: str,
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
+def test_connecting_has_its_own_time(play: Play, driver: str) -> None:
+    """The attempt that connects says how long that took, one on a kept connection says nothing of it."""
+    played = play(
+        driver,
+        lambda exchange: exchange.json({"error": {}}, 500) if not exchange.number else healthy(exchange),
+        retries=THREE_TRIES,
+    )
+    first, second = played.attempts
+    waited = first["pool_wait_s"] + first["connect_s"]
+    assert first["connect_s"] > 0
+    assert first["started_s"] + waited <= first["connected_s"] + 1e-9
+    assert [second[name] for name in ("dns_s", "connect_s", "tls_s", "connected_s")] == [None] * 4
+
+
+def test_the_look_up_of_a_name_is_no_part_of_connecting(play: Play) -> None:
+    """aiohttp shows how long it looks up a name; an address has no such time."""
+    played = play("aiohttp", healthy)
+    assert played.attempts[0]["dns_s"] is None
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    named_one = play("aiohttp", f"http://localhost:{port}/v1").attempts[0]
+    assert named_one["dns_s"] > 0
+    assert named_one["connect_s"] > 0
+    assert named_one["dns_s"] + named_one["connect_s"] <= named_one["ended_s"] - named_one["started_s"]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_three_tries_around_the_client_are_three_attempts(play: Play, driver: str) -> None:
     """A client that tries three times leaves exactly three attempts for each call, numbered from 0."""
     played = play(driver, lambda exchange: exchange.json({"error": {}}, 500), calls=5, retries=THREE_TRIES)
@@ -137,6 +164,7 @@ def test_a_refused_connection_is_an_attempt(play: Play, driver: str) -> None:
     (attempt,) = played.attempts
     assert attempt["error_type"] == named(driver, "ConnectError")
     assert (attempt["connected_s"], attempt["sent_s"], attempt["status"]) == (None, None, None)
+    assert attempt["connect_s"] > 0  # in vain
     assert played.call["outcome"] == ("timeout" if driver == "openai-aiohttp" else "error")
 
 
