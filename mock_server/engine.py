@@ -270,6 +270,10 @@ class Engine:
             self._enter_due_phases(now)
         return self._outages.listening(region, now, self._phase)
 
+    def falls_silent(self, region: str) -> bool:
+        """Whether nothing passes on a region's open connections in any phase."""
+        return self._outages.silences(region)
+
     def link(self, region: str, now: float) -> LinkSettings | None:
         """Return the link of a region as it is now; None for a region without one in this phase."""
         if now >= self._boundary:

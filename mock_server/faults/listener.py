@@ -17,9 +17,10 @@ from windtunnel.mock_server.script import Script
 class ClosedParams(Params):
     """What else happens while nobody can connect."""
 
-    established: Literal["keep", "reset"] = Field(
+    established: Literal["keep", "reset", "silent"] = Field(
         default="keep",
-        description="Connections that exist when it begins: they go on (`keep`), or end with an RST (`reset`).",
+        description="Connections that exist when it begins: they go on (`keep`), end with an RST (`reset`), or pass "
+        "nothing in either direction until it is over (`silent`).",
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field, GetJsonSchemaHandler, PrivateAttr, ValidationError, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -201,6 +201,9 @@ class RegionLink(Strict):
     )
 
 
+Reachable: TypeAlias = Literal["open", "refused", "silent"]
+
+
 class Region(Strict):
     """One region: the way to it, and where it differs from the provider."""
 
@@ -212,6 +215,11 @@ class Region(Strict):
     link: RegionLink | None = Field(
         default=None,
         description="The network that its connections go through, in place of `rtt`; left out: none.",
+    )
+    reachable: Reachable = Field(
+        default="open",
+        description="open; refused: nobody listens, and connections that exist end with an RST; silent: a black hole, "
+        "connecting takes until the client's timeout and nothing passes on connections that exist.",
     )
     capacity: Annotated[dict[str, Any], PartOf(Capacity)] | None = Field(
         default=None, description="What differs from the provider's capacity."
@@ -237,6 +245,7 @@ class RegionSettings:
 
     rtt: Duration | None
     link: RegionLink | None
+    reachable: Reachable
     capacity: Capacity
     limits: Limits
     answer: AnswerModel
@@ -271,6 +280,7 @@ class Provider(Strict):
             self._settled[name] = RegionSettings(
                 rtt=region.rtt,
                 link=region.link,
+                reachable=region.reachable,
                 capacity=_overridden(self.capacity, region.capacity, (*at, "capacity")),
                 limits=_overridden(self.limits, region.limits, (*at, "limits")),
                 answer=_overridden(self.answer, region.answer, (*at, "answer")),

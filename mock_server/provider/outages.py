@@ -1,6 +1,8 @@
-"""Times at which a region's port is closed, by the rules whose faults act on the listener. No I/O, no clock.
+"""Times at which a region's port is closed: by its own `reachable`, or by a rule whose fault acts on the listener.
 
-plan ──► rules with a listener fault, a phase at a time ──► in force now? ──► until when?
+plan ──► regions that are not reachable, rules with a listener fault, a phase at a time ──► in force now? until when?
+
+No I/O, no clock.
 """
 
 from __future__ import annotations
@@ -8,7 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.plan.provider import Reachable
 from windtunnel.mock_server.plan.rule import Rule
 from windtunnel.mock_server.rules import FaultUse
 
@@ -43,13 +48,28 @@ class _Outage:
         return False, self.start + begin + burst.every
 
 
-class Outages:
-    """The listener rules of a plan."""
+def _unreachable(region: str, reachable: Reachable) -> FaultUse | None:
+    """What closes the port of a region that says itself that it cannot be reached; None for one that can."""
+    if reachable == "open":
+        return None
+    params = ClosedParams(established="reset" if reachable == "refused" else "silent")
+    kind = FAULTS["refuse" if reachable == "refused" else "blackhole"]
+    return FaultUse(kind, params, f"provider.regions.{region}.reachable")
 
-    __slots__ = ("_phases",)
+
+def is_silent(use: FaultUse | None) -> bool:
+    """Whether what closes a region's port silences its open connections, too."""
+    return use is not None and isinstance(use.params, ClosedParams) and use.params.established == "silent"
+
+
+class Outages:
+    """All that closes ports in a plan."""
+
+    __slots__ = ("_phases", "_unreachable")
 
     def __init__(self, plan: Plan) -> None:
         always = len(plan.rules)
+        self._unreachable: list[dict[str, FaultUse | None]] = []
         self._phases: list[tuple[_Outage, ...]] = []
         for phase in range(max(1, len(plan.phases))):
             found = []
@@ -59,13 +79,29 @@ class Outages:
                     start = 0.0 if i < always else plan.phase_start(phase)
                     found.append(_Outage(FaultUse(use.kind, use.params, rule_id), rule, start))
             self._phases.append(tuple(found))
+            provider = plan.settings_at(phase)
+            self._unreachable.append(
+                {name: _unreachable(name, provider.region(name).reachable) for name in provider.regions}
+            )
 
     def listening(self, region: str, now: float, phase: int) -> FaultUse | None:
-        """What closes a region's port at `now` in phase `phase`; None while it is open. The first rule stands."""
+        """What closes a region's port at `now` in phase `phase`; None while it is open.
+
+        What the region says of itself stands before any rule, and of rules the first one.
+        """
+        own = self._unreachable[phase].get(region)
+        if own is not None:
+            return own
         for outage in self._phases[phase]:
             if outage.concerns(region) and outage.at(now)[0]:
                 return outage.use
         return None
+
+    def silences(self, region: str) -> bool:
+        """Whether a region's open connections are silent at any time."""
+        own = [phase.get(region) for phase in self._unreachable]
+        rules = [outage.use for phase in self._phases for outage in phase if outage.concerns(region)]
+        return any(map(is_silent, own + rules))
 
     def next_change(self, now: float, phase: int) -> float:
         """When a port may open or close next within the phase; `inf` if none will."""

@@ -41,6 +41,7 @@ from windtunnel.mock_server.provider.calls import Via
 from windtunnel.mock_server.script import script_text
 from windtunnel.mock_server.server.long_work import LongWork
 from windtunnel.mock_server.transports.admin import AdminExchange
+from windtunnel.mock_server.transports.dark import Darkness
 from windtunnel.mock_server.transports.exchange import Exchange
 from windtunnel.mock_server.transports.limits import ADMIN_PATHS, IncomingRequests
 from windtunnel.mock_server.transports.write_batch import WriteBatch
@@ -116,6 +117,7 @@ class Server:
         self.on_reset: list[Callable[[], None]] = [self._recent.clear, self.incoming.nothing_under_way]
         self.on_change: list[Callable[[], None]] = []
         """Called whenever a phase, a burst, another plan or a reset may have opened or closed a port."""
+        self.darkness = Darkness(self)
         self.stopped = asyncio.Event()
         self.all_disconnected = asyncio.Event()
         self.records_error: OSError | None = None
@@ -528,6 +530,7 @@ class Server:
             exchange.cut(now)
         self.exchanges.clear()
         self._ending = True
+        self.darkness.end()
         for connection, opened in list(self.connections.items()):
             self._record_connection(connection, opened, None)
             connection.close()

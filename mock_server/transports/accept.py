@@ -22,7 +22,8 @@ def accept(server: Server, region: str) -> asyncio.Protocol:
 
     The region `""` is the admin API's own port.
     """
-    return Connection(server, region)
+    protocol = Connection(server, region)
+    return server.darkness.line(region, protocol) if region else protocol
 
 
 def accept_linked(server: Server, region: str) -> asyncio.Protocol:

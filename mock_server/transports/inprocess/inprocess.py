@@ -34,12 +34,15 @@ class InProcess:
     """An engine in virtual time. `now` is seconds from t0; `tickets` are the engine's tickets of all requests."""
 
     def __init__(self, plan: Plan, *, region: str | None = None) -> None:
-        """Raises `PlanError` for a region with a link."""
+        """Raises `PlanError` for a region with a link, or one that falls silent."""
         self.engine = Engine(plan)
         self.region = region if region is not None else plan.provider.default_region
         if self.engine.has_link(self.region):
             expected = "an rtt in its place: a mock without sockets has no connections"
             raise PlanError(f"provider.regions.{self.region}.link", "a link", expected)
+        if self.engine.falls_silent(self.region):
+            expected = "open or refused: a mock without sockets has no connections that could be silent"
+            raise PlanError(f"provider.regions.{self.region}.reachable", "silent", expected)
         self.now = 0.0
         self.tickets: list[Ticket] = []
         self._at_work: dict[Ticket, InProcessExchange] = {}

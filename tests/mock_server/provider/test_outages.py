@@ -123,3 +123,20 @@ def test_a_plan_without_them_has_no_edges() -> None:
     assert engine.next_change(0.0) == math.inf
     assert math.isinf(engine._outages.next_change(0.0, 0))
     assert Plan().rules == []
+
+
+def test_a_region_is_unreachable_in_a_phase() -> None:
+    """Its own word closes it, before any rule does; the next phase finds it open again, and the edges are announced."""
+    phases = [
+        {"name": "before", "for": "10s"},
+        {"name": "dark", "for": "10s", "provider": {"regions": {"west": {"reachable": "silent"}}}},
+        {"name": "after", "for": "10s", "provider": {"regions": {"west": {"reachable": "refused"}}}},
+        {"name": "end", "for": "10s"},
+    ]
+    rules = [{"fault": "refuse", "match": {"region": "east"}}]
+    engine = engine_with(provider=REGIONS, rules=rules, phases=phases)
+    found = []
+    for now in (0.0, 10.0, 20.0, 30.0):
+        found.append((closed(engine, "west", now), closed(engine, "east", now)))
+        assert engine.advance(now).new_conditions or now == 0.0
+    assert found == [(None, "refuse"), ("blackhole", "refuse"), ("refuse", "refuse"), (None, "refuse")]

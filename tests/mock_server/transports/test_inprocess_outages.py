@@ -9,6 +9,7 @@ import httpx
 import httpx2
 import pytest
 
+from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
 
@@ -109,3 +110,9 @@ def test_a_drip_takes_its_time(library: ModuleType) -> None:
         answer = client.post(URL, json=BODY)
     assert answer.json()["object"] == "chat.completion"
     assert mock.now == pytest.approx(4.0 + (len(answer.content) - 1) / 10)
+
+
+def test_a_silent_region_needs_connections() -> None:
+    """Refused, as nothing here could be silent."""
+    with pytest.raises(PlanError, match=r"provider.regions.local.reachable: found silent, expected open or refused"):
+        InProcess(Plan.model_validate({"provider": {"regions": {"local": {"reachable": "silent"}}}}))
