@@ -89,7 +89,10 @@ def server_lag(judged: Judged) -> ValidityCheck:
 
 
 def receive_lag(judged: Judged) -> ValidityCheck:
-    """From the server's last byte to the client's end: of answers read to their end by clients that did not wait."""
+    """From the server's last byte to the client's end: of answers read to their end by clients that did not wait.
+
+    Those that went through a link do not count: how long they were on their way is drawn, and not recorded.
+    """
     if judged.cell.plan.get("gateway"):
         return ValidityCheck(
             "receive_lag_p99_s",
@@ -106,6 +109,7 @@ def receive_lag(judged: Judged) -> ValidityCheck:
             "valid",
             "The client is a program: when it had the last byte is not known, and its time counts as its own.",
         )
+    linked = _linked_regions(judged.cell.plan)
     calls, served, attempts = judged.calls, judged.served, judged.attempts
     ok = calls[(calls["outcome"] == "ok") & (calls["answer"] >= 0)]
     answer = ok["answer"].to_numpy()
@@ -114,7 +118,8 @@ def receive_lag(judged: Judged) -> ValidityCheck:
     broken_off = seen & np.isnan(read)
     broken_off &= bool(attempts["body_complete"].any())  # records without that column tell of no body's end
     waits = marked(served.array("faults"), WAITS_ON_PURPOSE)[answer]
-    lags = (end - np.asarray(served.array("last_byte_s"), dtype=float)[answer])[~broken_off & ~waits]
+    far = np.isin(np.asarray(served.array("region"))[answer].astype(str), linked)
+    lags = (end - np.asarray(served.array("last_byte_s"), dtype=float)[answer])[~broken_off & ~waits & ~far]
     limits = LagLimits.of(judged)
     return _timed(
         "receive_lag_p99_s",
@@ -123,6 +128,18 @@ def receive_lag(judged: Judged) -> ValidityCheck:
         "Calls ended",
         "after the last byte from the server",
     )
+
+
+def _linked_regions(plan: Mapping[str, Any]) -> list[str]:
+    """The regions whose last bytes are on their way for a time that no record holds: those that ever have a link."""
+    server = plan.get("server_plan") or {}
+    providers = [server, *(server.get("phases") or [])]
+    return [
+        name
+        for one in providers
+        for name, region in ((one.get("provider") or {}).get("regions") or {}).items()
+        if (region or {}).get("link") is not None
+    ]
 
 
 def _read_to_the_end(answers: Keys, attempts: Records) -> tuple[Floats, Bools]:

@@ -173,6 +173,21 @@ def test_the_time_of_a_program_is_its_own() -> None:
     assert (check.state, check.value) == ("valid", None)
 
 
+@pytest.mark.parametrize("where", ["provider", "phase"])
+def test_the_way_through_a_link_is_not_the_harness_being_late(where: str) -> None:
+    """An answer from 100 ms away arrives 100 ms later; one of a region without a link still shows a lag."""
+    rows = [call(f"c{i}", i / 10, i / 10 + 0.5) for i in range(100)]
+    answers = [served(f"c{i}", 0, i / 10, last_byte_s=i / 10 + 0.4, region="far") for i in range(100)]
+    linked = {"provider": {"regions": {"far": {"link": {"rtt": "200ms"}}, "near": {"link": None}}}}
+    server_plan = linked if where == "provider" else {"phases": [{"name": "on", **linked}]}
+    cell = good_cell(calls=rows, served=answers)
+    cell = replace(cell, plan={**cell.plan, "server_plan": server_plan})
+    assert checks(cell)["receive_lag_p99_s"].state == "valid"
+    near = good_cell(calls=rows, served=[row | {"region": "near"} for row in answers])
+    near = replace(near, plan={**near.plan, "server_plan": server_plan})
+    assert checks(near)["receive_lag_p99_s"].state == "invalid"
+
+
 def test_nothing_received_has_no_lag() -> None:
     """A run in which every call failed can still be valid."""
     rows = [call(f"c{i}", i / 10, i / 10 + 0.5, "error") for i in range(100)]
