@@ -99,9 +99,9 @@ class Outages:
 
     def silences(self, region: str) -> bool:
         """Whether a region's open connections are silent at any time."""
-        own = [phase.get(region) for phase in self._unreachable]
-        rules = [outage.use for phase in self._phases for outage in phase if outage.concerns(region)]
-        return any(map(is_silent, own + rules))
+        uses = [phase.get(region) for phase in self._unreachable]
+        uses += [outage.use for phase in self._phases for outage in phase if outage.concerns(region)]
+        return any(map(is_silent, uses))
 
     def next_change(self, now: float, phase: int) -> float:
         """When a port may open or close next within the phase; `inf` if none will."""

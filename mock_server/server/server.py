@@ -38,6 +38,7 @@ from windtunnel.mock_server.journal.rows import served_row
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0
 from windtunnel.mock_server.provider.calls import Via
+from windtunnel.mock_server.provider.outages import is_silent
 from windtunnel.mock_server.script import script_text
 from windtunnel.mock_server.server.long_work import LongWork
 from windtunnel.mock_server.transports.admin import AdminExchange
@@ -117,7 +118,8 @@ class Server:
         self.on_reset: list[Callable[[], None]] = [self._recent.clear, self.incoming.nothing_under_way]
         self.on_change: list[Callable[[], None]] = []
         """Called whenever a phase, a burst, another plan or a reset may have opened or closed a port."""
-        self.darkness = Darkness(self)
+        self.darkness = Darkness(loop, self._silent_regions)
+        self.on_change.append(self.darkness.settle)
         self.stopped = asyncio.Event()
         self.all_disconnected = asyncio.Event()
         self.records_error: OSError | None = None
@@ -142,6 +144,12 @@ class Server:
         """Return a number for the way of a new connection through its region's link."""
         self._links += 1
         return self._links
+
+    def _silent_regions(self) -> frozenset[str]:
+        """The regions on whose open connections nothing passes now."""
+        now = self.now()
+        regions = self.plan.provider.regions
+        return frozenset(region for region in regions if is_silent(self.engine.listening(region, now)))
 
     def disconnected(self, connection: OpenConnection) -> None:
         """Remove a closed connection and write its row, unless `cut` has written it."""

@@ -14,14 +14,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 from weakref import WeakValueDictionary
 
-from windtunnel.mock_server.provider.outages import is_silent
 from windtunnel.mock_server.transports.links.path import LEAST_RTO_S
-
-if TYPE_CHECKING:
-    from windtunnel.mock_server.server.server import Server
 
 MOST_RTO_S = 120.0
 """Seconds between two repetitions of a segment at most: Linux's `TCP_RTO_MAX`."""
@@ -289,28 +285,22 @@ def _into_buffer(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
 
 
 class Darkness:
-    """Which regions of a server are silent, and the lines of their connections. It follows the plan."""
+    """The lines of a server's connections, dark where their region is silent. `silent` says which regions are now."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, loop: asyncio.AbstractEventLoop, silent: Callable[[], frozenset[str]]) -> None:
+        self._loop = loop
+        self._silent_now = silent
         self._lines: dict[str, WeakValueDictionary[int, DarkableLine]] = {}
         self._made = 0
         self._silent: frozenset[str] = frozenset()
-        server.on_change.append(self.settle)
 
     def line(self, region: str, protocol: asyncio.BaseProtocol) -> DarkableLine:
         """Make what a new connection to a region is given in place of its protocol."""
-        return DarkableLine(self._server.loop, protocol, partial(self._add, region))
+        return DarkableLine(self._loop, protocol, partial(self._add, region))
 
     def settle(self) -> None:
         """Conditions may have changed: make every line what it is to be now."""
-        server = self._server
-        now = server.now()
-        silent = frozenset(
-            region
-            for region in server.plan.provider.regions
-            if is_silent(server.engine.listening(region, now))
-        )
+        silent = self._silent_now()
         for region in silent ^ self._silent:
             for line in self._open(region):
                 if region in silent:

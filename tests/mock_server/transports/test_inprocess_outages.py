@@ -114,5 +114,7 @@ def test_a_drip_takes_its_time(library: ModuleType) -> None:
 
 def test_a_silent_region_needs_connections() -> None:
     """Refused, as nothing here could be silent."""
-    with pytest.raises(PlanError, match=r"provider.regions.local.reachable: found silent, expected open or refused"):
+    with pytest.raises(
+        PlanError, match=r"provider.regions.local.reachable: found silent, expected open or refused"
+    ):
         InProcess(Plan.model_validate({"provider": {"regions": {"local": {"reachable": "silent"}}}}))
