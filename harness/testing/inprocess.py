@@ -111,6 +111,7 @@ def _row(number: int, exchange: InProcessExchange, now: float) -> dict[str, Any]
         requester=SimpleNamespace(connection=SimpleNamespace(connection_id=0)),
         number=number - 1,
         http_version="1.1",
+        delivered_s=None,
         ending=ending or (None if over_s is None else "end"),
     )
     row = dict(zip(SERVED_NAMES, served_row(as_served, now if over_s is None else over_s), strict=True))

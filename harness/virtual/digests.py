@@ -14,7 +14,7 @@ from typing import Any
 UNSTEADY = (
     *("process", "error_message", "error_place"),
     *("tokens_when_left", "next_content_s", "limiter_wait_s", "body_digest", "idempotency_digest"),
-    *("retry_after_s", "dns_s", "connect_s", "tls_s"),
+    *("retry_after_s", "dns_s", "connect_s", "tls_s", "delivered_s"),
 )
 """Columns that are no behaviour: ids of processes differ from run to run, and a message's words with a library's
 version; what follows from other columns was added later, and leaves digests as they were."""

@@ -89,6 +89,7 @@ SERVED_COLUMNS: tuple[Column, ...] = (
         "string",
         "digest of the Idempotency-Key; null: none was sent, or the call is named",
     ),
+    Column("delivered_s", "float64", "the last byte of the answer left its link (real clock); null: no link"),
 )
 """The served records: one row per request that arrived."""
 

@@ -79,6 +79,7 @@ def served_row(exchange: Exchange, now: float) -> tuple[Any, ...]:
         ticket.next_content_s,
         request.body_hash[:BODY_DIGEST_CHARS],
         None if key is None or request.call_id is not None else key_digest(key),
+        exchange.delivered_s,
     )
 
 

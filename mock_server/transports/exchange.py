@@ -54,6 +54,7 @@ class Exchange:
         "_timer",
         "_waiting",
         "connects",
+        "delivered_s",
         "ending",
         "engine",
         "http_version",
@@ -86,6 +87,8 @@ class Exchange:
         self.served_id = server.next_served_id()
         self.player: Player | None = None
         self.ending: str | None = None
+        self.delivered_s: float | None = None
+        """When the last byte reaches the client's end of the link; None without a link, or without an end."""
         self.wire_over = False
         self._context = copy_context()
         self._preparing = False
@@ -240,6 +243,9 @@ class Exchange:
                     self.engine.given_up(ticket, player.limit, now)
                     self._waiting = False
                 self._wire_ends(player.ending, now)
+                arrives = self.requester.connection.arrives_at() if player.ending == "end" else None
+                if arrives is not None:
+                    self.delivered_s = now + max(0.0, arrives - self.server.loop.time())
                 self.requester.over()
                 if player.limit is not None:
                     server.follow(self.engine, now)

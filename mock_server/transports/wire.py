@@ -80,6 +80,9 @@ class OpenConnection(Protocol):
     def region(self) -> str:
         """The region that it leads to; empty for the admin API's own port."""
 
+    def arrives_at(self) -> float | None:
+        """When everything that was flushed has reached the client, on the loop's clock; None without a link."""
+
     def close(self) -> None:
         """Close it with a FIN, after everything that was flushed."""
 

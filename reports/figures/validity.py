@@ -89,9 +89,10 @@ def server_lag(judged: Judged) -> ValidityCheck:
 
 
 def receive_lag(judged: Judged) -> ValidityCheck:
-    """From the server's last byte to the client's end: of answers read to their end by clients that did not wait.
+    """From the moment the server's last byte is through the link to the client's end: of answers read to their end by
+    clients that did not wait.
 
-    Those that went through a link do not count: how long they were on their way is drawn, and not recorded.
+    Those through a link of which that moment is not recorded (virtual clock: nothing is late there) do not count.
     """
     if judged.cell.plan.get("gateway"):
         return ValidityCheck(
@@ -118,8 +119,10 @@ def receive_lag(judged: Judged) -> ValidityCheck:
     broken_off = seen & np.isnan(read)
     broken_off &= bool(attempts["body_complete"].any())  # records without that column tell of no body's end
     waits = marked(served.array("faults"), WAITS_ON_PURPOSE)[answer]
-    far = np.isin(np.asarray(served.array("region"))[answer].astype(str), linked)
-    lags = (end - np.asarray(served.array("last_byte_s"), dtype=float)[answer])[~broken_off & ~waits & ~far]
+    written = np.asarray(served.array("last_byte_s"), dtype=float)[answer]
+    through = np.asarray(served.array("delivered_s"), dtype=float)[answer]
+    unknown = np.isnan(through) & np.isin(np.asarray(served.array("region"))[answer].astype(str), linked)
+    lags = (end - np.where(np.isnan(through), written, through))[~broken_off & ~waits & ~unknown]
     limits = LagLimits.of(judged)
     return _timed(
         "receive_lag_p99_s",
@@ -131,7 +134,7 @@ def receive_lag(judged: Judged) -> ValidityCheck:
 
 
 def _linked_regions(plan: Mapping[str, Any]) -> list[str]:
-    """The regions whose last bytes are on their way for a time that no record holds: those that ever have a link."""
+    """The regions that ever have a link, by which last bytes are on their way for a while."""
     server = plan.get("server_plan") or {}
     providers = [server, *(server.get("phases") or [])]
     return [

@@ -22,6 +22,7 @@ from windtunnel.mock_server.transports.http1.intake import Intake
 from windtunnel.mock_server.transports.http1.parser import Incoming
 from windtunnel.mock_server.transports.http1.wire import Http1Wire
 from windtunnel.mock_server.transports.limits import LARGE, LONG, MAX_HELD, weight
+from windtunnel.mock_server.transports.links.linked import ARRIVES_AT
 from windtunnel.mock_server.transports.wire import InFlight, ReceivedRequest
 
 if TYPE_CHECKING:
@@ -241,6 +242,15 @@ class Connection(asyncio.Protocol):
     def refuse(self, status: int, message: str) -> None:
         """See `Requester.refuse`."""
         self.wire.refuse(status, message)
+
+    def arrives_at(self) -> float | None:
+        """See `OpenConnection.arrives_at`. On a link nothing is won by writing at the end of the loop's round."""
+        transport = self.wire.transport
+        if transport is None or transport.get_extra_info(ARRIVES_AT) is None:
+            return None
+        self.wire.write_out()
+        arrives: float = transport.get_extra_info(ARRIVES_AT)
+        return arrives
 
     def close(self) -> None:
         """Close the connection with a FIN, after everything that was flushed."""

@@ -18,6 +18,10 @@ from windtunnel.mock_server.transports.links.path import Path
 HIGH_WATER = 65_536
 """Bytes that wait to be sent at which the protocol is told to pause: asyncio's own default."""
 
+ARRIVES_AT = "arrives_at"
+"""The name under which `get_extra_info` of a linked transport, and of what lies on it, tells when all that was written
+has arrived at the client, on the loop's clock."""
+
 UNSENT_CHECK_S = 0.001
 """Seconds between looks at whether bytes before an RST have left the process."""
 
@@ -75,7 +79,9 @@ class LinkedSocket(asyncio.Transport, asyncio.Protocol):
     # ---- the protocol's transport
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """See `asyncio.BaseTransport`: what the socket knows."""
+        """See `asyncio.BaseTransport`: what the socket knows, and `ARRIVES_AT`."""
+        if name == ARRIVES_AT:
+            return self._path.last_arrival("down")
         return default if self._socket is None else self._socket.get_extra_info(name, default)
 
     def get_protocol(self) -> asyncio.BaseProtocol:

@@ -73,6 +73,10 @@ class Path:
         """The round trip of the present message in seconds; of a new connection, that of connecting."""
         return round(self._settings().rtt.at(self._u), 6)
 
+    def last_arrival(self, direction: Direction) -> float:
+        """When what has left in a direction so far has all arrived; `-inf` if nothing has left."""
+        return self._last[direction]
+
     def opened(self, at: float) -> float:
         """Connect at `at`: returns when the client has its connection, a round trip later."""
         ready = at + self.round_trip_s

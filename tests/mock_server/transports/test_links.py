@@ -100,6 +100,18 @@ def test_a_request_takes_its_round_trips(serve: Callable[..., Any]) -> None:
     assert warm - began >= 0.158  # timers tick in milliseconds
     assert time.monotonic() - warm >= 0.078
     assert server.row(1)["arrived_s"] - server.row(0)["arrived_s"] >= 0.078
+    for number in (0, 1):
+        row = server.row(number)
+        assert row["delivered_s"] - row["last_byte_s"] == pytest.approx(0.04, abs=0.005)
+
+
+def test_without_a_link_nothing_is_on_its_way(serve: Callable[..., Any]) -> None:
+    """What is written is delivered: no time of its own is recorded."""
+    server = serve({"provider": {"answer": {"first_token": "0ms", "tokens": 1}}})
+    with server.connect() as client:
+        client.ask()
+        assert client.answer()[0] == 200
+    assert server.row(0)["delivered_s"] is None
 
 
 def test_bytes_before_an_end_arrive(serve: Callable[..., Any]) -> None:

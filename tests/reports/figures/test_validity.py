@@ -39,6 +39,15 @@ def test_a_quiet_machine_measures_well() -> None:
     assert all(check.sentence.endswith(".") for check in found.values())
 
 
+def test_the_way_through_a_link_is_no_lateness_of_the_client() -> None:
+    """On a link the client cannot have the last byte when it is written, but when it has come through."""
+    there = [
+        served(f"c{i}", 0, i / 10, last_byte_s=i / 10 + 0.4, delivered_s=i / 10 + 0.495) for i in range(100)
+    ]
+    check = checks(good_cell(served=there))["receive_lag_p99_s"]
+    assert (check.state, check.value) == ("valid", pytest.approx(0.005))
+
+
 def late(cause: str, by_s: float = 0.03, wait_s: float = 0.5) -> list[Row]:
     return [
         call(f"c{i}", i / 10, i / 10 + wait_s, started_s=i / 10 + by_s, lateness_cause=cause)
