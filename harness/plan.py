@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -11,16 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from windtunnel.harness.arrivals import Arrival, schedule, traced_sizes
 from windtunnel.harness.contract.behaviour import BEHAVIOUR
+from windtunnel.harness.contract.cells import is_among, is_cell
 from windtunnel.harness.contract.files import PLAN_VERSION, write_whole
 from windtunnel.harness.environments.interpreter import ask
 from windtunnel.harness.environments.versions import versions
-from windtunnel.harness.errors import InputError
+from windtunnel.harness.errors import InputError, nearest
 from windtunnel.harness.inputs.gateway import Gateway
 from windtunnel.harness.inputs.load import ClockChoice, ClockName, Load
 from windtunnel.harness.inputs.policies import Limiter
 from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.program import versions_of
 from windtunnel.harness.inputs.scenario import Scenario
+from windtunnel.harness.inputs.vary import Setting, check_count, points_of, profile_at, scenario_at
 from windtunnel.mock_server.chance import derive
 
 MIN_TAIL_S = 10.0
@@ -61,7 +63,10 @@ class CellPlan(_File):
     """One cell: one client, one repeat. Its processes read nothing else."""
 
     scenario: str = Field(description="The scenario's name.")
-    client: str = Field(description="The profile's name.")
+    client: str = Field(description="The profile's name; of a cell that varies, with its coordinates.")
+    varied: dict[str, Setting] = Field(
+        default={}, description="In what this cell differs from others of its client, by setting of `vary`."
+    )
     profile: Profile = Field(description="The client configuration, as it is played.")
     repeat: int = Field(ge=0, description="The number of the repeat, from 0.")
     seed: int = Field(ge=0, description="The repeat's seed, shared by all clients.")
@@ -153,6 +158,7 @@ def resolve(
     by_name: bool = False,
     created: datetime | None = None,
     gateway: Gateway | None = None,
+    only: Collection[str] | None = None,
 ) -> RunPlan:
     """A run of `scenario` against every profile. Raises InputError if the parts do not go together.
 
@@ -193,6 +199,7 @@ def resolve(
             f"scenario {scenario.name}", path="processes", found=str(processes), expected=expected
         )
     _refuse_twins(profiles)
+    variants = _variants(scenario, profiles, repeats, only)
     created = datetime.now(UTC) if created is None else created
     return RunPlan(
         run_id=f"{scenario.name}-{seed}-{created:%Y%m%dT%H%M%SZ}",
@@ -209,11 +216,11 @@ def resolve(
         by_name=by_name,
         processes=processes,
         cells=tuple(
-            _cell(scenario, profile, repeat, run_seed, derived, clock, gateway)
+            _cell(variant, repeat, run_seed, derived, clock, gateway)
             for repeat, (run_seed, derived) in enumerate(
                 _repeat_seeds(seed, repeats, apart=seeds is not None)
             )
-            for profile in profiles
+            for variant in variants
         ),
         versions=versions(),
     )
@@ -285,22 +292,61 @@ def _refuse_twins(profiles: Sequence[Profile]) -> None:
             raise InputError("the run", path="clients", found=f"'{name}' twice", expected="each name once")
 
 
+class _Variant(NamedTuple):
+    """What is played as one client of the run: a profile and the scenario, at one point of `vary` if it has any."""
+
+    client: str
+    scenario: Scenario
+    profile: Profile
+    varied: dict[str, Setting]
+
+
+def _variants(
+    scenario: Scenario, profiles: Sequence[Profile], repeats: int, only: Collection[str] | None
+) -> list[_Variant]:
+    """Every client at every point, client by client; without `vary`, every client as it is."""
+    if not scenario.vary:
+        return [_Variant(profile.name, scenario, profile, {}) for profile in profiles]
+    check_count(scenario.vary, len(profiles), repeats, scenario.name)
+    points = [(point, scenario_at(scenario, point)) for point in points_of(scenario.vary)]
+    variants = [
+        _Variant(point.name(profile.name), there, profile_at(profile, point, scenario.name), {**point.values})
+        for profile in profiles
+        for point, there in points
+        if only is None or is_among(point.name(profile.name), only)
+    ]
+    known = {point.name(profile.name) for profile in profiles for point, _ in points}
+    for name in sorted(only or ()):
+        if is_cell(name) and name not in known:
+            hint = nearest(name, sorted(known))
+            raise InputError(
+                "the run", path="clients", found=f"'{name}'", expected="a cell of this scenario", hint=hint
+            )
+    return variants
+
+
 def _scenario_dump(scenario: Scenario) -> dict[str, Any]:
     dump = scenario.model_dump(mode="json", by_alias=True)
+    for key in (
+        "vary",
+        "grid",
+    ):  # left out where they say nothing: a baseline knows a scenario by what is in it
+        if not dump[key]:
+            del dump[key]
     for phase, data in zip(scenario.phases, dump["phases"], strict=True):
         data["faulty"] = phase.is_faulty
     return dump
 
 
 def _cell(
-    scenario: Scenario,
-    profile: Profile,
+    variant: _Variant,
     repeat: int,
     run_seed: int | None,
     seed: int,
     clock: ClockName,
     gateway: Gateway | None,
 ) -> CellPlan:
+    scenario, profile = variant.scenario, variant.profile
     spans: list[PhaseSpan] = []
     for phase in scenario.phases:
         start = spans[-1].end if spans else 0.0
@@ -314,7 +360,8 @@ def _cell(
         server_plan["answer_tokens"] = answers
     return CellPlan(
         scenario=scenario.name,
-        client=profile.name,
+        client=variant.client,
+        varied=variant.varied,
         profile=profile.model_copy(update={"limiter": _limiter(scenario, profile.limiter)}),
         repeat=repeat,
         run_seed=run_seed,
@@ -329,7 +376,7 @@ def _cell(
         clock=clock,
         versions=versions_of(profile) if profile.python is None else ask(profile.python).versions,
         gateway=gateway,
-        dir=f"cells/{profile.name}-{repeat}",
+        dir=f"cells/{variant.client}-{repeat}",
     )
 
 

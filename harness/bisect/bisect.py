@@ -107,6 +107,7 @@ class Bisect:
                 COMMAND, path="--most", found=str(asked_for.most), expected="at least 2: both ends"
             )
         scenario = load_scenario(asked_for.scenario)
+        scenario.require_no_vary("each release is tried with one cell")
         client = asked_for.client or scenario.clients[0]
         if not is_file(client):  # code of one's own may need the package, which an environment brings
             load_profile(client)

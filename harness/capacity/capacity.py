@@ -87,6 +87,7 @@ class CapacitySearch:
         self.slo = read_slo(options.slo)
         self._judge = Judge(self.slo, options.within)
         self.scenario = load_scenario(options.scenario, trace=options.trace)
+        self.scenario.require_no_vary("capacity is searched for one client as it is")
         fits(self.slo, self.scenario)
         if self.scenario.path is not None:
             raise InputError(

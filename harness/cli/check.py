@@ -14,6 +14,7 @@ import typer
 
 from windtunnel.harness.cli.lab import require_lab
 from windtunnel.harness.cli.outputs import require_writable, write_file
+from windtunnel.harness.contract.cells import names_of
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.harness.contract.text import printable
@@ -123,7 +124,7 @@ def names_in(clients: str | None) -> tuple[str, ...] | None:
     """The names of `--clients`; None if it is not given. Raises `InputError` if it has none."""
     if clients is None:
         return None
-    names = tuple(dict.fromkeys(name.strip() for name in clients.split(",") if name.strip()))
+    names = tuple(dict.fromkeys(names_of(clients)))
     if not names:
         raise InputError("--clients", found="no name", expected="names of clients, with commas between")
     return names

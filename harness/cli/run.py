@@ -29,6 +29,7 @@ from windtunnel.harness.cli.trace import (
     TraceRows,
     asked_trace,
 )
+from windtunnel.harness.contract.cells import names_of
 
 if TYPE_CHECKING:
     from windtunnel.harness.run.progress import Reporter
@@ -151,7 +152,7 @@ def run(
     from windtunnel.harness.run import run as playing
     from windtunnel.harness.run.everybody import expand, those_that_go
 
-    asked = [name.strip() for name in clients.split(",") if name.strip()] if clients else None
+    asked = (names_of(clients) or None) if clients else None
     names, left_out = expand(asked)
     options = playing.RunOptions(
         "",

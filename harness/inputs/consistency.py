@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from windtunnel.harness.contract.cells import base_of
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.harness.errors import InputError, listing, nearest
@@ -88,10 +89,53 @@ def _unmeasurable(
             loc, f"the unknown phase '{phase}'", f"one of {listing(phases)}", nearest(phase, phases)
         )
     for index, client in enumerate(expectation.clients or ()):
-        if clients and client not in clients:
+        if clients and base_of(client) not in clients:
             expected = f"a client of this scenario: {listing(clients)}"
             found = f"the unknown client '{client}'"
             yield _Complaint((*loc, "clients", index), found, expected, nearest(client, clients))
+
+
+def grid_errors(source: YamlSource, scenario: Scenario) -> list[InputError]:
+    """A grid of what is not varied, or of a metric that no cell of this scenario has, or that has no better side."""
+    grid, settings = scenario.grid, list(scenario.vary)
+    if grid is None:
+        return []
+    if not settings:
+        return [source.error(("grid",), found="a grid of cells that do not vary", expected="vary beside it")]
+    errors = [
+        source.error(
+            ("grid", side),
+            found=f"'{setting}', which does not vary",
+            expected=f"one of {listing(settings)}",
+            hint=nearest(setting, settings),
+        )
+        for side, setting in (("columns", grid.columns), ("rows", grid.rows))
+        if setting is not None and setting not in settings
+    ]
+    if grid.rows is not None and grid.rows == grid.columns:
+        found, expected = f"'{grid.rows}', as columns", "another setting than columns"
+        errors.append(source.error(("grid", "rows"), found=found, expected=expected))
+    return errors + [
+        source.error(("grid", "metric"), found=found, expected=expected, hint=hint)
+        for found, expected, hint in _wrong_grid_metric(grid.metric, scenario)
+    ]
+
+
+def _wrong_grid_metric(name: str | None, scenario: Scenario) -> Iterator[tuple[str, str, str]]:
+    if name is None:
+        return
+    row = METRICS.get(name)
+    if row is None:
+        expected = "a metric of `windtunnel list metrics`"
+        yield f"the unknown metric '{name}'", expected, nearest(name, sorted(METRICS))
+    elif row.better is None or row.kind == "truth" or row.scope == "repeats":
+        yield f"'{name}', of which neither more nor less is better", "a number with a better side", ""
+    elif row.needs == "stream" and True not in scenario.load.forms:
+        yield (
+            f"'{name}', which this scenario does not have",
+            "a metric that applies, or load.stream: true",
+            "",
+        )
 
 
 def absence_errors(source: YamlSource, scenario: Scenario) -> list[InputError]:

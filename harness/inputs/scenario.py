@@ -18,6 +18,7 @@ from windtunnel.harness.inputs.consistency import (
     WHAT_IS_SENT,
     absence_errors,
     expectation_errors,
+    grid_errors,
     reach_errors,
 )
 from windtunnel.harness.inputs.gateway import known_as, wrong_path
@@ -28,6 +29,7 @@ from windtunnel.harness.inputs.traces.read import filled_in, read_trace
 from windtunnel.harness.inputs.traces.scaling import in_time
 from windtunnel.harness.inputs.traces.settings import TrafficTrace
 from windtunnel.harness.inputs.validation import InputPart, collect, complaint
+from windtunnel.harness.inputs.vary import Grid, Vary, points_of, scenario_at
 from windtunnel.harness.inputs.yaml_source import Loc, YamlSource, fail, read_yaml
 from windtunnel.mock_server.plan import plan as server
 from windtunnel.mock_server.plan.units import Seconds
@@ -118,6 +120,15 @@ class Scenario(InputPart):
     expect: list[Expectation] = Field(
         default_factory=list, description="`metric[@phase] <op> limit`, or {expect: …, clients: […]}."
     )
+    vary: Vary = Field(
+        default_factory=dict,
+        description="Settings with a list of values each, such as {region: [us-east, eu-central], pool: [5, 10]}: "
+        "every combination is a cell of its own, for every client. region: the region called; pool: connections held "
+        "and kept; http; or a key with dots of the profile (timeouts.read), of provider or load. At most 500 cells.",
+    )
+    grid: Grid | None = Field(
+        default=None, description="How the cells of `vary` are shown; null: by the first two settings."
+    )
     warmup: Seconds = Field(default=5.0, description="Load before t0, which no metric sees.")
     objective: float = Field(
         default=0.99, gt=0, lt=1, description="The share of good calls that was promised to users."
@@ -172,6 +183,14 @@ class Scenario(InputPart):
         scaled._played_at = self.played_at * scale
         return scaled
 
+    def require_no_vary(self, why: str) -> None:
+        """Raise InputError, with the reason `why`, where the scenario is played as cells that vary."""
+        if self.vary:
+            expected = f"a scenario without vary, or `windtunnel run`: {why}"
+            raise InputError(
+                f"scenario {self.name}", path="vary", found=" × ".join(self.vary), expected=expected
+            )
+
     def require_one_rate(self, why: str) -> None:
         """Raise InputError, with the reason `why`, where the load has a course of its own: a trace or a curve."""
         shaped = [name for name in SHAPES if getattr(self.load.arrivals, name) is not None]
@@ -223,9 +242,22 @@ def check_scenario(source: YamlSource, find_client: FindClient) -> Scenario:
         errors += reach_errors(source, scenario.value)
     if not errors and scenario.value is not None:
         errors += absence_errors(source, scenario.value)
+        errors += _vary_errors(source, scenario.value)
     fail(_first_of_each(errors))
     assert scenario.value is not None  # otherwise there was an error
     return scenario.value
+
+
+def _vary_errors(source: YamlSource, scenario: Scenario) -> list[InputError]:
+    """Combinations that the scenario cannot be at, and a grid of what is not varied."""
+    errors = grid_errors(source, scenario)
+    for point in points_of(scenario.vary) if scenario.vary else ():
+        try:
+            scenario_at(scenario, point)
+        except InputError as error:
+            loc = ("vary", error.path.removeprefix("vary."))
+            errors.append(source.error(loc, found=error.found, expected=error.expected, hint=error.hint))
+    return errors
 
 
 def _plan_data(data: Mapping[str, Any]) -> dict[str, Any]:

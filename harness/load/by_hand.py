@@ -33,6 +33,7 @@ class ByHand:
 
     def __init__(self, folder: Path, scenario: str, client: str | None, processes: int) -> None:
         chosen = load_scenario(scenario)
+        chosen.require_no_vary("load by hand is one cell")
         profile = load_profile(client or chosen.clients[0])
         self._run = resolve(chosen, [profile], processes=processes, clock="real")
         self.plan: CellPlan = self._run.cells[0]

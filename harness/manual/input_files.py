@@ -15,6 +15,7 @@ from windtunnel.harness.inputs.profile import Pool, Profile, Timeouts
 from windtunnel.harness.inputs.scenario import Prices, Scenario, ScenarioPhase
 from windtunnel.harness.inputs.schemas import FILLED_IN
 from windtunnel.harness.inputs.traces.settings import TrafficTrace
+from windtunnel.harness.inputs.vary import Grid
 from windtunnel.mock_server.plan.units import format_seconds
 
 _SCENARIO: Sequence[tuple[str, type[BaseModel]]] = (
@@ -27,6 +28,7 @@ _SCENARIO: Sequence[tuple[str, type[BaseModel]]] = (
     ("`load.trace`", TrafficTrace),
     ("an entry of `phases`", ScenarioPhase),
     ("an entry of `expect`, where it is a mapping", Expectation),
+    ("`grid`", Grid),
     ("`prices`", Prices),
 )
 _PROFILE: Sequence[tuple[str, type[BaseModel]]] = (

@@ -33,6 +33,7 @@ def probe_command(options: ProbeOptions) -> int:
     """
     options.check()
     scenario = load_scenario(options.scenario, time_scale=options.time_scale)
+    scenario.require_no_vary("a program that is probed is as it is")
     name = scenario.name
     folder = run_folder(options.out, f"probe-{name}").absolute()
     limit = "until it ends" if options.attach is None else f"for {scenario.length_s:.0f} s"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from windtunnel.harness.contract.cells import base_of
 from windtunnel.harness.contract.files import PLAN_VERSION
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile
@@ -51,8 +52,16 @@ def scenario_of(plan: RunPlan, path: Path, time_scale: float | None) -> Scenario
 
 
 def profiles_of(plan: RunPlan, names: Sequence[str] | None) -> list[Profile]:
-    """The clients of a plan as they were, or those of the given names; others are found as always."""
-    known = {cell.client: cell.profile for cell in plan.cells}
+    """The clients of a plan as they were, or those of the given names; others are found as always.
+
+    Of a client that varied it is one of its cells: what varies is laid over every cell anew.
+    """
+    known = {cell.profile.name: cell.profile for cell in plan.cells}
     if not names:
         return list(known.values())
-    return [known[name] if name in known else load_profile(name) for name in names]
+    return [known[name] if name in known else load_profile(name) for name in clients_of(names)]
+
+
+def clients_of(names: Sequence[str]) -> list[str]:
+    """The clients that are named, each once; the name of a cell that varies is one of its client."""
+    return list(dict.fromkeys(map(base_of, names)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from windtunnel.harness.contract.cells import is_cell
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import is_file, load_profile, load_scenario
 from windtunnel.harness.inputs.gateway import Gateway, gateway_of
@@ -23,7 +24,7 @@ from windtunnel.harness.inputs.traces.settings import TrafficTrace
 from windtunnel.harness.plan import RunPlan, resolve
 from windtunnel.harness.run.cell import Cell
 from windtunnel.harness.run.cells_at_once import choose
-from windtunnel.harness.run.from_plan import is_plan, profiles_of, read_plan, scenario_of
+from windtunnel.harness.run.from_plan import clients_of, is_plan, profiles_of, read_plan, scenario_of
 from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.resume import held, make_way, missing, plan_to_resume
 from windtunnel.harness.run.supervisor import Supervisor
@@ -287,7 +288,7 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
     scenario = load_scenario(options.scenario, time_scale=options.time_scale, trace=options.trace)
     if options.path is not None:
         scenario = scenario.model_copy(update={"path": options.path})
-    names = list(options.clients) if options.clients else list(scenario.clients)
+    names = clients_of(options.clients) if options.clients else list(scenario.clients)
     profiles = options.profiles or [load_profile(name) for name in names]
     check_installed(profiles)
     return resolve(
@@ -304,6 +305,7 @@ def plan_for(options: RunOptions, *, needs_real: str = "") -> RunPlan:
         and options.path is None
         and options.trace is None,
         gateway=gateway_of(scenario.path),
+        only=_only(options.clients),
     )
 
 
@@ -333,7 +335,13 @@ def _again(options: RunOptions, path: Path, needs_real: str) -> RunPlan:
         needs_real=needs_real,
         seeds=seeds,
         gateway=_gateway_again(plan, options.path),
+        only=_only(options.clients or [cell.client for cell in plan.cells]),
     )
+
+
+def _only(names: Sequence[str] | None) -> frozenset[str] | None:
+    """The cells that are asked for by name; None where none is, and every client is played at all its points."""
+    return frozenset(names) if names and any(map(is_cell, names)) else None
 
 
 def _gateway_again(plan: RunPlan, path: tuple[str, ...] | None) -> Gateway | None:

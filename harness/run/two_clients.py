@@ -75,7 +75,12 @@ def runs_of(options: AbOptions, profiles: tuple[Profile, Profile]) -> dict[str, 
     """
     _check_counts(options)
     plays = [_run(options, scenario, profiles) for scenario in options.scenarios]
-    names = [plan_for(play).scenario_name for play in plays]
+    plans = [plan_for(play) for play in plays]
+    for plan in plans:
+        if plan.cells[0].varied:
+            expected = "a scenario without vary: two clients are compared as they are"
+            raise InputError(f"scenario {plan.scenario_name}", path="vary", found="cells", expected=expected)
+    names = [plan.scenario_name for plan in plans]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         expected = "scenarios that differ in name: each is played into a folder of that name"

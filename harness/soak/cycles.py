@@ -82,6 +82,7 @@ def cycled(name: str, for_s: float, cycle_s: float | None = None) -> Cycled:
     Phases are stretched where a plan could not hold so many. Raises InputError if too few cycles fit.
     """
     plain = load_scenario(name)
+    plain.require_no_vary("a soak is one cell of each client")
     plain.require_one_rate("each cycle has the same load")
     regions = max(1, len(plain.provider.regions))
     most = min(MOST_PHASES, MOST_SETTINGS // regions) // len(plain.phases)

@@ -62,6 +62,7 @@ def with_incidents(name: str, for_s: float, seed: int, day_s: float = DAY_S) -> 
     comes when depends on `seed` alone. Raises InputError if fewer than 4 days fit, or the days make too many phases.
     """
     plain = load_scenario(name)
+    plain.require_no_vary("a soak is one cell of each client")
     plain.require_one_rate("the soak gives it the curve of a day")
     days = math.floor(for_s / day_s + 1e-9)
     if days < LEAST_CYCLES:

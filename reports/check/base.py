@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from windtunnel.harness.contract.cells import is_among
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.contract.metrics import Floor
 from windtunnel.reports.check.baseline import NamedBaseline
@@ -53,6 +54,6 @@ def measured_base(folder: Path, options: CheckOptions) -> RunBase | CheckedRun:
     except ReportsError as error:
         return CheckedRun(path=folder, wrong=(str(error),))
     wanted = options.clients or tuple(figures.clients)
-    clients = tuple(name for name in wanted if name in figures.clients)
-    missing = tuple(name for name in wanted if name not in figures.clients)
+    clients = tuple(dict.fromkeys(one for name in wanted for one in figures.clients if is_among(one, [name])))
+    missing = tuple(name for name in wanted if not any(is_among(one, [name]) for one in figures.clients))
     return RunBase(folder, measured, figures, Examples(measured), clients, missing)

@@ -22,7 +22,7 @@ from windtunnel.reports.metrics.figure import NO_FIGURE, Figure, FiguresByPhase
 
 BASELINE_VERSION: Final = 1
 ABOUT: Final = "A baseline of windtunnel: `windtunnel check RUN_DIR --baseline FILE` compares a run with it."
-NOT_PLAYED: Final = ("expect", "clients", "about", "seed", "clock")
+NOT_PLAYED: Final = ("expect", "clients", "about", "seed", "clock", "vary", "grid")
 """Keys of a scenario that change nothing of what one client meets."""
 OF_THE_MACHINE: Final = ("system", "cores")
 DIGITS: Final = 6

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from windtunnel.harness.contract.cells import is_among
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.errors import ExpectationError
@@ -89,7 +90,7 @@ def evaluate(expectations: Sequence[Expectation], clients: Mapping[str, FiguresB
         _judged(expectation, client, measured)
         for expectation in expectations
         for client, measured in clients.items()
-        if expectation.clients is None or client in expectation.clients
+        if expectation.clients is None or is_among(client, expectation.clients)
     ]
 
 
