@@ -280,6 +280,12 @@ class Engine:
             self._enter_due_phases(now)
         return self._regions[region].settings.link
 
+    def speaks_http2(self, region: str, now: float) -> bool:
+        """Return whether new connections to a region may speak HTTP/2 now."""
+        if now >= self._boundary:
+            self._enter_due_phases(now)
+        return self._regions[region].settings.http2
+
     def has_link(self, region: str) -> bool:
         """Whether a region has a link in any phase: its connections go through one then."""
         return any(

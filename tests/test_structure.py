@@ -119,7 +119,6 @@ UPWARD = {
     # For the type checker alone.
     ("mock_server.journal.rows", "mock_server.transports.exchange"),
     ("mock_server.transports.exchange", "mock_server.server.server"),
-    ("mock_server.transports.http1.connection", "mock_server.server.server"),
     ("mock_server.transports.accept", "mock_server.server.server"),
     ("harness.arrivals", "harness.plan"),
     # An expectation's mistakes are told as those of the file that it stands in.
@@ -171,6 +170,7 @@ LIBRARIES = {
         "harness/matrix/",
         "scenarios/leaky_pool.py",
     ),
+    "h2": ("mock_server/transports/http2/",),
     "httpx2": ("harness/clients/", "harness/matrix/"),
     "gevent": (
         "harness/clients/",

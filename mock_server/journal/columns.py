@@ -42,7 +42,7 @@ SERVED_COLUMNS: tuple[Column, ...] = (
     Column("key_hash", "string", "hash of the bearer key"),
     Column("connection_id", "int64", "number of the connection within the server"),
     Column("connection_request_n", "int32", "number of the request on its connection, from 0"),
-    Column("http_version", "string", "1.0 or 1.1"),
+    Column("http_version", "string", "1.0, 1.1 or 2"),
     Column("truth_digest", "string", "digest of the healthy answer; null if there was none"),
     Column("tokens_planned", "int32", "tokens of the healthy answer"),
     Column("tokens_sent", "int32", "tokens in the bytes that were written"),

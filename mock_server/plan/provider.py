@@ -221,6 +221,11 @@ class Region(Strict):
         description="open; refused: nobody listens, and connections that exist end with an RST; silent: a black hole, "
         "connecting takes until the client's timeout and nothing passes on connections that exist.",
     )
+    http2: bool = Field(
+        default=True,
+        description="Whether new connections may speak HTTP/2: without TLS to a client that begins with its preface, "
+        "under TLS to one that offers it. A client that does not is answered in HTTP/1.1.",
+    )
     capacity: Annotated[dict[str, Any], PartOf(Capacity)] | None = Field(
         default=None, description="What differs from the provider's capacity."
     )
@@ -246,6 +251,7 @@ class RegionSettings:
     rtt: Duration | None
     link: RegionLink | None
     reachable: Reachable
+    http2: bool
     capacity: Capacity
     limits: Limits
     answer: AnswerModel
@@ -281,6 +287,7 @@ class Provider(Strict):
                 rtt=region.rtt,
                 link=region.link,
                 reachable=region.reachable,
+                http2=region.http2,
                 capacity=_overridden(self.capacity, region.capacity, (*at, "capacity")),
                 limits=_overridden(self.limits, region.limits, (*at, "limits")),
                 answer=_overridden(self.answer, region.answer, (*at, "answer")),

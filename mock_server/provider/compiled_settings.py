@@ -57,6 +57,7 @@ class CompiledSettings:
 
     rtt: Spread | None
     link: LinkSettings | None
+    http2: bool
     slots: int
     queue: int
     keep_working: bool
@@ -83,6 +84,7 @@ class CompiledSettings:
             link=None
             if link is None
             else LinkSettings(Spread.of(link.rtt), link.jitter, link.bandwidth, link.loss),
+            http2=here.http2,
             slots=capacity.slots,
             queue=capacity.queue,
             keep_working=capacity.abandoned == "keep_working",

@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +140,11 @@ class Server:
         self._connection_ids += 1
         return self._connection_ids
 
+    def known_as(self, connection: OpenConnection, before: OpenConnection) -> int:
+        """Keep a connection under another object than before: what is spoken on it has come out; returns its number."""
+        self.connections[connection] = self.connections.pop(before)
+        return before.connection_id
+
     def next_link(self) -> int:
         """Return a number for the way of a new connection through its region's link."""
         self._links += 1
@@ -182,6 +187,19 @@ class Server:
         return len(self.connections)
 
     # ---- requests
+
+    def work_on(self, steps: Generator[None, None, None], over: Callable[[Exception | None], None]) -> None:
+        """See `Host.work_on`."""
+        self.long_work.add(steps, over)
+
+    def not_received(self, status: int) -> None:
+        """See `Host.not_received`."""
+        unreceived = self.counters.unreceived
+        unreceived[status] = unreceived.get(status, 0) + 1
+
+    def failed(self, error: Exception) -> None:
+        """See `Host.failed`."""
+        self.counters.failures.note(error)
 
     def request_received(self, requester: Requester, received: ReceivedRequest) -> InFlight:
         """Answer a request that was read completely: of the API, or of the admin API."""

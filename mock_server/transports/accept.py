@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from windtunnel.mock_server.provider.compiled_settings import LinkSettings, Spread
 from windtunnel.mock_server.transports.http1.connection import Connection
+from windtunnel.mock_server.transports.http1.first_bytes import FirstBytes
+from windtunnel.mock_server.transports.http2.connection import Http2Connection
 from windtunnel.mock_server.transports.links.linked import LinkedSocket
 from windtunnel.mock_server.transports.links.path import Path
 
@@ -22,8 +24,27 @@ def accept(server: Server, region: str) -> asyncio.Protocol:
 
     The region `""` is the admin API's own port.
     """
-    protocol = Connection(server, region)
+    protocol = choose_http(server, region)
     return server.darkness.line(region, protocol) if region else protocol
+
+
+def choose_http(server: Server, region: str, negotiated: str | None = None) -> asyncio.Protocol:
+    """Make the protocol that speaks the HTTP of a new connection: HTTP/1.1 or HTTP/2.
+
+    `negotiated` is the name that TLS has agreed on by ALPN, `h2` or `http/1.1`. Without one, the client's first bytes
+    say what it speaks (RFC 9113, section 3.3); on the admin API's own port that is HTTP/1.1.
+    """
+    if negotiated == "h2":
+        return Http2Connection(server, region)
+    if negotiated is not None or not region or not server.engine.speaks_http2(region, server.now()):
+        return Connection(server, region)
+
+    def http2(before: Connection, transport: asyncio.Transport) -> asyncio.Protocol:
+        connection = Http2Connection(server, region)
+        connection.taken_over(transport, server.known_as(connection, before))
+        return connection
+
+    return FirstBytes(server, Connection(server, region), http2)
 
 
 def accept_linked(server: Server, region: str) -> asyncio.Protocol:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 
+from windtunnel.mock_server.api.errors import error_body
 from windtunnel.mock_server.transports.limits import MAX_HELD
 
 LOGGER = logging.getLogger("windtunnel.mock_server")
@@ -21,6 +22,13 @@ FAILED = "The mock server itself failed on this request: a bug of its own, not a
 
 FULL = f"Requests of {MAX_HELD} bytes are under way already, as many as this server keeps."
 """The message of the 503 to a request for which there is no room."""
+
+_TYPES = {500: "server_error", 503: "service_unavailable_error"}
+
+
+def refusal_body(status: int, message: str) -> bytes:
+    """Return the body, in the API's form, of the answer to a request that could not be received."""
+    return error_body(status, message, _TYPES.get(status, "invalid_request_error"))
 
 
 class Failures:

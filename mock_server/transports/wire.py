@@ -9,10 +9,13 @@ once, each of them has a Requester and a Wire of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple, Protocol, TypeAlias
 
 from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.transports.limits import IncomingRequests
+from windtunnel.mock_server.transports.write_batch import WriteBatch
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -38,8 +41,9 @@ class ReceivedRequest(NamedTuple):
 class Wire(Protocol):
     """The way back to the client, as one answer uses it. Nothing reaches the network before `flush`."""
 
-    paused: bool
-    """True while buffers are full, since the client reads too slowly; the player waits until it is called again."""
+    @property
+    def paused(self) -> bool:
+        """True while buffers are full, since the client reads too slowly; the player waits until it is called again."""
 
     def head(self, head: Head, body_length: int, more: Headers = ()) -> None:
         """Write status and headers, and `more` headers; `body_length` is the sum of the script's sends."""
@@ -102,7 +106,7 @@ class Requester(Protocol):
 
     @property
     def http_version(self) -> str:
-        """The version that the request came in, such as `1.1`."""
+        """The version that the request came in, `1.0`, `1.1` or `2`."""
 
     @property
     def wire(self) -> Wire:
@@ -129,3 +133,41 @@ class InFlight(Protocol):
 
     def wake(self) -> None:
         """Continue: the client has read what had filled the buffers."""
+
+
+class Host(Protocol):
+    """The server, as those use it who read requests."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Where everything happens."""
+
+    @property
+    def incoming(self) -> IncomingRequests:
+        """The requests that are arriving, and the memory that those under way take."""
+
+    @property
+    def write_batch(self) -> WriteBatch:
+        """Who has bytes to write at the end of the loop's round."""
+
+    @property
+    def connections(self) -> Mapping[OpenConnection, float]:
+        """Open connections, and since when on the clock each is open."""
+
+    def connected(self, connection: OpenConnection) -> int:
+        """Register a new connection; returns its number."""
+
+    def disconnected(self, connection: OpenConnection) -> None:
+        """Remove a closed connection."""
+
+    def request_received(self, requester: Requester, received: ReceivedRequest) -> InFlight:
+        """Answer a request that was read completely."""
+
+    def work_on(self, steps: Generator[None, None, None], over: Callable[[Exception | None], None]) -> None:
+        """Do what takes long in steps, between which it is others' turn, and call `over` then."""
+
+    def not_received(self, status: int) -> None:
+        """Count a request that was refused with a status before it had an identity."""
+
+    def failed(self, error: Exception) -> None:
+        """Count a bug of our own, and log the first one of its place."""

@@ -11,59 +11,41 @@ bounded in `windtunnel.mock_server.transports.limits`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import cast
 
-from windtunnel.mock_server.api.json_body import MAX_VALUES
-from windtunnel.mock_server.api.parse import hash_in_steps
-from windtunnel.mock_server.transports.failures import FAILED, FULL
 from windtunnel.mock_server.transports.http1.framing import CONTINUE
 from windtunnel.mock_server.transports.http1.intake import Intake
 from windtunnel.mock_server.transports.http1.parser import Incoming
 from windtunnel.mock_server.transports.http1.wire import Http1Wire
-from windtunnel.mock_server.transports.limits import LARGE, LONG, MAX_HELD, weight
 from windtunnel.mock_server.transports.links.linked import ARRIVES_AT
-from windtunnel.mock_server.transports.wire import InFlight, ReceivedRequest
-
-if TYPE_CHECKING:
-    from windtunnel.mock_server.server.server import Server
-
-
-class Hashing:
-    """What is in flight while a long body is hashed."""
-
-    wire_over = False
-
-    def client_left(self) -> None:
-        """Nothing to do: whoever hashes sees that this is not in flight any more."""
-
-    def wake(self) -> None:
-        """Nothing to do: nothing is written yet."""
+from windtunnel.mock_server.transports.reception import receive
+from windtunnel.mock_server.transports.wire import Host, InFlight, ReceivedRequest
 
 
 class Connection(asyncio.Protocol):
     """One client's connection to one region (`""`: to the admin API alone); the Requester of the request in flight."""
 
     __slots__ = (
-        "_current",
         "_intake",
         "_loop",
         "_refusal",
         "_requests",
         "_server",
         "connection_id",
+        "current",
         "region",
         "wire",
     )
 
-    def __init__(self, server: Server, region: str) -> None:
+    def __init__(self, server: Host, region: str) -> None:
         self._server = server
         self._loop = server.loop
         self._intake = Intake(server.loop, server.incoming, self._refuse)
         self.wire = Http1Wire(server.loop, server.write_batch)
         self.region = region
         self.connection_id = 0
-        self._current: InFlight | None = None
+        self.current: InFlight | None = None
         self._requests = 0
         self._refusal: tuple[int, str] | None = None
 
@@ -82,6 +64,11 @@ class Connection(asyncio.Protocol):
         """The version that the request in flight came in."""
         return self.wire.http_version
 
+    @property
+    def closing(self) -> bool:
+        """Whether nothing more is answered on it."""
+        return self.wire.closing
+
     # ---- asyncio's callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -91,7 +78,7 @@ class Connection(asyncio.Protocol):
         self.connection_id = server.connected(self)
         if self.region and len(server.connections) > server.incoming.most_connections:
             most = server.incoming.most_connections
-            self._count(503)
+            self._server.not_received(503)
             self.wire.refuse(
                 503, f"{most} connections are open already, as many as this server takes.", linger=False
             )
@@ -107,7 +94,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         """asyncio's callback: the client sent FIN, and with it left the request in flight."""
-        if self._current is not None:
+        if self.current is not None:
             self._gone()
             self.wire.closing = True
             if self.wire.transport is not None:
@@ -121,19 +108,19 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """asyncio's callback: the client has read on."""
         self.wire.paused = False
-        if self._current is not None:
-            self._current.wake()
+        if self.current is not None:
+            self.current.wake()
 
     def data_received(self, data: bytes) -> None:
         """asyncio's callback: bytes of requests."""
         intake = self._intake
         if self.wire.closing:
             return
-        whole = intake.feed(data, idle=self._current is None)
+        whole = intake.feed(data, idle=self.current is None)
         if whole is not None:
             self._begin(*whole)
             return
-        if self._current is None:
+        if self.current is None:
             self._next()
         if intake.full:
             self.later(self._read_on)
@@ -142,7 +129,7 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Begin with the first waiting request, if there is one."""
-        if self.wire.closing or self._current is not None:
+        if self.wire.closing or self.current is not None:
             return
         intake = self._intake
         if not intake.waiting:
@@ -168,65 +155,14 @@ class Connection(asyncio.Protocol):
         self._requests = number + 1
         going_on = self._intake.reading or self._refusal is not None
         self.wire.begin(version10=request.version10, keep_alive=going_on and not request.close)
-        heavy = 0
-        if len(body) > LARGE:
-            heavy = weight(request.headers, body)
-            if heavy < 0:
-                self._reject(413, f"Your request's body holds more than {MAX_VALUES} values.")
-                return
-            if self._server.incoming.held + heavy > MAX_HELD:
-                self._reject(503, FULL)
-                return
-        received = ReceivedRequest(
-            request.method, request.path, request.headers, body, number, number == 0, heavy
-        )
-        if len(body) > LONG and self.region:
-            self._hash_first(received)
-        else:
-            self._hand_on(received)
-
-    def _hash_first(self, received: ReceivedRequest) -> None:
-        """Hash a long body in steps, and hand the request on then: reading it takes long enough."""
-        server = self._server
-        hashing = Hashing()
-        self._current = hashing
-        server.incoming.take(hashing, received.weight)
-        found: list[str] = []
-
-        def steps() -> Generator[None, None, None]:
-            kind = received.headers.get("content-type", "")
-            found.append((yield from hash_in_steps(kind, received.body)))
-
-        def over(error: Exception | None) -> None:
-            server.incoming.done(hashing)
-            if self._current is not hashing or self.wire.closing:  # the client has left
-                return
-            self._current = None
-            if error is not None:
-                server.counters.failures.note(error)
-                self._reject(500, FAILED)
-                return
-            self._hand_on(received._replace(body_hash=found[0]))
-
-        server.long_work.add(steps(), over)
-
-    def _hand_on(self, received: ReceivedRequest) -> None:
-        server = self._server
-        try:
-            exchange = server.request_received(self, received)
-        except Exception as error:  # noqa: BLE001 - any bug is answered with a 500
-            server.counters.failures.note(error)
-            self._reject(500, FAILED)
-            return
-        # An answer that needs no time is over by now, and has called `over`.
-        if not exchange.wire_over:
-            self._current = exchange
+        received = ReceivedRequest(request.method, request.path, request.headers, body, number, number == 0)
+        receive(self._server, self, received)
 
     # ---- the ways on and out
 
     def over(self) -> None:
         """See `Requester.over`: close, or begin with the next request."""
-        self._current = None
+        self.current = None
         if self.wire.closing:
             return
         if not self.wire.keep_alive:
@@ -252,6 +188,11 @@ class Connection(asyncio.Protocol):
         arrives: float = transport.get_extra_info(ARRIVES_AT)
         return arrives
 
+    def reject(self, status: int, message: str) -> None:
+        """Refuse the request whose turn it is, and with it those that wait behind it."""
+        self._intake.forget_waiting()
+        self._refuse(status, message)
+
     def close(self) -> None:
         """Close the connection with a FIN, after everything that was flushed."""
         self.wire.close()
@@ -272,24 +213,15 @@ class Connection(asyncio.Protocol):
         if self.wire.closing or self.wire.transport is None:
             return
         self._intake.stop()
-        if self._current is not None or self._intake.waiting:
+        if self.current is not None or self._intake.waiting:
             self._refusal = (status, message)
             self.wire.transport.resume_reading()
             return
         self._intake.forget()
-        self._count(status)
+        self._server.not_received(status)
         self.wire.refuse(status, message)
 
-    def _reject(self, status: int, message: str) -> None:
-        """Refuse the request whose turn it is, and with it those that wait behind it."""
-        self._intake.forget_waiting()
-        self._refuse(status, message)
-
-    def _count(self, status: int) -> None:
-        unreceived = self._server.counters.unreceived
-        unreceived[status] = unreceived.get(status, 0) + 1
-
     def _gone(self) -> None:
-        current, self._current = self._current, None
+        current, self.current = self.current, None
         if current is not None:
             current.client_left()

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 
-from windtunnel.mock_server.api.errors import error_body
 from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.transports.endings import close_and_linger, reset, reset_behind
+from windtunnel.mock_server.transports.failures import refusal_body
 from windtunnel.mock_server.transports.http1.framing import LAST_CHUNK, chunk, head_bytes
-from windtunnel.mock_server.transports.limits import LINGER_S
 from windtunnel.mock_server.transports.player import PIECE
 from windtunnel.mock_server.transports.wire import Headers
 from windtunnel.mock_server.transports.write_batch import WriteBatch
-
-_TYPES = {500: "server_error", 503: "service_unavailable_error"}
-_LINGER_RESET = struct.pack("ii", 1, 0)
-_UNSENT_CHECK = 0.001
-"""Seconds between looks at whether bytes before an RST have left."""
 
 
 class Http1Wire:
@@ -140,17 +133,11 @@ class Http1Wire:
             self.transport.close()
 
     def abort(self) -> None:
-        """See `Wire.abort`: lingering for zero seconds makes the kernel send RST instead of FIN."""
+        """See `Wire.abort`."""
         self.write_out()
         self.closing = True
-        transport = self.transport
-        if transport is None:
-            return
-        if transport.get_write_buffer_size() and not transport.is_closing():
-            # Aborting drops what the loop has not written yet, and the script sent it before the RST.
-            self._loop.call_later(_UNSENT_CHECK, self.abort)
-            return
-        self.reset()
+        if self.transport is not None:
+            reset_behind(self._loop, self.transport)
 
     def refuse(self, status: int, message: str, *, linger: bool = True) -> None:
         """Answer a request that could not be received with an error in the API's form, and close.
@@ -159,30 +146,22 @@ class Http1Wire:
         """
         self.keep_alive = False
         self._out.clear()
-        body = error_body(status, message, _TYPES.get(status, "invalid_request_error"))
+        body = refusal_body(status, message)
         self.head(Head(status, (("content-type", "application/json"),)), len(body))
         self.body(body)
         self.end()
         self.flush()
         self.write_out()
         self.closing = True
-        transport = self.transport
-        if transport is None or transport.is_closing():
+        if self.transport is None:
             return
-        if linger and transport.can_write_eof():
-            transport.write_eof()
-            transport.resume_reading()
-            self._loop.call_later(LINGER_S, transport.close)
+        if linger:
+            close_and_linger(self._loop, self.transport)
         else:
-            transport.close()
+            self.transport.close()
 
     def reset(self) -> None:
         """RST at once, whatever has not left yet."""
         self.closing = True
-        transport = self.transport
-        if transport is None:
-            return
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
-        transport.abort()
+        if self.transport is not None:
+            reset(self.transport)
