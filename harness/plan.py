@@ -21,6 +21,7 @@ from windtunnel.harness.inputs.load import ClockChoice, ClockName, Load
 from windtunnel.harness.inputs.policies import Limiter
 from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.program import versions_of
+from windtunnel.harness.inputs.region_choice import settled
 from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.inputs.vary import Setting, check_count, points_of, profile_at, scenario_at
 from windtunnel.mock_server.chance import derive
@@ -200,6 +201,7 @@ def resolve(
         )
     _refuse_twins(profiles)
     variants = _variants(scenario, profiles, repeats, only)
+    _refuse_choices(scenario, profiles, gateway)
     created = datetime.now(UTC) if created is None else created
     return RunPlan(
         run_id=f"{scenario.name}-{seed}-{created:%Y%m%dT%H%M%SZ}",
@@ -325,6 +327,20 @@ def _variants(
     return variants
 
 
+def _refuse_choices(scenario: Scenario, profiles: Sequence[Profile], gateway: Gateway | None) -> None:
+    """Refuse a client's own choice of regions where something else has chosen already."""
+    for profile in profiles:
+        if profile.region is None:
+            continue
+        if gateway is not None:
+            found, expected = "a choice behind a gateway", f"null: {gateway.name} chooses the region"
+        elif "region" in scenario.vary:
+            found, expected = "a choice, in a scenario that varies the region", "null: `vary` chooses it"
+        else:
+            continue
+        raise InputError(f"client {profile.name}", path="region", found=found, expected=expected)
+
+
 def _scenario_dump(scenario: Scenario) -> dict[str, Any]:
     dump = scenario.model_dump(mode="json", by_alias=True)
     for key in (
@@ -352,6 +368,7 @@ def _cell(
         start = spans[-1].end if spans else 0.0
         spans.append(PhaseSpan(phase.name, start, start + phase.for_))
     tail_s = max(scenario.load.patience_s, MIN_TAIL_S)
+    profile, region = settled(profile, scenario.provider, scenario.region)
     load, server_plan = scenario.load, scenario.plan(seed=seed).model_dump(mode="json", by_alias=True)
     if load.trace is not None:
         prompts, answers = traced_sizes(load, spans[-1].end, scenario.warmup, tail_s)
@@ -362,13 +379,13 @@ def _cell(
         scenario=scenario.name,
         client=variant.client,
         varied=variant.varied,
-        profile=profile.model_copy(update={"limiter": _limiter(scenario, profile.limiter)}),
+        profile=profile.model_copy(update={"limiter": _limiter(scenario, profile.limiter, region)}),
         repeat=repeat,
         run_seed=run_seed,
         seed=seed,
         server_plan=server_plan,
         load=load,
-        region=scenario.region,
+        region=region,
         phases=tuple(spans),
         faulty=tuple(phase.name for phase in scenario.phases if phase.is_faulty),
         warmup_s=scenario.warmup,
@@ -380,11 +397,11 @@ def _cell(
     )
 
 
-def _limiter(scenario: Scenario, limiter: Limiter | None) -> Limiter | None:
+def _limiter(scenario: Scenario, limiter: Limiter | None, region: str) -> Limiter | None:
     """The limiter in numbers: an instance's share of the quota that holds outside of any phase."""
     if limiter is None or "quota" not in (limiter.rpm, limiter.tpm):
         return limiter
-    limits = scenario.provider.region(scenario.region).limits
+    limits = scenario.provider.region(region).limits
     instances = scenario.load.instances
     numbers: dict[str, int | None] = {}
     if limiter.rpm == "quota":

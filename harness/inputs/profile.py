@@ -24,6 +24,7 @@ from windtunnel.harness.environments.interpreter import InterpreterError, ask, f
 from windtunnel.harness.inputs.honoured import SDK_DRIVERS, refusals
 from windtunnel.harness.inputs.policies import Breaker, Budget, Fallback, Hedge, Limiter, Retries
 from windtunnel.harness.inputs.prompts import Prompts, read_prompts
+from windtunnel.harness.inputs.region_choice import RegionPart, refuse_beside
 from windtunnel.harness.inputs.signature import Kind
 from windtunnel.harness.inputs.target import FORM, OwnCode, check_target
 from windtunnel.harness.inputs.validation import InputPart, complaint, show, validate
@@ -223,6 +224,10 @@ class Profile(InputPart):
     fallback: Fallback | None = Field(
         default=None, description="Where calls go that the first target does not serve."
     )
+    region: RegionPart | None = Field(
+        default=None,
+        description="Which regions it calls, and how it chooses; a name alone: that one. null: that of the load.",
+    )
     checks: tuple[AnswerCheck, ...] = Field(
         default=(),
         description="What the application checks of an answer: finish_reason (length, content_filter, an "
@@ -255,6 +260,7 @@ class Profile(InputPart):
     @model_validator(mode="after")
     def _parts_agree(self) -> Profile:
         self._driver_can()
+        refuse_beside(self)
         sdk_timeout = self.sdk.get("timeout")
         if sdk_timeout is None or self.driver not in SDK_DRIVERS:
             return self

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from windtunnel.harness.clients.base import CallTarget
 from windtunnel.harness.inputs.profile import Profile
+from windtunnel.harness.inputs.region_choice import chosen_among, fallback_of, hedge_of
 from windtunnel.harness.policies.policy import HEDGE, LOCAL
 
 
@@ -16,11 +17,15 @@ def targets_of(profile: Profile, region: str, model: str, urls: Mapping[str, str
     same profile runs with scenarios of one region and of several.
     """
     targets: dict[str, CallTarget] = {}
-    if profile.hedge is not None and profile.hedge.region is not None:
-        there = _region(profile.hedge.region, region, urls)
+    hedge, fallback = hedge_of(profile), fallback_of(profile)
+    if hedge is not None and hedge.region is not None:
+        there = _region(hedge.region, region, urls)
         if there is not None and there != region:
             targets[HEDGE] = CallTarget(HEDGE, there, model, urls[there])
-    for step in profile.fallback.to if profile.fallback is not None else ():
+    for there in chosen_among(profile):
+        name = f"region {there}"
+        targets[name] = CallTarget(name, there, model, urls[there])
+    for step in fallback.to if fallback is not None else ():
         if step.local is not None:
             targets[LOCAL] = CallTarget(LOCAL, "", LOCAL, "", step.local)
             continue

@@ -12,6 +12,7 @@ from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.inputs.load import Arrivals, DailyCurve, Load, RateRamp, RateStep
 from windtunnel.harness.inputs.policies import Adaptive, Breaker, Budget, Limiter, Priority, Retries
 from windtunnel.harness.inputs.profile import Pool, Profile, Timeouts
+from windtunnel.harness.inputs.region_choice import RegionChoice
 from windtunnel.harness.inputs.scenario import Prices, Scenario, ScenarioPhase
 from windtunnel.harness.inputs.schemas import FILLED_IN
 from windtunnel.harness.inputs.traces.settings import TrafficTrace
@@ -41,6 +42,7 @@ _PROFILE: Sequence[tuple[str, type[BaseModel]]] = (
     ("`limiter`", Limiter),
     ("`limiter.adaptive`", Adaptive),
     ("an entry of `limiter.priorities`", Priority),
+    ("`region`", RegionChoice),
 )
 
 

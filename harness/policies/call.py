@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from windtunnel.harness.inputs.profile import Profile
+from windtunnel.harness.inputs.region_choice import fallback_of, hedge_of
 from windtunnel.harness.policies.breaker import BreakerPolicy
 from windtunnel.harness.policies.budget import BudgetPolicy
 from windtunnel.harness.policies.clock import Draw, Now
@@ -21,6 +22,7 @@ from windtunnel.harness.policies.deadline import DeadlinePolicy
 from windtunnel.harness.policies.failure import Failure
 from windtunnel.harness.policies.fallback import FallbackPolicy
 from windtunnel.harness.policies.hedge import HedgePolicy
+from windtunnel.harness.policies.latency_aware import LatencyAwarePolicy
 from windtunnel.harness.policies.limiter import LimiterPolicy
 from windtunnel.harness.policies.policy import HEDGE, PRIMARY, CallEnding, CallState, No, Policy, TryState
 from windtunnel.harness.policies.retry import RetryPolicy
@@ -86,15 +88,24 @@ def _breaker(profile: Profile, _: Means) -> Policy | None:
 
 
 def _hedge(profile: Profile, means: Means) -> Policy | None:
-    if profile.hedge is None:
+    hedge = hedge_of(profile)
+    if hedge is None:
         return None
-    return HedgePolicy(profile.hedge, HEDGE if HEDGE in means.targets else None)
+    return HedgePolicy(hedge, HEDGE if HEDGE in means.targets else None)
 
 
 def _fallback(profile: Profile, means: Means) -> Policy | None:
-    if profile.fallback is None:
+    fallback = fallback_of(profile)
+    if fallback is None:
         return None
-    return FallbackPolicy(profile.fallback, [target for target in means.targets if target != HEDGE])
+    return FallbackPolicy(fallback, [target for target in means.targets if target != HEDGE])
+
+
+def _region(profile: Profile, means: Means) -> Policy | None:
+    choice = profile.region
+    if choice is None or choice.choose != "latency_aware":
+        return None  # the other choices come to a fallback, a hedge, or another primary target
+    return LatencyAwarePolicy(choice, [target for target in means.targets if target != HEDGE], means.draw)
 
 
 POLICIES: tuple[tuple[str, Callable[[Profile, Means], Policy | None]], ...] = (
@@ -105,6 +116,7 @@ POLICIES: tuple[tuple[str, Callable[[Profile, Means], Policy | None]], ...] = (
     ("breaker", _breaker),
     ("hedge", _hedge),
     ("fallback", _fallback),
+    ("region", _region),
 )
 """All policies, in the order in which they are asked: what only refuses before what pays, and what pays before what
 sends. A profile without a policy's part has none of it.
@@ -186,6 +198,9 @@ class Call:
         now = self.state.began_at
         for hook in self._hooks["call_began"]:
             hook(self.state, now)
+        for choose in self._hooks["goes_to"]:
+            if (target := choose(self.state, now)) is not None:
+                return self._want(target)
         return self._want(PRIMARY)
 
     def answered(self, number: int, status: int, headers: Mapping[str, str]) -> None:

@@ -111,6 +111,9 @@ class Policy:
     def call_ended(self, call: CallState, ending: CallEnding | None, now: float) -> None:
         """It is over; None: the application itself has cancelled it. Give back what it still holds."""
 
+    def goes_to(self, call: CallState, now: float) -> str | None:
+        """The target of the call's first try; None: the primary one, as far as this policy is concerned."""
+
     # ---- before a try
 
     def may_begin(self, call: CallState, target: str, now: float) -> Answer:
