@@ -23,6 +23,7 @@ from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.program import versions_of
 from windtunnel.harness.inputs.region_choice import settled
 from windtunnel.harness.inputs.scenario import Scenario
+from windtunnel.harness.inputs.secured import refuse_tls
 from windtunnel.harness.inputs.vary import Setting, check_count, points_of, profile_at, scenario_at
 from windtunnel.mock_server.chance import derive
 
@@ -174,7 +175,7 @@ def resolve(
     if seed < 0:
         raise InputError("the run", path="seed", found=str(seed), expected="a whole number of at least 0")
     asked = scenario.clock if clock is None else clock
-    needs_real = needs_real or _needs_real(processes, profiles, gateway)
+    needs_real = needs_real or _needs_real(processes, profiles, gateway, scenario)
     reason = needs_real if asked == "auto" and seeds is None else ""
     clock = asked if asked != "auto" else "real" if reason else "virtual"
     if seeds is not None:
@@ -182,6 +183,7 @@ def resolve(
         repeats = seeds
     if clock == "virtual":
         _refuse_programs(profiles, asked)
+        refuse_tls(scenario, "and virtual time", instead="--clock real: TLS runs over real sockets alone")
         if gateway is not None:
             expected = (
                 f"--clock real: the gateway {gateway.name} is a program of its own, whose time does not jump"
@@ -238,7 +240,9 @@ def _repeat_seeds(seed: int, repeats: int, *, apart: bool) -> list[tuple[int | N
     return [(None if n else seed, derive(seed, "repeat", n)) for n in range(repeats)]
 
 
-def _needs_real(processes: int | None, profiles: Sequence[Profile], gateway: Gateway | None) -> str:
+def _needs_real(
+    processes: int | None, profiles: Sequence[Profile], gateway: Gateway | None, scenario: Scenario
+) -> str:
     """Why a run needs real time, as far as its options and clients tell; empty if it does not."""
     programs = _programs(profiles)
     if programs:
@@ -248,6 +252,8 @@ def _needs_real(processes: int | None, profiles: Sequence[Profile], gateway: Gat
         return f"the gateway {gateway.name} is a program of its own"
     if processes is not None and processes > 1:
         return f"--processes {processes}: on the virtual clock a cell is one process"
+    if scenario.provider.secured:
+        return f"the region {scenario.provider.secured[0]} has TLS"
     return ""
 
 

@@ -29,6 +29,7 @@ from windtunnel.mock_server.api.routes import healthy_answer
 from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.plan import Plan
+from windtunnel.mock_server.plan.provider import RegionTls
 from windtunnel.mock_server.provider import service
 from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0, Admission, MakeAnswer
 from windtunnel.mock_server.provider.calls import Registry, Via
@@ -293,6 +294,12 @@ class Engine:
             for phase in self._settings
             for name, settings in phase.items()
         )
+
+    def tls(self, region: str, now: float) -> RegionTls | None:
+        """Return how TLS is spoken with a region now; None for one without."""
+        if now >= self._boundary:
+            self._enter_due_phases(now)
+        return self._regions[region].settings.tls
 
     @property
     def seed(self) -> int:

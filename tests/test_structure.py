@@ -160,6 +160,7 @@ LIBRARIES = {
         "harness/testing/",
         "harness/virtual/",
     ),
+    "trustme": ("mock_server/transports/tls/certificates.py",),
     "uvloop": ("mock_server/server/", "harness/calibrate/", "harness/load/"),
     "prometheus_client": ("mock_server/control/", "harness/run/live_metrics.py", "harness/soak/metrics.py"),
     "python_multipart": ("mock_server/api/forms.py",),

@@ -20,6 +20,10 @@ def serve(
         int, typer.Option(help="The admin API alone; no fault closes it. 0 picks a free one.")
     ] = 0,
     host: Annotated[str, typer.Option(help="Anything but loopback needs --admin-token.")] = "127.0.0.1",
+    tls: Annotated[
+        bool,
+        typer.Option("--tls", help="TLS in front of every region; the JSON line names the ca_file to trust."),
+    ] = False,
     journal: Annotated[
         Path | None, typer.Option(help="Write a record per request into this directory.")
     ] = None,
@@ -54,13 +58,13 @@ def serve(
     from windtunnel.harness.inputs.gallery import load_scenario
     from windtunnel.harness.inputs.time_scale import asked_time_scale
     from windtunnel.mock_server.errors import WindtunnelServerError, printable
-    from windtunnel.mock_server.server.options import ServeOptions, default_plan
+    from windtunnel.mock_server.server.options import ServeOptions, default_plan, with_tls
     from windtunnel.mock_server.server.serve import run as serve_mock
 
     scale = asked_time_scale(time_scale, "serve")
     plan = load_scenario(scenario, time_scale=scale).plan() if scenario else default_plan(workers)
     options = ServeOptions(
-        plan=plan,
+        plan=with_tls(plan) if tls else plan,
         host=host,
         port=port,
         admin_port=admin_port,

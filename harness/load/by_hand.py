@@ -21,6 +21,7 @@ from windtunnel.harness.arrivals import write_schedule
 from windtunnel.harness.contract.files import read_json, write_json, write_whole
 from windtunnel.harness.errors import InputError, MeasurementError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.secured import refuse_tls
 from windtunnel.harness.plan import CellPlan, resolve
 from windtunnel.harness.run.children import environment, mock_command, python
 
@@ -36,6 +37,8 @@ class ByHand:
         chosen.require_no_vary("load by hand is one cell")
         profile = load_profile(client or chosen.clients[0])
         self._run = resolve(chosen, [profile], processes=processes, clock="real")
+        what = "whose authority a Locust that runs already does not know"
+        refuse_tls(chosen, what, instead="no TLS, or `windtunnel run`")
         self.plan: CellPlan = self._run.cells[0]
         self.folder = folder
         self.processes = processes

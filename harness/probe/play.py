@@ -20,6 +20,7 @@ from windtunnel.harness.probe.options import ProbeOptions
 from windtunnel.harness.run.children import Child, start_mock
 from windtunnel.harness.run.process import Program, program_environment
 from windtunnel.harness.run.stopping import stopping
+from windtunnel.harness.run.trust import trusting
 from windtunnel.mock_server.journal.segments import compact
 
 READY_TIMEOUT_S = 90.0
@@ -89,7 +90,7 @@ async def _with_mock(
     stop: asyncio.Event,
 ) -> None:
     """Start the program and the load, as asked for, and watch until they are over."""
-    variables = pointing_at(announced["base_url"])
+    variables = pointing_at(announced["base_url"]) | trusting(announced)
     played.environment = tuple(variables)
     limit_s = options.length_s or scenario.length_s + AFTER_S
     program = None

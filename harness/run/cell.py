@@ -28,6 +28,7 @@ from windtunnel.harness.inputs.program import is_own_program
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.run.children import Child, callers_variables, python, removed_variables, start_mock
 from windtunnel.harness.run.gateway import RunningGateway
+from windtunnel.harness.run.trust import trusting
 from windtunnel.mock_server.journal.segments import compact
 
 State = Literal["preparing", "running", "finished", "interrupted", "failed"]
@@ -150,6 +151,7 @@ class Cell:
             ),
             log=self.folder / "locust.log",
             cwd=self.folder,
+            env=trusting(announced),
             own_code=self.plays_own_code,
         )
         await self._until_ready(self._load)

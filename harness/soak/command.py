@@ -13,6 +13,7 @@ from rich.console import Console
 from windtunnel.harness.contract.files import read_json
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import is_file
+from windtunnel.harness.inputs.secured import refuse_tls
 from windtunnel.harness.run.live_metrics import LiveMetrics
 from windtunnel.harness.run.resume import held
 from windtunnel.harness.run.run import run_folder
@@ -44,6 +45,10 @@ def begin(
     if is_file(asked.scenario):
         asked = replace(asked, scenario=str(Path(asked.scenario).resolve()))
     again = again_and_again(asked.scenario, asked.for_s, asked.cycle_s, asked.incidents)
+    what = "whose authority is another one each time that the mock is started again"
+    refuse_tls(
+        again.scenario, what, instead="no TLS, or a soak of a client: `windtunnel soak SCENARIO --for 8h`"
+    )
     where = out or Path("runs")
     free = shutil.disk_usage(existing_part(where)).free
     check_disk(where, free, again, 1, asked.keep_raw_s)

@@ -31,6 +31,7 @@ class Counters:
         "connections",
         "failures",
         "faults",
+        "handshakes",
         "requests",
         "tokens_sent",
         "unreceived",
@@ -46,6 +47,8 @@ class Counters:
         self.billed_prompt_tokens = 0
         self.bytes_sent = 0
         self.connections = 0
+        self.handshakes: dict[str, int] = {}
+        """Handshakes of TLS, by how they went: `full`, `resumed` or `failed`."""
         self.unreceived: dict[int, int] = {}
         """Requests that could not be received, by the status that was sent."""
         self.failures = Failures()
@@ -79,6 +82,8 @@ class _Families(Collector):
         yield self._requests()
         yield self._faults()
         counters = self._counters
+        about = "Handshakes of TLS, by how they went."
+        yield _labelled("tls_handshakes", about, "result", counters.handshakes)
         yield _labelled("unreceived", "Requests that could not be received.", "status", counters.unreceived)
         yield _labelled(
             "failures", "Requests that the mock itself failed on: bugs.", "place", counters.failures.by_place

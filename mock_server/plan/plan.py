@@ -214,6 +214,12 @@ def _phase_problems(
         names.add(phase.name)
         for name in settings[p].regions.keys() - provider.regions.keys():
             yield ("phases", p, "provider", "regions", name), _unknown_region(name, provider)
+        for name, region in provider.regions.items():
+            here = settings[p].regions.get(name, region)
+            if (here.tls is None) != (region.tls is None):
+                found = "TLS in this phase alone" if region.tls is None else "no TLS in this phase"
+                expected = "TLS in all phases or in none: a base URL begins with https or with http"
+                yield ("phases", p, "provider", "regions", name, "tls"), PlanError("", found, expected)
 
 
 def _second_ids(placed: Sequence[_Placed]) -> Iterator[Problem]:

@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import Field, GetJsonSchemaHandler, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -204,6 +211,22 @@ class RegionLink(Strict):
 Reachable: TypeAlias = Literal["open", "refused", "silent"]
 
 
+class RegionTls(Strict):
+    """TLS in front of a region, with a certificate of an authority that the server makes for itself."""
+
+    resumption: bool = Field(
+        default=True,
+        description="Whether a client may resume a session, by the tickets that it was given (RFC 8446, 4.6.1).",
+    )
+    certificate: int = Field(
+        default=1,
+        ge=1,
+        le=1_000_000,
+        description="Which certificate new connections are shown: a phase with another number has rotated it. What is"
+        " open goes on, and sessions from before are not resumed.",
+    )
+
+
 class Region(Strict):
     """One region: the way to it, and where it differs from the provider."""
 
@@ -226,6 +249,10 @@ class Region(Strict):
         description="Whether new connections may speak HTTP/2: without TLS to a client that begins with its preface, "
         "under TLS to one that offers it. A client that does not is answered in HTTP/1.1.",
     )
+    tls: RegionTls | None = Field(
+        default=None,
+        description="`true`, or how: its base URL begins with https. Left out, or `false`: without TLS.",
+    )
     capacity: Annotated[dict[str, Any], PartOf(Capacity)] | None = Field(
         default=None, description="What differs from the provider's capacity."
     )
@@ -235,6 +262,14 @@ class Region(Strict):
     answer: Annotated[dict[str, Any], PartOf(AnswerModel)] | None = Field(
         default=None, description="What differs from the provider's answers."
     )
+
+    @field_validator("tls", mode="before")
+    @classmethod
+    def _switched(cls, value: Any) -> Any:
+        """Take `true` for TLS as it is by default."""
+        if isinstance(value, bool):
+            return {} if value else None
+        return value
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -252,6 +287,7 @@ class RegionSettings:
     link: RegionLink | None
     reachable: Reachable
     http2: bool
+    tls: RegionTls | None
     capacity: Capacity
     limits: Limits
     answer: AnswerModel
@@ -288,6 +324,7 @@ class Provider(Strict):
                 link=region.link,
                 reachable=region.reachable,
                 http2=region.http2,
+                tls=region.tls,
                 capacity=_overridden(self.capacity, region.capacity, (*at, "capacity")),
                 limits=_overridden(self.limits, region.limits, (*at, "limits")),
                 answer=_overridden(self.answer, region.answer, (*at, "answer")),
@@ -297,6 +334,11 @@ class Provider(Strict):
     def region(self, name: str) -> RegionSettings:
         """What holds in the region `name`. Raises KeyError for a region that does not exist."""
         return self._settled[name]
+
+    @property
+    def secured(self) -> tuple[str, ...]:
+        """The regions with TLS."""
+        return tuple([name for name, region in self.regions.items() if region.tls is not None])
 
     @property
     def default_region(self) -> str:
@@ -348,6 +390,7 @@ __all__ = [
     "Region",
     "RegionLink",
     "RegionSettings",
+    "RegionTls",
     "merge",
     "overridden",
 ]

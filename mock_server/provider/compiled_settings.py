@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from windtunnel.mock_server.chance import lognormal as quantile
 from windtunnel.mock_server.plan.distributions import Lognormal
-from windtunnel.mock_server.plan.provider import BatchPace, Limits, Provider
+from windtunnel.mock_server.plan.provider import BatchPace, Limits, Provider, RegionTls
 from windtunnel.mock_server.provider.growth import GrowthSettings
 from windtunnel.mock_server.provider.rate_limiter import LimitSettings
 
@@ -58,6 +58,7 @@ class CompiledSettings:
     rtt: Spread | None
     link: LinkSettings | None
     http2: bool
+    tls: RegionTls | None
     slots: int
     queue: int
     keep_working: bool
@@ -85,6 +86,7 @@ class CompiledSettings:
             if link is None
             else LinkSettings(Spread.of(link.rtt), link.jitter, link.bandwidth, link.loss),
             http2=here.http2,
+            tls=here.tls,
             slots=capacity.slots,
             queue=capacity.queue,
             keep_working=capacity.abandoned == "keep_working",

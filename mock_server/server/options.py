@@ -130,6 +130,8 @@ def needs_shared_state(plan: Plan) -> str | None:
         provider = plan.settings_at(index)
         for name in provider.regions:
             settings = provider.region(name)
+            if settings.tls is not None:
+                return f"each would have certificates of its own for provider.regions.{name}.tls"
             if settings.capacity.slots < UNLIMITED_SLOTS:
                 return (
                     f"provider.capacity.slots is {settings.capacity.slots}, and slots are shared by all requests "
@@ -146,8 +148,9 @@ def needs_shared_state(plan: Plan) -> str | None:
 def parse_arguments(argv: Sequence[str] | None) -> ServeOptions:
     """Parse the options of a command line. Raises `ServeError`, and exits as argparse does for a malformed one."""
     arguments = _parser().parse_args(argv)
+    plan = load_plan(arguments.plan) if arguments.plan is not None else default_plan(arguments.workers)
     return ServeOptions(
-        plan=load_plan(arguments.plan) if arguments.plan is not None else default_plan(arguments.workers),
+        plan=with_tls(plan) if arguments.tls else plan,
         host=arguments.host,
         port=arguments.port,
         ports=arguments.ports,
@@ -174,6 +177,14 @@ def default_plan(workers: int = 1) -> Plan:
     return Plan.model_validate({"name": "healthy", "provider": provider})
 
 
+def with_tls(plan: Plan) -> Plan:
+    """Return the plan with TLS in front of every region: as it is by default, where the plan does not say how."""
+    data = plan.model_dump(mode="json", by_alias=True)
+    for region in data["provider"]["regions"].values():
+        region["tls"] = region["tls"] or {}
+    return Plan.model_validate(data)
+
+
 def load_plan(source: str) -> Plan:
     """Read the plan in a JSON file, or on stdin for `-`. Raises `ServeError` naming file and key path."""
     where = "stdin" if source == "-" else source
@@ -195,6 +206,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="windtunnel serve", description="The mock OpenAI server. Prints one JSON line once it is ready."
     )
     parser.add_argument("--plan", help="the plan, a JSON file or - for stdin (default: a healthy provider)")
+    parser.add_argument("--tls", action="store_true", help="TLS in front of every region of the plan")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument(
         "--port", type=_port, default=0, help="port of the first region, the others follow (default: any)"

@@ -18,6 +18,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from windtunnel.mock_server.control.control import Control
@@ -30,6 +31,7 @@ from windtunnel.mock_server.server.server import Server
 from windtunnel.mock_server.server.workers import run_workers
 from windtunnel.mock_server.transports.listeners import Listeners
 from windtunnel.mock_server.transports.ports import Port, bind, port_of, url
+from windtunnel.mock_server.transports.tls.certificates import CertificatesError
 
 FLUSH_PERIOD_S = 1.0
 """Seconds: what a killed server may lose of its records."""
@@ -94,11 +96,13 @@ async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, jou
         t0=options.t0,
         unknown_fields=options.unknown_fields == "accept",
         unknown_ids=options.unknown_ids == "accept",
+        hosts=(options.host.strip("[]"),),
     )
     server.control = Control(server, token=options.control_token, shared=options.shared_reason())
     lags = LagSampler(loop, server.now, options.journal)
     server.on_reset.append(lags.restart)
     server.on_new_segments.append(lags.new_segment)
+    ca_file = _ca_file(server) if options.plan.provider.secured else None
     listeners = Listeners(server, ports, admin)
     await listeners.open()
     every_second = _EverySecond(loop, server, lags)
@@ -106,10 +110,17 @@ async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, jou
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    print(json.dumps(announcement(options, ports, admin)), flush=True)
+    print(json.dumps(announcement(options, ports, admin, ca_file)), flush=True)
     await server.stopped.wait()
     await listeners.close()
     return await _end(server, every_second, lags)
+
+
+def _ca_file(server: Server) -> Path:
+    try:
+        return server.certificates.ca_file
+    except CertificatesError as error:
+        raise ServeError(str(error)) from error
 
 
 async def _end(server: Server, every_second: _EverySecond, lags: LagSampler) -> int:
@@ -153,18 +164,24 @@ class _EverySecond:
         self._timer.cancel()
 
 
-def announcement(options: ServeOptions, ports: dict[str, Port], admin: Port) -> dict[str, Any]:
-    """Return the JSON line that is printed once: the URLs of the regions and of the admin API.
+def announcement(
+    options: ServeOptions, ports: dict[str, Port], admin: Port, ca_file: Path | None = None
+) -> dict[str, Any]:
+    """Return the JSON line that is printed once: the URLs of the regions and of the admin API, and `ca_file`, what
+    clients are to trust where a region has TLS.
 
     The admin API has a port of its own besides those of the regions, so that it can be reached while a region cannot.
+    It has no TLS.
     """
-    roots = {region: url(options.host, port) for region, port in ports.items()}
+    secured = options.plan.provider.secured
+    roots = {region: url(options.host, port, tls=region in secured) for region, port in ports.items()}
     control = url(options.host, admin)
     return {
         "base_url": f"{next(iter(roots.values()))}/v1",
         "admin_url": f"{control}/_windtunnel",
         "metrics_url": f"{control}/metrics",
         "regions": {region: f"{root}/v1" for region, root in roots.items()},
+        **({} if ca_file is None else {"ca_file": str(ca_file)}),
         "pid": os.getpid(),
     }
 

@@ -21,9 +21,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Generator
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from windtunnel.mock_server.api.parse import parse
 from windtunnel.mock_server.control.history import History
@@ -45,6 +45,7 @@ from windtunnel.mock_server.transports.admin import AdminExchange
 from windtunnel.mock_server.transports.dark import Darkness
 from windtunnel.mock_server.transports.exchange import Exchange
 from windtunnel.mock_server.transports.limits import ADMIN_PATHS, IncomingRequests
+from windtunnel.mock_server.transports.tls.certificates import Certificates
 from windtunnel.mock_server.transports.write_batch import WriteBatch
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class Server:
     `engine` is one for `plan` if it is not given. `clock` gives monotonic seconds, `t0` is where the engines' zero
     lies on it (default: now). `unix_time` gives the Unix time, which answers state; None makes them state a fixed
     time, for bytes that are equal in every run. `serial` keeps the ids of several workers apart. With `unknown_fields`
-    requests may have fields that the API does not have; with `unknown_ids`, ids that name nothing.
+    requests may have fields that the API does not have; with `unknown_ids`, ids that name nothing. `hosts` are names by
+    which clients reach it beyond loopback's, for its certificates.
     """
 
     def __init__(
@@ -77,12 +79,14 @@ class Server:
         t0: float | None = None,
         unknown_fields: bool = False,
         unknown_ids: bool = False,
+        hosts: Sequence[str] = (),
     ) -> None:
         self.loop = loop
         self.clock = clock
         self.unix_time = unix_time
         self._unknown_fields = unknown_fields
         self._unknown_ids = unknown_ids
+        self._hosts = hosts
         self.journal = journal
         self.t0 = clock() if t0 is None else t0
         self._latest = -math.inf
@@ -144,6 +148,25 @@ class Server:
         """Keep a connection under another object than before: what is spoken on it has come out; returns its number."""
         self.connections[connection] = self.connections.pop(before)
         return before.connection_id
+
+    def hand_over(self, connection: OpenConnection) -> float:
+        """Remove a connection without a row: another one goes on in its place. Returns since when it is open."""
+        self.counters.connections -= 1
+        return self.connections.pop(connection)
+
+    def opened_at(self, connection: OpenConnection, opened: float) -> None:
+        """Note since when a connection is open that has taken the place of another one."""
+        if connection in self.connections:
+            self.connections[connection] = opened
+
+    def handshake_over(self, how: Literal["full", "resumed", "failed"]) -> None:
+        """Count a handshake of TLS, by how it went."""
+        self.counters.handshakes[how] = self.counters.handshakes.get(how, 0) + 1
+
+    @cached_property
+    def certificates(self) -> Certificates:
+        """The certificates of regions with TLS, made when they are first asked for. Raises `CertificatesError`."""
+        return Certificates(self._hosts)
 
     def next_link(self) -> int:
         """Return a number for the way of a new connection through its region's link."""
@@ -557,6 +580,9 @@ class Server:
         self.exchanges.clear()
         self._ending = True
         self.darkness.end()
+        certificates = vars(self).pop("certificates", None)
+        if certificates is not None:
+            certificates.close()
         for connection, opened in list(self.connections.items()):
             self._record_connection(connection, opened, None)
             connection.close()

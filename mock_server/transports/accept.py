@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from windtunnel.mock_server.provider.compiled_settings import LinkSettings, Spread
@@ -11,6 +12,7 @@ from windtunnel.mock_server.transports.http1.first_bytes import FirstBytes
 from windtunnel.mock_server.transports.http2.connection import Http2Connection
 from windtunnel.mock_server.transports.links.linked import LinkedSocket
 from windtunnel.mock_server.transports.links.path import Path
+from windtunnel.mock_server.transports.tls.handshake import Handshake
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.server.server import Server
@@ -22,10 +24,24 @@ NO_DISTANCE = LinkSettings(rtt=Spread(0.0, 0.0), jitter=0.0, bandwidth=None, los
 def accept(server: Server, region: str) -> asyncio.Protocol:
     """Make the protocol of a connection that a client has just opened to a region.
 
-    The region `""` is the admin API's own port.
+    The region `""` is the admin API's own port, which has no TLS.
     """
     protocol = choose_http(server, region)
-    return server.darkness.line(region, protocol) if region else protocol
+    if not region:
+        return protocol
+    if server.engine.tls(region, server.now()) is not None:
+        protocol = Handshake(server, region, offered(server, region), partial(speak, server, region))
+    return server.darkness.line(region, protocol)
+
+
+def offered(server: Server, region: str) -> tuple[str, ...]:
+    """Return what a handshake of TLS offers by ALPN (RFC 7301), the preferred one first."""
+    return ("h2", "http/1.1") if server.engine.speaks_http2(region, server.now()) else ("http/1.1",)
+
+
+def speak(server: Server, region: str, agreed: str | None) -> asyncio.Protocol:
+    """Make the protocol of HTTP that a handshake of TLS has `agreed` on; without ALPN that is HTTP/1.1 (RFC 9113, 3.2)."""
+    return choose_http(server, region, agreed or "http/1.1")
 
 
 def choose_http(server: Server, region: str, negotiated: str | None = None) -> asyncio.Protocol:

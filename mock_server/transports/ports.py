@@ -71,7 +71,8 @@ class Port:
 
 
 def _bound(address: tuple[object, ...], family: int, *, shared: bool) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # Without the protocol's number asyncio would not set TCP_NODELAY on what is accepted.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
@@ -129,8 +130,9 @@ def port_of(options: ServeOptions, number: int, *, option: str = "--port") -> Po
     return port
 
 
-def url(host: str, port: Port) -> str:
+def url(host: str, port: Port, *, tls: bool = False) -> str:
     """Return the URL at which clients on this machine reach a port."""
     bare = host.strip("[]")
     name = _LOOPBACK.get(bare, bare)
-    return f"http://[{name}]:{port.number}" if ":" in name else f"http://{name}:{port.number}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{name}]:{port.number}" if ":" in name else f"{scheme}://{name}:{port.number}"

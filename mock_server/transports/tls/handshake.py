@@ -1,0 +1,117 @@
+"""A connection to a region with TLS, from connecting until HTTP is spoken on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal, Protocol, cast
+
+from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.transports.endings import reset
+from windtunnel.mock_server.transports.tls.certificates import Certificates, Show
+from windtunnel.mock_server.transports.tls.layer import TlsLayer
+from windtunnel.mock_server.transports.wire import OpenConnection
+
+HANDSHAKE_S = 60.0
+"""Seconds that a client has for its handshake: as long as nginx and asyncio give it."""
+
+
+class SecuredServer(Protocol):
+    """What a handshake needs of the server."""
+
+    loop: asyncio.AbstractEventLoop
+    engine: Engine
+
+    @property
+    def certificates(self) -> Certificates:
+        """Its certificates."""
+
+    def now(self) -> float:
+        """Return the seconds since t0."""
+
+    def connected(self, connection: OpenConnection) -> int:
+        """Register a connection; returns its number."""
+
+    def hand_over(self, connection: OpenConnection) -> float:
+        """Remove a connection without a row; returns since when it is open."""
+
+    def opened_at(self, connection: OpenConnection, opened: float) -> None:
+        """Note since when a connection is open that has taken the place of another one."""
+
+    def disconnected(self, connection: OpenConnection) -> None:
+        """Remove a connection, and write its row."""
+
+    def handshake_over(self, how: Literal["full", "resumed", "failed"]) -> None:
+        """Count a handshake."""
+
+
+class Handshake(asyncio.Protocol):
+    """A connection that is being secured; the server has it among its connections until HTTP takes its place.
+
+    `offered` is what it offers by ALPN; `speak` makes HTTP of what the client has chosen of it.
+    """
+
+    def __init__(
+        self,
+        server: SecuredServer,
+        region: str,
+        offered: tuple[str, ...],
+        speak: Callable[[str | None], asyncio.Protocol],
+    ) -> None:
+        self._server = server
+        self.region = region
+        self._offered = offered
+        self._speak = speak
+        self.connection_id = 0
+        self._transport: asyncio.Transport | None = None
+        self._patience: asyncio.TimerHandle | None = None
+
+    # ---- asyncio's callback, and those of `HandshakeWatch`
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio's callback: a client connected. From now on the layer hears what comes."""
+        server = self._server
+        self._transport = cast(asyncio.Transport, transport)
+        self.connection_id = server.connected(self)
+        self._patience = server.loop.call_later(HANDSHAKE_S, self.reset)
+        settings = server.engine.tls(self.region, server.now())
+        show = Show(alpn=self._offered)
+        if settings is not None:
+            show = Show("healthy", settings.certificate, settings.resumption, self._offered)
+        layer = TlsLayer(server.certificates.context(show), self)
+        self._transport.set_protocol(layer)
+        layer.connection_made(self._transport)
+
+    def secured(self, layer: TlsLayer, agreed: str | None) -> None:
+        """See `HandshakeWatch.secured`: HTTP takes this connection's place, open since it was connected."""
+        self._over("resumed" if layer.resumed else "full")
+        opened = self._server.hand_over(self)
+        protocol = self._speak(agreed)
+        layer.speak(protocol)
+        self._server.opened_at(cast(OpenConnection, protocol), opened)
+
+    def failed(self, error: Exception | None) -> None:
+        """See `HandshakeWatch.failed`: the connection ends without a request."""
+        self._over("failed")
+        self._server.disconnected(self)
+
+    def _over(self, how: Literal["full", "resumed", "failed"]) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._server.handshake_over(how)
+
+    # ---- as one of the server's connections
+
+    def close(self) -> None:
+        """See `OpenConnection.close`."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """See `OpenConnection.abort`."""
+        self.reset()
+
+    def reset(self) -> None:
+        """See `OpenConnection.reset`."""
+        if self._transport is not None:
+            reset(self._transport)

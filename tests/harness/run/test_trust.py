@@ -1,0 +1,37 @@
+"""TLS in a run: who is made to trust the mock, and what cannot have TLS."""
+
+from __future__ import annotations
+
+import pytest
+
+from windtunnel.harness.errors import InputError
+from windtunnel.harness.inputs.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.scenario import Scenario
+from windtunnel.harness.plan import resolve
+from windtunnel.harness.run.trust import trusting
+
+SECURED = {"regions": {"local": {"tls": True}}}
+CLIENT = load_profile("openai-default")
+
+
+def _secured() -> Scenario:
+    storm = load_scenario("retry_storm").model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return Scenario.model_validate({**storm, "provider": {**storm["provider"], **SECURED}})
+
+
+def test_programs_trust_a_mock_with_tls_and_nothing_changes_without() -> None:
+    """OpenSSL, requests and Node find the authority by their own variables, if there is one."""
+    assert trusting({"base_url": "http://127.0.0.1:1/v1"}) == {}
+    assert trusting({"ca_file": "/there/ca.pem"}) == {
+        "SSL_CERT_FILE": "/there/ca.pem",
+        "REQUESTS_CA_BUNDLE": "/there/ca.pem",
+        "NODE_EXTRA_CA_CERTS": "/there/ca.pem",
+    }
+
+
+def test_tls_is_played_in_real_time() -> None:
+    """Where nobody says, a scenario with TLS is played in real time, and says why; virtual time is refused."""
+    plan = resolve(_secured(), [CLIENT])
+    assert (plan.clock, plan.clock_reason) == ("real", "the region local has TLS")
+    with pytest.raises(InputError, match=r"provider.regions.local.tls: found TLS, .*--clock real"):
+        resolve(_secured(), [CLIENT], clock="virtual")
