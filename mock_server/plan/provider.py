@@ -223,7 +223,7 @@ class RegionTls(Strict):
         ge=1,
         le=1_000_000,
         description="Which certificate new connections are shown: a phase with another number has rotated it. What is"
-        " open goes on, and sessions from before are not resumed.",
+        " open goes on, and sessions from before are not resumed. At most 1,000,000: each is made and kept.",
     )
 
 

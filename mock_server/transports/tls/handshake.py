@@ -102,6 +102,10 @@ class Handshake(asyncio.Protocol):
 
     # ---- as one of the server's connections
 
+    def arrives_at(self) -> float | None:
+        """See `OpenConnection.arrives_at`: nothing of an answer is under way."""
+        return None
+
     def close(self) -> None:
         """See `OpenConnection.close`."""
         if self._transport is not None:
