@@ -40,7 +40,10 @@ def offered(server: Server, region: str) -> tuple[str, ...]:
 
 
 def speak(server: Server, region: str, agreed: str | None) -> asyncio.Protocol:
-    """Make the protocol of HTTP that a handshake of TLS has `agreed` on; without ALPN that is HTTP/1.1 (RFC 9113, 3.2)."""
+    """Make the protocol of HTTP that a handshake of TLS has `agreed` on.
+
+    Without ALPN that is HTTP/1.1: HTTP/2 under TLS must be agreed on by it (RFC 9113, section 3.2).
+    """
     return choose_http(server, region, agreed or "http/1.1")
 
 
