@@ -20,6 +20,17 @@ SDK_DRIVERS = ("openai", "openai-async", "openai-aiohttp")
 IN_HERE = (*SDK_DRIVERS, "httpx2", "httpx2-async", "aiohttp", "python")
 """Those whose connections are made by a load process; a program of its own keeps its timeouts and pool to itself."""
 
+HTTP2_DRIVERS = ("openai", "openai-async", "httpx2", "httpx2-async")
+"""Those whose HTTP library speaks HTTP/2."""
+
+NO_HTTP2 = {
+    "openai-aiohttp": "aiohttp speaks no HTTP/2",
+    "aiohttp": "aiohttp speaks no HTTP/2",
+    "python": "a function makes its own client, and gives that http2=True, http1=False",
+    "exec": "a program makes its own client",
+}
+"""Why the other drivers refuse `http: 2`."""
+
 ONLY: dict[str, tuple[str, ...]] = {
     "sdk.max_retries": SDK_DRIVERS,
     "sdk.timeout": (*SDK_DRIVERS, "aiohttp"),
@@ -60,6 +71,11 @@ def refusals(profile: Profile) -> Iterator[Unhonoured]:
             nothing = "null" if path.startswith(("timeouts.", "pool.")) else "none"
             expected = f"{nothing} with the driver {profile.driver}; {_listed(drivers)} can"
             yield Unhonoured(path, _shown(path, value), expected)
+    if profile.http == "2" and profile.driver not in HTTP2_DRIVERS:
+        expected = (
+            f"1.1 with the driver {profile.driver}: {NO_HTTP2[profile.driver]}; {_listed(HTTP2_DRIVERS)} can"
+        )
+        yield Unhonoured("http", "2", expected)
     if profile.driver == "exec" and "end" in profile.checks:
         expected = "finish_reason or refusal with the driver exec: it does not say how an answer ended"
         yield Unhonoured("checks", "'end'", expected)

@@ -115,6 +115,16 @@ class Pool(InputPart):
     )
 
 
+def _http(value: Any) -> Any:
+    """YAML has `1.1` for a number; a version is none."""
+    if isinstance(value, bool) or value not in (1.1, 2, "1.1", "2"):
+        raise complaint("", show(value), "1.1 or 2")
+    return str(value).removesuffix(".0")
+
+
+Http: TypeAlias = Annotated[Literal["1.1", "2"], BeforeValidator(_http), WithJsonSchema({"enum": [1.1, 2]})]
+
+
 def _target(value: str) -> str:
     if not re.fullmatch(TARGET, value):
         raise complaint("", show(value), f"{FORM}, such as my_client:ask")
@@ -214,6 +224,11 @@ class Profile(InputPart):
     sdk: SdkArguments = Field(default_factory=lambda: SdkArguments(), description="The SDK's own arguments.")
     timeouts: Timeouts = Field(description="How long each layer may take.")
     pool: Pool = Field(description="The connections it may hold.")
+    http: Http = Field(
+        default="1.1",
+        description="HTTP's version: 1.1, or 2 with the drivers openai, openai-async, httpx2 and httpx2-async. With 2 "
+        "all requests to one host share one connection, by prior knowledge where there is no TLS.",
+    )
     retries: Retries = Field(default_factory=lambda: Retries(), description="Retries around the driver.")
     budget: Budget | None = Field(default=None, description="What retries around the driver are paid from.")
     breaker: Breaker | None = Field(

@@ -8,7 +8,11 @@ import httpx2
 
 from windtunnel.harness.clients.base import CALL_HEADER, CallSpec, ClientsByUrl, Setting
 from windtunnel.harness.clients.call import LiveTry
-from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
+from windtunnel.harness.clients.drivers.openai_common import (
+    WARM_UP_TIMEOUT_S,
+    socket_timeouts,
+    transport_arguments,
+)
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
 from windtunnel.harness.clients.loop_shell import LoopShell
 from windtunnel.harness.clients.reading import JsonAnswer, Reading
@@ -31,7 +35,7 @@ class Httpx2Async:
                 headers={"authorization": f"Bearer {API_KEY}"},
                 timeout=socket_timeouts(profile.timeouts, httpx2),
                 transport=AsyncRecordingTransport(
-                    httpx2.AsyncHTTPTransport(limits=limits(profile.pool, httpx2)), book
+                    httpx2.AsyncHTTPTransport(**transport_arguments(profile, httpx2)), book
                 ),
             )
 

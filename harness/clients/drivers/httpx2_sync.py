@@ -10,7 +10,11 @@ import httpx2
 
 from windtunnel.harness.clients.base import CALL_HEADER, CallSpec, ClientsByUrl, Setting
 from windtunnel.harness.clients.call import LiveTry
-from windtunnel.harness.clients.drivers.openai_common import WARM_UP_TIMEOUT_S, limits, socket_timeouts
+from windtunnel.harness.clients.drivers.openai_common import (
+    WARM_UP_TIMEOUT_S,
+    socket_timeouts,
+    transport_arguments,
+)
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
 from windtunnel.harness.clients.greenlet_shell import GreenletShell
 from windtunnel.harness.clients.reading import JsonAnswer, Reading
@@ -32,7 +36,9 @@ class Httpx2Sync:
                 base_url=base_url,
                 headers={"authorization": f"Bearer {API_KEY}"},
                 timeout=socket_timeouts(profile.timeouts, httpx2),
-                transport=RecordingTransport(httpx2.HTTPTransport(limits=limits(profile.pool, httpx2)), book),
+                transport=RecordingTransport(
+                    httpx2.HTTPTransport(**transport_arguments(profile, httpx2)), book
+                ),
             )
 
         self._clients = ClientsByUrl(client, setting.base_url)

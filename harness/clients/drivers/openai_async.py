@@ -16,7 +16,7 @@ from windtunnel.harness.clients.drivers.openai_common import (
     body_arguments,
     call_arguments,
     client_arguments,
-    limits,
+    transport_arguments,
 )
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
 from windtunnel.harness.clients.http_library import sdk_http
@@ -52,7 +52,7 @@ class OpenAIAsync:
 
     def _http_client(self, setting: Setting, book: Book) -> Any:
         """Make the `AsyncClient`, of the SDK's own library, that requests are sent with."""
-        inner = sdk_http.AsyncHTTPTransport(limits=limits(setting.profile.pool))
+        inner = sdk_http.AsyncHTTPTransport(**transport_arguments(setting.profile))
         return openai.DefaultAsyncHttpxClient(transport=AsyncRecordingTransport(inner, book))
 
     async def warm_up(self, spec: CallSpec) -> None:

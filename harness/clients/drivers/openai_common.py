@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from windtunnel.harness.clients.base import CALL_HEADER, CallSpec, Setting
 from windtunnel.harness.clients.http_library import sdk_http
-from windtunnel.harness.inputs.profile import Pool, Timeouts
+from windtunnel.harness.inputs.profile import Pool, Profile, Timeouts
 from windtunnel.harness.plan import API_KEY
 
 ARGUMENTS = frozenset(
@@ -40,6 +41,21 @@ def limits(pool: Pool, library: Any = sdk_http) -> Any:
         max_keepalive_connections=pool.keepalive,
         keepalive_expiry=pool.expiry,
     )
+
+
+def transport_arguments(profile: Profile, library: Any = sdk_http) -> dict[str, Any]:
+    """Arguments of an `HTTPTransport` of an HTTP library, the SDK's own by default: its pool, and HTTP's version.
+
+    Raises ImportError if HTTP/2 is asked for and the library cannot speak it: it would find out in the first call.
+    """
+    http2 = profile.http == "2"
+    if http2 and find_spec("h2") is None:
+        name = library.__name__
+        raise ImportError(
+            f"http: 2 needs the package h2, and it is not installed: pip install '{name}[http2]'"
+        )
+    # Without TLS a version cannot be agreed on, so HTTP/2 is spoken by prior knowledge: HTTP/1.1 must be off for it.
+    return {"limits": limits(profile.pool, library), "http1": not http2, "http2": http2}
 
 
 def call_arguments(spec: CallSpec) -> dict[str, Any]:

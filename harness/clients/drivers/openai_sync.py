@@ -15,7 +15,7 @@ from windtunnel.harness.clients.drivers.openai_common import (
     body_arguments,
     call_arguments,
     client_arguments,
-    limits,
+    transport_arguments,
 )
 from windtunnel.harness.clients.gevent_patches import undo_gevents_poll
 from windtunnel.harness.clients.greenlet_shell import GreenletShell
@@ -40,7 +40,7 @@ class OpenAISync:
         book = Book(setting)
 
         def client(base_url: str) -> tuple[openai.OpenAI, dict[str, Callable[..., Any]]]:
-            inner = sdk_http.HTTPTransport(limits=limits(setting.profile.pool))
+            inner = sdk_http.HTTPTransport(**transport_arguments(setting.profile))
             http_client = openai.DefaultHttpxClient(transport=RecordingTransport(inner, book))
             made = openai.OpenAI(http_client=http_client, **client_arguments(setting, base_url))
             return made, _creators(made)

@@ -9,12 +9,15 @@ import asyncio
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any
+from importlib import import_module
+from typing import Any, Self
 
 import greenlet
 
+from windtunnel.harness.clients.http_library import pool_libraries
 from windtunnel.harness.virtual.guard import refuse
 from windtunnel.harness.virtual.loop import VirtualLoop
 from windtunnel.harness.virtual.network.blocking_socket import BlockingSocket, Pipe
@@ -164,11 +167,65 @@ class VirtualEvent:
         return self.blocking.wait_for(waiter, timeout) or self._set
 
 
-def take_over(blocking: Blocking) -> None:
-    """Give blocking code in this process the virtual network, sleeps and events."""
+class VirtualSemaphore:
+    """The `Semaphore` of httpcore for greenlets: who waits for it switches to the loop, and is served in turn."""
 
-    VirtualEvent.blocking = blocking
+    blocking: Blocking
+
+    def __init__(self, bound: int) -> None:
+        self._free = bound
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
+    def acquire(self) -> None:
+        if self.acquire_if_available():
+            return
+        waiter = self.blocking.loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            self.blocking.wait_for(waiter)
+        except BaseException:  # its call was ended from outside: what it waited for is another's
+            if waiter.done():
+                self.release()
+            else:
+                self._waiters.remove(waiter)
+            raise
+
+    def acquire_if_available(self) -> bool:
+        if self._free > 0:
+            self._free -= 1
+            return True
+        return False
+
+    def release(self) -> None:
+        if self._waiters:
+            self._waiters.popleft().set_result(None)
+        else:
+            self._free += 1
+
+
+class VirtualLock(VirtualSemaphore):
+    """The `Lock` of httpcore for greenlets. Who shares a connection of HTTP/2 waits for it while another reads."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def take_over(blocking: Blocking) -> None:
+    """Give blocking code in this process the virtual network, sleeps and events, and httpcore's pools their locks."""
+
+    VirtualEvent.blocking = VirtualSemaphore.blocking = blocking
     replacements = Replacements()
+    for library in pool_libraries():
+        synchronization: Any = import_module(f"{library.__name__}._synchronization")
+        replacements.put(synchronization, "Lock", VirtualLock)
+        replacements.put(synchronization, "Semaphore", VirtualSemaphore)
     replacements.put(socket, "create_connection", blocking.connect)
     replacements.put(threading, "Event", VirtualEvent)
     replacements.put(time, "sleep", blocking.sleep)

@@ -42,6 +42,7 @@ CLIENTS = [
     "aws-2026",
     "breaker",
     "breaker-fallback",
+    "h2-single",
     "hedged",
     "httpx2-async-default",
     "langchain-default",
