@@ -33,7 +33,11 @@ from windtunnel.mock_server.plan.provider import RegionTls
 from windtunnel.mock_server.provider import service
 from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0, Admission, MakeAnswer
 from windtunnel.mock_server.provider.calls import Registry, Via
-from windtunnel.mock_server.provider.compiled_settings import CompiledSettings, LinkSettings
+from windtunnel.mock_server.provider.compiled_settings import (
+    CompiledSettings,
+    ConnectionSettings,
+    LinkSettings,
+)
 from windtunnel.mock_server.provider.idempotency import Idempotency
 from windtunnel.mock_server.provider.outages import Outages
 from windtunnel.mock_server.provider.regions import RegionState
@@ -300,6 +304,20 @@ class Engine:
         if now >= self._boundary:
             self._enter_due_phases(now)
         return self._regions[region].settings.tls
+
+    def connection_rules(self, region: str, now: float) -> ConnectionSettings | None:
+        """Return a region's rules for connections as they are now; None for a region without any in this phase."""
+        if now >= self._boundary:
+            self._enter_due_phases(now)
+        return self._regions[region].settings.connections
+
+    def has_connection_rules(self, region: str) -> bool:
+        """Whether a region has rules for connections in any phase."""
+        return any(
+            name == region and settings.connections is not None
+            for phase in self._settings
+            for name, settings in phase.items()
+        )
 
     @property
     def seed(self) -> int:

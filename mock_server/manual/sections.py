@@ -15,6 +15,7 @@ from windtunnel.mock_server.manual.faults import (
 )
 from windtunnel.mock_server.manual.renderer import Sections
 from windtunnel.mock_server.manual.retention import build_kept
+from windtunnel.mock_server.plan.connections import ConnectionRules
 from windtunnel.mock_server.plan.distributions import Duration, Size
 from windtunnel.mock_server.plan.model import Strict
 from windtunnel.mock_server.plan.plan import Phase, Plan
@@ -41,6 +42,7 @@ _MODELS: tuple[tuple[str, type[Strict]], ...] = (
     ("provider", Provider),
     ("provider.regions.NAME", Region),
     ("provider.regions.NAME.link", RegionLink),
+    ("provider.regions.NAME.connections", ConnectionRules),
     ("provider.capacity", Capacity),
     ("provider.answer", AnswerModel),
     ("provider.answer.cold_start", ColdStart),

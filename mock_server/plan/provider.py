@@ -21,6 +21,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from windtunnel.mock_server.errors import PlanError
+from windtunnel.mock_server.plan.connections import ConnectionRules
 from windtunnel.mock_server.plan.distributions import Duration, Size
 from windtunnel.mock_server.plan.model import Strict, raise_located, relocated
 from windtunnel.mock_server.plan.units import Bandwidth, PositiveSeconds, Seconds
@@ -253,6 +254,9 @@ class Region(Strict):
         default=None,
         description="`true`, or how: its base URL begins with https. Left out, or `false`: without TLS.",
     )
+    connections: ConnectionRules | None = Field(
+        default=None, description="How many connections it keeps, and for how long; left out: all, for ever."
+    )
     capacity: Annotated[dict[str, Any], PartOf(Capacity)] | None = Field(
         default=None, description="What differs from the provider's capacity."
     )
@@ -288,6 +292,7 @@ class RegionSettings:
     reachable: Reachable
     http2: bool
     tls: RegionTls | None
+    connections: ConnectionRules | None
     capacity: Capacity
     limits: Limits
     answer: AnswerModel
@@ -325,6 +330,7 @@ class Provider(Strict):
                 reachable=region.reachable,
                 http2=region.http2,
                 tls=region.tls,
+                connections=region.connections,
                 capacity=_overridden(self.capacity, region.capacity, (*at, "capacity")),
                 limits=_overridden(self.limits, region.limits, (*at, "limits")),
                 answer=_overridden(self.answer, region.answer, (*at, "answer")),

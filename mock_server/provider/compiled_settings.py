@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from windtunnel.mock_server.chance import lognormal as quantile
+from windtunnel.mock_server.plan.connections import ConnectionRules, IdleEnd, WhenFull
 from windtunnel.mock_server.plan.distributions import Lognormal
 from windtunnel.mock_server.plan.provider import BatchPace, Limits, Provider, RegionTls
 from windtunnel.mock_server.provider.growth import GrowthSettings
@@ -44,6 +45,23 @@ class LinkSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """A region's rules for connections: `idle` in seconds, `most` open at once, `requests` on one (None: no limit)."""
+
+    idle: float | None
+    expiry: IdleEnd
+    announce: bool
+    requests: int | None
+    most: int | None
+    when_full: WhenFull
+
+    @classmethod
+    def of(cls, rules: ConnectionRules) -> ConnectionSettings:
+        """Compile the rules of a plan."""
+        return cls(rules.idle, rules.expiry, rules.announce, rules.requests, rules.most, rules.when_full)
+
+
+@dataclass(frozen=True, slots=True)
 class ColdStartDelay:
     """A delay (`first_token`) of first tokens after so many seconds without work (`after`)."""
 
@@ -59,6 +77,7 @@ class CompiledSettings:
     link: LinkSettings | None
     http2: bool
     tls: RegionTls | None
+    connections: ConnectionSettings | None
     slots: int
     queue: int
     keep_working: bool
@@ -79,7 +98,7 @@ class CompiledSettings:
         """Compile `provider` for `region`. Raises KeyError for a region that it does not have."""
         here = provider.region(region)
         capacity, answer = here.capacity, here.answer
-        cold, link = answer.cold_start, here.link
+        cold, link, rules = answer.cold_start, here.link, here.connections
         return cls(
             rtt=None if here.rtt is None else Spread.of(here.rtt),
             link=None
@@ -87,6 +106,7 @@ class CompiledSettings:
             else LinkSettings(Spread.of(link.rtt), link.jitter, link.bandwidth, link.loss),
             http2=here.http2,
             tls=here.tls,
+            connections=None if rules is None else ConnectionSettings.of(rules),
             slots=capacity.slots,
             queue=capacity.queue,
             keep_working=capacity.abandoned == "keep_working",

@@ -43,6 +43,7 @@ from windtunnel.mock_server.script import script_text
 from windtunnel.mock_server.server.long_work import LongWork
 from windtunnel.mock_server.transports.admin import AdminExchange
 from windtunnel.mock_server.transports.dark import Darkness
+from windtunnel.mock_server.transports.door import Doors
 from windtunnel.mock_server.transports.exchange import Exchange
 from windtunnel.mock_server.transports.limits import ADMIN_PATHS, IncomingRequests
 from windtunnel.mock_server.transports.tls.certificates import Certificates
@@ -50,6 +51,7 @@ from windtunnel.mock_server.transports.write_batch import WriteBatch
 
 if TYPE_CHECKING:
     from windtunnel.mock_server.control.control import Control
+    from windtunnel.mock_server.provider.compiled_settings import ConnectionSettings
     from windtunnel.mock_server.transports.wire import InFlight, OpenConnection, ReceivedRequest, Requester
 
 _TIMER_TICK_S = 0.002
@@ -107,6 +109,7 @@ class Server:
         self.connections: dict[OpenConnection, float] = {}
         """Open connections, and since when on the clock each is open."""
         self._connection_ids = self._links = serial << 40
+        self.doors = Doors(loop, self._connection_rules)
         self.write_batch = WriteBatch(loop)
         self.long_work = LongWork(loop)
         self.incoming = IncomingRequests(loop)
@@ -167,6 +170,12 @@ class Server:
     def certificates(self) -> Certificates:
         """The certificates of regions with TLS, made when they are first asked for. Raises `CertificatesError`."""
         return Certificates(self._hosts)
+
+    def _connection_rules(self, region: str) -> Callable[[], ConnectionSettings | None] | None:
+        """Return what gives a region's rules for connections as they are now; None if it has none in any phase."""
+        if not region or not self.engine.has_connection_rules(region):
+            return None
+        return lambda: self.engine.connection_rules(region, self.now())
 
     def next_link(self) -> int:
         """Return a number for the way of a new connection through its region's link."""

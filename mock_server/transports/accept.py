@@ -31,7 +31,7 @@ def accept(server: Server, region: str) -> asyncio.Protocol:
         return protocol
     if server.engine.tls(region, server.now()) is not None:
         protocol = Handshake(server, region, offered(server, region), partial(speak, server, region))
-    return server.darkness.line(region, protocol)
+    return server.darkness.line(region, server.doors.before(region, protocol))
 
 
 def offered(server: Server, region: str) -> tuple[str, ...]:

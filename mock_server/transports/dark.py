@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 from weakref import WeakValueDictionary
 
+from windtunnel.mock_server.transports.layer import deliver
 from windtunnel.mock_server.transports.links.path import LEAST_RTO_S
 
 MOST_RTO_S = 120.0
@@ -188,10 +189,7 @@ class DarkableLine(asyncio.Protocol):
     def _deliver(self, data: bytes) -> None:
         if self._socket is None or self._closing:
             return
-        if isinstance(self._protocol, asyncio.BufferedProtocol):
-            _into_buffer(self._protocol, data)
-        else:
-            cast(asyncio.Protocol, self._protocol).data_received(data)
+        deliver(self._protocol, data)
 
     def _deliver_eof(self) -> None:
         if (
@@ -272,16 +270,6 @@ class DarkableLine(asyncio.Protocol):
     def _on_socket(self, call: str, *args: bytes) -> None:
         if self._socket is not None and not (call == "write" and self._socket.is_closing()):
             getattr(self._socket, call)(*args)
-
-
-def _into_buffer(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        buffer = memoryview(protocol.get_buffer(len(left)))
-        size = min(buffer.nbytes, len(left))
-        buffer[:size] = left[:size]
-        protocol.buffer_updated(size)
-        left = left[size:]
 
 
 class Darkness:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple, Protocol, TypeAlias
 
 from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.transports.door import Doors
 from windtunnel.mock_server.transports.limits import IncomingRequests
 from windtunnel.mock_server.transports.write_batch import WriteBatch
 
@@ -153,6 +154,10 @@ class Host(Protocol):
     @property
     def connections(self) -> Mapping[OpenConnection, float]:
         """Open connections, and since when on the clock each is open."""
+
+    @property
+    def doors(self) -> Doors:
+        """What is done with connections, as connections, in regions that have rules for them."""
 
     def connected(self, connection: OpenConnection) -> int:
         """Register a new connection; returns its number."""

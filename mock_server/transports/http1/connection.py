@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+from windtunnel.mock_server.transports.door import TOO_MANY
 from windtunnel.mock_server.transports.http1.framing import CONTINUE
 from windtunnel.mock_server.transports.http1.intake import Intake
 from windtunnel.mock_server.transports.http1.parser import Incoming
@@ -28,10 +29,12 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_intake",
+        "_keep_alive",
         "_loop",
         "_refusal",
         "_requests",
         "_server",
+        "_too_many",
         "connection_id",
         "current",
         "region",
@@ -48,6 +51,8 @@ class Connection(asyncio.Protocol):
         self.current: InFlight | None = None
         self._requests = 0
         self._refusal: tuple[int, str] | None = None
+        self._keep_alive = server.doors.keep_alive(self)
+        self._too_many = False
 
     @property
     def connection(self) -> Connection:
@@ -82,11 +87,16 @@ class Connection(asyncio.Protocol):
             self.wire.refuse(
                 503, f"{most} connections are open already, as many as this server takes.", linger=False
             )
+        elif self._keep_alive is not None:
+            self._too_many = server.doors.too_many(self.region)
+            self._keep_alive.idle()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """asyncio's callback: the connection is over, closed by either side."""
         self.wire.transport = self._intake.transport = None
         self._server.disconnected(self)
+        if self._keep_alive is not None:
+            self._keep_alive.busy()
         self.wire.closing = True
         self._intake.forget()
         self._intake.stop()
@@ -101,6 +111,10 @@ class Connection(asyncio.Protocol):
                 self.wire.transport.abort()
         return None
 
+    def handed_over(self) -> bool:
+        """Note that another protocol goes on here; False if the connection is forgotten, and nothing goes on."""
+        return self._keep_alive is None or not self._keep_alive.received()
+
     def pause_writing(self) -> None:
         """asyncio's callback: the client reads too slowly."""
         self.wire.paused = True
@@ -114,7 +128,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """asyncio's callback: bytes of requests."""
         intake = self._intake
-        if self.wire.closing:
+        if self.wire.closing or (self._keep_alive is not None and self._keep_alive.received()):
             return
         whole = intake.feed(data, idle=self.current is None)
         if whole is not None:
@@ -124,6 +138,8 @@ class Connection(asyncio.Protocol):
             self._next()
         if intake.full:
             self.later(self._read_on)
+        elif self.current is None:
+            self._idle()
 
     # ---- the way in
 
@@ -154,7 +170,14 @@ class Connection(asyncio.Protocol):
         number = self._requests
         self._requests = number + 1
         going_on = self._intake.reading or self._refusal is not None
+        keep = self._keep_alive
+        if keep is not None:
+            self.wire.announced = keep.announced()
+            going_on = going_on and not keep.last(number)
         self.wire.begin(version10=request.version10, keep_alive=going_on and not request.close)
+        if self._too_many:
+            self.reject(503, TOO_MANY)
+            return
         received = ReceivedRequest(request.method, request.path, request.headers, body, number, number == 0)
         receive(self._server, self, received)
 
@@ -170,6 +193,13 @@ class Connection(asyncio.Protocol):
         elif self._intake.waiting or self._refusal is not None or self._intake.arriving:
             # Not a direct call: a long pipeline would recurse.
             self.later(self._next)
+        else:
+            self._idle()
+
+    def _idle(self) -> None:
+        """Note that nothing is asked or answered; a request of which only a part is there has a time of its own."""
+        if self._keep_alive is not None and not self.wire.closing and not self._intake.arriving:
+            self._keep_alive.idle()
 
     def later(self, call: Callable[[], None]) -> None:
         """See `Requester.later`."""

@@ -89,7 +89,7 @@ class FirstBytes(asyncio.Protocol):
     def _speak_http2(self, data: bytes) -> None:
         self._server.incoming.ended(self)
         transport = self._http1.transport
-        if transport is None:
+        if transport is None or not self._http1.handed_over():
             return
         http2 = self._http2(self._http1, transport)
         transport.set_protocol(http2)

@@ -17,7 +17,7 @@ class Http1Wire:
     """Frames heads and bodies as HTTP/1.1 and writes them to the transport: see `transports.wire.Wire`.
 
     `transport` is None before the connection is made and after it is lost. `closing`: nothing more is answered on it.
-    `keep_alive`: the connection goes on after the answer.
+    `keep_alive`: the connection goes on after the answer. `announced`: what the header `keep-alive` says, if anything.
     """
 
     __slots__ = (
@@ -28,6 +28,7 @@ class Http1Wire:
         "_unsent",
         "_version10",
         "_write_batch",
+        "announced",
         "closing",
         "keep_alive",
         "paused",
@@ -42,6 +43,7 @@ class Http1Wire:
         self.paused = False
         self.closing = False
         self.keep_alive = True
+        self.announced = ""
         self._out: list[bytes] = []
         self._version10 = False
         self._chunked = False
@@ -63,6 +65,8 @@ class Http1Wire:
         framing = head.framing
         self._chunked = framing == "chunked" and not self._version10
         self._body_left = length if framing == "length" else 0
+        if self.announced and self.keep_alive and framing != "none":
+            more = (*more, ("keep-alive", self.announced))
         data, self.keep_alive = head_bytes(
             head, length, more, version10=self._version10, keep_alive=self.keep_alive
         )

@@ -88,6 +88,7 @@ class Http2Connection(asyncio.Protocol):
         self.region = region
         self.connection_id = 0
         self.full = False
+        self._keep_alive = server.doors.keep_alive(self)
         self._handlers: dict[type[Event], Callable[..., None]] = {
             RequestReceived: self._request_received,
             DataReceived: self._data_received,
@@ -108,21 +109,30 @@ class Http2Connection(asyncio.Protocol):
         server = self._server
         self.connection_id = server.connected(self)
         self._greet()
-        if len(server.connections) > server.incoming.most_connections:
+        too_many = server.doors.too_many(self.region)
+        if too_many or len(server.connections) > server.incoming.most_connections:
             server.not_received(503)
             self._h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             self._hang_up()
+        self._idle()
 
     def taken_over(self, transport: asyncio.Transport, connection_id: int) -> None:
         """Begin on a connection that the server knows under a number already."""
         self._transport = transport
         self.connection_id = connection_id
         self._greet()
+        if self._server.doors.too_many(self.region):
+            self._server.not_received(503)
+            self._h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+            self._hang_up()
+        self._idle()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """asyncio's callback: the connection is over, closed by either side."""
         self._transport = None
         self._closing = True
+        if self._keep_alive is not None:
+            self._keep_alive.busy()
         self._server.disconnected(self)
         self._all_gone()
 
@@ -152,7 +162,7 @@ class Http2Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio's callback: bytes of frames."""
-        if self._closing:
+        if self._closing or (self._keep_alive is not None and self._keep_alive.received()):
             return
         try:
             events = self._h2.receive_data(data)
@@ -170,6 +180,12 @@ class Http2Connection(asyncio.Protocol):
             if self._closing:
                 return
         self._write_later()
+        self._idle()
+
+    def _idle(self) -> None:
+        """Note that no request is under way, if so: the connection then ends by its region's rules."""
+        if self._keep_alive is not None and not self._streams and not self._closing:
+            self._keep_alive.idle()
 
     # ---- events of h2
 
@@ -272,6 +288,7 @@ class Http2Connection(asyncio.Protocol):
     def stream_ended(self, stream_id: int) -> None:
         """See `Frames.stream_ended`."""
         self._streams.pop(stream_id, None)
+        self._idle()
 
     def _write_later(self) -> None:
         if not self._writes_later:
