@@ -30,7 +30,11 @@ def run_figures(run: Run, cells: Sequence[MeasuredCell], *, left_out: int = 0) -
     seeds: int | None = run.plan.get("seeds") or None
     own = {client: [cell for cell in measured if cell.client == client] for client in run.clients}
     clients = {
-        client: replace(over_cells(own[client], seeds=seeds is not None), versions=_versions(run, client))
+        client: replace(
+            over_cells(own[client], seeds=seeds is not None),
+            versions=_versions(run, client),
+            varied=_varied(run, client),
+        )
         for client in run.clients
     }
     judgements = evaluate(expectations, clients)
@@ -87,6 +91,12 @@ def _versions(run: Run, client: str) -> Mapping[str, str]:
     own = [cell.get("versions") for cell in run.plan["cells"] if cell.get("client") == client]
     found: Mapping[str, str] = (own and own[0]) or {}
     return {name: str(number) for name, number in found.items() if name not in OF_THE_MACHINE}
+
+
+def _varied(run: Run, client: str) -> Mapping[str, bool | int | float | str | None]:
+    """The coordinates of a cell of a run that varies."""
+    found = next((cell.get("varied") for cell in run.plan["cells"] if cell.get("client") == client), None)
+    return dict(found or {})
 
 
 def _combined(digests: Mapping[str, str | None]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ from windtunnel.reports.metrics.figure import Figure, Figures
 SCHEMA_VERSION: Final = 2
 
 
-def as_json(figures: RunFigures) -> dict[str, Any]:
-    """The content of metrics.json, as plain JSON types."""
+def as_json(figures: RunFigures, grid: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The content of metrics.json, as plain JSON types; `grid` is that of a run that varies."""
     return {
         "schema_version": SCHEMA_VERSION,
         "behaviour": figures.behaviour,
@@ -32,7 +33,7 @@ def as_json(figures: RunFigures) -> dict[str, Any]:
         "cells": [_cell(cell) for cell in figures.cells],
         "expectations": [_judgement(judgement) for judgement in figures.judgements],
         **_known(late_arrivals=None if figures.late_arrivals is None else asdict(figures.late_arrivals)),
-        **_known(gateway=None if figures.gateway is None else _gateway(figures.gateway)),
+        **_known(gateway=None if figures.gateway is None else _gateway(figures.gateway), grid=grid),
     }
 
 
@@ -55,7 +56,7 @@ def _client(client: ClientFigures) -> dict[str, Any]:
     )
     return {
         "measured": client.measured,
-        **_known(versions=dict(client.versions) or None),
+        **_known(versions=dict(client.versions) or None, varied=dict(client.varied) or None),
         "overall": _group(client.overall),
         "phases": {phase: _group(found) for phase, found in client.phases.items()},
         **_known(seeds=spreads),

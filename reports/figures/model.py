@@ -82,7 +82,8 @@ class ClientFigures(FiguresByPhase):
 
     `errors` are the most frequent errors that ended its calls. `lag_s`: how late the harness itself was at most.
     It was not `measured` if none of its requests reached the mock. `versions` is what its own interpreter has, empty
-    if it has none and was played by the run's. `findings` say what to change in it, the most severe first.
+    if it has none and was played by the run's. `findings` say what to change in it, the most severe first. `varied`: in
+    what it differs from other cells of its client, by setting; empty where nothing varies.
     """
 
     seeds: Mapping[str, Spread] | None = None
@@ -91,6 +92,7 @@ class ClientFigures(FiguresByPhase):
     measured: bool = True
     versions: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[ClientFinding, ...] = ()
+    varied: Mapping[str, bool | int | float | str | None] = field(default_factory=dict)
 
     def spread(self, name: str) -> Spread | None:
         """How a metric is distributed over the seeds; None if it is not."""

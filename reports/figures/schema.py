@@ -10,6 +10,7 @@ from windtunnel.reports.figures.seeds import POINTS
 from windtunnel.reports.figures.validity import STATES
 from windtunnel.reports.findings.finding import SEVERITIES
 from windtunnel.reports.findings.table import RULES
+from windtunnel.reports.grid.files import grid_schema
 
 _VALUE: Final = {"type": ["number", "boolean", "null"]}
 _NUMBER: Final = {"type": ["number", "null"]}
@@ -125,6 +126,11 @@ def metrics_schema() -> dict[str, Any]:
         "additionalProperties": text,
         "description": "What the client's own interpreter has; absent if the run's own played it.",
     }
+    varied = {
+        "type": "object",
+        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+        "description": "Where the scenario varies: in what this cell differs from others of its client.",
+    }
     client = _object(
         _measured(figure, ("phase", "overall", "repeats"))
         | {
@@ -133,8 +139,9 @@ def metrics_schema() -> dict[str, Any]:
             "findings": findings_schema(),
             "measured": flag,
             "versions": versions,
+            "varied": varied,
         },
-        optional=("seeds", "versions", "findings"),
+        optional=("seeds", "versions", "findings", "varied"),
     )
     about = {
         "client": text,
@@ -222,9 +229,10 @@ def metrics_schema() -> dict[str, Any]:
             "description": "What stood between client and provider, and the cells in which it ended by itself. Its "
             "figures are the metrics gateway_*.",
         },
+        "grid": grid_schema(),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "metrics.json of a windtunnel run",
-        **_object(top, optional=("seeds", "digest", "wire_digest", "late_arrivals", "gateway")),
+        **_object(top, optional=("seeds", "digest", "wire_digest", "late_arrivals", "gateway", "grid")),
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from windtunnel.harness.contract.cells import base_of
 from windtunnel.reports.read.run_dir import Run
 
 
@@ -14,7 +15,7 @@ def whole_run(run: Run) -> tuple[str, ...]:
     """What plays the whole run again, and what reports on its records again."""
     words = _run(run)
     if run.plan.get("by_name"):
-        clients = list(dict.fromkeys(cell["client"] for cell in run.plan["cells"]))
+        clients = list(dict.fromkeys(base_of(cell["client"]) for cell in run.plan["cells"]))
         repeats = int(run.plan.get("repeats", 1))
         words += ["--clients", ",".join(clients), "--seed", str(run.plan.get("seed", 0))]
         if run.plan.get("seeds"):

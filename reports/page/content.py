@@ -17,7 +17,8 @@ from windtunnel.reports.charts.view import Span
 from windtunnel.reports.figures.model import RunFigures
 from windtunnel.reports.figures.repeats import REPEATS_FOR_INTERVAL
 from windtunnel.reports.figures.validity import State, ValidityCheck, needs_real_time, remedies
-from windtunnel.reports.gate.expectations import input_errors
+from windtunnel.reports.gate.expectations import Judgement, Result, input_errors
+from windtunnel.reports.grid.tables import GridText
 from windtunnel.reports.page.commands import replay_call, whole_run
 from windtunnel.reports.page.gateway import ROWS as GATEWAY_ROWS
 from windtunnel.reports.page.gateway import GatewayText, gateway_text
@@ -35,6 +36,7 @@ from windtunnel.reports.page.seeds import SeedsText
 from windtunnel.reports.page.verdict import Verdict, verdicts
 from windtunnel.reports.read.run_dir import Run
 
+MOST_ELSEWHERE = 5
 MARK_OF = {3: "✗", 2: "!", 1: "·"}
 """A sign for each severity of a finding."""
 MARKS = (
@@ -139,6 +141,8 @@ class ReportContent:
     gateway_rows: tuple[Row, ...] = ()
     changes: tuple[ChangeRow, ...] = ()
     players: Mapping[str, str] = field(default_factory=dict)
+    grid: GridText | None = None
+    elsewhere: tuple[Judgement, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -167,19 +171,33 @@ class ReportContent:
         return f"Means over {self.repeats} {several}, with their 95 % interval in brackets. {MARKS}"
 
     @property
+    def results(self) -> tuple[Result, ...]:
+        """How each expectation was judged, a result for each client it was asked of, shown or not."""
+        shown = tuple(result[1] for e in self.expectations for result in e.results if result)
+        return (*shown, *(one.result for one in self.elsewhere))
+
+    @property
     def failed(self) -> int:
         """How many expectations failed, counted per client."""
-        return sum(result[1] == "failed" for e in self.expectations for result in e.results if result)
+        return self.results.count("failed")
 
     @property
     def undecided(self) -> int:
         """How many expectations could not be decided, counted per client."""
-        return sum(result[1] == "undecided" for e in self.expectations for result in e.results if result)
+        return self.results.count("undecided")
 
     @property
     def asked(self) -> int:
         """How many expectations were judged, counted per client."""
-        return sum(result is not None for e in self.expectations for result in e.results)
+        return len(self.results)
+
+    @property
+    def failed_elsewhere(self) -> str:
+        """What failed of cells that are not shown, as a sentence; empty if nothing did."""
+        failed = [one for one in self.elsewhere if one.result != "passed"]
+        named = [f"{one.client} ({one.expectation.expect})" for one in failed[:MOST_ELSEWHERE]]
+        more = f", and {len(failed) - MOST_ELSEWHERE} more" if len(failed) > MOST_ELSEWHERE else ""
+        return f"Not passed by cells that are not shown: {', '.join(named)}{more}." if failed else ""
 
 
 def content_of(run: Run, figures: RunFigures, phases: Sequence[Span]) -> ReportContent:

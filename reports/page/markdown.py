@@ -20,7 +20,7 @@ _SPECIAL = str.maketrans(
 def summary(content: ReportContent) -> str:
     """The Markdown, with charts by relative path."""
     parts: list[str] = [f"# windtunnel: {text(content.title)}", text(content.about)]
-    parts += _alarms(content)
+    parts += [*_alarms(content), *_grid(content)]
     parts += [_verdicts(content), _expectations(content), _changes(content), *_seeds(content)]
     parts += ["## Metrics", _metrics(content.clients, content.headlines)]
     parts += [
@@ -92,8 +92,9 @@ def _expectations(content: ReportContent) -> str:
         [text(e.text), *(f"{SIGNS[r[1]]} {text(r[0])}" if r else "not asked" for r in e.results)]
         for e in content.expectations
     ]
-    return f"## Expectations: {heading}\n\n" + table(
-        ["The scenario expects", *map(text, content.clients)], rows
+    found = table(["The scenario expects", *map(text, content.clients)], rows)
+    return "\n\n".join(
+        part for part in (f"## Expectations: {heading}", found, text(content.failed_elsewhere)) if part
     )
 
 
@@ -110,6 +111,32 @@ def _changes(content: ReportContent) -> str:
 
 def _metrics(clients: Sequence[str], rows: Iterable[Row]) -> str:
     return table(["Metric", *map(text, clients)], (_line(row) for row in rows))
+
+
+def _grid(content: ReportContent) -> list[str]:
+    """What a run that varies says of its cells."""
+    grid = content.grid
+    if grid is None:
+        return []
+    parts = [
+        f"## {text(grid.label.text)}: {grid.direction}",
+        "\n".join(f"- {text(one.text)}" for one in grid.answers),
+    ]
+    for panel in grid.panels:
+        head = [text(panel.title), *map(text, grid.columns)]
+        parts.append(
+            table(head, ([text(row), *(text(f.text) for f in fields)] for row, fields in panel.rows))
+        )
+    parts += [text(f"{grid.legend} {grid.how}".replace("Hatched: no", "No sign: worse, or no"))]
+    for cuts in grid.cuts:
+        parts += [
+            f"What timeouts would have cut, {text(cuts.title)} (in brackets: the upper end of the 95 % interval)",
+            table(
+                ["Timeout", *map(text, cuts.layers)],
+                ([text(row), *map(text, cells)] for row, cells in cuts.rows),
+            ),
+        ]
+    return [*parts, f"Below: the {grid.shown} cells to take. All {grid.of} are in grid.csv and metrics.json."]
 
 
 def _gateway(content: ReportContent) -> list[str]:

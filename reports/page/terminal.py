@@ -7,7 +7,8 @@ from windtunnel.reports.page.content import ReportContent
 
 def verdict_lines(content: ReportContent) -> list[str]:
     """What a run came to: a line per client, and whether the measurement and the expectations hold."""
-    lines = [f"{v.mark} {v.client}: {v.headline}. {v.sentence}" for v in content.verdicts]
+    lines = [] if content.grid is None else [one.text for one in content.grid.answers]
+    lines += [f"{v.mark} {v.client}: {v.headline}. {v.sentence}" for v in content.verdicts]
     lines += [f"  {client} was played by {player}" for client, player in content.players.items()]
     if content.asked:
         failed = f"✗ {content.failed} of {content.asked} expectations failed" if content.failed else ""
