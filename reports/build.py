@@ -30,6 +30,7 @@ from windtunnel.reports.grid.timeouts import timeouts_of, times_of
 from windtunnel.reports.page.content import ReportContent, content_of
 from windtunnel.reports.page.html import page
 from windtunnel.reports.page.markdown import summary
+from windtunnel.reports.page.regions import region_rows
 from windtunnel.reports.page.seeds import pictures, seeds_text
 from windtunnel.reports.page.server_page import server_page, server_summary, server_text
 from windtunnel.reports.page.two_clients import AbText, ab_markdown, ab_page, ab_text
@@ -119,7 +120,7 @@ def _written(
     write_whole(run_dir / "metrics.json", text + "\n")
     _write_charts(run_dir / "charts", charts)
     write_whole(run_dir / "summary.md", summary(content))
-    path = write_whole(run_dir / "report.html", page(content, charts, table(view)))
+    path = write_whole(run_dir / "report.html", page(content, charts, table(view), region_rows(view)))
     return ReportResult(figures, figures.state != "invalid", content.partial, path, content)
 
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from windtunnel.reports.charts.goodput_strip import strip
 from windtunnel.reports.charts.outcomes import outcomes
 from windtunnel.reports.charts.raster import rasters
+from windtunnel.reports.charts.region_latency import region_latency
+from windtunnel.reports.charts.regions_over_time import regions_over_time
 from windtunnel.reports.charts.spread import Picture, spread
 from windtunnel.reports.charts.svg import Chart, settings
+from windtunnel.reports.charts.time_parts import time_parts
 from windtunnel.reports.charts.timeline import timelines
 from windtunnel.reports.charts.view import ClientView, RunView, Span
 from windtunnel.reports.charts.waits import waits
@@ -19,7 +22,10 @@ __all__ = ["Chart", "Charts", "ClientView", "Picture", "RunView", "Span", "draw"
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """All charts of a run; those per client in the order of `RunView.clients`."""
+    """All charts of a run; those per client in the order of `RunView.clients`.
+
+    `regions` (over time, latency) and `parts` (of a call's time) are there where regions are a subject.
+    """
 
     strips: tuple[Chart, ...]
     timelines: tuple[Chart, ...]
@@ -27,9 +33,12 @@ class Charts:
     rasters: tuple[Chart, ...]
     outcomes: Chart
     spreads: tuple[Chart, ...] = ()
+    regions: tuple[Chart, ...] = ()
+    parts: tuple[Chart, ...] = ()
 
     def all(self) -> tuple[Chart, ...]:
-        return (*self.strips, *self.timelines, *self.waits, *self.rasters, self.outcomes, *self.spreads)
+        by_client = (*self.strips, *self.timelines, *self.waits, *self.rasters)
+        return (*by_client, self.outcomes, *self.spreads, *self.regions, *self.parts)
 
 
 def draw(run: RunView, pictures: Sequence[Picture] = ()) -> Charts:
@@ -42,4 +51,6 @@ def draw(run: RunView, pictures: Sequence[Picture] = ()) -> Charts:
             rasters=tuple(rasters(run)),
             outcomes=outcomes(run),
             spreads=tuple(spread(picture) for picture in pictures),
+            regions=(regions_over_time(run), region_latency(run)) if run.regions else (),
+            parts=tuple(time_parts(run)),
         )

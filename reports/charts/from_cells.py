@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from windtunnel.reports.charts.regional_view import region_views, timeouts_of
 from windtunnel.reports.charts.view import ClientView, RunView, Span
 from windtunnel.reports.figures.model import CellFigures
 from windtunnel.reports.metrics.cohort import cohort_of
@@ -58,6 +59,8 @@ def client_view(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any
         recovered=None if recovered is None else bool(recovered),
         upto_s=judged.end_s if judged.end_s < cell.end_s else math.inf,
         recover_s=recover if recover is not None and math.isfinite(recover) else None,
+        regions=region_views(judged),
+        timeouts=timeouts_of(cell.plan.get("profile") or {}),
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from windtunnel.reports.metrics.regions import RegionCounts, RegionTimes
 
 Floats = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
@@ -23,6 +26,35 @@ class Span:
     faulty: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionView:
+    """What one client had of one region.
+
+    `arrived_s` and `queue_depth` are of its requests that arrived there, `answered_s` the arrivals of those whose
+    answers made calls good. `parts` are the mean parts of the good calls that it answered, `slow_parts` those of the
+    calls around the 95th percentile (`reports.metrics.timing`), empty without any.
+    """
+
+    name: str
+    counts: RegionCounts
+    times: RegionTimes
+    arrived_s: Floats
+    queue_depth: Floats
+    answered_s: Floats
+    parts: Mapping[str, float]
+    slow_parts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """The time limits in seconds that a client's profile sets for one request, and for the whole call; None: none."""
+
+    connect: float | None = None
+    read: float | None = None
+    first_content: float | None = None
+    total: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ClientView:
     """One client, in one repeat.
@@ -32,7 +64,7 @@ class ClientView:
     server's ordinal), queue_depth, in_flight, delay_s (arrival minus the call's intended time). `wait_s` and
     `service_s` are samples in seconds; `never_ended` counts the calls whose wait has no end within the run.
     `recovered` is None where there is no fault to recover from, or no telling. `upto_s`: calls intended later
-    could not be judged, because the run was cut off.
+    could not be judged, because the run was cut off. `regions` is empty unless there are several, or links to them.
     """
 
     client: str
@@ -44,6 +76,8 @@ class ClientView:
     recovered: bool | None = None
     recover_s: float | None = None
     upto_s: float = math.inf
+    regions: tuple[RegionView, ...] = ()
+    timeouts: TimeLimits = field(default_factory=TimeLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +95,18 @@ class RunView:
     @property
     def end(self) -> float:
         return self.phases[-1].end
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions that any client had to do with, in the provider's order; none where they are no subject."""
+        seen = {one.name: None for view in self.clients for one in view.regions}
+        used = {
+            one.name
+            for view in self.clients
+            for one in view.regions
+            if one.counts.requests or one.counts.unsent or one.counts.calls
+        }
+        return tuple(name for name in seen if name in used)
 
     @property
     def fault_end(self) -> float | None:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from windtunnel.reports.charts import Charts, palette
 from windtunnel.reports.charts.outcomes import KINDS
 from windtunnel.reports.page.content import ReportContent
+from windtunnel.reports.page.regions import HEADS, RegionRows
 
 Counts = tuple[tuple[str, tuple[tuple[str, tuple[int, ...]], ...]], ...]
 
@@ -24,8 +25,9 @@ def _template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def page(content: ReportContent, charts: Charts, outcomes: pd.DataFrame) -> str:
-    """The page. `outcomes` holds calls by (phase, client) × outcome, as `charts.outcomes.table` counts them."""
+def page(content: ReportContent, charts: Charts, outcomes: pd.DataFrame, regions: RegionRows = ()) -> str:
+    """The page. `outcomes` holds calls by (phase, client) × outcome, as `charts.outcomes.table` counts them, `regions`
+    the rows of `page.regions`."""
     used = [name for name in outcomes.columns if outcomes[name].sum()]
     return _template("page.html.j2").render(
         b=content,
@@ -34,6 +36,8 @@ def page(content: ReportContent, charts: Charts, outcomes: pd.DataFrame) -> str:
         phase_names=[phase.name for phase in content.phases],
         outcome_names=[KINDS[name].label for name in used],
         outcomes=_by_phase(outcomes[used], content),
+        region_heads=HEADS,
+        regions=regions,
     )
 
 

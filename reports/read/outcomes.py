@@ -58,6 +58,7 @@ READ: Final = (
     "wait_budget_s",
     "lateness_cause",
     "limiter_wait_s",
+    "region",
 )
 """Columns of calls that figures read: what is left out costs no memory."""
 

@@ -1,0 +1,167 @@
+"""Where a call's time goes: its parts side by side, by region and client; the mean, and around the 95th percentile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from windtunnel.reports.charts import canvas, palette
+from windtunnel.reports.charts.durations import duration
+from windtunnel.reports.charts.svg import Chart, chart
+from windtunnel.reports.charts.view import RegionView, RunView
+
+ROW: Final = 18.0
+HEAD: Final = 24.0
+BAR: Final = 0.72
+NAMES: Final = 170.0
+MOST_BARS: Final = 48
+LEGEND_ROW: Final = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class PartKind:
+    """How a part of a call's time is called and drawn."""
+
+    label: str
+    colour: palette.Colour
+    hatch: str = ""
+
+
+KINDS: Final[Mapping[str, PartKind]] = {
+    "held": PartKind("held by the client itself", palette.PALE),
+    "earlier": PartKind("earlier tries and pauses", palette.BAD),
+    "pool": PartKind("waiting for its pool", palette.ORANGE),
+    "dns": PartKind("looking up the address", palette.YELLOW),
+    "connect": PartKind("connecting", palette.PURPLE),
+    "tls": PartKind("TLS handshake", palette.PURPLE, "////"),
+    "wait": PartKind("request sent, to the head of the answer", palette.SKY),
+    "first_token": PartKind("to the first content", palette.GOOD),
+    "tokens": PartKind("from the first content to the end", palette.GREEN),
+}
+"""Every part of `reports.metrics.timing.PARTS`, in its order."""
+
+Choice = Callable[[RegionView], Mapping[str, float]]
+CHARTS: Final[tuple[tuple[str, str, Choice], ...]] = (
+    ("mean", "Where a call's time goes: the mean", lambda view: view.parts),
+    ("p95", "Where it goes in calls around the 95th percentile", lambda view: view.slow_parts),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One client in one region."""
+
+    region: str
+    client: str
+    parts: Mapping[str, float]
+
+    @property
+    def total(self) -> float:
+        return sum(self.parts.values())
+
+
+def time_parts(run: RunView) -> list[Chart]:
+    """Two charts on the same axis of time; none where nothing was answered that can be taken apart."""
+    drawn = [(name, title, _bars(run, choice)) for name, title, choice in CHARTS]
+    most = max((bar.total for _, _, bars in drawn for bar in bars), default=0.0)
+    if not most:
+        return []
+    used = [
+        part for part in KINDS if any(bar.parts[part] > 0.0005 * most for _, _, bars in drawn for bar in bars)
+    ]
+    return [_chart(name, title, bars, used, most) for name, title, bars in drawn]
+
+
+def _bars(run: RunView, choice: Choice) -> list[Bar]:
+    bars = [
+        Bar(region, view.client, parts)
+        for region in run.regions
+        for view in run.clients
+        for found in view.regions
+        if found.name == region and (parts := choice(found))
+    ]
+    if len(bars) <= MOST_BARS:
+        return bars
+    return [bars[pick] for pick in np.linspace(0, len(bars) - 1, MOST_BARS).round().astype(int)]
+
+
+def _chart(name: str, title: str, bars: list[Bar], used: list[str], most: float) -> Chart:
+    groups: dict[str, list[Bar]] = {}
+    for bar in bars:
+        groups.setdefault(bar.region, []).append(bar)
+    columns = 2
+    legend_rows = -(-len(used) // columns)
+    top = 34 + LEGEND_ROW * legend_rows
+    height = top + sum(HEAD + ROW * len(group) for group in groups.values()) + 40
+    figure = canvas.sheet(height)
+    canvas.headline(figure, title, 12)
+    _legend(figure, used, columns, height)
+    left = 14 + min(NAMES, max(canvas.text_width(bar.client, canvas.SMALL) for bar in bars))
+    for number, (region, group) in enumerate(groups.items()):
+        axes = canvas.panel(figure, top=top + HEAD, height=ROW * len(group), left=left, right=58)
+        top += HEAD + ROW * len(group)
+        _group(axes, group, used, most)
+        axes.annotate(
+            canvas.fit(region, canvas.width_of(axes) / canvas.BOLDER, canvas.TEXT), (0, 1), (0, 3),
+            xycoords="axes fraction", textcoords="offset points", fontsize=canvas.TEXT,
+            fontweight="bold", va="bottom", color=palette.INK.light, annotation_clip=False,
+        )  # fmt: skip
+        last = number == len(groups) - 1
+        axes.tick_params(labelbottom=last)
+        if last:
+            axes.set_xlabel(
+                "from the planned start of a good call to its end", fontsize=canvas.SMALL,
+                color=palette.MUTED.light, labelpad=3,
+            )  # fmt: skip
+    return chart(figure, name=f"time-parts-{name}", title=title, alt=_alt(title, bars, used))
+
+
+def _legend(figure: Figure, used: list[str], columns: int, height: float) -> None:
+    kinds = [KINDS[part] for part in used]
+    patches = [
+        Patch(facecolor=kind.colour.light, hatch=kind.hatch, edgecolor=palette.SURFACE.light, linewidth=0)
+        for kind in kinds
+    ]
+    figure.legend(
+        patches, [kind.label for kind in kinds], loc="upper left", ncols=columns, frameon=False,
+        fontsize=canvas.SMALL, bbox_to_anchor=(4 / canvas.WIDTH, 1 - 26 / height), borderaxespad=0, borderpad=0,
+        labelcolor=palette.INK.light, handlelength=1.4, labelspacing=0.45, columnspacing=1.6,
+    )  # fmt: skip
+
+
+def _group(axes: Axes, group: list[Bar], used: list[str], most: float) -> None:
+    start = np.zeros(len(group))
+    for part in used:
+        lengths = np.array([bar.parts[part] for bar in group])
+        kind = KINDS[part]
+        axes.barh(range(len(group)), lengths, BAR, left=start, color=kind.colour.light, hatch=kind.hatch,
+                  edgecolor=palette.SURFACE.light, linewidth=0.6)  # fmt: skip
+        start = start + lengths
+    for place, end in enumerate(start):
+        axes.annotate(duration(float(end)), (float(end), place), (4, 0), textcoords="offset points", va="center",
+                      fontsize=canvas.SMALL, color=palette.INK.light, annotation_clip=False)  # fmt: skip
+    axes.set_yticks(range(len(group)), [canvas.fit(bar.client, NAMES, canvas.SMALL) for bar in group])
+    axes.tick_params(axis="y", labelcolor=palette.INK.light)
+    axes.set_ylim(len(group) - 0.5, -0.5)
+    axes.set_xlim(0, most)
+    axes.grid(visible=False)
+    axes.grid(axis="x", color=palette.GRID.light, linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: duration(at)))
+
+
+def _alt(title: str, bars: list[Bar], used: list[str]) -> str:
+    parts = []
+    for bar in bars:
+        shares = ", ".join(
+            f"{duration(bar.parts[part])} {KINDS[part].label}" for part in used if bar.parts[part]
+        )
+        parts.append(f"{bar.client} in {bar.region} {duration(bar.total)}: {shares}")
+    return f"{title}. " + "; ".join(parts) + "."
