@@ -25,9 +25,9 @@ from windtunnel.reports.figures.two_clients import TwoClients
 from windtunnel.reports.grid.build import grid_of, is_varied
 from windtunnel.reports.grid.files import grid_csv, grid_json
 from windtunnel.reports.grid.sample import sample
-from windtunnel.reports.grid.tables import grid_text
 from windtunnel.reports.grid.timeouts import timeouts_of, times_of
 from windtunnel.reports.page.content import ReportContent, content_of
+from windtunnel.reports.page.grid_tables import grid_text
 from windtunnel.reports.page.html import page
 from windtunnel.reports.page.markdown import summary
 from windtunnel.reports.page.regions import region_rows

@@ -29,7 +29,7 @@ from windtunnel.harness.inputs.traces.read import filled_in, read_trace
 from windtunnel.harness.inputs.traces.scaling import in_time
 from windtunnel.harness.inputs.traces.settings import TrafficTrace
 from windtunnel.harness.inputs.validation import InputPart, collect, complaint
-from windtunnel.harness.inputs.vary import Grid, Vary, points_of, scenario_at
+from windtunnel.harness.inputs.vary import GridSettings, Vary, points_of, scenario_at
 from windtunnel.harness.inputs.yaml_source import Loc, YamlSource, fail, read_yaml
 from windtunnel.mock_server.plan import plan as server
 from windtunnel.mock_server.plan.units import Seconds
@@ -126,7 +126,7 @@ class Scenario(InputPart):
         "every combination is a cell of its own, for every client. region: the region called; pool: connections held "
         "and kept; http; or a key with dots of the profile (timeouts.read), of provider or load. At most 500 cells.",
     )
-    grid: Grid | None = Field(
+    grid: GridSettings | None = Field(
         default=None, description="How the cells of `vary` are shown; null: by the first two settings."
     )
     warmup: Seconds = Field(default=5.0, description="Load before t0, which no metric sees.")

@@ -101,7 +101,7 @@ Vary: TypeAlias = Annotated[
 """Settings, in the order in which cells are named, with their values."""
 
 
-class Grid(InputPart):
+class GridSettings(InputPart):
     """How the cells of `vary` are shown."""
 
     metric: str | None = Field(

@@ -16,7 +16,7 @@ from windtunnel.harness.inputs.region_choice import RegionChoice
 from windtunnel.harness.inputs.scenario import Prices, Scenario, ScenarioPhase
 from windtunnel.harness.inputs.schemas import FILLED_IN
 from windtunnel.harness.inputs.traces.settings import TrafficTrace
-from windtunnel.harness.inputs.vary import Grid
+from windtunnel.harness.inputs.vary import GridSettings
 from windtunnel.mock_server.plan.units import format_seconds
 
 _SCENARIO: Sequence[tuple[str, type[BaseModel]]] = (
@@ -29,7 +29,7 @@ _SCENARIO: Sequence[tuple[str, type[BaseModel]]] = (
     ("`load.trace`", TrafficTrace),
     ("an entry of `phases`", ScenarioPhase),
     ("an entry of `expect`, where it is a mapping", Expectation),
-    ("`grid`", Grid),
+    ("`grid`", GridSettings),
     ("`prices`", Prices),
 )
 _PROFILE: Sequence[tuple[str, type[BaseModel]]] = (

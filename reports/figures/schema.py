@@ -10,7 +10,6 @@ from windtunnel.reports.figures.seeds import POINTS
 from windtunnel.reports.figures.validity import STATES
 from windtunnel.reports.findings.finding import SEVERITIES
 from windtunnel.reports.findings.table import RULES
-from windtunnel.reports.grid.files import grid_schema
 
 _VALUE: Final = {"type": ["number", "boolean", "null"]}
 _NUMBER: Final = {"type": ["number", "null"]}
@@ -102,6 +101,39 @@ def findings_schema() -> dict[str, Any]:
         }
     )
     return {"type": "array", "items": finding, "description": "What to change, from the records."}
+
+
+def _grid() -> dict[str, Any]:
+    """Of a scenario that varies: what is best in each column."""
+    text, name = {"type": "string"}, {"type": ["string", "null"]}
+    best = {
+        "client": text,
+        "column": {"type": ["string", "number", "boolean", "null"]},
+        "best": {**name, "description": "The cell with the best figure; null: no cell is a candidate."},
+        "chosen": {**name, "description": "The smallest of the best and those that are alike."},
+        "alike": {
+            "type": "array",
+            "items": text,
+            "description": "Cells that are as good as the best, as far as can be told.",
+        },
+        "next": {**name, "description": "The best of those that are worse."},
+        "margin": {
+            "type": ["number", "null"],
+            "description": "By what share of the value of `next` the best is better.",
+        },
+    }
+    top = {
+        "metric": {"enum": list(METRICS)},
+        "columns": text,
+        "rows": name,
+        "panels": {"type": "array", "items": text},
+        "compared_by": {
+            "enum": ["repeats", "stretches", None],
+            "description": "What a difference is held against: repeats, stretches of time of one play, or nothing.",
+        },
+        "best": {"type": "array", "items": _object(best)},
+    }
+    return {**_object(top), "description": "Of a scenario that varies: what is best in each column."}
 
 
 def metrics_schema() -> dict[str, Any]:
@@ -229,7 +261,7 @@ def metrics_schema() -> dict[str, Any]:
             "description": "What stood between client and provider, and the cells in which it ended by itself. Its "
             "figures are the metrics gateway_*.",
         },
-        "grid": grid_schema(),
+        "grid": _grid(),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -9,7 +9,7 @@ from windtunnel.harness.contract.cells import base_of
 from windtunnel.reports.figures.model import CellFigures, RunFigures
 from windtunnel.reports.figures.validity import worst_state
 from windtunnel.reports.grid.best import LEAST_PAIRS, best_of
-from windtunnel.reports.grid.model import Grid, GridCell, Sample, Setting, Sure
+from windtunnel.reports.grid.model import CellSample, Grid, GridCell, Setting, Sure
 from windtunnel.reports.grid.sample import grid_metric
 from windtunnel.reports.metrics.figure import NO_FIGURE
 from windtunnel.reports.read.run_dir import Run
@@ -20,7 +20,7 @@ def is_varied(plan: Mapping[str, Any]) -> bool:
     return any(cell.get("varied") for cell in plan["cells"])
 
 
-def grid_of(run: Run, figures: RunFigures, samples: Mapping[str, Sample]) -> Grid:
+def grid_of(run: Run, figures: RunFigures, samples: Mapping[str, CellSample]) -> Grid:
     """The grid of a run that varies; `samples` by cell, of those whose first repeat was sampled."""
     scenario = run.scenario
     values: dict[str, tuple[Setting, ...]] = {key: tuple(found) for key, found in scenario["vary"].items()}
@@ -69,7 +69,7 @@ def _cell(
     at: Mapping[str, Setting],
     figures: RunFigures,
     metric: str,
-    sample: Sample | None,
+    sample: CellSample | None,
     repeats: bool,
 ) -> GridCell:
     own, plays = figures.clients[name], figures.cells_of(name)

@@ -7,7 +7,6 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.grid.model import PARTS, Best, Grid, GridCell
 
 
@@ -66,48 +65,6 @@ def _best(best: Best) -> dict[str, Any]:
         "alike": [cell.name for cell in best.alike],
         "next": _name(best.next_best),
         "margin": best.margin,
-    }
-
-
-def grid_schema() -> dict[str, Any]:
-    """The JSON Schema of that."""
-    text, name = {"type": "string"}, {"type": ["string", "null"]}
-    best = {
-        "client": text,
-        "column": {"type": ["string", "number", "boolean", "null"]},
-        "best": {**name, "description": "The cell with the best figure; null: no cell is a candidate."},
-        "chosen": {**name, "description": "The smallest of the best and those that are alike."},
-        "alike": {
-            "type": "array",
-            "items": text,
-            "description": "Cells that are as good as the best, as far as can be told.",
-        },
-        "next": {**name, "description": "The best of those that are worse."},
-        "margin": {
-            "type": ["number", "null"],
-            "description": "By what share of the value of `next` the best is better.",
-        },
-    }
-    top = {
-        "metric": {"enum": list(METRICS)},
-        "columns": text,
-        "rows": name,
-        "panels": {"type": "array", "items": text},
-        "compared_by": {
-            "enum": ["repeats", "stretches", None],
-            "description": "What a difference is held against: repeats, stretches of time of one play, or nothing.",
-        },
-        "best": {"type": "array", "items": _object(best)},
-    }
-    return {**_object(top), "description": "Of a scenario that varies: what is best in each column."}
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
     }
 
 

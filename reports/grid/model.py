@@ -22,7 +22,7 @@ PARTS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CellSample:
     """What is kept of a cell beside its figures.
 
     `stretches` has the metric in each of some stretches of time of equal length; NaN where it has no value there.
@@ -50,7 +50,7 @@ class GridCell:
     goodput: float | None
     trouble: str = ""
     series: tuple[float, ...] = ()
-    sample: Sample | None = None
+    sample: CellSample | None = None
 
     @property
     def number(self) -> float:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.figures.model import CellFigures
-from windtunnel.reports.grid.model import Sample
+from windtunnel.reports.grid.model import CellSample
 from windtunnel.reports.metrics.cohort import Cohort, cohort_of, window_of
 from windtunnel.reports.metrics.figure import Figure
 from windtunnel.reports.metrics.table import COMPUTE
@@ -36,10 +36,10 @@ def grid_metric(scenario: Mapping[str, Any]) -> str:
     return "ttft_p95_s" if scenario["load"].get("stream") else "wait_p95_s"
 
 
-def sample(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> Sample:
+def sample(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> CellSample:
     """What the grid keeps of a judged cell."""
     cohort = cohort_of(judged, scenario)
-    return Sample(
+    return CellSample(
         stretches=tuple(_stretches(judged, scenario, len(cohort.calls))),
         parts=_parts(cohort),
         opened=figures.number("connection_churn"),

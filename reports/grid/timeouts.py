@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # which loads `scipy.stats` when it is first used, as in `reports/gate/paired.py`
 
 from windtunnel.harness.contract.units import quantity
 from windtunnel.reports.figures.model import CellFigures
@@ -53,11 +53,11 @@ class Cut:
     def most(self) -> float:
         if self.count >= self.of:
             return 1.0
-        return float(stats.beta.ppf(0.975, self.count + 1, self.of - self.count))
+        return float(scipy.stats.beta.ppf(0.975, self.count + 1, self.of - self.count))
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class LayerTimes:
     """How long each layer took in one cell, in seconds, by LAYERS; what was cut off counts with what was seen of it."""
 
     by_layer: Mapping[str, Floats]
@@ -79,9 +79,9 @@ class Times:
                 found.setdefault(cut.layer, cut)
         return found
 
-    def with_openings(self, opening_s: Sequence[float]) -> Times:
+    def with_openings(self, opening_s: Sequence[float]) -> LayerTimes:
         """The same with more connections: how long one takes to open does not depend on what is done with it."""
-        return Times({**self.by_layer, "connect": np.array(opening_s, dtype=float)})
+        return LayerTimes({**self.by_layer, "connect": np.array(opening_s, dtype=float)})
 
 
 def timeouts_of(scenario: Mapping[str, Any]) -> tuple[float, ...]:
@@ -89,13 +89,13 @@ def timeouts_of(scenario: Mapping[str, Any]) -> tuple[float, ...]:
     return tuple(quantity(one) for one in (scenario.get("grid") or {}).get("timeouts") or ())
 
 
-def times_of(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> Times:
+def times_of(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> LayerTimes:
     """How long the calls of a judged cell took, layer by layer. A view, as `reports.figures.cells` has them."""
     cohort = cohort_of(judged, scenario)
     attempts, calls = cohort.attempts, cohort.calls
     started = calls[calls["started_s"].notna()]
     silence, first = _answers(judged)
-    return Times(
+    return LayerTimes(
         {
             "connect": np.array([]),
             "pool": attempts["pool_wait_s"].dropna().to_numpy(dtype=float),

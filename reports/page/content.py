@@ -18,10 +18,10 @@ from windtunnel.reports.figures.model import RunFigures
 from windtunnel.reports.figures.repeats import REPEATS_FOR_INTERVAL
 from windtunnel.reports.figures.validity import State, ValidityCheck, needs_real_time, remedies
 from windtunnel.reports.gate.expectations import Judgement, Result, input_errors
-from windtunnel.reports.grid.tables import GridText
 from windtunnel.reports.page.commands import replay_call, whole_run
 from windtunnel.reports.page.gateway import ROWS as GATEWAY_ROWS
 from windtunnel.reports.page.gateway import GatewayText, gateway_text
+from windtunnel.reports.page.grid_tables import GridText
 from windtunnel.reports.page.labels import label, say
 from windtunnel.reports.page.notes import Notes
 from windtunnel.reports.page.rows import (

@@ -14,11 +14,11 @@ from tests.reports.tables import attempt, call, make_cell, served
 from windtunnel.reports.figures.cell import figures_of
 from windtunnel.reports.grid.best import best_of
 from windtunnel.reports.grid.files import grid_csv, grid_json
-from windtunnel.reports.grid.model import Best, Grid, GridCell, Sample, Setting
+from windtunnel.reports.grid.model import Best, CellSample, Grid, GridCell, Setting
 from windtunnel.reports.grid.sample import grid_metric, sample
-from windtunnel.reports.grid.tables import grid_text
-from windtunnel.reports.grid.timeouts import Cut, Times, times_of
+from windtunnel.reports.grid.timeouts import Cut, LayerTimes, times_of
 from windtunnel.reports.metrics.figure import Figure
+from windtunnel.reports.page.grid_tables import grid_text
 from windtunnel.reports.read.outcomes import judge
 
 POOLS: tuple[Setting, ...] = (5, 10, None)
@@ -29,7 +29,7 @@ def cell(pool: Setting, value: float, *, noise: float = 0.0, seed: int = 0, **mo
     """A cell whose metric is `value` in every stretch, give or take `noise`."""
     series = value + noise * np.random.default_rng(seed).standard_normal(12)
     parts = {"pool": more.pop("waited", 0.0), "opening": 0.0, "headers": 0.1, "body": 0.2}
-    facts = {"goodput": 1.0, "sample": Sample(tuple(series), parts, 0.01), **more}
+    facts = {"goodput": 1.0, "sample": CellSample(tuple(series), parts, 0.01), **more}
     at = {"region": "near", "pool": pool}
     name = f"c~region=near,pool={'none' if pool is None else pool}"
     return GridCell(name, "c", at, Figure(value), series=tuple(series), **facts)
@@ -44,7 +44,9 @@ def grid(*cells: GridCell) -> Grid:
     return Grid(METRIC, "region", "pool", (), values, ("c",), cells, (best(*cells),), "stretches")
 
 
-def said(*cells: GridCell, times: Mapping[str, Times] | None = None, timeouts: Sequence[float] = ()) -> str:
+def said(
+    *cells: GridCell, times: Mapping[str, LayerTimes] | None = None, timeouts: Sequence[float] = ()
+) -> str:
     return grid_text(grid(*cells), times or {}, timeouts).answers[0].text
 
 
@@ -112,7 +114,7 @@ def test_the_worst_cell_says_what_its_time_went_into() -> None:
 def test_timeouts_are_judged_by_times() -> None:
     """The smallest timeout that cuts at most one call in a thousand, and is known not to cut one in a hundred."""
     took = np.linspace(0.001, 1.0, 1000)
-    times = Times({"read": took, "connect": np.array([0.1] * 20), "pool": np.zeros(1000)})
+    times = LayerTimes({"read": took, "connect": np.array([0.1] * 20), "pool": np.zeros(1000)})
     cuts = {(cut.layer, cut.seconds): cut for cut in times.cuts([1.0, 0.5])}
     assert cuts["read", 0.5] == Cut("read", 0.5, 500, 1000)
     assert ("pool", 0.5) not in cuts, "nobody ever waited for it"

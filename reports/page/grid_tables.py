@@ -10,8 +10,8 @@ from typing import Final
 
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.grid.model import PARTS, Best, Grid, GridCell, Setting
-from windtunnel.reports.grid.timeouts import LAYERS, Times
-from windtunnel.reports.grid.words import HOW, Answer, answers, place, setting
+from windtunnel.reports.grid.timeouts import LAYERS, LayerTimes
+from windtunnel.reports.page.grid_words import HOW, ColumnAnswer, answers, place, setting
 from windtunnel.reports.page.labels import Label, label, say
 
 BEST, CHOSEN, ALIKE = "★", "✓", "≈"
@@ -24,7 +24,7 @@ LEGEND: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class HeatField:
     """A field of a heatmap: its signs and value, how it looks (CSS; empty: hatched), and what more is to say."""
 
     text: str
@@ -37,7 +37,7 @@ class Panel:
     """One heatmap: a row for each value of a setting, a column for each of another."""
 
     title: str
-    rows: tuple[tuple[str, tuple[Field, ...]], ...]
+    rows: tuple[tuple[str, tuple[HeatField, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class GridText:
     columns: tuple[str, ...]
     row_head: str
     panels: tuple[Panel, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[ColumnAnswer, ...]
     how: str
     parts: tuple[tuple[str, tuple[str, ...]], ...]
     cuts: tuple[CutTable, ...]
@@ -83,7 +83,7 @@ class GridText:
         )
 
 
-def grid_text(grid: Grid, times: Mapping[str, Times], timeouts: Sequence[float]) -> GridText:
+def grid_text(grid: Grid, times: Mapping[str, LayerTimes], timeouts: Sequence[float]) -> GridText:
     """The grid in words and tables."""
     row = METRICS[grid.metric]
     return GridText(
@@ -129,20 +129,20 @@ def _at(grid: Grid, cell: GridCell) -> tuple[Setting, ...]:
     return (cell.at[grid.columns], row, *(cell.at[key] for key in grid.panels))
 
 
-def _field(grid: Grid, cell: GridCell | None) -> Field:
+def _field(grid: Grid, cell: GridCell | None) -> HeatField:
     if cell is None:
-        return Field("not played", "", "this cell was not asked for")
+        return HeatField("not played", "", "this cell was not asked for")
     if cell.trouble:
-        return Field(cell.trouble, "", f"{cell.name}: {cell.trouble}")
+        return HeatField(cell.trouble, "", f"{cell.name}: {cell.trouble}")
     if cell.figure.value is None:
-        return Field("?", "", cell.figure.reason or "has no value")
+        return HeatField("?", "", cell.figure.reason or "has no value")
     best = grid.best_of(cell)
     text = ("≥ " if cell.figure.censored else "") + say(cell.figure.value, label(grid.metric).kind)
     good = "" if cell.goodput is None else f", {say(cell.goodput, 'share')} of its calls good"
     style = ""
     if best.best is not None and any(one.name == cell.name for one in best.able):
         style = _colour(_badness(grid.metric, cell.number, best.best.number))
-    return Field(" ".join([*_signs(best, cell), text]), style, f"{place(cell, '')}{good}")
+    return HeatField(" ".join([*_signs(best, cell), text]), style, f"{place(cell, '')}{good}")
 
 
 def _signs(best: Best, cell: GridCell) -> Iterator[str]:
@@ -188,7 +188,7 @@ def _parts(grid: Grid) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield cell.name, (cell.trouble or value, say(cell.goodput, "share"), *times, opened)
 
 
-def _cuts(grid: Grid, times: Mapping[str, Times], timeouts: Sequence[float]) -> Iterator[CutTable]:
+def _cuts(grid: Grid, times: Mapping[str, LayerTimes], timeouts: Sequence[float]) -> Iterator[CutTable]:
     for best in grid.bests:
         if best.chosen is None or best.chosen.name not in times or not timeouts:
             continue

@@ -8,7 +8,7 @@ from typing import Final
 
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.grid.model import PARTS, Best, Grid, GridCell, Setting
-from windtunnel.reports.grid.timeouts import SHARE, Times
+from windtunnel.reports.grid.timeouts import SHARE, LayerTimes
 from windtunnel.reports.page.labels import label, say
 
 WORTH_SAYING: Final = 0.005
@@ -23,7 +23,7 @@ HOW: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ColumnAnswer:
     """What is said of one column: its best setting, why, and which timeouts would do."""
 
     column: str
@@ -52,10 +52,10 @@ def place(cell: GridCell, without: str) -> str:
     return ", ".join(setting(key, value) for key, value in cell.at.items() if key != without)
 
 
-def answers(grid: Grid, times: Mapping[str, Times], timeouts: Sequence[float]) -> list[Answer]:
+def answers(grid: Grid, times: Mapping[str, LayerTimes], timeouts: Sequence[float]) -> list[ColumnAnswer]:
     """What is said of each column; `times` are those of the cells that were chosen, by name."""
     return [
-        Answer(
+        ColumnAnswer(
             column=_column(grid, best),
             sentence=_sentence(grid, best),
             why=_why(grid, best),
@@ -135,7 +135,7 @@ def _longer(cell: GridCell, than: GridCell) -> float:
     return sum(cell.sample.parts.values()) - sum(than.sample.parts.values())
 
 
-def _timeouts(best: Best, times: Mapping[str, Times], timeouts: Sequence[float]) -> str:
+def _timeouts(best: Best, times: Mapping[str, LayerTimes], timeouts: Sequence[float]) -> str:
     """The smallest timeouts, of those asked for, that would have cut hardly a call."""
     if best.chosen is None or not timeouts or best.chosen.name not in times:
         return ""
