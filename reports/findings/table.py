@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from windtunnel.reports.findings.connecting import connecting
 from windtunnel.reports.findings.finding import ClientFinding, Rule, Seen
 from windtunnel.reports.findings.gave_up import gave_up
 from windtunnel.reports.findings.half_answers import half_answers
@@ -13,6 +14,7 @@ from windtunnel.reports.findings.held_up import held_up
 from windtunnel.reports.findings.leaked import leaked
 from windtunnel.reports.findings.no_deadline import no_deadline
 from windtunnel.reports.findings.retry_after import retry_after
+from windtunnel.reports.findings.short_connect import short_connect
 from windtunnel.reports.findings.silence import silence
 from windtunnel.reports.findings.stacked import stacked
 from windtunnel.reports.findings.storm import storm
@@ -33,6 +35,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "gave_up": gave_up,
     "leaked": leaked,
     "held_up": held_up,
+    "short_connect": short_connect,
+    "connecting": connecting,
     "together": together,
 }
 

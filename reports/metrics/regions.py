@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from windtunnel.reports.metrics.times import Samples, quantile
+from windtunnel.reports.metrics.timing import connecting_s
 from windtunnel.reports.read.columns import marked
 from windtunnel.reports.read.outcomes import Bools, Judged
 
@@ -123,17 +124,18 @@ def region_times(judged: Judged, regions: Sequence[str]) -> tuple[RegionTimes, .
 
 
 def _times(attempts: pd.DataFrame, calls: pd.DataFrame) -> RegionTimes:
-    gave_up = np.logical_or(*(_marks_giving_up(attempts[name]) for name in ("error_type", "error_cause")))
-    connecting = attempts[["dns_s", "connect_s", "tls_s"]].sum(axis=1, min_count=1)
+    given_up = gave_up(attempts)
+    connecting = pd.Series(connecting_s(attempts), index=attempts.index)
     unsent, silent = attempts["sent_s"].isna(), attempts["headers_s"].isna()
     headers = attempts["headers_s"].fillna(attempts["ended_s"])
     return RegionTimes(
-        connect=Samples.of(connecting[~unsent | gave_up], unsent[~unsent | gave_up]),
-        answer=Samples.of((headers - attempts["sent_s"])[~silent | gave_up], silent[~silent | gave_up]),
+        connect=Samples.of(connecting[~unsent | given_up], unsent[~unsent | given_up]),
+        answer=Samples.of((headers - attempts["sent_s"])[~silent | given_up], silent[~silent | given_up]),
         call=Samples.of(calls["wait_s"].fillna(np.inf), ~calls["good"]),
     )
 
 
-def _marks_giving_up(errors: pd.Series[Any]) -> Bools:
-    """Which attempts ended because their client did not wait any longer, by the name of an error."""
-    return marked(errors.array, GIVEN_UP)
+def gave_up(attempts: pd.DataFrame) -> Bools:
+    """Which attempts ended because their client did not wait any longer, by the names of their errors."""
+    marks = [marked(attempts[name].array, GIVEN_UP) for name in ("error_type", "error_cause")]
+    return np.logical_or(*marks)

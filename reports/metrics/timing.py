@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from windtunnel.reports.read.outcomes import Judged, keys
+from windtunnel.reports.read.columns import Records
+from windtunnel.reports.read.outcomes import Floats, Judged, keys
 
 PARTS: Final = ("held", "earlier", "pool", "dns", "connect", "tls", "wait", "first_token", "tokens")
 """The parts in their order in time."""
@@ -21,6 +22,14 @@ CONNECTING: Final = ("dns", "connect", "tls")
 
 _DURATIONS: Final = {"pool": "pool_wait_s", "dns": "dns_s", "connect": "connect_s", "tls": "tls_s"}
 _READ: Final = ["call", "served_id", "started_s", *_DURATIONS.values(), "headers_s", "region"]
+
+
+def connecting_s(attempts: Records | pd.DataFrame) -> Floats:
+    """How long each attempt connected, look-up and TLS handshake included; null where it did not, or nobody saw it."""
+    known = [attempts[_DURATIONS[part]].to_numpy(dtype=float) for part in CONNECTING]
+    took = np.nansum(known, axis=0)
+    took[np.isnan(known).all(axis=0)] = np.nan
+    return np.asarray(took, dtype=float)
 
 
 def time_parts(judged: Judged) -> pd.DataFrame:

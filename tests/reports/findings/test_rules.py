@@ -196,3 +196,54 @@ def test_of_repeats_the_one_that_shows_it_most() -> None:
     most = replace(one, count=5, repeat=1)
     severe = replace(one, rule="half_answers", severity=3, repeat=2)
     assert over_repeats([[one], [most], [severe]]) == (severe, most)
+
+
+def connects(*, limit_s: float | None, phases: tuple[str, ...] = ("healthy",)) -> CellRecords:
+    """Forty calls a second apart, each over a new connection that takes 10 ms to 400 ms; no longer than the limit."""
+    calls, attempts, answers = [], [], []
+    for number in range(40):
+        took = 0.01 * (number + 1)
+        lost = limit_s is not None and took > limit_s
+        more: Row = {"region": "far", "connect_s": limit_s if lost else took}
+        row = attempt(f"c{number}", 0, number + took, number + took + 0.5, started_s=float(number), **more)
+        if lost:
+            row |= {"sent_s": None, "error_type": "ConnectTimeout", "ended_s": number + more["connect_s"]}
+        else:
+            answers.append(served(f"c{number}", 0, number + took))
+        calls.append(call(f"c{number}", number, row["ended_s"], "timeout" if lost else "ok", region="far"))
+        attempts.append(row)
+    width = 40.0 / len(phases)
+    spans = [(name, width * place, width * (place + 1)) for place, name in enumerate(phases)]
+    return make_cell(calls, answers, attempts, phases=spans)
+
+
+def test_a_limit_for_connecting_that_distance_goes_beyond() -> None:
+    """Of forty connects those that take more than 200 ms are cut off: half of them."""
+    profile = {"driver": "openai", "timeouts": {"connect": "200ms"}}
+    one = found_in(connects(limit_s=0.2), profile)["short_connect"]
+    assert (one.count, one.of, one.key, one.setting) == (20, 40, "timeouts.connect", "5s")
+    assert "A limit of 200 ms for connecting cuts off 50 % of the connects to far (20 of 40)" in one.sentence
+    assert "took 105 ms (median)" in one.sentence
+    assert found_in(connects(limit_s=0.2), {"sdk": {"timeout": 0.2}})["short_connect"].key == "sdk.timeout"
+    assert "short_connect" not in found_in(connects(limit_s=None), profile)
+
+
+def test_a_region_that_is_not_there_is_no_short_limit() -> None:
+    """In the second phase no connect comes through; in the first one all do, and quickly."""
+    cell = connects(limit_s=0.2, phases=("healthy", "dark"))
+    assert "short_connect" not in found_in(cell, {"driver": "openai"})
+
+
+def test_time_that_goes_into_connecting() -> None:
+    """Each call connects anew, for 205 ms of its 705 ms on the mean; the cure is what the pool lets go."""
+    one = found_in(connects(limit_s=None), {"driver": "openai", "pool": {"connections": 10, "keepalive": 2}})
+    found = one["connecting"]
+    assert (found.count, found.of, found.key, found.calls[0]) == (40, 40, "pool.keepalive", "c39")
+    assert found.sentence.startswith(
+        "29 % of the time that its calls waited was connecting: 40 new connections for 40"
+    )
+    kept = found_in(
+        connects(limit_s=None), {"driver": "openai", "pool": {"connections": 10, "keepalive": 10}}
+    )
+    assert kept["connecting"].key == "pool.expiry"
+    assert found_in(connects(limit_s=None), {"driver": "python"})["connecting"].key is None
