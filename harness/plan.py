@@ -91,6 +91,10 @@ class CellPlan(_File):
     gateway: Gateway | None = Field(
         default=None, description="The gateway between client and provider; null: there is none."
     )
+    hosts: tuple[tuple[float, dict[str, str]], ...] = Field(
+        default=(),
+        description="Names of hosts to regions, from when on in seconds from t0; empty: there are none.",
+    )
     dir: str = Field(description="The cell's directory, from the run directory.")
 
     @property
@@ -334,8 +338,18 @@ def _variants(
 
 
 def _refuse_choices(scenario: Scenario, profiles: Sequence[Profile], gateway: Gateway | None) -> None:
-    """Refuse a client's own choice of regions where something else has chosen already."""
+    """Refuse a client's own choice of regions where something else has chosen already, and hosts that nobody can
+    resolve for it."""
     for profile in profiles:
+        if scenario.hosts and (gateway is not None or profile.driver == "exec"):
+            what = (
+                f"the gateway {gateway.name}"
+                if gateway is not None
+                else f"client {profile.name} (driver exec)"
+            )
+            found = f"names of hosts, and {what}, a program of its own"
+            expected = "no hosts: they are resolved inside our load process, and no other program can be told of them"
+            raise InputError(f"scenario {scenario.name}", path="hosts", found=found, expected=expected)
         if profile.region is None:
             continue
         if gateway is not None:
@@ -352,11 +366,14 @@ def _scenario_dump(scenario: Scenario) -> dict[str, Any]:
     for key in (
         "vary",
         "grid",
+        "hosts",
     ):  # left out where they say nothing: a baseline knows a scenario by what is in it
         if not dump[key]:
             del dump[key]
     for phase, data in zip(scenario.phases, dump["phases"], strict=True):
         data["faulty"] = phase.is_faulty
+        if not data["hosts"]:
+            del data["hosts"]
     return dump
 
 
@@ -399,8 +416,17 @@ def _cell(
         clock=clock,
         versions=versions_of(profile) if profile.python is None else ask(profile.python).versions,
         gateway=gateway,
+        hosts=_hosts(scenario, spans),
         dir=f"cells/{variant.client}-{repeat}",
     )
+
+
+def _hosts(scenario: Scenario, spans: Sequence[PhaseSpan]) -> tuple[tuple[float, dict[str, str]], ...]:
+    """Where names lead from when on; a phase that moves some leaves the others, and holds until it ends."""
+    if not scenario.hosts:
+        return ()
+    placed = zip(spans, scenario.phases, strict=True)
+    return tuple((span.start, scenario.hosts | phase.hosts) for span, phase in placed)
 
 
 def _limiter(scenario: Scenario, limiter: Limiter | None, region: str) -> Limiter | None:

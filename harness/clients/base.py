@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
+from windtunnel.harness.clients.hosts import Hosts
 from windtunnel.harness.clients.waiting import GeventWaiting, Waiting
 from windtunnel.harness.contract.records import AttemptRow, CallRow
 from windtunnel.harness.inputs.policies import LocalModel
@@ -144,8 +145,8 @@ class Setting:
 
     `base_url` ends with `/v1`; it is that of the primary target, and `targets` are those that policies may go to
     besides. `seed` is the cell's, for the jitter of waits. `waiting` is how blocking calls wait. Into `pools` go the
-    connection pools that the instance's clients turn out to have. `broken` is told why the instance can make no
-    call any more: what is measured from then on says nothing.
+    connection pools that the instance's clients turn out to have. `hosts` are names that lead to regions. `broken` is
+    told why the instance can make no call any more: what is measured from then on says nothing.
     """
 
     profile: Profile
@@ -162,6 +163,7 @@ class Setting:
     waiting: Waiting = field(default_factory=GeventWaiting)
     end: EndOfLoad = field(default_factory=EndOfLoad)
     pools: WeakSet[Any] = field(default_factory=WeakSet)
+    hosts: Hosts | None = None
     broken: Callable[[Exception], None] = _raise
 
     @property

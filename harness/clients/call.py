@@ -258,6 +258,7 @@ class LiveTry:
         row.gaps_max_s, row.gaps_s = self.gaps_max_s, self.gaps_s
         row.region, row.model = self.target.region, self.target.model
         if attempt is not None:
+            row.region = attempt.region
             row.status = attempt.status
             row.served_id = attempt.served_id
         row.tokens_received = reading.tokens

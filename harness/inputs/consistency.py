@@ -165,6 +165,24 @@ def has_gateway(scenario: Scenario) -> bool:
     return scenario.path is not None and len(scenario.path) > 2
 
 
+def _host_errors(source: YamlSource, scenario: Scenario) -> Iterator[InputError]:
+    """Hosts that lead to regions which there are not, and phases that move hosts which there are not."""
+    regions, names = list(scenario.provider.regions), list(scenario.hosts)
+    tables: list[tuple[Loc, dict[str, str]]] = [(("hosts",), scenario.hosts)]
+    tables += [(("phases", i, "hosts"), phase.hosts) for i, phase in enumerate(scenario.phases)]
+    for loc, table in tables:
+        for host, region in table.items():
+            if region not in regions:
+                found, expected = f"the unknown region '{region}'", f"one of {listing(regions)}"
+                yield source.error(
+                    (*loc, host), found=found, expected=expected, hint=nearest(region, regions)
+                )
+            elif host not in names:
+                found = f"the host '{host}', which no `hosts` of the scenario names"
+                expected = f"one of {listing(names)}" if names else "`hosts` beside `phases`, with all names"
+                yield source.error((*loc, host), found=found, expected=expected)
+
+
 def reach_errors(source: YamlSource, scenario: Scenario) -> list[InputError]:
     """What cannot happen with this load: a region or model that is not there, a rule that is never met."""
     load, provider = scenario.load, scenario.provider
@@ -181,6 +199,7 @@ def reach_errors(source: YamlSource, scenario: Scenario) -> list[InputError]:
         )
         hint = nearest(load.model, provider.models)
         errors.append(source.error(("load", "model"), found=found, expected=expected, hint=hint))
+    errors += _host_errors(source, scenario)
     for loc, rule in _placed_rules(scenario):
         errors += _never_met(source, scenario, loc, rule)
     return errors

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, StringConstraints, ValidationError, field_validator
 
 from windtunnel.harness.contract.expectation import Expectation
 from windtunnel.harness.errors import InputError
@@ -58,18 +58,30 @@ FindClient = Callable[[str], str]
 """From a client's name or file to what it is called from anywhere; raises InputError if there is none."""
 
 
+HOST_NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
+HostTable: TypeAlias = Annotated[
+    dict[Annotated[str, StringConstraints(pattern=HOST_NAME, max_length=253)], str], Field(max_length=1000)
+]
+"""Hosts to regions. RFC 1035, 2.3.4: a name has at most 255 octets, two of which one does not write."""
+
+
 class ScenarioPhase(server.Phase):
     """A phase of the provider's plan, and whether metrics take it for the incident."""
 
     faulty: bool | None = Field(
         default=None,
-        description="Whether recovery counts from its end; null: if it has rules or changes the provider.",
+        description="Whether recovery counts from its end; null: if it has rules, or changes the provider or a host.",
+    )
+
+    hosts: HostTable = Field(
+        default={},
+        description="Which of the scenario's `hosts` lead to other regions while it lasts: DNS that moves.",
     )
 
     @property
     def is_faulty(self) -> bool:
         """Whether this phase is (part of) the incident."""
-        return bool(self.rules or self.provider) if self.faulty is None else self.faulty
+        return bool(self.rules or self.provider or self.hosts) if self.faulty is None else self.faulty
 
 
 class Prices(InputPart):
@@ -132,6 +144,11 @@ class Scenario(InputPart):
     warmup: Seconds = Field(default=5.0, description="Load before t0, which no metric sees.")
     objective: float = Field(
         default=0.99, gt=0, lt=1, description="The share of good calls that was promised to users."
+    )
+    hosts: HostTable = Field(
+        default={},
+        description="Names of hosts to regions, such as {us.api.openai.com: us-east}: what a client of its own dials. "
+        "Other hosts are refused. none: names are not looked at.",
     )
     prices: Prices | None = Field(default=None, description="For the metrics of cost; null: they are absent.")
     time_scale: TimeScale = Field(
@@ -264,12 +281,16 @@ def _plan_data(data: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a scenario's data that is the mock server's plan."""
     part = {key: data[key] for key in PLAN_KEYS if key in data}
     if isinstance(part.get("phases"), list):
-        part["phases"] = [_without_faulty(phase) for phase in part["phases"]]
+        part["phases"] = [_as_the_mock_knows_it(phase) for phase in part["phases"]]
     return part
 
 
-def _without_faulty(phase: object) -> object:
-    return {k: v for k, v in phase.items() if k != "faulty"} if isinstance(phase, Mapping) else phase
+def _as_the_mock_knows_it(phase: object) -> object:
+    return (
+        {k: v for k, v in phase.items() if k not in ("faulty", "hosts")}
+        if isinstance(phase, Mapping)
+        else phase
+    )
 
 
 def _first_of_each(errors: list[InputError]) -> list[InputError]:

@@ -140,7 +140,7 @@ class LoopFleet:
         recorder: Recorder,
     ) -> None:
         self._settings = settings
-        self._thread = LoopThread()
+        self._thread = LoopThread(next(iter(settings.values())).hosts)
         self._instances: dict[int, LoopInstance] = {}
         self._places: dict[int, asyncio.Semaphore] = {}
         self._running: set[asyncio.Task[None]] = set()

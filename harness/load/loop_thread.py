@@ -19,6 +19,9 @@ import gevent
 import uvloop
 from gevent import monkey
 
+from windtunnel.harness.clients.hosts import Hosts
+from windtunnel.harness.load.dialling import DiallingLoop
+
 T = TypeVar("T")
 SWITCH_INTERVAL_S = 0.0005
 POLL_S = 0.02
@@ -44,10 +47,13 @@ class InlineExecutor(ThreadPoolExecutor):
 class LoopThread:
     """The loop and its thread; coroutines are handed over from the hub's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, hosts: Hosts | None = None) -> None:
+        """With `hosts` the loop looks up and dials by them."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)  # the hub must not wait 5 ms for the loop's thread to let go
         platform.platform()  # kept by the module: it starts a process, which only the hub's thread can do here
-        self.loop = uvloop.new_event_loop()
+        self.loop = uvloop.Loop() if hosts is None else DiallingLoop()
+        if isinstance(self.loop, DiallingLoop) and hosts is not None:
+            self.loop.hosts = hosts
         self.loop.set_default_executor(InlineExecutor())
         start_new_thread = monkey.get_original("_thread", "start_new_thread")
         start_new_thread(self._run, ())

@@ -19,10 +19,12 @@ import gevent
 
 from windtunnel.harness.arrivals import Arrival, share
 from windtunnel.harness.clients.base import CallSpec, Setting
+from windtunnel.harness.clients.hosts import Hosts
 from windtunnel.harness.clients.recording.pools import LINGER_S, SAMPLE_S, SOAK_S, Soak
 from windtunnel.harness.contract.files import POOLS_FILE, write_json
 from windtunnel.harness.contract.watch import WATCH_S
 from windtunnel.harness.load.bodies import body_of
+from windtunnel.harness.load.dialling import end_process, take_over
 from windtunnel.harness.load.heartbeat import hub_beat
 from windtunnel.harness.load.inside import InsideWatch, is_watched
 from windtunnel.harness.load.instances import Fleet, build_fleet
@@ -51,7 +53,7 @@ class Worker:
         self._folder = folder
         self._number = number
         self._processes = processes
-        self._url = urls[plan.region]
+        self._urls = urls
         self._targets = targets_of(plan.profile, plan.region, plan.load.model, urls)
         self._intended = 0
         self._schedule: list[Arrival] = []
@@ -98,6 +100,9 @@ class Worker:
     def _build(self, recorder: Recorder) -> Fleet:
         plan = self.plan
         numbers = range(self._number, plan.load.instances, self._processes)
+        hosts = Hosts(plan.hosts, self._urls, self.clock.since_t0, end_process) if plan.hosts else None
+        if hosts is not None:
+            take_over(hosts)
         settings = {
             number: Setting(
                 profile=plan.profile,
@@ -106,11 +111,12 @@ class Worker:
                 worker=self._number,
                 region=plan.region,
                 model=plan.load.model,
-                base_url=self._url,
+                base_url=self._urls[plan.region],
                 seed=plan.seed,
                 observer=recorder,
                 targets=self._targets,
                 clock=self.clock,
+                hosts=hosts,
                 broken=partial(gevent.kill, gevent.getcurrent()),
             )
             for number in numbers

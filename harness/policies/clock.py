@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,6 +25,10 @@ class Clock:
 
     def now(self) -> float:
         return time.monotonic() - self.t0
+
+    def since_t0(self) -> float:
+        """Seconds from t0; minus infinity as long as it is not known."""
+        return self.now() if self.t0 else -math.inf
 
     @staticmethod
     def wall() -> float:

@@ -10,9 +10,11 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
 
 from windtunnel.harness.arrivals import Arrival
 from windtunnel.harness.clients.base import CallSpec, Observer, Setting
+from windtunnel.harness.clients.hosts import Hosts, RefusedHostError, announce
 from windtunnel.harness.clients.recording.pools import LINGER_S, SOAK_S, Soak
 from windtunnel.harness.contract.files import POOLS_FILE, write_json
 from windtunnel.harness.contract.records import (
@@ -33,6 +35,7 @@ from windtunnel.harness.policies.clock import Clock
 from windtunnel.harness.virtual.behaviour import Behaviours
 from windtunnel.harness.virtual.digests import TableDigests, combined
 from windtunnel.harness.virtual.draws import SeededRandom
+from windtunnel.harness.virtual.guard import refuse
 from windtunnel.harness.virtual.instances import Crew
 from windtunnel.harness.virtual.kept import retention
 from windtunnel.harness.virtual.loop import VirtualLoop
@@ -116,6 +119,8 @@ class VirtualPlay:
         journal = self.journal()
         mock = self.mock(Plan.model_validate(plan.warm_up_plan), journal)
         urls = await listen(loop, mock, server_plan)
+        if plan.hosts:
+            loop.network.hosts = Hosts(plan.hosts, urls, self.clock.since_t0, _refuse_host)
         self.crew = crew = self._crew(urls)
         await crew.warm_up({i: self._first(i) for i in range(plan.load.instances)})
         self.clock.t0 = t0 = loop.time() + LEAD_S + plan.warmup_s
@@ -196,6 +201,7 @@ class VirtualPlay:
                 observer=self.listener,
                 targets=targets,
                 clock=self.clock,
+                hosts=self._loop.network.hosts,
                 waiting=self._blocking,
             )
             for number in range(plan.load.instances)
@@ -252,6 +258,11 @@ class VirtualPlay:
                 "done": done,
             },
         )
+
+
+def _refuse_host(error: RefusedHostError) -> NoReturn:
+    announce(error)
+    refuse(error.found, error.expected)
 
 
 class VirtualWatch:

@@ -45,7 +45,9 @@ class OwnApplication:
         self.lifetime = self.target.lifetime()
         self.setting = setting
         targets = [target.base_url for target in setting.targets.values()]
-        self.servers = servers_of([setting.base_url, *targets])
+        self.servers = servers_of(
+            [setting.base_url, *targets], () if setting.hosts is None else setting.hosts.names
+        )
         self.given = {
             "base_url": setting.base_url,
             "api_key": API_KEY,

@@ -125,7 +125,7 @@ def _begun(connection: Any, asking: Asking) -> Trace | None:
     given = dict(headers)
     headers.setdefault(CALL_HEADER, asking.call_id)
     target = connection._buffer[0].split()[1].decode("latin-1") if connection._buffer else ""
-    url = SimpleNamespace(path=target.partition("?")[0])
+    url = SimpleNamespace(path=target.partition("?")[0], host=connection.host)
     trace = asking.book.trace(headers, url) if asking.recorded else None
     for name, value in sorted(headers.items()):
         if name not in given:

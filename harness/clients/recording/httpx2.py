@@ -56,6 +56,7 @@ class Book:
         self.pools = setting.pools
         self._ended = setting.observer.attempt_ended
         self.calls: dict[str, LiveTry] = {}
+        self._hosts = setting.hosts
         self._prefix = f"{setting.worker}.{setting.instance}"
         self._numbers = count()
         self._connections: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
@@ -68,6 +69,8 @@ class Book:
             return None
         retries = headers.get(SDK_RETRY_HEADER)
         row = live.next_attempt(int(retries) if retries is not None else None)
+        if self._hosts is not None:
+            row.region = self._hosts.region(getattr(url, "host", "")) or row.region
         headers[ATTEMPT_HEADER] = number = str(row.attempt)
         if live.key != live.call_id:
             headers[CALL_HEADER] = live.call_id  # a hedge's requests are the call's

@@ -37,6 +37,8 @@ from windtunnel.harness.clients.recording.httpx2 import (
     Trace,
 )
 
+ANY_PORT = 0
+
 get_ident: Callable[[], int] = monkey.get_original("_thread", "get_ident")
 """Of the native thread: gevent's is of the greenlet, and those of a thread never run at the same time."""
 
@@ -60,9 +62,12 @@ class _Asking:
 _asking: ContextVar[_Asking | None] = ContextVar("windtunnel_asking", default=None)
 
 
-def servers_of(base_urls: Iterable[str]) -> frozenset[tuple[str | None, int | None]]:
-    """Host and port of each."""
-    return frozenset((parts.hostname, parts.port) for parts in map(urlsplit, base_urls))
+def servers_of(
+    base_urls: Iterable[str], hosts: Iterable[str] = ()
+) -> frozenset[tuple[str | None, int | None]]:
+    """Host and port of each URL, and of `hosts` with any port."""
+    given = frozenset((parts.hostname, parts.port) for parts in map(urlsplit, base_urls))
+    return given | {(host, ANY_PORT) for host in hosts}
 
 
 @contextmanager
@@ -95,7 +100,9 @@ def watch_own_clients() -> None:
 
 def _asked(host: str | None, port: int | None) -> _Asking | None:
     asked = _asking.get()
-    return asked if asked is not None and (host, port) in asked.servers else None
+    if asked is None:
+        return None
+    return asked if (host, port) in asked.servers or (host, ANY_PORT) in asked.servers else None
 
 
 def _unrecorded(request: Any) -> _Asking | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from windtunnel.harness.clients.hosts import Hosts
 from windtunnel.harness.virtual.network.endpoint import VirtualSocket
 from windtunnel.harness.virtual.network.sockets import Address, NamedSocket
 from windtunnel.mock_server.transports.links.path import Path
@@ -88,6 +89,8 @@ class Network:
         self.jitter: Callable[[], float] = lambda: 0.0
         """A draw in [0, 1) for each segment on a link with jitter."""
         self._ports = FIRST_PORT
+        self.hosts: Hosts | None = None
+        """Names that lead to listeners; None: only addresses do."""
 
     def listen(
         self,
@@ -115,7 +118,7 @@ class Network:
         """Connect to an address: a round trip. Raises ConnectionRefusedError, and TimeoutError after two
         minutes in front of a black hole."""
         loop = self.loop
-        there = (host, port)
+        there: Address = (host, port) if self.hosts is None else self.hosts.dialled((host, port))
         here = (CLIENT_HOST, self._next_port())
         known = self.listeners.get(there)
         path = None if known is None or known.path is None else known.path()

@@ -308,3 +308,16 @@ def test_collected_errors_need_errors() -> None:
     """There is no collection of no mistakes."""
     with pytest.raises(ValueError, match="at least one"):
         CollectedInputError([])
+
+
+def test_hosts_and_their_regions_exist(tmp_path: Path) -> None:
+    """A host leads to a region of the scenario, and a phase moves hosts that it names; both with the nearest name."""
+    text = GOOD.replace("phases:", "hosts: {api.openai.com: us-west}\nphases:")
+    text = text.replace("for: 30s}", "for: 30s, hosts: {apii.openai.com: eu}}")
+    assert mistakes(text, tmp_path) == [
+        "9: hosts.api.openai.com: found the unknown region 'us-west', expected one of 'us-east' or 'eu' (did you mean 'us-east'?)",
+        "13: phases[2].hosts.apii.openai.com: found the host 'apii.openai.com', which no `hosts` of the scenario names, expected one of 'api.openai.com'",
+    ]
+    assert read(GOOD.replace("phases:", "hosts: {api.openai.com: eu}\nphases:"), tmp_path).hosts == {
+        "api.openai.com": "eu"
+    }
