@@ -16,7 +16,7 @@ from windtunnel.reports.charts.view import Floats, RegionView, RunView
 PANEL: Final = 96.0
 BETWEEN: Final = 34.0
 TITLE: Final = "Each region over time"
-MOST_BINS: Final = 60
+MOST_BINS: Final = 40
 
 Level = Callable[[RegionView, Floats], Floats]
 
@@ -38,23 +38,29 @@ def _queue(view: RegionView, at: Floats) -> Floats:
     return longest
 
 
+QUEUE: Final = "longest queue that a request found"
+"""Where no request found one, there is no such row."""
+
 ROWS: Final[tuple[tuple[str, Level], ...]] = (
     ("requests arriving per second", _load),
     ("of these, answers that made a call good", _goodput),
-    ("longest queue that a request found", _queue),
+    (QUEUE, _queue),
 )
 
 
 def regions_over_time(run: RunView) -> Chart:
     """Load, goodput and queue of every region, all columns on the same scales."""
     names, at = run.regions, edges(run, MOST_BINS)
+    curves_of = {caption: _curves(run, names, at, level) for caption, level in ROWS}
+    queued = any(curve.any() for column in curves_of[QUEUE] for _, curve in column)
+    rows = [caption for caption, _ in ROWS if queued or caption != QUEUE]
     top = 66 + regional.legend_height(run)
-    height = top + len(ROWS) * (PANEL + BETWEEN) + 14
+    height = top + len(rows) * (PANEL + BETWEEN) + 14
     figure = canvas.sheet(height, canvas.WHOLE_PAGE)
     canvas.headline(figure, TITLE + regional.how_many(run), 13)
     regional.legend(figure, run)
-    for row, (caption, level) in enumerate(ROWS):
-        curves = _curves(run, names, at, level)
+    for row, caption in enumerate(rows):
+        curves = curves_of[caption]
         most = max((float(curve.max()) for column in curves for _, curve in column), default=0.0) or 1.0
         for number, name in enumerate(names):
             axes = regional.column(
@@ -77,7 +83,7 @@ def regions_over_time(run: RunView) -> Chart:
                 canvas.caption(axes, caption)
             if not row:
                 regional.name_column(axes, name)
-            canvas.time_axis(axes, run, labels=row == len(ROWS) - 1)
+            canvas.time_axis(axes, run, labels=row == len(rows) - 1)
     return chart(figure, name="regions-over-time", title=TITLE, alt=_alt(run))
 
 
