@@ -394,6 +394,31 @@ ROWS: Final = (
         unit="connections",
         scope="overall",
     ),
+    Metric(
+        "connecting_share",
+        "Time spent on connecting",
+        "share",
+        "DNS, connecting and TLS handshakes of all attempts ÷ time from beginning to end of all attempts. Null where "
+        "the client's library does not show when it connects.",
+        better="lower",
+        floor=Floor(0.02),
+    ),
+    Metric(
+        "stale_connections",
+        "Attempts lost with a dead connection",
+        "share",
+        "Attempts that were sent on a connection that was there already, met its end or a reset before any answer, and "
+        "of which the server has no record ÷ attempts. Null where the client's library does not show when it connects.",
+        better="lower",
+        floor=Floor(0.002),
+    ),
+    *_percentiles(
+        "pool_wait",
+        ("p50", "p95", "p99"),
+        "Wait for a connection of the own pool",
+        "beginning of an attempt to a connection, or to giving up, attempts",
+        _WAIT,
+    ),
     *_percentiles(
         "stop_lag",
         ("p50", "p99"),

@@ -27,6 +27,7 @@ from windtunnel.harness.plan import resolve
 
 SCENARIOS = [
     "healthy",
+    "keepalive_race",
     "malformed_json",
     "rate_limit_wave",
     "retry_storm",
@@ -54,6 +55,7 @@ CLIENTS = [
     "openai-aiohttp",
     "openai-async-default",
     "openai-default",
+    "openai-short-keepalive",
     "polite",
     "retry-budget",
     "stacked",
@@ -92,7 +94,7 @@ def test_scenarios_fit_two_cores(name: str) -> None:
     assert (scenario.clock == "virtual") is (name == "soak_24h")
     assert scenario.load.rate is not None
     assert scenario.load.rate <= 14
-    assert 40 <= scenario.length_s <= 62 or scenario.length_s == 86_400
+    assert 40 <= scenario.length_s <= 70 or scenario.length_s == 86_400
     assert scenario.expect
     assert {expectation.metric for expectation in scenario.expect} <= set(METRICS)
 
