@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from windtunnel.harness.inputs.scenario import Scenario
-from windtunnel.harness.probe.model import CallFigures, ProbeFigures, ProbeResult
+from windtunnel.harness.probe.model import CallFigures, ProbeFigures, ProbeResult, Waits
 from windtunnel.harness.probe.play import Played
 
 MOST_TITLE = 100
@@ -119,10 +120,21 @@ def _lines(result: ProbeResult) -> Iterator[str]:
 
 
 def _rows(result: ProbeResult) -> Iterator[tuple[str, str]]:
-    figures, program = result.figures, result.program
-    calls, waits, left = figures.calls, figures.retry_after, figures.abandonment
+    """What was found, row by row."""
+    figures = result.figures
     by_status = _counts(figures.requests.by_status)
     yield "requests", f"{figures.requests.arrived}{f' ({by_status})' if by_status else ''}"
+    yield from _calls_and_promises(figures)
+    yield from _patience(figures)
+    yield from _costs(figures)
+    if result.users is not None:
+        yield from _users(result.users)
+    if result.program is not None:
+        yield from _program(result.program)
+
+
+def _calls_and_promises(figures: ProbeFigures) -> Iterator[tuple[str, str]]:
+    calls, waits = figures.calls, figures.retry_after
     if calls.calls:
         sure = "" if calls.certain else f", NOT CERTAIN: {calls.at_least:.2f} to {calls.at_most:.2f}"
         yield "calls", f"{calls.calls}, {calls.answered} of them answered at last"
@@ -141,6 +153,10 @@ def _rows(result: ProbeResult) -> Iterator[tuple[str, str]]:
             parts.append(f"{waits.not_known} not known")
         share = "" if waits.median_share is None else f"; waited, median: {waits.median_share:.0%} of it"
         yield "Retry-After", f"{waits.promised} promised: {', '.join(parts)}{share}"
+
+
+def _patience(figures: ProbeFigures) -> Iterator[tuple[str, str]]:
+    left = figures.abandonment
     if left.requests:
         after = f"after {left.median_after_s:.1f} s, at the latest {left.longest_after_s:.1f} s"
         yield (
@@ -155,6 +171,9 @@ def _rows(result: ProbeResult) -> Iterator[tuple[str, str]]:
             f", {hangs.ended_by_client} of {hangs.long_silences} silences of 5 s and more were ended by it"
         )
         yield "longest silence borne", f"{hangs.longest_s:.1f} s{patience if hangs.long_silences else ''}"
+
+
+def _costs(figures: ProbeFigures) -> Iterator[tuple[str, str]]:
     used = figures.connections
     per = (
         "" if used.requests_per_connection is None else f", {used.requests_per_connection:.1f} requests each"
@@ -170,24 +189,27 @@ def _rows(result: ProbeResult) -> Iterator[tuple[str, str]]:
         if twice.effects
         else "nothing",
     )
-    if result.users is not None:
-        users = result.users
-        if users.p50_s is not None and users.p95_s is not None and users.longest_s is not None:
-            yield (
-                "users of the service",
-                f"{users.answered} of {users.intended} answered; waited {users.p50_s:.2f} s (median), "
-                f"{users.p95_s:.2f} s (p95), at most {users.longest_s:.2f} s",
-            )
-    if program is not None:
-        most = program["most"]
-        rss = "–" if most["rss_bytes"] is None else f"{most['rss_bytes'] / 2**20:.0f} MiB"
+
+
+def _users(users: Waits) -> Iterator[tuple[str, str]]:
+    if users.p50_s is not None and users.p95_s is not None and users.longest_s is not None:
         yield (
-            "program",
-            (
-                f"{program['lasted_s']:.1f} s, {program['cpu_s']:.1f} s of CPU, at most {rss}, "
-                f"{most['descriptors'] or '–'} descriptors, {most['threads'] or '–'} threads"
-            ),
+            "users of the service",
+            f"{users.answered} of {users.intended} answered; waited {users.p50_s:.2f} s (median), "
+            f"{users.p95_s:.2f} s (p95), at most {users.longest_s:.2f} s",
         )
+
+
+def _program(program: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    most = program["most"]
+    rss = "–" if most["rss_bytes"] is None else f"{most['rss_bytes'] / 2**20:.0f} MiB"
+    yield (
+        "program",
+        (
+            f"{program['lasted_s']:.1f} s, {program['cpu_s']:.1f} s of CPU, at most {rss}, "
+            f"{most['descriptors'] or '–'} descriptors, {most['threads'] or '–'} threads"
+        ),
+    )
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -20,7 +20,7 @@ from windtunnel.reports.charts.view import RegionView, RunView
 ROW: Final = 18.0
 HEAD: Final = 24.0
 BAR: Final = 0.72
-NAMES: Final = 170.0
+NAMES: Final = 210.0
 MOST_BARS: Final = 48
 LEGEND_ROW: Final = 16.0
 

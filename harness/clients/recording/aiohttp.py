@@ -11,7 +11,7 @@ what that transport cannot see is added here: `wrapped`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -61,34 +61,6 @@ def trace_config(book: AttemptBook, *, wrapped: bool) -> aiohttp.TraceConfig:
             context.trace.closed()
             context.trace = book.trace(told.headers, told.url)  # the next hop is a request of its own
 
-    async def connecting(_: Any, context: SimpleNamespace, __: Any) -> None:
-        if context.trace is not None:
-            context.trace.connecting()
-
-    async def creating(_: Any, context: SimpleNamespace, __: Any) -> None:
-        if context.trace is not None:
-            context.trace.connecting()
-            context.trace.begins("connect")
-
-    async def resolving(_: Any, context: SimpleNamespace, __: Any) -> None:
-        if context.trace is not None:
-            context.trace.ends("connect")
-            context.trace.begins("dns")
-
-    async def resolved(_: Any, context: SimpleNamespace, __: Any) -> None:
-        if context.trace is not None:
-            context.trace.ends("dns")
-            context.trace.begins("connect")
-
-    async def connected(_: Any, context: SimpleNamespace, __: Any) -> None:
-        if context.trace is not None:
-            context.trace.ends("connect")
-            context.trace.connected()
-
-    async def sent(_: Any, context: SimpleNamespace, __: Any) -> None:
-        if context.trace is not None:
-            context.trace.sent()
-
     async def failed(_: Any, context: SimpleNamespace, told: aiohttp.TraceRequestExceptionParams) -> None:
         if context.trace is not None and not wrapped:
             context.trace.failed(told.exception)
@@ -97,15 +69,45 @@ def trace_config(book: AttemptBook, *, wrapped: bool) -> aiohttp.TraceConfig:
     config = aiohttp.TraceConfig()
     config.on_request_start.append(begin)
     config.on_request_redirect.append(redirected)
-    config.on_connection_create_start.append(creating)
-    config.on_dns_resolvehost_start.append(resolving)
-    config.on_dns_resolvehost_end.append(resolved)
-    config.on_connection_reuseconn.append(connecting)
-    config.on_connection_create_end.append(connected)
-    config.on_request_headers_sent.append(sent)
-    config.on_request_chunk_sent.append(sent)
+    config.on_connection_create_start.append(_noted(_creates))
+    config.on_dns_resolvehost_start.append(_noted(_looks_up))
+    config.on_dns_resolvehost_end.append(_noted(_connects))
+    config.on_connection_reuseconn.append(_noted(Trace.connecting))
+    config.on_connection_create_end.append(_noted(_connected))
+    config.on_request_headers_sent.append(_noted(Trace.sent))
+    config.on_request_chunk_sent.append(_noted(Trace.sent))
     config.on_request_exception.append(failed)
     return config
+
+
+def _noted(mark: Callable[[Trace], None]) -> Callable[[Any, SimpleNamespace, Any], Awaitable[None]]:
+    """Return a handler of one of aiohttp's events that makes `mark` on the attempt, if it is recorded."""
+
+    async def note(_: Any, context: SimpleNamespace, __: Any) -> None:
+        if context.trace is not None:
+            mark(context.trace)
+
+    return note
+
+
+def _creates(trace: Trace) -> None:
+    trace.connecting()
+    trace.begins("connect")
+
+
+def _looks_up(trace: Trace) -> None:
+    trace.ends("connect")
+    trace.begins("dns")
+
+
+def _connects(trace: Trace) -> None:
+    trace.ends("dns")
+    trace.begins("connect")
+
+
+def _connected(trace: Trace) -> None:
+    trace.ends("connect")
+    trace.connected()
 
 
 class RecordingResponse(aiohttp.ClientResponse):
