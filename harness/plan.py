@@ -21,6 +21,7 @@ from windtunnel.harness.inputs.load import ClockChoice, ClockName, Load
 from windtunnel.harness.inputs.policies import Limiter
 from windtunnel.harness.inputs.profile import Profile
 from windtunnel.harness.inputs.program import versions_of
+from windtunnel.harness.inputs.protocols import refuse_unspoken
 from windtunnel.harness.inputs.region_choice import settled
 from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.inputs.secured import refuse_tls
@@ -208,6 +209,7 @@ def resolve(
     _refuse_twins(profiles)
     variants = _variants(scenario, profiles, repeats, only)
     _refuse_choices(scenario, profiles, gateway)
+    refuse_unspoken(scenario, [variant.profile for variant in variants])
     created = datetime.now(UTC) if created is None else created
     return RunPlan(
         run_id=f"{scenario.name}-{seed}-{created:%Y%m%dT%H%M%SZ}",

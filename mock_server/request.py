@@ -86,6 +86,8 @@ class Request:
 
     Size: `prompt_tokens` is an estimate of the input, `max_tokens` the client's limit *per choice*.
 
+    `http2`: it came in as a stream of HTTP/2, and can be answered with what only that can say.
+
     `fault_header` is the value of `x-windtunnel-fault`. `problem` is the error answer that the API has
     already decided on (401, 404, 400 …); a request with a problem takes no quota and no slot.
 
@@ -118,3 +120,4 @@ class Request:
     idempotency_key: str | None = None
     unknown_ids: bool = False
     azure: AzureCall | None = None
+    http2: bool = False

@@ -42,6 +42,8 @@ class MatchedRequest(Protocol):
     def stream(self) -> bool: ...
     @property
     def key_hash(self) -> str: ...
+    @property
+    def http2(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ class _ActiveRule:
         return (
             (match.attempt is None or match.attempt == attempt)
             and match.holds(request.api, request.model, request.region, request.stream, request.key_hash)
-            and self.rule.acts_on(request.api, request.stream)
+            and self.rule.acts_on(request.api, request.stream, request.http2)
         )
 
     def decide(self, seed: int, call_id: str, call_index: int, attempt: int, now: float) -> FaultUse | None:
@@ -220,7 +222,7 @@ class RuleBook:
                 _ActiveRule(rule_id, rule, plan, plan.phase_start(p), length) for rule_id, rule in own
             ]
             self._phases.append((*shared, *own_rules))
-        self._matching: dict[tuple[int, int, str, str, str, bool, str], tuple[_ActiveRule, ...]] = {}
+        self._matching: dict[tuple[int, int, str, str, str, bool, str, bool], tuple[_ActiveRule, ...]] = {}
         self._attempts = {rule.rule.match.attempt for rules in self._phases for rule in rules} - {None}
         self._numbers = _CallNumbers()
 
@@ -249,7 +251,7 @@ class RuleBook:
         # Every rule decides, even behind an edge fault that stands already: its counter must not depend on others.
         for rule in rules:
             use = rule.decide(self._plan.seed, call_id, call_index or 0, attempt, now)
-            if use is None or not use.kind.acts_on(request.api, request.stream):
+            if use is None or not use.kind.acts_on(request.api, request.stream, request.http2):
                 continue
             if use.kind.stage == "answer":
                 answer.append(use)
@@ -272,6 +274,7 @@ class RuleBook:
             request.region,
             request.stream,
             request.key_hash,
+            request.http2,
         )
         rules = self._matching.get(key)
         if rules is None:

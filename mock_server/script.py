@@ -103,7 +103,26 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """The connection is reset with an RST."""
+    """The connection is reset with an RST; in HTTP/2 the stream is, with an error `code` (RFC 9113, section 7; None:
+    INTERNAL_ERROR)."""
+
+    code: int | None = None
+
+
+SignalKind: TypeAlias = Literal["goaway", "calm_down", "one_stream", "window_stall"]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What an HTTP/2 server says of the connection, between answers; HTTP/1.1 has no words for it.
+
+    `goaway`: nothing new is taken, and the connection closes after the answers under way, or after `seconds`.
+    `calm_down`: the connection ends now, for ENHANCE_YOUR_CALM. For `seconds`, `one_stream`: one request at a time;
+    `window_stall`: no window for the bodies of new requests.
+    """
+
+    kind: SignalKind
+    seconds: float = FOREVER
 
 
 Patience: TypeAlias = Literal["first_byte", "whole", "silence"]
@@ -128,7 +147,7 @@ class TimeLimit:
 
 
 Step: TypeAlias = (
-    Head | FirstToken | Tokens | Send | Torn | Trickle | Raw | Wait | TimeLimit | End | Close | Abort
+    Head | FirstToken | Tokens | Send | Torn | Trickle | Raw | Wait | Signal | TimeLimit | End | Close | Abort
 )
 
 
@@ -238,8 +257,12 @@ def _word(step: Step) -> str:
             return f"{step.fault} {_PATIENCE[step.patience]} {step.seconds:.6g} s"
         case Close():
             return "Close (FIN)"
-        case Abort():
+        case Abort(code=None):
             return "Abort (RST)"
+        case Abort():
+            return f"Abort (RST_STREAM {step.code})"
+        case Signal():
+            return step.kind
         case End():
             return "End"
         case _:

@@ -146,13 +146,18 @@ def _is_connection(error: BaseException) -> bool:
         return "connect" in error.error_type.lower()
     if isinstance(error, aiohttp.ClientResponseError):
         return error.__cause__ is not None
-    kinds = (*CONNECTIONS, *_legacy("TransportError"), *_legacy("HTTPError", "urllib3.exceptions"))
+    kinds = (
+        *CONNECTIONS,
+        *_legacy("TransportError"),
+        *_legacy("HTTPError", "urllib3.exceptions"),
+        *_legacy("H2Error", "h2.exceptions"),  # escapes from httpx after a GOAWAY
+    )
     return isinstance(error, kinds)
 
 
 def _legacy(name: str, library: str = "httpx") -> tuple[type[BaseException], ...]:
     """An exception of a library that only a user's own client has imported, if it has: httpx, the predecessor of
-    httpx2, requests, or urllib3."""
+    httpx2, requests, urllib3, or h2."""
     module = sys.modules.get(library)
     kind = getattr(module, name, None)
     return () if kind is None else (kind,)

@@ -63,13 +63,14 @@ def parse(
     unknown_fields: bool = False,
     unknown_ids: bool = False,
     body_hash: str | None = None,
+    http2: bool = False,
 ) -> Request:
     """Read and check one request. `path` may carry a query; `headers` is case-insensitive, or lower-case.
 
     With `unknown_fields` those that the API does not have are taken and ignored, for tools that send another server's.
     With `unknown_ids` the request is marked so that ids which name nothing get an object that is made up.
 
-    `body_hash` is what `hash_in_steps` gave for a long body.
+    `body_hash` is what `hash_in_steps` gave for a long body. `http2`: the request is a stream of HTTP/2.
 
     Any key will do, but there must be one. A request that the API refuses has its error answer in
     `problem`; `model`, `stream` and the rest are then filled in as far as they could be read.
@@ -103,7 +104,7 @@ def parse(
         else _Read(problem=missing_api_key())
     )
     request = _request(headers, body_hash, region, key, read, found.endpoint, found.ids, fields, azure)
-    return replace(request, unknown_ids=True) if unknown_ids else request
+    return replace(request, unknown_ids=unknown_ids, http2=http2) if unknown_ids or http2 else request
 
 
 def hash_in_steps(kind: str, body: bytes) -> Generator[None, None, str]:

@@ -3,7 +3,7 @@
     status.py      error statuses of the API itself            error_answer.py  how such an error is put together
     gateways.py    error statuses of what stands before it     retry.py         retry-after, in every spelling
     listener.py    refuse, blackhole: no connection at all     pages.py         the HTML pages
-    connection.py  hang, reset, close
+    connection.py  hang, reset, close                          http2.py  what only frames of HTTP/2 can say
     wire.py        what is wrong with an answer as HTTP        drip.py          an answer that trickles
     streams.py     when an answer comes                        script_edits.py  where a script is cut open
     events.py      single events that are wrong
@@ -30,6 +30,7 @@ from windtunnel.mock_server.faults import (
     endings,
     events,
     gateways,
+    http2,
     listener,
     shapes,
     status,
@@ -49,6 +50,7 @@ FAULTS: dict[str, FaultKind] = {
         *listener.KINDS,
         *connection.KINDS,
         *wire.KINDS,
+        *http2.KINDS,
         *drip.KINDS,
         *streams.KINDS,
         *events.KINDS,

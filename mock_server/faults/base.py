@@ -84,6 +84,7 @@ class FaultKind:
     see. `layer` is where an answer fault acts among others, `example` a rule as it stands in a plan. `forms` are
     the kinds of answer it can act on. `stage_of` is given where the stage depends on the parameters, `forms_of`
     and `layer_of` where the forms and the layer do. `on_errors`: it acts on the answer of an edge fault, too.
+    `http2`: it is said in frames of HTTP/2, and acts on no other request.
     """
 
     name: str
@@ -101,6 +102,7 @@ class FaultKind:
     forms_of: Callable[[Any], tuple[Form, ...]] | None = None
     layer_of: Callable[[Any], Layer] | None = None
     on_errors: bool = False
+    http2: bool = False
 
     def settled(self, params: Params) -> FaultKind:
         """The same kind with the stage, the forms and the layer that it has with these parameters."""
@@ -116,8 +118,10 @@ class FaultKind:
             layer_of=None,
         )
 
-    def acts_on(self, api: str, stream: bool) -> bool:
-        """Whether it can act on an answer of this API, streamed or not."""
+    def acts_on(self, api: str, stream: bool, http2: bool = True) -> bool:
+        """Whether it can act on an answer of this API, streamed or not, over HTTP/2 or not."""
+        if self.http2 and not http2:
+            return False
         if api not in self.apis or (stream and api not in STREAMING_APIS):
             return False
         return ("streamed" if stream else "whole") in self.forms

@@ -120,10 +120,10 @@ def hang(script: Script, params: HangParams, ctx: FaultContext) -> Script:
     return Script((Wait(params.seconds), Close()))
 
 
-def _ended(script: Script, params: EndingParams, last: Abort | Close) -> Script:
+def ended(script: Script, params: EndingParams, last: Abort | Close, fault: str) -> Script:
+    """Return a script that ends with `last`, where or when the parameters say; `fault` is the name of what does so."""
     if params.timed is not None:
         patience, seconds = params.timed
-        fault = "close" if isinstance(last, Close) else "reset"
         return limited(script, seconds, patience, (last,), fault, params.frees_slot)
     if params.n is None:
         return Script((last,))
@@ -135,23 +135,26 @@ def _ended(script: Script, params: EndingParams, last: Abort | Close) -> Script:
 
 def reset(script: Script, params: EndingParams, ctx: FaultContext) -> Script:
     """The connection ends with an RST."""
-    return _ended(script, params, Abort())
+    return ended(script, params, Abort(), "reset")
 
 
 def close(script: Script, params: EndingParams, ctx: FaultContext) -> Script:
     """The connection ends with a FIN."""
-    return _ended(script, params, Close())
+    return ended(script, params, Close(), "close")
 
 
-def _stage(params: EndingParams) -> Stage:
+def ending_stage(params: EndingParams) -> Stage:
+    """The stage of a fault that ends an answer: before the headers the answer is never made."""
     return "edge" if params.at == "before_headers" else "answer"
 
 
-def _layer(params: EndingParams) -> Layer:
+def ending_layer(params: EndingParams) -> Layer:
+    """Its layer: a time counts behind everything else."""
     return "ending" if params.timed is None else "gateway"
 
 
-def _forms(params: EndingParams) -> tuple[Form, ...]:
+def ending_forms(params: EndingParams) -> tuple[Form, ...]:
+    """What it acts on: only a stream has chunks."""
     return ("streamed",) if params.at.startswith("after_chunks ") else BOTH_FORMS
 
 
@@ -173,9 +176,9 @@ KINDS = (
         apply=reset,
         layer="ending",
         example="{fault: reset, with: {at: after_bytes 200}, rate: 0.05}",
-        stage_of=_stage,
-        forms_of=_forms,
-        layer_of=_layer,
+        stage_of=ending_stage,
+        forms_of=ending_forms,
+        layer_of=ending_layer,
         about="The connection ends with an RST. A crashed process, a firewall, an idle timeout on the way.",
     ),
     FaultKind(
@@ -186,9 +189,9 @@ KINDS = (
         apply=close,
         layer="ending",
         example="{fault: close, with: {at: before_headers}, rate: 0.05}",
-        stage_of=_stage,
-        forms_of=_forms,
-        layer_of=_layer,
+        stage_of=ending_stage,
+        forms_of=ending_forms,
+        layer_of=ending_layer,
         about="The connection ends with a FIN before the answer is complete. A deploy, a proxy that gave up.",
     ),
 )

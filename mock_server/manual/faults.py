@@ -218,7 +218,8 @@ def _acts_on(kind: FaultKind) -> str:
     if set(kind.apis) == set(STREAMING_APIS) and kind.forms == ("streamed",):
         return "every stream"
     only = {"streamed": ", streamed only", "whole": ", not streamed only"}
-    return _apis(kind.apis) + (only[kind.forms[0]] if len(kind.forms) == 1 else "")
+    over = ", over HTTP/2 only" if kind.http2 else ""
+    return _apis(kind.apis) + (only[kind.forms[0]] if len(kind.forms) == 1 else "") + over
 
 
 def _apis(apis: tuple[str, ...]) -> str:

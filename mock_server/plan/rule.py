@@ -183,9 +183,9 @@ class Rule(Strict):
         """The fault, alone; or one entry for each of the sequence, None being `ok`."""
         return self._uses
 
-    def acts_on(self, api: str, stream: bool) -> bool:
-        """Whether any of its faults can act on an answer of this API, streamed or not."""
-        return any(use is not None and use.kind.acts_on(api, stream) for use in self._uses)
+    def acts_on(self, api: str, stream: bool, http2: bool = True) -> bool:
+        """Whether any of its faults can act on an answer of this API, streamed or not, over HTTP/2 or not."""
+        return any(use is not None and use.kind.acts_on(api, stream, http2) for use in self._uses)
 
     def _shape_problems(self) -> list[Problem]:
         triggers = [

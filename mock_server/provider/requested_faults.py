@@ -39,6 +39,10 @@ def add_requested_faults(chosen: Chosen, request: Request) -> Chosen | ApiError:
 def _with(chosen: Chosen, text: str, request: Request, where: str) -> Chosen:
     use = requested_fault(text)
     kind = use.kind
+    if kind.http2 and not request.http2:
+        raise FaultHeaderError(
+            where, f"{kind.name} in HTTP/1.1", "a request in HTTP/2, the only one it can act on"
+        )
     if not kind.acts_on(request.api, request.stream):
         form = "streamed" if request.stream else "not streamed"
         able = f"{', '.join(kind.apis)} ({' or '.join(kind.forms)})"

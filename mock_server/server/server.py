@@ -47,6 +47,7 @@ from windtunnel.mock_server.transports.door import Doors
 from windtunnel.mock_server.transports.exchange import Exchange
 from windtunnel.mock_server.transports.limits import ADMIN_PATHS, IncomingRequests
 from windtunnel.mock_server.transports.tls.certificates import Certificates
+from windtunnel.mock_server.transports.wire import HTTP_2
 from windtunnel.mock_server.transports.write_batch import WriteBatch
 
 if TYPE_CHECKING:
@@ -251,6 +252,7 @@ class Server:
             unknown_fields=self._unknown_fields,
             unknown_ids=self._unknown_ids,
             body_hash=received.body_hash,
+            http2=requester.http_version == HTTP_2,
         )
         engine = self.engine
         if self.plans.scoped:

@@ -24,6 +24,7 @@ from windtunnel.mock_server.script import (
     Head,
     Raw,
     Send,
+    Signal,
     Step,
     TimeLimit,
     Tokens,
@@ -206,6 +207,9 @@ class Player:
             elif type(step) is Trickle:
                 if not self._trickle(step, now):
                     return min(self._at, self._limit_at) + self._shift
+            elif type(step) is Signal:
+                self._flush(now)
+                wire.signal(step)
             elif type(step) is TimeLimit:
                 self._limits = (*self._limits, (self._since + step.seconds, step))
                 self._limit_at = min([at for at, _ in self._limits])
@@ -317,7 +321,7 @@ class Player:
                 wire.close()
             elif type(step) is Abort:
                 self.ending = "abort"
-                wire.abort()
+                wire.abort(step.code)
         return math.inf
 
     def _flush(self, now: float) -> None:

@@ -13,10 +13,13 @@ import asyncio
 from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple, Protocol, TypeAlias
 
-from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.script import Head, Signal
 from windtunnel.mock_server.transports.door import Doors
 from windtunnel.mock_server.transports.limits import IncomingRequests
 from windtunnel.mock_server.transports.write_batch import WriteBatch
+
+HTTP_2 = "2"
+"""What `Requester.http_version` says of HTTP/2."""
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -70,8 +73,11 @@ class Wire(Protocol):
     def close(self) -> None:
         """Close the connection with a FIN, after everything that was flushed."""
 
-    def abort(self) -> None:
-        """Reset the connection with an RST, after everything that was flushed."""
+    def abort(self, code: int | None = None) -> None:
+        """Reset the connection with an RST, after everything that was flushed; HTTP/2 resets the stream with `code`."""
+
+    def signal(self, signal: Signal) -> None:
+        """Say something of the connection, after everything that was flushed."""
 
 
 class OpenConnection(Protocol):

@@ -24,6 +24,7 @@ class Ask:
     region: str = "local"
     stream: bool = True
     key_hash: str = "5f2c9a"
+    http2: bool = False
 
 
 ASK = Ask()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.script import Head, Signal
 from windtunnel.mock_server.transports.endings import close_and_linger, reset, reset_behind
 from windtunnel.mock_server.transports.failures import refusal_body
 from windtunnel.mock_server.transports.http1.framing import LAST_CHUNK, chunk, head_bytes
@@ -136,7 +136,10 @@ class Http1Wire:
         if self.transport is not None:
             self.transport.close()
 
-    def abort(self) -> None:
+    def signal(self, signal: Signal) -> None:
+        """See `Wire.signal`: HTTP/1.1 has no words for it, and no fault with one acts here."""
+
+    def abort(self, code: int | None = None) -> None:
         """See `Wire.abort`."""
         self.write_out()
         self.closing = True

@@ -10,8 +10,9 @@ server do besides, by `floods`. A client that breaks the protocol gets a GOAWAY 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
-from typing import Final, cast
+from typing import cast
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -24,6 +25,7 @@ from h2.events import (
     PriorityUpdated,
     RemoteSettingsChanged,
     RequestReceived,
+    SettingsAcknowledged,
     StreamEnded,
     StreamReset,
     WindowUpdated,
@@ -31,20 +33,16 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
+from windtunnel.mock_server.script import Signal
 from windtunnel.mock_server.transports.endings import close_and_linger, reset, reset_behind
 from windtunnel.mock_server.transports.http2.fields import FieldList, request_head
 from windtunnel.mock_server.transports.http2.floods import Allowance
+from windtunnel.mock_server.transports.http2.signals import MAX_STREAMS, WINDOW, Signals
 from windtunnel.mock_server.transports.http2.stream import Http2Stream
 from windtunnel.mock_server.transports.limits import MAX_HEAD
 from windtunnel.mock_server.transports.links.linked import ARRIVES_AT
 from windtunnel.mock_server.transports.player import PIECE
 from windtunnel.mock_server.transports.wire import Host
-
-MAX_STREAMS: Final = 100
-"""Requests that one connection may carry at once: the least that RFC 9113 recommends (section 6.5.2)."""
-
-WINDOW: Final = 2**20
-"""Bytes of bodies that a client may send ahead, on a stream and on the connection."""
 
 _NO_LIMIT = 2**31 - 1
 
@@ -80,7 +78,9 @@ class Http2Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._h2 = _new_state()
         self._streams: dict[int, Http2Stream] = {}
+        self._signals = Signals(self._loop, self._h2, self._write_later)
         self._requests = 0
+        self._ahead = b""
         self._unwritten = 0
         self._writes_later = False
         self._calm = Allowance(self._loop.time)
@@ -98,6 +98,7 @@ class Http2Connection(asyncio.Protocol):
             RemoteSettingsChanged: self._settings_changed,
             PingReceived: self._paid,
             PriorityUpdated: self._paid,
+            SettingsAcknowledged: self._settings_acknowledged,
             ConnectionTerminated: self._terminated,
         }
 
@@ -131,6 +132,7 @@ class Http2Connection(asyncio.Protocol):
         """asyncio's callback: the connection is over, closed by either side."""
         self._transport = None
         self._closing = True
+        self._signals.stop()
         if self._keep_alive is not None:
             self._keep_alive.busy()
         self._server.disconnected(self)
@@ -190,8 +192,10 @@ class Http2Connection(asyncio.Protocol):
     # ---- events of h2
 
     def _request_received(self, event: RequestReceived) -> None:
-        stream_id = event.stream_id
-        if len(self._streams) >= MAX_STREAMS:
+        stream_id, signals = event.stream_id, self._signals
+        if signals.last_stream is not None and stream_id > signals.last_stream:
+            return  # behind a GOAWAY: ignored (RFC 9113, section 6.8)
+        if len(self._streams) >= signals.limit:
             self._paid(event)
             if not self._closing:
                 self.send_reset(stream_id, ErrorCodes.REFUSED_STREAM)
@@ -235,6 +239,9 @@ class Http2Connection(asyncio.Protocol):
     def _settings_changed(self, event: RemoteSettingsChanged) -> None:
         self._paid(event)
         self._send_all_on()  # SETTINGS_INITIAL_WINDOW_SIZE moves all windows
+
+    def _settings_acknowledged(self, event: SettingsAcknowledged) -> None:
+        self._signals.acknowledged()
 
     def _terminated(self, event: ConnectionTerminated) -> None:
         """The client sent GOAWAY: h2 lets nothing more be sent, not even on the streams that it has."""
@@ -286,8 +293,33 @@ class Http2Connection(asyncio.Protocol):
         self._write_later()
 
     def stream_ended(self, stream_id: int) -> None:
-        """See `Frames.stream_ended`."""
+        """See `Frames.stream_ended`. Behind a GOAWAY the last answer closes the connection."""
         self._streams.pop(stream_id, None)
+        if not self._streams and self._signals.last_stream is not None:
+            self._loop.call_soon(self._hang_up)
+
+    def signal(self, signal: Signal) -> None:
+        """See `Frames.signal`."""
+        signals = self._signals
+        if self._closing:
+            return
+        if signal.kind == "one_stream":
+            signals.one_stream(signal)
+        elif signal.kind == "window_stall":
+            signals.window_stall(signal)
+        elif signal.kind == "calm_down":
+            self._write_ahead(signals.goaway(ErrorCodes.ENHANCE_YOUR_CALM))
+            self._stop()
+            self._loop.call_soon(self._hang_up)
+        elif signals.last_stream is None:
+            self._write_ahead(signals.goaway(ErrorCodes.NO_ERROR))
+            if signal.seconds < math.inf:
+                self._loop.call_later(signal.seconds, self._hang_up)
+        self._write_later()
+
+    def _write_ahead(self, frame: bytes) -> None:
+        """Write a frame that h2 knows nothing of, behind those that it has prepared."""
+        self._ahead += self._h2.data_to_send() + frame
         self._idle()
 
     def _write_later(self) -> None:
@@ -299,7 +331,8 @@ class Http2Connection(asyncio.Protocol):
         """Hand all frames to the transport."""
         self._writes_later = False
         self._unwritten = 0
-        data = self._h2.data_to_send()
+        data = self._ahead + self._h2.data_to_send()
+        self._ahead = b""
         transport = self._transport
         if data and transport is not None and not transport.is_closing():
             transport.write(data)
@@ -354,11 +387,12 @@ class Http2Connection(asyncio.Protocol):
 
     def _hang_up(self) -> None:
         """End the connection behind a GOAWAY; the requests in flight have lost their client."""
+        if self._transport is None:
+            return
         self._closing = True
         self.write_out()
         self._all_gone()
-        if self._transport is not None:
-            close_and_linger(self._loop, self._transport)
+        close_and_linger(self._loop, self._transport)
 
     def _all_gone(self) -> None:
         streams, self._streams = list(self._streams.values()), {}

@@ -12,9 +12,7 @@ from windtunnel.mock_server.transports.http2.fields import RequestHead
 from windtunnel.mock_server.transports.http2.wire import Frames, Http2Wire
 from windtunnel.mock_server.transports.limits import MAX_HEAD, MAX_HEADERS, MAX_LINE, longest_body
 from windtunnel.mock_server.transports.reception import receive
-from windtunnel.mock_server.transports.wire import Host, InFlight, ReceivedRequest
-
-HTTP_VERSION = "2"
+from windtunnel.mock_server.transports.wire import HTTP_2, Host, InFlight, ReceivedRequest
 
 
 class Http2Stream:
@@ -55,7 +53,7 @@ class Http2Stream:
     @property
     def http_version(self) -> str:
         """See `Requester.http_version`."""
-        return HTTP_VERSION
+        return HTTP_2
 
     @property
     def closing(self) -> bool:

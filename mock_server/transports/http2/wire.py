@@ -17,7 +17,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from h2.errors import ErrorCodes
 
-from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.script import Head, Signal
 from windtunnel.mock_server.transports.http2.fields import FieldList, answer_fields, size_of
 from windtunnel.mock_server.transports.wire import Headers, OpenConnection
 
@@ -43,6 +43,9 @@ class Frames(OpenConnection, Protocol):
 
     def send_reset(self, stream_id: int, code: ErrorCodes) -> None:
         """Send RST_STREAM."""
+
+    def signal(self, signal: Signal) -> None:
+        """Say something of the connection to the client."""
 
     def stream_ended(self, stream_id: int) -> None:
         """Note that nothing more is sent on a stream."""
@@ -116,10 +119,14 @@ class Http2Wire:
         self.reset(ErrorCodes.INTERNAL_ERROR)
         self.flush()
 
-    def abort(self) -> None:
+    def abort(self, code: int | None = None) -> None:
         """See `Wire.abort`."""
-        self.reset(ErrorCodes.INTERNAL_ERROR)
+        self.reset(ErrorCodes.INTERNAL_ERROR if code is None else ErrorCodes(code))
         self.flush()
+
+    def signal(self, signal: Signal) -> None:
+        """See `Wire.signal`."""
+        self._frames.signal(signal)
 
     def reset(self, code: ErrorCodes) -> None:
         """End the stream by RST_STREAM behind what was written, unless its end was written already."""

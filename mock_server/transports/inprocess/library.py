@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, NoReturn, Protocol
 
-from windtunnel.mock_server.script import Head
+from windtunnel.mock_server.script import Head, Signal
 from windtunnel.mock_server.transports.http1.framing import head_bytes
 from windtunnel.mock_server.transports.wire import Headers
 
@@ -79,8 +79,11 @@ class RecordingWire:
         framing = None if head is None else head.framing
         self.complete = framing == "none" or (framing == "length" and self.sent == self.length)
 
-    def abort(self) -> None:
+    def abort(self, code: int | None = None) -> None:
         """See `Wire.abort`."""
+
+    def signal(self, signal: Signal) -> None:
+        """See `Wire.signal`: a mocked transport has no connections to speak of."""
 
 
 class MockedExchange(Protocol):

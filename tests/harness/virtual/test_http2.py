@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 
+from tests.harness.clients.conftest import profile_of
 from tests.harness.virtual.shards import play
-from tests.harness.virtual.test_drivers import prepare, rows
+from tests.harness.virtual.test_drivers import SCENARIO, prepare, rows
+from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.honoured import HTTP2_DRIVERS
+from windtunnel.harness.inputs.profile import Profile
+from windtunnel.harness.inputs.scenario import Scenario
+from windtunnel.harness.plan import resolve
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +61,17 @@ def test_two_processes_have_one_digest(played: list[Path], driver: str) -> None:
     """Records and wire are the same in another process with another order of hashes."""
     one, two = (json.loads((folder / driver / "digest.json").read_text()) for folder in played[:2])
     assert one == two
+
+
+def test_a_fault_of_http2_needs_a_client_that_speaks_it() -> None:
+    """A scenario whose fault no client could ever meet is refused, with the client that could."""
+    rules = {"phases": [{"name": "away", "for": "1s", "rules": [{"fault": "goaway"}]}]}
+    scenario = Scenario.model_validate({**SCENARIO, **rules})
+    plain, http2 = (Profile.model_validate(profile_of("httpx2", http=version)) for version in (1.1, 2))
+    with pytest.raises(InputError) as caught:
+        resolve(scenario, [plain], clock="virtual")
+    assert str(caught.value).startswith(
+        "scenario small: phases[0].rules[0].fault: found goaway, which only HTTP/2 can say, and clients that speak "
+        "HTTP/1.1, expected a client with http: 2, such as h2-single"
+    )
+    resolve(scenario, [http2], clock="virtual")

@@ -33,6 +33,15 @@ from windtunnel.mock_server.script import (
 ANSWER_FAULTS = [name for name, kind in FAULTS.items() if kind.stage == "answer"] + ["reset", "close"]
 CHUNKS = st.fixed_dictionaries({"after_chunks": st.integers(0, 9)})
 PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "stream_reset": st.fixed_dictionaries(
+        {
+            "at": st.sampled_from(["after_chunks 3", "after_bytes 100"]),
+            "code": st.sampled_from(["cancel", "no_error"]),
+        }
+    ),
+    "goaway": st.fixed_dictionaries({"grace": st.sampled_from(["1s", "forever"])}),
+    "one_stream": st.fixed_dictionaries({"seconds": st.sampled_from(["1s", "forever"])}),
+    "window_stall": st.fixed_dictionaries({"seconds": st.sampled_from(["1s", "forever"])}),
     "slow_first_token": st.fixed_dictionaries({"seconds": st.sampled_from(["0s", "100ms", "3s"])}),
     "stall": st.fixed_dictionaries(
         {"after_chunks": st.integers(0, 9), "seconds": st.sampled_from(["0s", "2s", "forever"])}

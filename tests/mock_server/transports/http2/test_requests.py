@@ -15,7 +15,7 @@ import pytest
 from h2.errors import ErrorCodes
 
 from windtunnel.mock_server.script import FOREVER, End, Head, Script, Send, Wait
-from windtunnel.mock_server.transports.http2.connection import MAX_STREAMS, WINDOW
+from windtunnel.mock_server.transports.http2.signals import MAX_STREAMS, WINDOW
 from windtunnel.mock_server.transports.limits import MAX_HEAD, MAX_HEADERS, MAX_LINE, MAX_UNREAD_BODY
 
 TEXT = (("content-type", "text/plain"),)
