@@ -38,6 +38,7 @@ from windtunnel.mock_server.provider.compiled_settings import (
     ConnectionSettings,
     LinkSettings,
 )
+from windtunnel.mock_server.provider.handshakes import HandshakeFaults
 from windtunnel.mock_server.provider.idempotency import Idempotency
 from windtunnel.mock_server.provider.outages import Outages
 from windtunnel.mock_server.provider.regions import RegionState
@@ -103,6 +104,7 @@ class Engine:
     def _compile_phases(self, plan: Plan) -> None:
         """Compile every phase: its start, the settings of each region, and the rules that close ports."""
         self._outages = Outages(plan)
+        self._handshakes = HandshakeFaults(plan)
         phases = range(max(1, len(plan.phases)))
         self._starts = [self._origin + plan.phase_start(p) for p in phases]
         self._settings: list[dict[str, CompiledSettings]] = []
@@ -318,6 +320,15 @@ class Engine:
             for phase in self._settings
             for name, settings in phase.items()
         )
+
+    def handshake_fault(self, region: str, now: float, connection: int) -> FaultUse | None:
+        """Return what acts on the TLS handshake of a new connection, and count it; None: nothing does."""
+        if now >= self._boundary:
+            self._enter_due_phases(now)
+        use = self._handshakes.acting(region, now, self._phase, connection)
+        if use is not None:
+            self._regions[region].fault_counts[use.rule_id] += 1
+        return use
 
     @property
     def seed(self) -> int:

@@ -14,6 +14,7 @@ from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.harness.errors import InputError, listing, nearest
 from windtunnel.harness.inputs.validation import show
 from windtunnel.harness.inputs.yaml_source import Loc, YamlSource, read_yaml
+from windtunnel.mock_server.faults.base import BEFORE_REQUESTS
 from windtunnel.mock_server.plan import plan as server
 
 if TYPE_CHECKING:
@@ -229,8 +230,8 @@ def _never_met(source: YamlSource, scenario: Scenario, loc: Loc, rule: server.Ru
             expected = f"what the load sends, {show(_as_written(value))}"
             yield source.error((*loc, "match", key), found=found, expected=expected)
             return
-    closes_ports = any(use is not None and use.kind.stage == "listener" for use in rule.uses)
-    if not closes_ports and not any(rule.acts_on(load.api, form) for form in forms):
+    before_requests = any(use is not None and use.kind.stage in BEFORE_REQUESTS for use in rule.uses)
+    if not before_requests and not any(rule.acts_on(load.api, form) for form in forms):
         form = " or ".join("streamed" if form else "not streamed" for form in forms)
         names = ", ".join(sorted({use.kind.name for use in rule.uses if use is not None}))
         found = f"'{names}', which can never act on the load's answers ({load.api}, {form})"

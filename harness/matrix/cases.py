@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from windtunnel.mock_server.faults import FAULTS, FaultKind, parse_fault_header
+from windtunnel.mock_server.faults.base import BEFORE_REQUESTS
 
 Task: TypeAlias = Literal["prose", "schema", "tool"]
 
@@ -155,7 +156,7 @@ def all_cases(kinds: Iterable[FaultKind] | None = None) -> list[Case]:
     for kind in FAULTS.values() if kinds is None else kinds:
         if kind.http2:  # the clients of the table speak HTTP/1.1
             continue
-        if kind.stage == "listener":
+        if kind.stage in BEFORE_REQUESTS:
             found.append(Case(kind.name, (), CONNECT))
             continue
         for variant in VARIANTS.get(kind.name, (Variant(),)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -45,13 +46,14 @@ class OpenAIClient:
 
     name = "openai"
 
-    def __init__(self) -> None:
+    def __init__(self, trust: ssl.SSLContext) -> None:
         self.sent: Counter[str] = Counter()
         timeout = sdk_http.Timeout(**_TIMEOUT)
         self._http = openai.DefaultHttpxClient(
             limits=sdk_http.Limits(**_LIMITS),
             timeout=timeout,
             trust_env=False,
+            verify=trust,
             event_hooks={"request": [self._count]},
         )
         self._client = openai.OpenAI(
@@ -86,9 +88,9 @@ class Httpx2Client:
 
     name = "httpx2"
 
-    def __init__(self) -> None:
+    def __init__(self, trust: ssl.SSLContext) -> None:
         self._client = httpx2.Client(
-            limits=httpx2.Limits(**_LIMITS), timeout=httpx2.Timeout(**_TIMEOUT), trust_env=False
+            limits=httpx2.Limits(**_LIMITS), timeout=httpx2.Timeout(**_TIMEOUT), trust_env=False, verify=trust
         )
 
     def call(self, case: Case, call: str, base_url: str) -> ObservedCall:
@@ -119,10 +121,13 @@ class AiohttpClient:
 
     name = "aiohttp"
 
+    def __init__(self, trust: ssl.SSLContext) -> None:
+        self._trust = trust
+
     async def calls(self, calls: Sequence[tuple[Case, str, str]], at_once: int) -> list[ObservedCall]:
         """Make each (case, call id, base URL); the observed calls are in that order."""
         slots = asyncio.Semaphore(at_once)
-        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=self._trust)
         async with aiohttp.ClientSession(connector=connector, timeout=_AIOHTTP_TIMEOUT) as session:
 
             async def one(case: Case, call: str, base_url: str) -> ObservedCall:

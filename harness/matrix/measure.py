@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -94,14 +95,15 @@ def _measured(cases: Sequence[Case]) -> dict[Case, Sentences]:
 
 async def _observe_once(cases: Sequence[Case]) -> dict[Case, Sentences]:
     warm_up = [Case(HEALTHY, (_WARM_UP,), form) for form in FORMS]
-    sdk, plain = OpenAIClient(), Httpx2Client()
-    try:
-        async with running_server() as records:
-            await _calls(warm_up, sdk, plain, records)
-            calls = await _calls(cases, sdk, plain, records)
-    finally:
-        sdk.close()
-        plain.close()
+    async with running_server() as records:
+        trust = ssl.create_default_context(cafile=records.ca_file)
+        sdk, plain, session = OpenAIClient(trust), Httpx2Client(trust), AiohttpClient(trust)
+        try:
+            await _calls(warm_up, sdk, plain, session, records)
+            calls = await _calls(cases, sdk, plain, session, records)
+        finally:
+            sdk.close()
+            plain.close()
     return {
         case: {client: _sentence(case, client, calls, sdk.sent, records) for client in CLIENTS}
         for case in cases
@@ -127,7 +129,11 @@ def differences(expected: Matrix, found: Matrix) -> list[str]:
 
 
 async def _calls(
-    cases: Sequence[Case], sdk: OpenAIClient, plain: Httpx2Client, records: ServerRecords
+    cases: Sequence[Case],
+    sdk: OpenAIClient,
+    plain: Httpx2Client,
+    session: AiohttpClient,
+    records: ServerRecords,
 ) -> dict[str, ObservedCall]:
     """Let all three clients make the call of every case at once. Returns what each saw, by call id."""
     urls = [(case, records.regions[case.fault if case.base == CONNECT else OPEN]) for case in cases]
@@ -143,10 +149,8 @@ async def _calls(
                 ),
             ),
             (
-                AiohttpClient.name,
-                AiohttpClient().calls(
-                    [(case, _id(case, AiohttpClient.name), url) for case, url in urls], AT_ONCE
-                ),
+                session.name,
+                session.calls([(case, _id(case, session.name), url) for case, url in urls], AT_ONCE),
             ),
         )
         return {

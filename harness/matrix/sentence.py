@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 from windtunnel.harness.clients.reading import CUT_REASONS, AnswerFailedError
 from windtunnel.harness.matrix.cases import PATIENT, Case
 from windtunnel.harness.matrix.observed_call import ObservedAnswer, ObservedCall
@@ -131,9 +133,24 @@ def _named(error: BaseException) -> str:
         return f"{sentence} (a status {status} of its own)"
     if status is not None:
         return f"{sentence} (status {status})"
+    if words := _of_tls(error):
+        return f"{sentence}: {words}"
     if type(error).__name__ == "APIError":
         return f"{sentence}: {str(error).partition('.')[0]}…"
     return sentence
+
+
+def _of_tls(error: BaseException | None) -> str:
+    """Why a certificate was refused, or OpenSSL's reason for the end of a handshake; empty for any other failure."""
+    while error is not None:
+        # aiohttp's own exceptions are subclasses of OpenSSL's, and have those that they stand for as attributes.
+        below = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
+        if isinstance(below, ssl.SSLCertVerificationError):
+            return str(below.verify_message).rstrip(".")
+        if isinstance(below, ssl.SSLError):
+            return str(below.reason)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _status(error: BaseException) -> int | None:

@@ -13,6 +13,7 @@ from windtunnel.harness.contract.files import write_json
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.run.children import start_mock
 from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.faults.base import BEFORE_REQUESTS
 from windtunnel.mock_server.journal.segments import read_segments
 from windtunnel.mock_server.plan.plan import Plan
 
@@ -25,9 +26,10 @@ END_TIMEOUT_S = 10.0
 
 @dataclass(slots=True)
 class ServerRecords:
-    """What the server knows of the calls: `regions` while it runs, the rest when it has ended."""
+    """What the server knows of the calls: `regions` and `ca_file` while it runs, the rest when it has ended."""
 
     regions: Mapping[str, str]
+    ca_file: str
     truths: dict[str, str | None] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
     faults: dict[str, set[str]] = field(default_factory=dict)
@@ -35,7 +37,7 @@ class ServerRecords:
 
 @asynccontextmanager
 async def running_server() -> AsyncIterator[ServerRecords]:
-    """A server with an open region, and one for each fault of a listener, by its name.
+    """A server with an open region, and one for each fault of a listener or a TLS handshake, by its name.
 
     Yields the regions' base URLs. On leaving it ends the server, and the records are there. Raises
     `MeasurementError` if the server does not start, or ends with anything to complain about.
@@ -46,7 +48,8 @@ async def running_server() -> AsyncIterator[ServerRecords]:
         # With a fixed time the lengths of answers, and so where they are cut, are the same every time.
         mock = await start_mock(folder, "plan.json", "--epoch", "fixed", journal=".")
         try:
-            records = ServerRecords((await mock.announcement(START_TIMEOUT_S))["regions"])
+            announced = await mock.announcement(START_TIMEOUT_S)
+            records = ServerRecords(announced["regions"], announced["ca_file"])
             yield records
             status = await mock.end(END_TIMEOUT_S)
             complaint = mock.log.read_text(encoding="utf-8", errors="replace").strip()[-2000:]
@@ -60,14 +63,14 @@ async def running_server() -> AsyncIterator[ServerRecords]:
 
 
 def _plan() -> Plan:
-    closed = [kind.name for kind in FAULTS.values() if kind.stage == "listener"]
+    before = {kind.name: kind.stage for kind in FAULTS.values() if kind.stage in BEFORE_REQUESTS}
     answer = {"first_token": "1ms", "tokens": 16, "tokens_per_second": 100_000.0, "tokens_per_chunk": 4}
     provider = {
-        "regions": {name: {} for name in (OPEN, *closed)},
+        "regions": {OPEN: {}} | {name: {"tls": stage == "handshake"} for name, stage in before.items()},
         "capacity": {"slots": 10_000, "abandoned": "stop"},
         "answer": answer,
     }
-    rules = [{"fault": name, "match": {"region": name}} for name in closed]
+    rules = [{"fault": name, "match": {"region": name}} for name in before]
     return Plan.model_validate({"name": "observed", "seed": 1, "provider": provider, "rules": rules})
 
 

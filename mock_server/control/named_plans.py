@@ -15,6 +15,7 @@ from typing import Any
 
 from windtunnel.mock_server.engine import Engine
 from windtunnel.mock_server.errors import WindtunnelServerError
+from windtunnel.mock_server.faults.base import BEFORE_REQUESTS
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.request import Request
 
@@ -106,9 +107,7 @@ class NamedPlans:
         if key_hash is not None:
             closing = next(_closing(plan), None)
             if closing is not None:
-                raise PlansError(
-                    f"{closing} closes a port, which cannot be done for one key: put it in the server's plan"
-                )
+                raise PlansError(f"{closing}, which cannot be done for one key: put it in the server's plan")
             other = self.scoped.get(key_hash)
             if other is not None and other is not before:
                 raise PlansError(f"this key has the plan {other.plan.name!r} already: DELETE that first")
@@ -152,8 +151,9 @@ class NamedPlans:
 
 
 def _closing(plan: Plan) -> Iterator[str]:
-    """Return the names of the plan's faults that close a port instead of acting on a request."""
+    """Return the plan's faults that act on a port or a handshake, and what they do; no request meets them."""
     for rule in [*plan.rules, *[rule for phase in plan.phases for rule in phase.rules]]:
         for use in rule.uses:
-            if use is not None and use.kind.stage == "listener":
-                yield use.kind.name
+            if use is not None and use.kind.stage in BEFORE_REQUESTS:
+                does = "closes a port" if use.kind.stage == "listener" else "acts on a TLS handshake"
+                yield f"{use.kind.name} {does}"

@@ -3,6 +3,7 @@
     status.py      error statuses of the API itself            error_answer.py  how such an error is put together
     gateways.py    error statuses of what stands before it     retry.py         retry-after, in every spelling
     listener.py    refuse, blackhole: no connection at all     pages.py         the HTML pages
+    handshake.py   TLS handshakes that fail, or stall
     connection.py  hang, reset, close                          http2.py  what only frames of HTTP/2 can say
     wire.py        what is wrong with an answer as HTTP        drip.py          an answer that trickles
     streams.py     when an answer comes                        script_edits.py  where a script is cut open
@@ -30,6 +31,7 @@ from windtunnel.mock_server.faults import (
     endings,
     events,
     gateways,
+    handshake,
     http2,
     listener,
     shapes,
@@ -48,6 +50,7 @@ FAULTS: dict[str, FaultKind] = {
         *status.KINDS,
         *gateways.KINDS,
         *listener.KINDS,
+        *handshake.KINDS,
         *connection.KINDS,
         *wire.KINDS,
         *http2.KINDS,

@@ -2,9 +2,10 @@
 
     healthy script ──► kind.apply(script, params, ctx) ──► the script that is played
 
-A *listener* fault acts on the region's listening socket, before there is any request. An *edge* fault stands in
-for the whole answer, before limits and slots: it is given the empty script. An *answer* fault changes the healthy
-script and relies on its form alone: a head, work, sends, an end. Several of them act in the order of `LAYERS`.
+A *listener* fault acts on the region's listening socket, before there is any request; a *handshake* fault on the TLS
+handshake of a new connection. An *edge* fault stands in for the whole answer, before limits and slots: it is given the
+empty script. An *answer* fault changes the healthy script and relies on its form alone: a head, work, sends, an end.
+Several of them act in the order of `LAYERS`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from windtunnel.mock_server.request import APIS, STREAMING_APIS
 from windtunnel.mock_server.script import Script
 
 Family: TypeAlias = Literal["status", "edge", "stream", "body"]
-Stage: TypeAlias = Literal["listener", "edge", "answer"]
+Stage: TypeAlias = Literal["listener", "handshake", "edge", "answer"]
+BEFORE_REQUESTS: frozenset[Stage] = frozenset({"listener", "handshake"})
+"""Stages of faults that no request meets: of a port, or of a connection."""
+
 Layer: TypeAlias = Literal["content", "events", "ending", "pace", "bytes", "gateway"]
 Form: TypeAlias = Literal["streamed", "whole"]
 Headers: TypeAlias = tuple[tuple[str, str], ...]

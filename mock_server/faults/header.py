@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from windtunnel.mock_server.errors import FaultHeaderError, nearest
-from windtunnel.mock_server.faults.base import FaultKind, Params
+from windtunnel.mock_server.faults.base import BEFORE_REQUESTS, FaultKind, Params
 from windtunnel.mock_server.plan.units import BARE_SECONDS
 
 HEADER = "x-windtunnel-fault"
@@ -20,8 +20,9 @@ def parse_header(text: str, faults: dict[str, FaultKind]) -> tuple[FaultKind, Pa
     kind = faults.get(name)
     if kind is None:
         raise FaultHeaderError(HEADER, f"the unknown fault {name!r}", nearest(name, faults, what="fault"))
-    if kind.stage == "listener":
-        found = f"{name}, which closes a port and so comes before any request"
+    if kind.stage in BEFORE_REQUESTS:
+        does = "closes a port" if kind.stage == "listener" else "acts on a TLS handshake"
+        found = f"{name}, which {does} and so comes before any request"
         raise FaultHeaderError(HEADER, found, "a fault of one request; for this one, a rule in a plan")
     given: dict[str, str] = {}
     for part in filter(None, parts):

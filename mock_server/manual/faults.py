@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from pydantic.fields import FieldInfo
 
-from windtunnel.mock_server.faults.base import ALL_APIS, LAYERS, FaultKind
+from windtunnel.mock_server.faults.base import ALL_APIS, BEFORE_REQUESTS, LAYERS, FaultKind
 from windtunnel.mock_server.faults.retry import RetryParams
 from windtunnel.mock_server.manual.clients import Seen, build_clients, cell, clients_table
 from windtunnel.mock_server.plan.model import Strict
@@ -94,9 +94,11 @@ def build_overview(kinds: Sequence[FaultKind], link: str = "") -> str:
 def build_order(kinds: Sequence[FaultKind]) -> str:
     """In which order faults of one request act, and which ones act where."""
     listener = [kind.name for kind in kinds if kind.stage == "listener"]
+    handshake = [kind.name for kind in kinds if kind.stage == "handshake"]
     edge = [kind.name for kind in kinds if kind.stage == "edge" and kind.family != "status"]
     rows = [
         ("listener", "before there is a request: the region's port", _named(listener)),
+        ("handshake", "before there is a request: the TLS handshake of a new connection", _named(handshake)),
         (
             "edge",
             "in place of the answer: the first one in the plan's order, alone (a status error is as late as slow "
@@ -163,7 +165,7 @@ def _on_answers(kind: FaultKind) -> bool:
 def _place(kind: FaultKind) -> str:
     """Where it acts among others, in words."""
     layer = f"in the layer *{kind.layer}*"
-    if kind.stage == "listener":
+    if kind.stage in BEFORE_REQUESTS:
         return "before there is a request"
     if kind.stage == "edge":
         alone = "alone, in place of the answer"
@@ -214,7 +216,7 @@ def explained(name: str, field: FieldInfo, default: Any) -> str:
 
 def _acts_on(kind: FaultKind) -> str:
     if not kind.apis:
-        return "the region's port"
+        return "the region's port" if kind.stage == "listener" else "new connections of a region with TLS"
     if set(kind.apis) == set(STREAMING_APIS) and kind.forms == ("streamed",):
         return "every stream"
     only = {"streamed": ", streamed only", "whole": ", not streamed only"}

@@ -239,6 +239,21 @@ def _impossible(rule: Rule, at: Loc, providers: Sequence[Provider]) -> Iterator[
     match = rule.match
     if match.region is not None and match.region not in providers[0].regions:
         yield (*at, "match", "region"), _unknown_region(match.region, providers[0])
+    shaking = next(
+        (use.kind.name for use in rule.uses if use is not None and use.kind.stage == "handshake"), None
+    )
+    if shaking is not None:
+        regions = providers[0].regions if match.region is None else {match.region}
+        if not set(regions) & set(providers[0].secured):
+            where = (
+                "where no region has TLS"
+                if match.region is None
+                else f"in {match.region!r}, which has no TLS"
+            )
+            yield (
+                (*at, "fault"),
+                PlanError("", f"{shaking} {where}", "`tls: true` of a region that it is for"),
+            )
     if match.model is None or any(provider.models is None for provider in providers):
         return
     served = sorted({name for provider in providers for name in provider.models or ()})

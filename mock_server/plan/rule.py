@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
@@ -225,6 +225,9 @@ class Rule(Strict):
         listening = [use.kind.name for use in uses if use.kind.stage == "listener"]
         if listening:
             return list(self._listener_problems(listening[0]))
+        shaking = [use.kind.name for use in uses if use.kind.stage == "handshake"]
+        if shaking:
+            return list(self._handshake_problems(shaking[0]))
         problems: list[Problem] = []
         if self.sequence is not None and self.fault not in (None, *(use.kind.name for use in uses)):
             unused = PlanError(
@@ -247,9 +250,19 @@ class Rule(Strict):
     def _listener_problems(self, name: str) -> Iterator[Problem]:
         """A port is open or closed for everyone: such a rule has a region and times, and nothing of a request."""
         about = f"{name}, which closes a region's port before there is a request"
-        for field in ("rate", "every", "first", "sequence", "ramp", "per", "charge", "holds_slot"):
+        narrowed = ("rate", "every", "first", "sequence", "ramp", "per", "charge", "holds_slot")
+        yield from self._without_requests(about, narrowed, "`burst`, or a phase of its own")
+
+    def _handshake_problems(self, name: str) -> Iterator[Problem]:
+        """A handshake is before any request: such a rule has a region, times and a rate, drawn for each connection."""
+        about = f"{name}, which acts on a TLS handshake before there is a request"
+        narrowed = ("every", "first", "sequence", "ramp", "per", "charge", "holds_slot")
+        yield from self._without_requests(about, narrowed, "`rate`, `burst`, or a phase of its own")
+
+    def _without_requests(self, about: str, narrowed: Sequence[str], instead: str) -> Iterator[Problem]:
+        for field in narrowed:
             if getattr(self, field) not in (None, False):
-                yield (field,), PlanError("", f"{field} on {about}", "`burst`, or a phase of its own")
+                yield (field,), PlanError("", f"{field} on {about}", instead)
         for field in Match.model_fields:
             if field != "region" and getattr(self.match, field) is not None:
                 yield ("match", field), PlanError("", f"a match on {field} for {about}", "`region` alone")

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 from windtunnel.mock_server.faults import FAULTS
+from windtunnel.mock_server.faults.base import Stage
 from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.plan.provider import Reachable
@@ -22,15 +23,15 @@ _NANOSECOND = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class _Outage:
-    """One rule. `start` is where its bursts are counted from, in seconds from t0."""
+class TimedRule:
+    """One rule whose fault acts on no request. `start` is where its bursts are counted from, in seconds from t0."""
 
     use: FaultUse
     rule: Rule
     start: float
 
     def concerns(self, region: str) -> bool:
-        """Whether it closes this region's port."""
+        """Whether it is for this region."""
         return self.rule.match.region in (None, region)
 
     def at(self, now: float) -> tuple[bool, float]:
@@ -62,23 +63,27 @@ def is_silent(use: FaultUse | None) -> bool:
     return use is not None and isinstance(use.params, ClosedParams) and use.params.established == "silent"
 
 
+def timed_rules(plan: Plan, phase: int, stage: Stage) -> tuple[TimedRule, ...]:
+    """Return the rules of a phase whose faults act at a stage before any request, in the plan's order."""
+    found = []
+    for i, (rule_id, rule) in enumerate(plan.rules_at(phase)):
+        use = rule.uses[0]
+        if use is not None and use.kind.stage == stage:
+            start = 0.0 if i < len(plan.rules) else plan.phase_start(phase)
+            found.append(TimedRule(FaultUse(use.kind, use.params, rule_id), rule, start))
+    return tuple(found)
+
+
 class Outages:
     """All that closes ports in a plan."""
 
     __slots__ = ("_phases", "_unreachable")
 
     def __init__(self, plan: Plan) -> None:
-        always = len(plan.rules)
         self._unreachable: list[dict[str, FaultUse | None]] = []
-        self._phases: list[tuple[_Outage, ...]] = []
+        self._phases: list[tuple[TimedRule, ...]] = []
         for phase in range(max(1, len(plan.phases))):
-            found = []
-            for i, (rule_id, rule) in enumerate(plan.rules_at(phase)):
-                use = rule.uses[0]
-                if use is not None and use.kind.stage == "listener":
-                    start = 0.0 if i < always else plan.phase_start(phase)
-                    found.append(_Outage(FaultUse(use.kind, use.params, rule_id), rule, start))
-            self._phases.append(tuple(found))
+            self._phases.append(timed_rules(plan, phase, "listener"))
             provider = plan.settings_at(phase)
             self._unreachable.append(
                 {name: _unreachable(name, provider.region(name).reachable) for name in provider.regions}

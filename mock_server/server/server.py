@@ -163,6 +163,10 @@ class Server:
         if connection in self.connections:
             self.connections[connection] = opened
 
+    def fault_acted(self, name: str) -> None:
+        """Count a fault that has acted before there was a request."""
+        self.counters.faults[name] = self.counters.faults.get(name, 0) + 1
+
     def handshake_over(self, how: Literal["full", "resumed", "failed"]) -> None:
         """Count a handshake of TLS, by how it went."""
         self.counters.handshakes[how] = self.counters.handshakes.get(how, 0) + 1

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal, Protocol, cast
 
 from windtunnel.mock_server.engine import Engine
+from windtunnel.mock_server.faults.handshake import StallParams
 from windtunnel.mock_server.transports.endings import reset
-from windtunnel.mock_server.transports.tls.certificates import Certificates, Show
+from windtunnel.mock_server.transports.tls.certificates import Certificates, Presented, Show
 from windtunnel.mock_server.transports.tls.layer import TlsLayer
+from windtunnel.mock_server.transports.tls.stalled import Stalled
 from windtunnel.mock_server.transports.wire import OpenConnection
 
 HANDSHAKE_S = 60.0
 """Seconds that a client has for its handshake: as long as nginx and asyncio give it."""
+
+
+PRESENTED: Mapping[str, Presented] = {
+    "tls_expired": "expired",
+    "tls_wrong_host": "wrong_host",
+    "tls_untrusted": "untrusted",
+    "tls_incomplete_chain": "incomplete_chain",
+    "tls_old_protocol": "old_protocol",
+}
+"""What the faults of a handshake show."""
 
 
 class SecuredServer(Protocol):
@@ -40,6 +53,9 @@ class SecuredServer(Protocol):
 
     def disconnected(self, connection: OpenConnection) -> None:
         """Remove a connection, and write its row."""
+
+    def fault_acted(self, name: str) -> None:
+        """Count a fault that has acted before there was a request."""
 
     def handshake_over(self, how: Literal["full", "resumed", "failed"]) -> None:
         """Count a handshake."""
@@ -74,11 +90,20 @@ class Handshake(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self.connection_id = server.connected(self)
         self._patience = server.loop.call_later(HANDSHAKE_S, self.reset)
-        settings = server.engine.tls(self.region, server.now())
-        show = Show(alpn=self._offered)
+        now = server.now()
+        use = server.engine.handshake_fault(self.region, now, self.connection_id)
+        settings = server.engine.tls(self.region, now)
+        show = Show(
+            PRESENTED.get(use.kind.name, "healthy") if use is not None else "healthy", alpn=self._offered
+        )
         if settings is not None:
-            show = Show("healthy", settings.certificate, settings.resumption, self._offered)
-        layer = TlsLayer(server.certificates.context(show), self)
+            show = replace(show, certificate=settings.certificate, resumption=settings.resumption)
+        layer: asyncio.Protocol = TlsLayer(server.certificates.context(show), self)
+        if use is not None:
+            server.fault_acted(use.kind.name)
+            if isinstance(use.params, StallParams):
+                self._patience.cancel()
+                layer = Stalled(server.loop, layer, use.params.seconds)
         self._transport.set_protocol(layer)
         layer.connection_made(self._transport)
 

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from windtunnel.mock_server.faults import FAULTS
-from windtunnel.mock_server.faults.base import LAYERS
+from windtunnel.mock_server.faults.base import BEFORE_REQUESTS, LAYERS
 from windtunnel.mock_server.faults.retry import RetryParams
 from windtunnel.mock_server.manual import faults as reference
 from windtunnel.mock_server.manual.faults import parameters
@@ -42,6 +42,12 @@ NAMES = [
     "status",
     "refuse",
     "blackhole",
+    "tls_expired",
+    "tls_wrong_host",
+    "tls_untrusted",
+    "tls_incomplete_chain",
+    "tls_old_protocol",
+    "tls_handshake_stall",
     "hang",
     "slow_headers",
     "reset",
@@ -126,7 +132,8 @@ def test_every_example_is_a_rule_of_a_plan(name: str) -> None:
     """What stands in the reference can be copied into a plan, and is about the fault that it stands beside."""
     rule = YAML(typ="safe").load(FAULTS[name].example)
     assert rule["fault"] == name
-    assert Plan.model_validate({"rules": [rule]}).rules[0].uses[0] is not None
+    provider = {"regions": {"local": {"tls": FAULTS[name].stage == "handshake"}}}
+    assert Plan.model_validate({"provider": provider, "rules": [rule]}).rules[0].uses[0] is not None
 
 
 def test_the_overviews_link_to_every_section() -> None:
@@ -139,13 +146,19 @@ def test_the_overviews_link_to_every_section() -> None:
 def test_the_order_names_every_fault_where_it_acts() -> None:
     """Each answer fault stands in its layer, layers in the order in which they act; what may also come alone, twice."""
     rows = reference.build_order(KINDS).splitlines()[2:]
-    assert [row.split(" | ")[0].split(". ")[1] for row in rows] == ["listener", "edge", *LAYERS]
+    assert [row.split(" | ")[0].split(". ")[1] for row in rows] == [
+        "listener",
+        "handshake",
+        "edge",
+        *LAYERS,
+    ]
     for name, kind in FAULTS.items():
         places = [row.split(". ")[1].split(" | ")[0] for row in rows if f"`{name}`" in row]
         edge = [kind.stage] if kind.stage == "edge" and kind.family != "status" else []
         layer = [kind.layer] if kind.stage == "answer" or kind.stage_of else []
         timed = ["gateway"] if kind.layer_of else []
-        assert places == (["listener"] if kind.stage == "listener" else [*edge, *layer, *timed])
+        before = [kind.stage] if kind.stage in BEFORE_REQUESTS else []
+        assert places == [*before, *edge, *layer, *timed]
 
 
 MEASURED: dict[str, Any] = {
