@@ -14,7 +14,7 @@ from windtunnel.mock_server.plan.units import PositiveSeconds
 from windtunnel.mock_server.script import Script
 
 
-class StallParams(Params):
+class HandshakeStallParams(Params):
     """How long the server says nothing."""
 
     seconds: PositiveSeconds | None = Field(
@@ -66,7 +66,7 @@ KINDS = (
     _kind(
         "tls_handshake_stall",
         "The connection is accepted, and the client's hello is never answered. A process that hangs, a middlebox.",
-        StallParams,
+        HandshakeStallParams,
         "{fault: tls_handshake_stall, with: {seconds: 20s}, rate: 0.1}",
     ),
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal, Protocol, cast
 
 from windtunnel.mock_server.engine import Engine
-from windtunnel.mock_server.faults.handshake import StallParams
+from windtunnel.mock_server.faults.handshake import HandshakeStallParams
 from windtunnel.mock_server.transports.endings import reset
 from windtunnel.mock_server.transports.tls.certificates import Certificates, Presented, Show
 from windtunnel.mock_server.transports.tls.layer import TlsLayer
@@ -101,7 +101,7 @@ class Handshake(asyncio.Protocol):
         layer: asyncio.Protocol = TlsLayer(server.certificates.context(show), self)
         if use is not None:
             server.fault_acted(use.kind.name)
-            if isinstance(use.params, StallParams):
+            if isinstance(use.params, HandshakeStallParams):
                 self._patience.cancel()
                 layer = Stalled(server.loop, layer, use.params.seconds)
         self._transport.set_protocol(layer)
