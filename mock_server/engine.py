@@ -37,6 +37,7 @@ from windtunnel.mock_server.provider.compiled_settings import (
     CompiledSettings,
     ConnectionSettings,
     LinkSettings,
+    MiddleSettings,
 )
 from windtunnel.mock_server.provider.handshakes import HandshakeFaults
 from windtunnel.mock_server.provider.idempotency import Idempotency
@@ -312,6 +313,26 @@ class Engine:
         if now >= self._boundary:
             self._enter_due_phases(now)
         return self._regions[region].settings.connections
+
+    def middle(self, region: str, now: float) -> tuple[MiddleSettings, ...]:
+        """Return what stands between clients and a region now, the client's side first."""
+        if now >= self._boundary:
+            self._enter_due_phases(now)
+        return self._regions[region].settings.middle
+
+    def header_limit(self, region: str, now: float) -> int | None:
+        """Return how many bytes of a request's head get through to a region now; None: any number."""
+        if now >= self._boundary:
+            self._enter_due_phases(now)
+        return self._regions[region].settings.header_limit
+
+    def has_middle(self, region: str) -> bool:
+        """Whether anything stands between clients and a region in any phase."""
+        return any(
+            name == region and bool(settings.middle)
+            for phase in self._settings
+            for name, settings in phase.items()
+        )
 
     def has_connection_rules(self, region: str) -> bool:
         """Whether a region has rules for connections in any phase."""

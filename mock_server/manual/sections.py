@@ -17,6 +17,7 @@ from windtunnel.mock_server.manual.renderer import Sections
 from windtunnel.mock_server.manual.retention import build_kept
 from windtunnel.mock_server.plan.connections import ConnectionRules
 from windtunnel.mock_server.plan.distributions import Duration, Size
+from windtunnel.mock_server.plan.middle import Middle
 from windtunnel.mock_server.plan.model import Strict
 from windtunnel.mock_server.plan.plan import Phase, Plan
 from windtunnel.mock_server.plan.provider import (
@@ -43,6 +44,7 @@ _MODELS: tuple[tuple[str, type[Strict]], ...] = (
     ("provider.regions.NAME", Region),
     ("provider.regions.NAME.link", RegionLink),
     ("provider.regions.NAME.connections", ConnectionRules),
+    ("provider.regions.NAME.middle", Middle),
     ("provider.capacity", Capacity),
     ("provider.answer", AnswerModel),
     ("provider.answer.cold_start", ColdStart),

@@ -97,6 +97,7 @@ class Plan(Strict):
         " other answer is as long as the provider's `answer.tokens` says. At most 2,000,000 names: they are in memory.",
     )
     _settings: tuple[Provider, ...] = PrivateAttr(default=())
+    _implied: tuple[tuple[tuple[str, Rule], ...], ...] = PrivateAttr(default=())
     _starts: tuple[float, ...] = PrivateAttr(default=())
 
     @model_validator(mode="before")
@@ -117,6 +118,7 @@ class Plan(Strict):
         raise_located("Plan", too_many(self.provider, self.phases))
         self._settings = settle_phases(self.provider, self.phases)
         raise_located("Plan", problems(self.provider, self._settings, self.rules, self.phases))
+        self._implied = tuple([implied_rules(settings) for settings in self._settings or (self.provider,)])
         starts = [0.0]
         for phase in self.phases:
             starts.append(starts[-1] + phase.for_)
@@ -149,12 +151,25 @@ class Plan(Strict):
         return self._starts[-1]
 
     def rules_at(self, phase: int) -> tuple[tuple[str, Rule], ...]:
-        """Return the rules of a phase with their ids, those that are always on first."""
+        """Return the rules of a phase with their ids: those that are always on, those of the phase, and what stands in
+        the middle of each region's way."""
         named = [(rule.id or f"rules[{i}]", rule) for i, rule in enumerate(self.rules)]
         if self.phases:
             here = self.phases[phase]
             named += [(rule.id or f"{here.name}[{i}]", rule) for i, rule in enumerate(here.rules)]
+        named += self._implied[phase]
         return tuple(named)
+
+
+def implied_rules(provider: Provider) -> tuple[tuple[str, Rule], ...]:
+    """Return the rules that what stands in the middle amounts to, with their ids: `middle.REGION[0].timeout`."""
+    found = []
+    for region in provider.regions:
+        for i, one in enumerate(provider.region(region).middle):
+            for part, fault, params in one.faults():
+                rule = {"fault": fault, "with": params, "match": {"region": region}}
+                found.append((f"middle.{region}[{i}].{part}", Rule.model_validate(rule)))
+    return tuple(found)
 
 
 def settle_phases(provider: Provider, phases: Sequence[Phase]) -> tuple[Provider, ...]:

@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema
 from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.plan.connections import ConnectionRules
 from windtunnel.mock_server.plan.distributions import Duration, Size
+from windtunnel.mock_server.plan.middle import Middle
 from windtunnel.mock_server.plan.model import Strict, raise_located, relocated
 from windtunnel.mock_server.plan.units import Bandwidth, PositiveSeconds, Seconds
 
@@ -257,6 +258,12 @@ class Region(Strict):
     connections: ConnectionRules | None = Field(
         default=None, description="How many connections it keeps, and for how long; left out: all, for ever."
     )
+    middle: list[Middle] = Field(
+        default=[],
+        max_length=10,
+        description="What stands between its clients and it, the client's side first. At most 10: each is on the way "
+        "of every byte.",
+    )
     capacity: Annotated[dict[str, Any], PartOf(Capacity)] | None = Field(
         default=None, description="What differs from the provider's capacity."
     )
@@ -293,6 +300,7 @@ class RegionSettings:
     http2: bool
     tls: RegionTls | None
     connections: ConnectionRules | None
+    middle: tuple[Middle, ...]
     capacity: Capacity
     limits: Limits
     answer: AnswerModel
@@ -331,6 +339,7 @@ class Provider(Strict):
                 http2=region.http2,
                 tls=region.tls,
                 connections=region.connections,
+                middle=tuple(region.middle),
                 capacity=_overridden(self.capacity, region.capacity, (*at, "capacity")),
                 limits=_overridden(self.limits, region.limits, (*at, "limits")),
                 answer=_overridden(self.answer, region.answer, (*at, "answer")),

@@ -21,6 +21,7 @@ _NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _DURATION = re.compile(rf"\s*({_NUMBER})\s*(ms|s|m|h)\s*")
 _RATE = re.compile(rf"\s*({_NUMBER})\s*/\s*(s|min|h)\s*")
 _BITS = re.compile(rf"\s*({_NUMBER})\s*(k|M|G)?bit/s\s*")
+_BYTES = re.compile(rf"\s*({_NUMBER})\s*(B|KB|KiB|MB|MiB)\s*")
 _BARE = re.compile(rf"\s*-?{_NUMBER}\s*")
 
 _PER_SECOND = {"ms": 1000.0}
@@ -29,6 +30,9 @@ _RATE_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 _BIT_FACTORS = {None: 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
+_BYTE_FACTORS = {"B": 1, "KB": 1000, "KiB": 1024, "MB": 1_000_000, "MiB": 2**20}
+
+_SOME_BYTES = "a size with its unit, such as 512B, 8KB (1,000 bytes each) or 8KiB"
 _A_BANDWIDTH = "a bandwidth with its unit, such as 100Mbit/s or 1Gbit/s"
 _A_DURATION = "a duration with its unit, such as 250ms, 12s, 5m or 1h"
 _A_RATE = "a rate with its unit, such as 14/s or 60/min"
@@ -54,6 +58,10 @@ MOST_BITS = 1e12
 """Bits per second: more than any link of one client has."""
 
 _A_TERABIT = Bounded(MOST_BITS, "at most 1000Gbit/s: more than any link of one client has")
+MOST_BYTES = 2**20
+_A_MEBIBYTE = Bounded(
+    MOST_BYTES, "at most 1MiB: more than the mock takes of a head, whatever stands before it"
+)
 _A_MILLION = Bounded(MOST_PER_SECOND, "at most 1000000/s: more than any machine makes")
 
 BARE_SECONDS = {"bare_seconds": True}
@@ -188,6 +196,14 @@ def _bits(value: Any) -> float:
     return _within(bits, value, _A_TERABIT)
 
 
+def _bytes(value: Any) -> int:
+    match = _BYTES.fullmatch(value) if isinstance(value, str) else None
+    size = round(float(match[1]) * _BYTE_FACTORS[match[2]]) if match is not None else 0
+    if size < 1:
+        raise as_pydantic_error(PlanError("", _found(value), _SOME_BYTES))
+    return int(_within(size, value, _A_MEBIBYTE))
+
+
 _DURATION_PATTERN = rf"^\s*{_NUMBER}\s*(ms|s|m|h)\s*$"
 DURATION_SCHEMA = {"type": "string", "pattern": _DURATION_PATTERN, "examples": ["250ms", "12s", "5m", "1h"]}
 _WRITE_SECONDS = PlainSerializer(format_seconds, return_type=str)
@@ -236,3 +252,18 @@ Bandwidth = Annotated[
     _A_TERABIT,
 ]
 """Bits per second, above zero."""
+
+Bytes = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    PlainSerializer(lambda size: f"{size}B", return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^\s*{_NUMBER}\s*(B|KB|KiB|MB|MiB)\s*$",
+            "examples": ["512B", "8KB", "8KiB"],
+        }
+    ),
+    _A_MEBIBYTE,
+]
+"""A number of bytes, at least one."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from windtunnel.mock_server.chance import lognormal as quantile
 from windtunnel.mock_server.plan.connections import ConnectionRules, IdleEnd, WhenFull
 from windtunnel.mock_server.plan.distributions import Lognormal
+from windtunnel.mock_server.plan.middle import Middle
 from windtunnel.mock_server.plan.provider import BatchPace, Limits, Provider, RegionTls
 from windtunnel.mock_server.provider.growth import GrowthSettings
 from windtunnel.mock_server.provider.rate_limiter import LimitSettings
@@ -62,6 +63,21 @@ class ConnectionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MiddleSettings:
+    """One thing between clients and a region, as far as it concerns bytes: `hop` is a link, `idle` seconds."""
+
+    hop: LinkSettings | None
+    idle: float | None
+    expiry: IdleEnd
+
+    @classmethod
+    def of(cls, middle: Middle) -> MiddleSettings:
+        """Compile one of a plan's."""
+        hop = None if middle.hop is None else LinkSettings(Spread.of(middle.hop), 0.0, None, 0.0)
+        return cls(hop, middle.idle, middle.expiry)
+
+
+@dataclass(frozen=True, slots=True)
 class ColdStartDelay:
     """A delay (`first_token`) of first tokens after so many seconds without work (`after`)."""
 
@@ -78,6 +94,8 @@ class CompiledSettings:
     http2: bool
     tls: RegionTls | None
     connections: ConnectionSettings | None
+    middle: tuple[MiddleSettings, ...]
+    header_limit: int | None
     slots: int
     queue: int
     keep_working: bool
@@ -107,6 +125,10 @@ class CompiledSettings:
             http2=here.http2,
             tls=here.tls,
             connections=None if rules is None else ConnectionSettings.of(rules),
+            middle=tuple([MiddleSettings.of(one) for one in here.middle]),
+            header_limit=min(
+                [one.header_limit for one in here.middle if one.header_limit is not None], default=None
+            ),
             slots=capacity.slots,
             queue=capacity.queue,
             keep_working=capacity.abandoned == "keep_working",

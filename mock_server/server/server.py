@@ -182,6 +182,10 @@ class Server:
             return None
         return lambda: self.engine.connection_rules(region, self.now())
 
+    def header_limit(self, region: str) -> int | None:
+        """Return how many bytes of a request's head get through to a region now; None: any number."""
+        return self.engine.header_limit(region, self.now()) if region else None
+
     def next_link(self) -> int:
         """Return a number for the way of a new connection through its region's link."""
         self._links += 1

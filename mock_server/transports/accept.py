@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from windtunnel.mock_server.provider.compiled_settings import LinkSettings, Spread
 from windtunnel.mock_server.transports.http1.connection import Connection
@@ -12,6 +12,8 @@ from windtunnel.mock_server.transports.http1.first_bytes import FirstBytes
 from windtunnel.mock_server.transports.http2.connection import Http2Connection
 from windtunnel.mock_server.transports.links.linked import LinkedSocket
 from windtunnel.mock_server.transports.links.path import Path
+from windtunnel.mock_server.transports.middle.hop import Hop
+from windtunnel.mock_server.transports.middle.relay import Relay
 from windtunnel.mock_server.transports.tls.handshake import Handshake
 
 if TYPE_CHECKING:
@@ -31,7 +33,20 @@ def accept(server: Server, region: str) -> asyncio.Protocol:
         return protocol
     if server.engine.tls(region, server.now()) is not None:
         protocol = Handshake(server, region, offered(server, region), partial(speak, server, region))
-    return server.darkness.line(region, server.doors.before(region, protocol))
+    return server.darkness.line(region, in_the_middle(server, region, server.doors.before(region, protocol)))
+
+
+def in_the_middle(server: Server, region: str, protocol: asyncio.BaseProtocol) -> asyncio.BaseProtocol:
+    """Return a protocol behind what stands between clients and its region at the moment."""
+    engine = server.engine
+    for one in reversed(engine.middle(region, server.now())):
+        if one.hop is not None:
+            protocol = LinkedSocket(
+                server.loop, Hop(one.hop, engine.seed, server.next_link()), cast(asyncio.Protocol, protocol)
+            )
+        if one.idle is not None:
+            protocol = Relay(server.loop, one.idle, one.expiry, protocol)
+    return protocol
 
 
 def offered(server: Server, region: str) -> tuple[str, ...]:

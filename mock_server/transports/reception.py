@@ -44,8 +44,20 @@ class Hashing:
         """Nothing to do: nothing is written yet."""
 
 
+def head_size(received: ReceivedRequest) -> int:
+    """Return the bytes of a request's head as HTTP/1.1 writes it: its line, and each header with `: ` and its end."""
+    line = len(received.method) + len(received.path) + len("  HTTP/1.1\r\n")
+    return line + sum([len(name) + len(value) + 4 for name, value in received.headers.items()]) + 2
+
+
 def receive(server: Host, receiver: Receiver, received: ReceivedRequest) -> None:
     """Have a request answered, or reject it if there is no room for it."""
+    limit = server.header_limit(receiver.connection.region)
+    if limit is not None and head_size(received) > limit:
+        receiver.reject(
+            431, f"Your request's headers are larger than {limit} bytes, which a proxy does not pass on."
+        )
+        return
     size = len(received.body)
     if size > LARGE:
         heavy = weight(received.headers, received.body)

@@ -165,6 +165,9 @@ class Host(Protocol):
     def doors(self) -> Doors:
         """What is done with connections, as connections, in regions that have rules for them."""
 
+    def header_limit(self, region: str) -> int | None:
+        """Return how many bytes of a request's head get through to a region now; None: any number."""
+
     def connected(self, connection: OpenConnection) -> int:
         """Register a new connection; returns its number."""
 

@@ -34,7 +34,7 @@ class InProcess:
     """An engine in virtual time. `now` is seconds from t0; `tickets` are the engine's tickets of all requests."""
 
     def __init__(self, plan: Plan, *, region: str | None = None) -> None:
-        """Raises `PlanError` for a region with a link, with rules for connections, or one that falls silent."""
+        """Raises `PlanError` for a region with a link, a middle, rules for connections, or one that falls silent."""
         self.engine = Engine(plan)
         self.region = region if region is not None else plan.provider.default_region
         if self.engine.has_link(self.region):
@@ -46,6 +46,9 @@ class InProcess:
         if self.engine.has_connection_rules(self.region):
             where = f"provider.regions.{self.region}.connections"
             raise PlanError(where, "rules for connections", "none: a mock without sockets has no connections")
+        if self.engine.has_middle(self.region):
+            where = f"provider.regions.{self.region}.middle"
+            raise PlanError(where, "a proxy", "none: a mock without sockets has no connections")
         self.now = 0.0
         self.tickets: list[Ticket] = []
         self._at_work: dict[Ticket, InProcessExchange] = {}
