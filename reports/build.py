@@ -116,11 +116,12 @@ def _written(
     content: ReportContent,
     charts: Charts,
 ) -> ReportResult:
+    content = replace(content, regions=region_rows(view))
     text = json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(run_dir / "metrics.json", text + "\n")
     _write_charts(run_dir / "charts", charts)
     write_whole(run_dir / "summary.md", summary(content))
-    path = write_whole(run_dir / "report.html", page(content, charts, table(view), region_rows(view)))
+    path = write_whole(run_dir / "report.html", page(content, charts, table(view)))
     return ReportResult(figures, figures.state != "invalid", content.partial, path, content)
 
 

@@ -24,6 +24,7 @@ from windtunnel.reports.page.gateway import GatewayText, gateway_text
 from windtunnel.reports.page.grid_tables import GridText
 from windtunnel.reports.page.labels import label, say
 from windtunnel.reports.page.notes import Notes
+from windtunnel.reports.page.regions import RegionRows
 from windtunnel.reports.page.rows import (
     ExpectationRow,
     Row,
@@ -137,6 +138,7 @@ class ReportContent:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     seeds: SeedsText | None = None
+    regions: RegionRows = ()
     gateway: GatewayText | None = None
     gateway_rows: tuple[Row, ...] = ()
     changes: tuple[ChangeRow, ...] = ()

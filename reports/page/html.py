@@ -11,7 +11,7 @@ from markupsafe import Markup
 from windtunnel.reports.charts import Charts, palette
 from windtunnel.reports.charts.outcomes import KINDS
 from windtunnel.reports.page.content import ReportContent
-from windtunnel.reports.page.regions import HEADS, RegionRows
+from windtunnel.reports.page.regions import HEADS
 
 Counts = tuple[tuple[str, tuple[tuple[str, tuple[int, ...]], ...]], ...]
 
@@ -25,9 +25,8 @@ def _template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def page(content: ReportContent, charts: Charts, outcomes: pd.DataFrame, regions: RegionRows = ()) -> str:
-    """The page. `outcomes` holds calls by (phase, client) × outcome, as `charts.outcomes.table` counts them, `regions`
-    the rows of `page.regions`."""
+def page(content: ReportContent, charts: Charts, outcomes: pd.DataFrame) -> str:
+    """The page. `outcomes` holds calls by (phase, client) × outcome, as `charts.outcomes.table` counts them."""
     used = [name for name in outcomes.columns if outcomes[name].sum()]
     return _template("page.html.j2").render(
         b=content,
@@ -37,7 +36,6 @@ def page(content: ReportContent, charts: Charts, outcomes: pd.DataFrame, regions
         outcome_names=[KINDS[name].label for name in used],
         outcomes=_by_phase(outcomes[used], content),
         region_heads=HEADS,
-        regions=regions,
     )
 
 

@@ -9,6 +9,7 @@ from windtunnel.reports.charts.svg import slug
 from windtunnel.reports.figures.validity import State
 from windtunnel.reports.gate.expectations import Result
 from windtunnel.reports.page.content import ReportContent
+from windtunnel.reports.page.regions import HEADS
 from windtunnel.reports.page.rows import CellText, Row
 
 SIGNS: Mapping[Result, str] = {"passed": "✓", "failed": "✗", "undecided": "?"}
@@ -26,6 +27,7 @@ def summary(content: ReportContent) -> str:
     parts += [
         content.reading,
         "\n".join(f"- {text(note)}" for note in content.notes),
+        *_regions(content),
         *_gateway(content),
         "## Is the measurement valid?",
         _checks(content),
@@ -111,6 +113,18 @@ def _changes(content: ReportContent) -> str:
 
 def _metrics(clients: Sequence[str], rows: Iterable[Row]) -> str:
     return table(["Metric", *map(text, clients)], (_line(row) for row in rows))
+
+
+def _regions(content: ReportContent) -> list[str]:
+    """How each client fared with each region."""
+    if not content.regions:
+        return []
+    rows = [
+        [text(region), text(client), *map(text, figures)]
+        for region, clients in content.regions
+        for client, figures in clients
+    ]
+    return ["## By region", table(["Region", "Client", *HEADS], rows)]
 
 
 def _grid(content: ReportContent) -> list[str]:

@@ -72,6 +72,20 @@ def test_files_of_a_varied_run(varied: Played) -> None:
     assert len(list((varied.folder / "charts").glob("timeline-*.svg"))) == 2
 
 
+def test_regions_have_a_section_with_where_the_time_goes(varied: Played) -> None:
+    """The page has table and charts of both regions; on the virtual clock connecting takes exactly its round trip."""
+    page, summary = (varied.folder / "report.html").read_text(), (varied.folder / "summary.md").read_text()
+    assert '<h2 id="regions">By region</h2>' in page
+    assert "| near | " in summary.split("## By region")[1]
+    charts = {chart.stem for chart in (varied.folder / "charts").glob("*.svg")}
+    assert {"regions-over-time", "regions-latency", "time-parts-mean", "time-parts-p95"} <= charts
+    for region, round_trip_s in (("near", 0.02), ("far", 0.3)):
+        attempts = varied.table("attempts", f"{CLIENT}~region={region},pool=20")
+        took = attempts["connect_s"].dropna()
+        assert took.to_list() == pytest.approx([round_trip_s] * len(took), abs=1e-4)
+        assert len(took)
+
+
 def test_one_cell_again(varied: Played, tmp_path: Path) -> None:
     """A cell is played again by its name, to the same digest; a client's name is all its cells."""
     plan = varied.folder / "plan.json"
