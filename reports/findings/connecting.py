@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from windtunnel.reports.findings.finding import ClientFinding, Seen, seconds
-from windtunnel.reports.metrics.timing import connecting_s
+from windtunnel.reports.metrics.timing import connecting_s, that_connect
 
 MUCH = 0.1
 """The share of all waits from which on it is worth a change."""
@@ -17,22 +17,23 @@ LEAST = 20
 def connecting(seen: Seen) -> ClientFinding | None:
     """A tenth of all waits or more was connecting, by a client that opens a connection for every fifth attempt."""
     attempts = seen.cohort.attempts
-    took = connecting_s(attempts)
-    new = ~np.isnan(took) & attempts["sent_s"].notna().to_numpy()
-    opened, waited = int(new.sum()), float(seen.cohort.calls["wait_s"].sum())
+    new = that_connect(attempts)
+    new = new.part(new["sent_s"].notna().to_numpy())
+    opened, waited = len(new), float(seen.cohort.calls["wait_s"].sum())
     if opened < max(LEAST, OFTEN * len(attempts)) or not waited:
         return None
-    percent = 100 * float(took[new].sum()) / waited
+    took = connecting_s(new)
+    percent = 100 * float(took.sum()) / waited
     if percent < 100 * MUCH:
         return None
-    calls = attempts["call"].to_numpy()[new]
-    slowest = np.argsort(-took[new], kind="stable")
+    calls = new["call"].to_numpy()
+    slowest = np.argsort(-took, kind="stable")
     key, cure = _cure(seen)
     return ClientFinding(
         rule="connecting",
         severity=1,
         sentence=f"{percent:.0f} % of the time that its calls waited was connecting: {opened:,} new connections for "
-        f"{len(attempts):,} attempts, {seconds(float(np.median(took[new])))} each (median). Keep connections.",
+        f"{len(attempts):,} attempts, {seconds(float(np.median(took)))} each (median). Keep connections.",
         count=opened,
         of=len(attempts),
         calls=seen.ids(calls[slowest]),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from windtunnel.reports.findings.finding import ClientFinding, Seen, seconds, share
 from windtunnel.reports.metrics.regions import gave_up
-from windtunnel.reports.metrics.timing import connecting_s
+from windtunnel.reports.metrics.timing import connecting_s, that_connect
 
 LEAST = 3
 LEAST_SHARE = 0.02
@@ -56,11 +56,8 @@ def short_connect(seen: Seen) -> ClientFinding | None:
 def _connects(seen: Seen) -> pd.DataFrame:
     """New connections, `lost` those given up, in the phases in which their region was there."""
     cohort = seen.cohort
-    took = connecting_s(cohort.attempts)
-    new = cohort.attempts.part(~np.isnan(took))  # of all attempts a few
-    tried = new[["call", "region", "sent_s", "error_type", "error_cause"]].assign(
-        took_s=took[~np.isnan(took)]
-    )
+    new = that_connect(cohort.attempts)
+    tried = new[["call", "region", "sent_s", "error_type", "error_cause"]].assign(took_s=connecting_s(new))
     tried["lost"] = gave_up(tried) & tried["sent_s"].isna()
     tried = tried[tried["lost"] | tried["sent_s"].notna()]
     phase = cohort.judged.calls["phase_i"].to_numpy()[tried["call"].to_numpy()]

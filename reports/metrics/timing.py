@@ -24,6 +24,11 @@ _DURATIONS: Final = {"pool": "pool_wait_s", "dns": "dns_s", "connect": "connect_
 _READ: Final = ["call", "served_id", "started_s", *_DURATIONS.values(), "headers_s", "region"]
 
 
+def that_connect(attempts: Records) -> Records:
+    """Those of a cell's attempts that connect, well or in vain: of many attempts usually a few."""
+    return attempts.part(attempts["connect_s"].notna().to_numpy())
+
+
 def connecting_s(attempts: Records | pd.DataFrame) -> Floats:
     """How long each attempt connected, look-up and TLS handshake included; null where it did not, or nobody saw it."""
     known = [attempts[_DURATIONS[part]].to_numpy(dtype=float) for part in CONNECTING]
