@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Choice: TypeAlias = Literal["one", "nearest", "failover", "latency_aware", "hedged"]
 
 MATTER_TO: dict[str, tuple[Choice, ...]] = {
+    "spread": ("one", "failover", "latency_aware", "hedged"),
     "leave_after": ("failover",),
     "probe": ("failover",),
     "on": ("failover", "latency_aware"),
@@ -49,6 +50,11 @@ class RegionChoice(InputPart):
         max_length=100,
         description="Names of regions; one that the scenario does not have is left out. None: all of the scenario's, "
         "that which the load calls first. At most 100: a provider has no more.",
+    )
+    spread: Literal["none", "homes", "evenly"] = Field(
+        default="none",
+        description="none: the order is the same for all instances; homes: each instance begins at another region of "
+        "it, in turn, and goes on round it; evenly: so do they, and those of one region go on to different ones.",
     )
     leave_after: int | None = Field(
         default=5,
@@ -96,8 +102,10 @@ class RegionChoice(InputPart):
                 raise complaint(
                     key, f"it beside choose: {self.choose}", f"this key left out: {readers} reads it"
                 )
-        if self.choose == "one" and len(self.order) > 1:
-            raise complaint("order", f"{len(self.order)} regions beside choose: one", "one region, or none")
+        if self.choose == "one" and self.spread == "none" and len(self.order) > 1:
+            raise complaint(
+                "order", f"{len(self.order)} regions beside choose: one", "one region, or spread: homes"
+            )
         twice = [name for i, name in enumerate(self.order) if name in self.order[:i]]
         if twice:
             raise complaint("order", f"'{twice[0]}' twice", "each region once")
@@ -130,11 +138,31 @@ def settled(profile: Profile, provider: Provider, called: str) -> tuple[Profile,
         raise InputError(
             f"client {profile.name}", path="region.order", found=found, expected=f"one of {listing(known)}"
         )
-    if choice.choose == "one":
+    if choice.choose == "one" and choice.spread == "none":
         order = order[:1]
     elif choice.choose == "nearest":
         order = [min(order, key=lambda name: declared_rtt(provider, name))]
     return profile.model_copy(update={"region": choice.model_copy(update={"order": tuple(order)})}), order[0]
+
+
+def of_instance(profile: Profile, number: int) -> Profile:
+    """The settled profile as instance `number` (from 0) has it: with the order of regions that begins at its own."""
+    choice = profile.region
+    if choice is None or choice.spread == "none":
+        return profile
+    regions = len(choice.order)
+    home = number % regions
+    order = choice.order[home:] + choice.order[:home]
+    if choice.spread == "evenly" and regions > 2:
+        turn = number // regions % (regions - 1)
+        others = order[1:]
+        order = (order[0], *others[turn:], *others[:turn])
+    return profile.model_copy(update={"region": choice.model_copy(update={"order": order})})
+
+
+def home_of(profile: Profile, called: str) -> str:
+    """The region that a settled profile calls first; `called` where it has no say."""
+    return called if profile.region is None else profile.region.order[0]
 
 
 def fallback_of(profile: Profile) -> Fallback | None:

@@ -23,6 +23,7 @@ from windtunnel.harness.clients.hosts import Hosts
 from windtunnel.harness.clients.recording.pools import LINGER_S, SAMPLE_S, SOAK_S, Soak
 from windtunnel.harness.contract.files import POOLS_FILE, write_json
 from windtunnel.harness.contract.watch import WATCH_S
+from windtunnel.harness.inputs.region_choice import home_of, of_instance
 from windtunnel.harness.load.bodies import body_of
 from windtunnel.harness.load.dialling import end_process, take_over
 from windtunnel.harness.load.heartbeat import hub_beat
@@ -54,7 +55,6 @@ class Worker:
         self._number = number
         self._processes = processes
         self._urls = urls
-        self._targets = targets_of(plan.profile, plan.region, plan.load.model, urls)
         self._intended = 0
         self._schedule: list[Arrival] = []
 
@@ -103,18 +103,20 @@ class Worker:
         hosts = Hosts(plan.hosts, self._urls, self.clock.since_t0, end_process) if plan.hosts else None
         if hosts is not None:
             take_over(hosts)
+        profiles = {number: of_instance(plan.profile, number) for number in numbers}
+        homes = {number: home_of(profile, plan.region) for number, profile in profiles.items()}
         settings = {
             number: Setting(
-                profile=plan.profile,
+                profile=profiles[number],
                 client=plan.client,
                 instance=number,
                 worker=self._number,
-                region=plan.region,
+                region=homes[number],
                 model=plan.load.model,
-                base_url=self._urls[plan.region],
+                base_url=self._urls[homes[number]],
                 seed=plan.seed,
                 observer=recorder,
-                targets=self._targets,
+                targets=targets_of(profiles[number], homes[number], plan.load.model, self._urls),
                 clock=self.clock,
                 hosts=hosts,
                 broken=partial(gevent.kill, gevent.getcurrent()),

@@ -26,6 +26,7 @@ from windtunnel.harness.contract.records import (
     call_tuple,
 )
 from windtunnel.harness.contract.watch import WATCH_S
+from windtunnel.harness.inputs.region_choice import home_of, of_instance
 from windtunnel.harness.load.bodies import body_of
 from windtunnel.harness.load.inside import InsideWatch, is_watched
 from windtunnel.harness.load.recorder import Recorder
@@ -187,19 +188,20 @@ class VirtualPlay:
 
     def _crew(self, urls: dict[str, str]) -> Crew:
         plan = self.plan
-        targets = targets_of(plan.profile, plan.region, plan.load.model, urls)
+        profiles = [of_instance(plan.profile, number) for number in range(plan.load.instances)]
+        homes = [home_of(profile, plan.region) for profile in profiles]
         settings = {
             number: Setting(
-                profile=plan.profile,
+                profile=profiles[number],
                 client=plan.client,
                 instance=number,
                 worker=0,
-                region=plan.region,
+                region=homes[number],
                 model=plan.load.model,
-                base_url=urls[plan.region],
+                base_url=urls[homes[number]],
                 seed=plan.seed,
                 observer=self.listener,
-                targets=targets,
+                targets=targets_of(profiles[number], homes[number], plan.load.model, urls),
                 clock=self.clock,
                 hosts=self._loop.network.hosts,
                 waiting=self._blocking,

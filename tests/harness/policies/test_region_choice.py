@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.profile import Profile
-from windtunnel.harness.inputs.region_choice import fallback_of, settled
+from windtunnel.harness.inputs.region_choice import fallback_of, home_of, of_instance, settled
 from windtunnel.harness.load.targets import targets_of
 from windtunnel.harness.policies.call import Begin, Done, Policies
 from windtunnel.harness.policies.failure import Failure
@@ -61,6 +61,44 @@ def test_what_a_choice_comes_to(region: Any, found: tuple[str, list[str]]) -> No
     assert called(region) == found
 
 
+@pytest.mark.parametrize(
+    ("spread", "orders"),
+    [
+        ("none", ["us eu asia"] * 7),
+        (
+            "homes",
+            [
+                "us eu asia",
+                "eu asia us",
+                "asia us eu",
+                "us eu asia",
+                "eu asia us",
+                "asia us eu",
+                "us eu asia",
+            ],
+        ),
+        (
+            "evenly",
+            [
+                "us eu asia",
+                "eu asia us",
+                "asia us eu",
+                "us asia eu",
+                "eu us asia",
+                "asia eu us",
+                "us eu asia",
+            ],
+        ),
+    ],
+)
+def test_instances_begin_at_regions_of_their_own(spread: str, orders: list[str]) -> None:
+    """In turn; with `evenly` those of one region go on to different ones."""
+    played, _ = settled(profile({"choose": "failover", "spread": spread}), PROVIDER, "us")
+    found = [of_instance(played, number) for number in range(7)]
+    assert [" ".join(one.region.order) for one in found if one.region is not None] == orders
+    assert [home_of(one, "us") for one in found] == [order.split()[0] for order in orders]
+
+
 def test_a_failover_is_a_fallback() -> None:
     """With the numbers of the choice; also once the profile has been written down and read again."""
     choice = {"choose": "failover", "leave_after": 3, "probe": "7s", "on": ["timeout"]}
@@ -85,7 +123,8 @@ def test_a_choice_among_none_is_refused() -> None:
         ({"region": {"choose": "farthest"}}, "latency_aware"),
         ({"region": {"choose": "one", "probe": "3s"}}, "failover reads it"),
         ({"region": {"choose": "failover", "explore": 0.2}}, "latency_aware reads it"),
-        ({"region": {"choose": "one", "order": ["us", "eu"]}}, "one region, or none"),
+        ({"region": {"choose": "one", "order": ["us", "eu"]}}, "one region, or spread: homes"),
+        ({"region": {"choose": "nearest", "spread": "homes"}}, "reads it"),
         ({"region": {"choose": "failover", "order": ["us", "us"]}}, "'us' twice"),
         ({"region": {"choose": "failover"}, "fallback": {"to": [{"region": "other"}]}}, "both say where"),
         ({"region": {"choose": "hedged"}, "hedge": {"region": "eu"}}, "region.order says where"),
