@@ -13,6 +13,7 @@ from pathlib import Path
 from windtunnel.harness.capacity.incident import RECOVERY_S, incident_of
 from windtunnel.harness.capacity.judged import Judge
 from windtunnel.harness.capacity.level import layout
+from windtunnel.harness.capacity.loss import lost_region_of
 from windtunnel.harness.capacity.player import LevelPlayer, MeasureLevel, Stage
 from windtunnel.harness.capacity.search import SCOUT, Bracket, search
 from windtunnel.harness.capacity.slo import COMMAND, fits, read_slo
@@ -26,6 +27,8 @@ from windtunnel.harness.contract.capacity import (
     Level,
     LevelIncident,
     LevelState,
+    Loss,
+    LostRegion,
     Needs,
     Survival,
     Sweep,
@@ -65,6 +68,7 @@ class CapacityOptions:
     during: str | None = None
     trace: TrafficTrace | None = None
     recovery_s: float = RECOVERY_S
+    lose: str | None = None
 
 
 class CapacitySearch:
@@ -96,6 +100,7 @@ class CapacitySearch:
         self._incident = (
             None if options.during is None else incident_of(self.scenario, options.during, options.recovery_s)
         )
+        self._lost = None if options.lose is None else lost_region_of(self.scenario, options.lose)
         self.seed = self.scenario.seed if options.seed is None else options.seed
         self._profiles = [load_profile(name) for name in options.clients or self.scenario.clients]
         check_installed(self._profiles)
@@ -162,6 +167,9 @@ class CapacitySearch:
             survival=None
             if self._incident is None or found.low is None
             else self._survival(profile, found.low, self._incident, stage),
+            loss=None
+            if self._lost is None or found.low is None
+            else self._loss(profile, found.low, self._lost, stage),
         )
 
     def _search(
@@ -188,6 +196,13 @@ class CapacitySearch:
         found, levels = self._search(player, f"{profile.name}, {incident.phase}", START, safe)
         played = tuple(levels[rate] for rate in sorted(levels))
         return Survival(incident, found.status, found.low, found.high, played)
+
+    def _loss(self, profile: Profile, safe: float, lost: LostRegion, stage: Stage) -> Loss:
+        """The same search up to the safe rate, with a region gone."""
+        self._say(f"{profile.name}: the same with {lost.region} gone ({lost.way})")
+        player = LevelPlayer(self.scenario, profile, self._judge, stage, lost=lost)
+        found, levels = self._search(player, f"{profile.name} without {lost.region}", START, safe)
+        return Loss(lost, found.status, found.low, found.high, tuple(levels[rate] for rate in sorted(levels)))
 
     def _stage(self, folder: Path) -> Stage:
         return Stage(folder, self._options.clock, self.seed, self._measure, self._reporter)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from windtunnel.harness.capacity.judged import Judge
 from windtunnel.harness.capacity.level import Layout, at_rate, layout
+from windtunnel.harness.capacity.loss import without
 from windtunnel.harness.capacity.search import SCOUT
-from windtunnel.harness.contract.capacity import Level, LevelCell, LevelIncident
+from windtunnel.harness.contract.capacity import Level, LevelCell, LevelIncident, LostRegion
 from windtunnel.harness.errors import MeasurementError
 from windtunnel.harness.inputs.load import ClockName
 from windtunnel.harness.inputs.profile import Profile
@@ -60,12 +61,14 @@ class LevelPlayer:
         judge: Judge,
         stage: Stage,
         incident: LevelIncident | None = None,
+        lost: LostRegion | None = None,
     ) -> None:
         self._scenario = scenario
         self._profile = profile
         self._judge = judge
         self._stage = stage
         self._incident = incident
+        self._lost = lost
         self._cells: dict[float, list[LevelCell]] = {}
 
     def level(self, rate: float, plays: int) -> Level:
@@ -82,4 +85,6 @@ class LevelPlayer:
 
     def _cell(self, rate: float, lengths: Layout, number: int) -> LevelCell:
         scenario = at_rate(self._scenario, rate, lengths, self._incident, number)
+        if self._lost is not None:
+            scenario = without(scenario, self._lost)
         return self._stage.play(scenario, self._profile, number, f"{self._profile.name} at {rate:g}/s")

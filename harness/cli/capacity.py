@@ -100,6 +100,13 @@ def capacity(
     recovery: Annotated[
         str, typer.Option(help="With --during: how long a client has to recover, before the SLO counts.")
     ] = "30s",
+    lose: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGION[=refused|silent]",
+            help="Also the rate that is safe with a region gone (N - 1), beside the one with all of them.",
+        ),
+    ] = None,
     trace: TraceFile = None,
     trace_format: TraceFormatName = None,
     time_column: TimeColumn = None,
@@ -141,6 +148,7 @@ def capacity(
         most=_rate("--most", most),
         sweep=sweep,
         during=during,
+        lose=lose,
         recovery_s=_seconds("--recovery", recovery),
         trace=asked_trace(
             "capacity",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 LevelState = Literal["passed", "failed", "unresolved"]
 CapacityStatus = Literal["found", "unattainable", "out of reach", "unresolved"]
@@ -257,12 +257,38 @@ class Survival:
     levels: tuple[Level, ...]
 
 
+WayOfLoss: TypeAlias = Literal["refused", "silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class LostRegion:
+    """A region that is gone in all of a level: connecting is refused, or nobody answers."""
+
+    region: str
+    way: WayOfLoss
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The safe rate with a region gone (N - 1): at least `low`, below `high`.
+
+    `status` is "out of reach" where the rate that is safe with all regions is safe without that one as well. `levels`
+    are by rate.
+    """
+
+    lost: LostRegion
+    status: CapacityStatus
+    low: float | None
+    high: float | None
+    levels: tuple[Level, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ClientCapacity:
     """A client's safe rate: the highest level that kept the SLO; the truth lies from `low` to `high`.
 
-    `headroom` is the safe rate ÷ today's rate - 1. `levels` are by rate. `sweep`, `survival`: None if none was
-    played.
+    `headroom` is the safe rate ÷ today's rate - 1. `levels` are by rate. `sweep`, `survival`, `loss`: None if none
+    was played.
     """
 
     client: str
@@ -276,6 +302,7 @@ class ClientCapacity:
     wall: Wall | None = None
     sweep: Sweep | None = None
     survival: Survival | None = None
+    loss: Loss | None = None
 
 
 @dataclass(frozen=True, slots=True)

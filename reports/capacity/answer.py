@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from windtunnel.harness.contract.capacity import ClientCapacity, Level, Needs, Survival, Sweep, Wall
+from windtunnel.harness.contract.capacity import ClientCapacity, Level, Loss, Needs, Survival, Sweep, Wall
 from windtunnel.reports.capacity.knee import Knee
 from windtunnel.reports.capacity.levels import brief_table
 from windtunnel.reports.capacity.little import OFF
@@ -72,6 +72,8 @@ def details(found: CapacityReport, client: ClientCapacity, *, tables: bool = Fal
     plan = found.plan_of(client)
     if client.survival is not None:
         yield survival_line(found, client, client.survival)
+    if client.loss is not None:
+        yield loss_line(client, client.loss)
     yield from _headroom(found, client)
     if client.wall is not None:
         yield _wall(client.wall)
@@ -160,6 +162,35 @@ def survival_line(found: CapacityReport, client: ClientCapacity, survival: Survi
         f"plan with {survival.low:g} calls/s{less}: so much survives {told} ({survival.low:g} did, "
         f"{survival.high:g} did not){head}"
     )
+
+
+def loss_line(client: ClientCapacity, loss: Loss) -> str:
+    """The safe rate with a region gone, beside the one with all regions."""
+    told = f"N − 1: with {loss.lost.region} gone ({loss.lost.way})"
+    if loss.status == "out of reach":
+        return f"{told} all of it is safe"
+    if loss.status == "unattainable":
+        return f"{told} nothing is safe: even 1 call/s breaks the SLO, so its calls do not find another region in time"
+    if loss.status == "unresolved" or loss.low is None:
+        known = [
+            *([f"{loss.low:g} passed"] if loss.low is not None else []),
+            *([f"{loss.high:g} failed"] if loss.high is not None else []),
+        ]
+        return f"{told} the safe rate is unresolved: {', '.join(known) or 'nothing is certain'}"
+    less = ""
+    if client.safe is not None:
+        less = f" in place of {client.safe:g}, {100 * (1 - loss.low / client.safe):.0f} % less"
+    return f"{told} plan with {loss.low:g} calls/s{less} ({loss.low:g} passed, {loss.high:g} failed)"
+
+
+def loss_cell(client: ClientCapacity) -> str:
+    """The same in a cell of a table."""
+    loss = client.loss
+    if loss is None:
+        return "not played"
+    if loss.status == "out of reach":
+        return "" if client.safe is None else f"{client.safe:g}"
+    return loss.status if loss.status != "found" or loss.low is None else f"{loss.low:g}"
 
 
 def sweep_line(sweep: Sweep) -> str:
@@ -267,6 +298,9 @@ def _planning(client: ClientCapacity, plan: ClientPlan) -> Iterator[str]:
 
 def _summary(found: CapacityReport) -> str:
     head = ["client", "safe rate (calls/s)", "interval", "headroom", "keys", "billed tokens a minute"]
+    lost = next((client.loss.lost for client in found.clients if client.loss is not None), None)
+    if lost is not None:
+        head.append(f"N − 1: {lost.region} gone (calls/s)")
     rows = []
     for client in found.clients:
         needs = client.needs[0] if client.needs else None
@@ -278,6 +312,7 @@ def _summary(found: CapacityReport) -> str:
                 "" if client.headroom is None else f"{100 * client.headroom:.0f} %",
                 "" if needs is None or needs.keys is None else str(needs.keys),
                 "" if needs is None else f"{needs.tokens_per_minute:,.0f}",
+                *([] if lost is None else [loss_cell(client)]),
             ]
         )
     return _table(head, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from windtunnel.harness.contract.capacity import CapacityFound, ClientCapacity, Level, LevelIncident
+from windtunnel.harness.contract.capacity import CapacityFound, ClientCapacity, Level
 from windtunnel.reports.capacity.cost import Cost, cost_of_level
 from windtunnel.reports.capacity.little import little
 
@@ -18,8 +18,8 @@ COLUMNS = (
 )
 """The columns of levels.csv; rates are calls per second, `slo` is each term's mean with its interval.
 
-`through` is the incident that the level went through, empty without one. `little_off` is by which share the calls
-under way differ from arrivals × mean wait. The `…_share`s are of all billed tokens.
+`through` is the incident that the level went through, or the region that was gone; else empty. `little_off` is by
+which share the calls under way differ from arrivals × mean wait. The `…_share`s are of all billed tokens.
 """
 
 
@@ -48,9 +48,7 @@ def brief_table(found: CapacityFound, client: ClientCapacity) -> tuple[list[str]
     return names, [[row[name] for name in names] for row in rows]
 
 
-def row_of(
-    found: CapacityFound, client: ClientCapacity, level: Level, incident: LevelIncident | None = None
-) -> list[str]:
+def row_of(found: CapacityFound, client: ClientCapacity, level: Level, through: str = "") -> list[str]:
     """One level in the order of COLUMNS; what has no value is empty."""
     law = little(level)
     own: dict[str, float | int | None] = {
@@ -75,7 +73,7 @@ def row_of(
         "client": client.client,
         "state": level.state,
         "slo": terms,
-        "through": "" if incident is None else incident.phase,
+        "through": through,
     }
     return [words[name] if name in words else _number(own.get(name)) for name in COLUMNS]
 
@@ -95,14 +93,19 @@ def _costs(cost: Cost | None) -> dict[str, float | None]:
 
 
 def levels_csv(found: CapacityFound) -> str:
-    """levels.csv: a row for each level of each client, and for each that went through an incident."""
+    """levels.csv: a row for each level of each client, and for each that went through an incident or lacks a region."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for client in found.clients:
         writer.writerows(row_of(found, client, level) for level in client.levels)
         if (survival := client.survival) is not None:
-            writer.writerows(row_of(found, client, level, survival.incident) for level in survival.levels)
+            through = survival.incident.phase
+            writer.writerows(row_of(found, client, level, through) for level in survival.levels)
+        if (loss := client.loss) is not None:
+            writer.writerows(
+                row_of(found, client, level, f"{loss.lost.region} gone") for level in loss.levels
+            )
     return text.getvalue()
 
 

@@ -130,6 +130,9 @@ def good_calls(found: CapacityReport, client: ClientCapacity) -> Chart:
     if client.survival is not None and client.survival.low is not None:
         through = f"survives {client.survival.incident.phase} {client.survival.low:.4g}/s"
         labels.append(RateMark(client.survival.low, through, palette.PURPLE))
+    if client.loss is not None and client.loss.low is not None:
+        gone = f"{client.loss.lost.region} gone {client.loss.low:.4g}/s"
+        labels.append(RateMark(client.loss.low, gone, palette.BAD))
     draw_labels(axes, labels)
     _headroom(axes, found, client)
     canvas.caption(axes, "good calls/s")
