@@ -198,13 +198,20 @@ def test_of_repeats_the_one_that_shows_it_most() -> None:
     assert over_repeats([[one], [most], [severe]]) == (severe, most)
 
 
-def connects(*, limit_s: float | None, phases: tuple[str, ...] = ("healthy",)) -> CellRecords:
+def connects(
+    *, limit_s: float | None, whole: bool = True, phases: tuple[str, ...] = ("healthy",)
+) -> CellRecords:
     """Forty calls a second apart, each over a new connection that takes 10 ms to 400 ms; no longer than the limit."""
     calls, attempts, answers = [], [], []
     for number in range(40):
         took = 0.01 * (number + 1)
         lost = limit_s is not None and took > limit_s
-        more: Row = {"region": "far", "connect_s": limit_s if lost else took}
+        more: Row = {
+            "region": "far",
+            "connect_s": limit_s if lost else took,
+            "status": 200,
+            "body_complete": whole,
+        }
         row = attempt(f"c{number}", 0, number + took, number + took + 0.5, started_s=float(number), **more)
         if lost:
             row |= {"sent_s": None, "error_type": "ConnectTimeout", "ended_s": number + more["connect_s"]}
@@ -247,3 +254,7 @@ def test_time_that_goes_into_connecting() -> None:
     )
     assert kept["connecting"].key == "pool.expiry"
     assert found_in(connects(limit_s=None), {"driver": "python"})["connecting"].key is None
+    early = found_in(connects(limit_s=None, whole=False), {"driver": "openai"})["connecting"]
+    assert (early.key, early.setting) == ("http", "2")
+    assert "leaves answers before their end" in early.cure
+    assert found_in(connects(limit_s=None, whole=False), {"driver": "aiohttp"})["connecting"].key is None
