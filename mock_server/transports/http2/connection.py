@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -32,6 +32,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from hpack import Encoder
 
 from windtunnel.mock_server.script import Signal
 from windtunnel.mock_server.transports.endings import close_and_linger, reset, reset_behind
@@ -67,6 +68,17 @@ class Advertised(Settings):
     @max_concurrent_streams.setter
     def max_concurrent_streams(self, value: int) -> None:
         self[SettingCodes.MAX_CONCURRENT_STREAMS] = value
+
+
+class PlainEncoder(Encoder):
+    """HPACK without its Huffman code, which is optional (RFC 7541, section 5.2).
+
+    hpack takes time with the square of a field's length for it: seconds for the fault `huge_headers`.
+    """
+
+    def encode(self, headers: Any, huffman: bool = False) -> bytes:
+        """Encode a field list; see `hpack.Encoder`."""
+        return super().encode(headers, huffman)
 
 
 class Http2Connection(asyncio.Protocol):
@@ -412,6 +424,7 @@ def _new_state() -> H2Connection:
         },
     )
     del state.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]  # of RFC 8441, which nothing here speaks
+    state.encoder = PlainEncoder()
     # Twice what clients are told, so that a head which is too long gets a 431 and not the end of the connection.
     state.decoder.max_header_list_size = 2 * MAX_HEAD
     return state
