@@ -12,7 +12,7 @@ from windtunnel.mock_server.transports.http1.first_bytes import FirstBytes
 from windtunnel.mock_server.transports.http2.connection import Http2Connection
 from windtunnel.mock_server.transports.links.linked import LinkedSocket
 from windtunnel.mock_server.transports.links.path import Path
-from windtunnel.mock_server.transports.middle.hop import Hop
+from windtunnel.mock_server.transports.middle.hop import Hop, HopPath
 from windtunnel.mock_server.transports.middle.relay import Relay
 from windtunnel.mock_server.transports.tls.handshake import Handshake
 
@@ -41,9 +41,8 @@ def in_the_middle(server: Server, region: str, protocol: asyncio.BaseProtocol) -
     engine = server.engine
     for one in reversed(engine.middle(region, server.now())):
         if one.hop is not None:
-            protocol = LinkedSocket(
-                server.loop, Hop(one.hop, engine.seed, server.next_link()), cast(asyncio.Protocol, protocol)
-            )
+            path = HopPath(one.hop, engine.seed, server.next_link())
+            protocol = Hop(server.loop, path, cast(asyncio.Protocol, protocol))
         if one.idle is not None:
             protocol = Relay(server.loop, one.idle, one.expiry, protocol)
     return protocol

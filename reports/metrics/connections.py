@@ -9,7 +9,7 @@ from windtunnel.reports.metrics.figure import Figure
 from windtunnel.reports.metrics.times import Samples
 from windtunnel.reports.read.outcomes import Floats
 
-UNSHOWN = "the client's library does not show when it connects"
+UNSHOWN = "no attempt of this client shows how it connected"
 BROKEN = "Protocol|Disconnect|ReadError|WriteError|Reset|BrokenPipe|ClientOS|ConnectionError"
 """In the names of exceptions that libraries raise for a connection that ended or was reset, timeouts not among them."""
 
