@@ -24,7 +24,7 @@ from windtunnel.harness.inputs.program import versions_of
 from windtunnel.harness.inputs.protocols import refuse_unspoken
 from windtunnel.harness.inputs.region_choice import settled
 from windtunnel.harness.inputs.scenario import Scenario
-from windtunnel.harness.inputs.secured import refuse_tls
+from windtunnel.harness.inputs.secured import refuse_unrepeatable_tls, unrepeatable_tls
 from windtunnel.harness.inputs.vary import Setting, check_count, points_of, profile_at, scenario_at
 from windtunnel.mock_server.chance import derive
 
@@ -188,7 +188,7 @@ def resolve(
         repeats = seeds
     if clock == "virtual":
         _refuse_programs(profiles, asked)
-        refuse_tls(scenario, "and virtual time", instead="--clock real: TLS runs over real sockets alone")
+        refuse_unrepeatable_tls(scenario)
         if gateway is not None:
             expected = (
                 f"--clock real: the gateway {gateway.name} is a program of its own, whose time does not jump"
@@ -258,9 +258,8 @@ def _needs_real(
         return f"the gateway {gateway.name} is a program of its own"
     if processes is not None and processes > 1:
         return f"--processes {processes}: on the virtual clock a cell is one process"
-    if scenario.provider.secured:
-        return f"the region {scenario.provider.secured[0]} has TLS"
-    return ""
+    region = unrepeatable_tls(scenario)
+    return f"the region {region} has TLS over a link whose delays depend on sizes" if region else ""
 
 
 def _programs(profiles: Sequence[Profile]) -> list[str]:

@@ -159,8 +159,11 @@ def plan_of_scenario(scenario: str) -> dict[str, Any]:
     """The plan of a scenario of the gallery, or of a file, with its default region alone. Raises `InputError`."""
     __tracebackhide__ = True
     from windtunnel.harness.inputs.gallery import load_scenario
+    from windtunnel.harness.inputs.secured import refuse_tls
 
-    plan = load_scenario(scenario).plan().model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    loaded = load_scenario(scenario)
+    refuse_tls(loaded, "in the mock of a test", instead="a scenario without it, or `windtunnel serve --tls`")
+    plan = loaded.plan().model_dump(mode="json", by_alias=True, exclude_defaults=True)
     provider: dict[str, Any] = plan.setdefault("provider", {})
     regions = provider.get("regions", {})
     only = next(iter(regions), Provider().default_region)

@@ -33,6 +33,7 @@ from windtunnel.harness.load.recorder import Recorder
 from windtunnel.harness.load.targets import targets_of
 from windtunnel.harness.plan import CellPlan
 from windtunnel.harness.policies.clock import Clock
+from windtunnel.harness.run.trust import trusting
 from windtunnel.harness.virtual.behaviour import Behaviours
 from windtunnel.harness.virtual.digests import TableDigests, combined
 from windtunnel.harness.virtual.draws import SeededRandom
@@ -43,6 +44,7 @@ from windtunnel.harness.virtual.loop import VirtualLoop
 from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.network.ports import Ports
 from windtunnel.harness.virtual.network.ports import listen as listen_for
+from windtunnel.harness.virtual.network.secure import trust
 from windtunnel.mock_server.journal.journal import Journal
 from windtunnel.mock_server.journal.schemas import SERVED_SCHEMA
 from windtunnel.mock_server.plan.plan import Plan
@@ -293,4 +295,6 @@ async def listen(loop: VirtualLoop, mock: Server, plan: Plan) -> dict[str, str]:
     """Open every region's listener on the virtual network; gives their base URLs."""
     listeners = {region: await listen_for(loop, mock, region) for region in plan.provider.regions}
     Ports(mock, listeners)
-    return {region: f"http://127.0.0.1:{one.address[1]}/v1" for region, one in listeners.items()}
+    if plan.provider.secured:
+        trust(trusting({"ca_file": mock.certificates.ca_file}))
+    return {region: one.url + "/v1" for region, one in listeners.items()}

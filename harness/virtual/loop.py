@@ -18,12 +18,14 @@ from concurrent.futures import Executor
 from contextvars import Context
 from heapq import heapify, heappop, heappush
 from math import ceil, inf
+from ssl import create_default_context
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 from windtunnel.harness.virtual.guard import refuse
 from windtunnel.harness.virtual.network.endpoint import TICK
 from windtunnel.harness.virtual.network.network import Network, NewPath, VirtualListener
 from windtunnel.harness.virtual.network.raw_sockets import Dialled
+from windtunnel.harness.virtual.network.secure import Securing
 from windtunnel.harness.virtual.timers import Scheduled, Timer
 
 _T = TypeVar("_T")
@@ -181,10 +183,19 @@ class VirtualLoop(base_events.BaseEventLoop):
         *,
         ssl: Any = None,
         sock: Any = None,
+        server_hostname: str | None = None,
         **_: Any,
     ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
         if ssl:
-            refuse(f"TLS with {host}:{port}", "use http:// and the base URL that the call is given")
+            there = (str(host), int(port or 0)) if sock is None else self._dialled.address_of(sock)
+            if not self.network.is_secured(there):
+                refuse(
+                    f"TLS with {there[0]}:{there[1]}", "use http:// and the base URL that the call is given"
+                )
+            context = create_default_context() if ssl is True else ssl
+            securing = Securing(self, context, server_hostname or str(host), protocol_factory)
+            await self.create_connection(lambda: securing.layer, host, port, sock=sock)
+            return await securing.wait()
         if sock is not None:
             return self._dialled.take(protocol_factory, sock)
         if host is None or port is None:
@@ -202,9 +213,12 @@ class VirtualLoop(base_events.BaseEventLoop):
         port: int | None = None,
         *,
         path: NewPath | None = None,
+        secured: bool = False,
         **_: Any,
     ) -> VirtualListener:
-        return self.network.listen(protocol_factory, host or "127.0.0.1", port or 0, path=path)
+        listener = self.network.listen(protocol_factory, host or "127.0.0.1", port or 0, path=path)
+        listener.secured = secured
+        return listener
 
     async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host

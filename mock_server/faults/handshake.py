@@ -44,7 +44,7 @@ def _kind(name: str, about: str, params: type[Params] = NoParams, example: str =
 KINDS = (
     _kind(
         "tls_expired",
-        "The certificate ended three days ago. A renewal that failed, or one that was never loaded.",
+        "The certificate ended in 2025. A renewal that failed, or one that was never loaded.",
         example="{fault: tls_expired, match: {region: local}, burst: {every: 60s, for: 20s}}",
     ),
     _kind(

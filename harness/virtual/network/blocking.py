@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections import deque
@@ -20,7 +21,8 @@ import greenlet
 from windtunnel.harness.clients.http_library import pool_libraries
 from windtunnel.harness.virtual.guard import refuse
 from windtunnel.harness.virtual.loop import VirtualLoop
-from windtunnel.harness.virtual.network.blocking_socket import BlockingSocket, Pipe
+from windtunnel.harness.virtual.network.blocking_socket import BlockingSocket, Pipe, SecuredSocket
+from windtunnel.harness.virtual.network.secure import Securing
 from windtunnel.harness.virtual.replacing import Replacements
 
 
@@ -90,6 +92,22 @@ class Blocking:
         transport, _protocol = task.result()
         made = BlockingSocket(self, transport, pipes[0])
         made.settimeout(limit)
+        return made
+
+    def secure(
+        self, sock: BlockingSocket, context: ssl.SSLContext, server_hostname: str | None
+    ) -> SecuredSocket:
+        """`SSLContext.wrap_socket`, for a connection of the virtual network. Raises what a handshake raises."""
+        pipe, transport = Pipe(self.loop), sock.transport
+        securing = Securing(self.loop, context, server_hostname or "", lambda: pipe)
+        transport.set_protocol(securing.layer)
+        securing.layer.connection_made(transport)
+        if not self.wait_for(securing.made, sock.gettimeout()):
+            securing.layer.abort()
+            raise TimeoutError("The handshake operation timed out")
+        securing.made.result()
+        made = SecuredSocket(self, securing.layer, pipe)
+        made.settimeout(sock.gettimeout())
         return made
 
     def alarm(self, seconds: float, ring: Callable[[], None]) -> _Alarm:
@@ -227,6 +245,14 @@ def take_over(blocking: Blocking) -> None:
         replacements.put(synchronization, "Lock", VirtualLock)
         replacements.put(synchronization, "Semaphore", VirtualSemaphore)
     replacements.put(socket, "create_connection", blocking.connect)
+    real_wrap = ssl.SSLContext.wrap_socket
+
+    def wrap_socket(self: ssl.SSLContext, sock: Any, *args: Any, **how: Any) -> Any:
+        if isinstance(sock, BlockingSocket):
+            return blocking.secure(sock, self, how.get("server_hostname"))
+        return real_wrap(self, sock, *args, **how)
+
+    replacements.put_there(ssl.SSLContext, "wrap_socket", wrap_socket)
     replacements.put(threading, "Event", VirtualEvent)
     replacements.put(time, "sleep", blocking.sleep)
     replacements.spread()

@@ -7,6 +7,7 @@ import errno
 import io
 import os
 import socket
+import ssl
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ class BlockingSocket:
         inner = self._raw.readable
         self._raw.readable = lambda: inner() or bool(pipe.received) or pipe.ended
         self.family, self.type, self.proto = self._raw.family, self._raw.type, self._raw.proto
+
+    @property
+    def transport(self) -> Any:
+        """What it writes to."""
+        return self._transport
 
     def settimeout(self, timeout: float | None) -> None:
         self._timeout = timeout
@@ -154,6 +160,34 @@ class BlockingSocket:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+class SecuredSocket(BlockingSocket):
+    """The same in TLS: the part of `ssl.SSLSocket` that HTTP clients use.
+
+    It says that it is one, since httpcore asks that before it asks which HTTP was agreed on.
+    """
+
+    @property  # type: ignore[misc]  # `object` lets it be set, too
+    def __class__(self) -> type:
+        return ssl.SSLSocket
+
+    @property
+    def _sslobj(self) -> ssl.SSLObject:
+        made: ssl.SSLObject = self._transport.get_extra_info("ssl_object")
+        return made
+
+    def selected_alpn_protocol(self) -> str | None:
+        return self._sslobj.selected_alpn_protocol()
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        return self._sslobj.getpeercert(binary_form)
+
+    def version(self) -> str | None:
+        return self._sslobj.version()
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        return self._sslobj.cipher()
 
 
 class _File(io.RawIOBase):

@@ -54,6 +54,8 @@ class VirtualSocket(asyncio.Transport):
         self._network = network
         self._loop = network.loop
         self.peer: VirtualSocket = self
+        self.opaque = False
+        """Whether it is noted that something is sent, and not what."""
         self._protocol: Any = None
         # sending
         self._unsent: deque[bytes] = deque()
@@ -169,7 +171,7 @@ class VirtualSocket(asyncio.Transport):
             self._unsent_bytes -= size
             self._under_way_bytes += size
             arrives = self._arrival(now, size)
-            self._network.sent(arrives, self._here, self._there, "data", data)
+            self._network.sent(arrives, self._here, self._there, "data", b"" if self.opaque else data)
             loop.call_at(arrives, self.peer._data_arrived, data)
         if self._unsent:
             self._await_window()

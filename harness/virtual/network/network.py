@@ -55,10 +55,17 @@ class VirtualListener:
         self.link = link
         self.path = path
         self.mode: Mode = "open"
+        self.secured = False
+        """Whether TLS is spoken there: what is sent is noted without its bytes, which are never the same."""
         self.sockets = (NamedSocket(address, address, lambda: False),)
 
     def close(self) -> None:
         self._network.listeners.pop(self.address, None)
+
+    @property
+    def url(self) -> str:
+        """Its URL, without a path."""
+        return f"{'https' if self.secured else 'http'}://{self.address[0]}:{self.address[1]}"
 
     def is_serving(self) -> bool:
         return self.address in self._network.listeners
@@ -133,10 +140,16 @@ class Network:
         client = VirtualSocket(self, listener.link, here, there, path, "up")
         server = VirtualSocket(self, listener.link, there, here, path, "down")
         client.peer, server.peer = server, client
+        client.opaque = server.opaque = listener.secured
         server.begin(listener.factory())
         protocol = factory()
         client.begin(protocol)
         return client, protocol
+
+    def is_secured(self, address: Address) -> bool:
+        """Whether TLS is spoken where an address leads to."""
+        there: Address = address if self.hosts is None else self.hosts.dialled(address)
+        return there in self.listeners and self.listeners[there].secured
 
     def _knock(self, knock: _Knock, tries: int = 0) -> None:
         """Send a SYN, unless nobody waits for an answer any more."""

@@ -28,7 +28,11 @@ MODES: Mapping[str, Mode] = {"refuse": "refused", "blackhole": "blackholed"}
 async def listen(loop: VirtualLoop, server: Server, region: str, port: int = 0) -> VirtualListener:
     """Listen for a region on the virtual network, at the far end of its link; port 0 is any free one."""
     return await loop.create_server(
-        partial(accept, server, region), HOST, port, path=partial(new_path, server, region)
+        partial(accept, server, region),
+        HOST,
+        port,
+        path=partial(new_path, server, region),
+        secured=server.engine.tls(region, server.now()) is not None,
     )
 
 

@@ -15,6 +15,9 @@ from weakref import WeakKeyDictionary, finalize
 
 from windtunnel.harness.virtual.network.endpoint import VirtualSocket
 from windtunnel.harness.virtual.network.network import Factory, Network
+from windtunnel.harness.virtual.network.sockets import Address
+
+UNKNOWN = "sockets that the loop has not connected do not run on the virtual clock"
 
 
 class Dialled:
@@ -35,13 +38,19 @@ class Dialled:
         endpoint.pause_reading()
         self._waiting[sock] = endpoint, finalize(sock, endpoint.close)
 
+    def address_of(self, sock: socket.socket) -> Address:
+        """The address that `sock` is connected to. Raises NotImplementedError if the loop has not connected it."""
+        endpoint, _ = self._waiting.get(sock, (None, None))
+        if endpoint is None:
+            raise NotImplementedError(UNKNOWN)
+        there: Address = endpoint.get_extra_info("peername")
+        return there
+
     def take(self, factory: Factory, sock: socket.socket) -> tuple[VirtualSocket, asyncio.BaseProtocol]:
         """The connection of `sock`, with a protocol. Raises NotImplementedError if the loop has not connected it."""
         endpoint, dropped = self._waiting.pop(sock, (None, None))
         if endpoint is None or dropped is None:
-            raise NotImplementedError(
-                "sockets that the loop has not connected do not run on the virtual clock"
-            )
+            raise NotImplementedError(UNKNOWN)
         dropped.detach()
         sock.close()
         protocol = factory()

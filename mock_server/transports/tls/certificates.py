@@ -4,13 +4,16 @@
       │          └────────► leaf of the past, of another name, …
       └─ ca.pem: what clients are to trust; the only file that stays
 
-Keys are in a file for as long as OpenSSL takes to read it: its interface knows no other way.
+Python's `ssl` reads keys from files alone. On Linux that file is in memory; elsewhere it is there for as long as
+OpenSSL takes to read it. When certificates are valid does not depend on the time now: OpenSSL reads the machine's own
+clock, also where a process lives in virtual time.
 """
 
 from __future__ import annotations
 
 import os
 import ssl
+import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -34,9 +37,9 @@ NAMES = ("localhost", "127.0.0.1", "::1", "api.openai.com", "*.api.openai.com")
 OTHER_NAMES = ("somewhere-else.example",)
 """The names of a certificate for another host (RFC 2606)."""
 
-EXPIRED_FOR = timedelta(days=3)
+EXPIRED_ON = datetime(2025, 1, 1, tzinfo=UTC)
 VALID_FOR = timedelta(days=90)
-"""How long a certificate of a public authority is valid for; that of the past was, too."""
+"""How long a certificate of a public authority is valid for: that of the past was."""
 
 OLD_CIPHERS = "ALL:@SECLEVEL=0"
 """OpenSSL 3 speaks TLS 1.1 on security level 0 alone."""
@@ -106,21 +109,27 @@ class Certificates:
 
     def _chain(self, presented: Presented) -> list[bytes]:
         """Key and certificates, in PEM, leaf first, as the file for OpenSSL has them."""
-        now = datetime.now(UTC)
-        issuer, names, ends = self._intermediate, self._names, now + VALID_FOR
+        issuer, names = self._intermediate, self._names
+        begins = ends = None  # trustme's own: from 2000 to 2038
         if presented == "untrusted":
             issuer = trustme.CA(organization_name="an authority that nobody knows").create_child_ca()
         if presented == "wrong_host":
             names = OTHER_NAMES
         if presented == "expired":
-            ends = now - EXPIRED_FOR
-        leaf = issuer.issue_cert(*names, not_before=ends - VALID_FOR, not_after=ends)
+            begins, ends = EXPIRED_ON - VALID_FOR, EXPIRED_ON
+        leaf = issuer.issue_cert(*names, not_before=begins, not_after=ends)
         shown = leaf.cert_chain_pems[:1] if presented == "incomplete_chain" else leaf.cert_chain_pems
         return [leaf.private_key_pem.bytes(), *[one.bytes() for one in shown]]
 
     def _load(self, context: ssl.SSLContext, chain: Sequence[bytes]) -> None:
         path = Path(self._directory.name, "chain.pem")
         try:
+            if sys.platform == "linux":
+                with os.fdopen(os.memfd_create("chain.pem"), "wb") as file:
+                    file.write(b"".join(chain))
+                    file.flush()
+                    context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+                return
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(b"".join(chain))
             context.load_cert_chain(path)

@@ -10,13 +10,13 @@ from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import resolve
 from windtunnel.harness.run.trust import trusting
 
-SECURED = {"regions": {"local": {"tls": True}}}
 CLIENT = load_profile("openai-default")
 
 
-def _secured() -> Scenario:
+def _secured(**link: object) -> Scenario:
     storm = load_scenario("retry_storm").model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return Scenario.model_validate({**storm, "provider": {**storm["provider"], **SECURED}})
+    regions = {"local": {"tls": True, "link": {"rtt": "50ms", **link}}}
+    return Scenario.model_validate({**storm, "provider": {**storm["provider"], "regions": regions}})
 
 
 def test_programs_trust_a_mock_with_tls_and_nothing_changes_without() -> None:
@@ -29,9 +29,11 @@ def test_programs_trust_a_mock_with_tls_and_nothing_changes_without() -> None:
     }
 
 
-def test_tls_is_played_in_real_time() -> None:
-    """Where nobody says, a scenario with TLS is played in real time, and says why; virtual time is refused."""
-    plan = resolve(_secured(), [CLIENT])
-    assert (plan.clock, plan.clock_reason) == ("real", "the region local has TLS")
-    with pytest.raises(InputError, match=r"provider.regions.local.tls: found TLS, .*--clock real"):
-        resolve(_secured(), [CLIENT], clock="virtual")
+def test_tls_is_played_in_virtual_time_where_plays_are_alike() -> None:
+    """Sizes of handshakes differ: where delays depend on sizes real time is chosen, and virtual time refused."""
+    assert resolve(_secured(), [CLIENT]).clock == "virtual"
+    plan = resolve(_secured(bandwidth="10Mbit/s"), [CLIENT])
+    assert plan.clock == "real"
+    assert plan.clock_reason == "the region local has TLS over a link whose delays depend on sizes"
+    with pytest.raises(InputError, match=r"provider.regions.local.tls: found virtual time, .*--clock real"):
+        resolve(_secured(loss=0.1), [CLIENT], clock="virtual")
