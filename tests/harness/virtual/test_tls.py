@@ -128,7 +128,9 @@ def test_two_plays_with_tls_are_alike(tmp_path: Path) -> None:
         cells = sorted((tmp_path / name / "cells").iterdir())
         digests.append([json.loads((cell / "digest.json").read_text(encoding="utf-8")) for cell in cells])
     assert digests[0] == digests[1]
+    failed = {}
     for cell in cells:
-        errors = pq.read_table(cell / "attempts.parquet")["error_type"].to_pylist()
-        assert any(error is not None for error in errors), cell
+        failed[cell.name] = set(pq.read_table(cell / "attempts.parquet")["error_type"].to_pylist())
         assert b"PRIVATE KEY" not in b"".join([one.read_bytes() for one in cell.rglob("*") if one.is_file()])
+    # aiohttp goes on with the connection that it has from its warm-up, which meets no faults.
+    assert failed == {"openai-default-0": {None, "ConnectError"}, "aiohttp-default-0": {None}}
