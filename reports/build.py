@@ -75,7 +75,7 @@ def write_report(
 
 def _write_varied(run_dir: Path, on_progress: Callable[[int, int], None]) -> ReportResult:
     """Write the report of a run whose scenario varies: the grid of all cells, and more of those that are its answer."""
-    measured = measure_run(run_dir, sample, on_progress=on_progress)
+    measured = measure_run(run_dir, sample, of_seeds=True, on_progress=on_progress)
     run, scenario = measured.run, measured.run.scenario
     figures = run_figures(run, measured.cells, left_out=measured.left_out)
     grid = grid_of(run, figures, measured.views)

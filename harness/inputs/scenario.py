@@ -12,8 +12,9 @@ from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import Field, PrivateAttr, StringConstraints, ValidationError, field_validator
 
+from windtunnel.harness.contract.cells import base_of, is_cell
 from windtunnel.harness.contract.expectation import Expectation
-from windtunnel.harness.errors import InputError
+from windtunnel.harness.errors import InputError, nearest
 from windtunnel.harness.inputs.consistency import (
     WHAT_IS_SENT,
     absence_errors,
@@ -268,6 +269,15 @@ def check_scenario(source: YamlSource, find_client: FindClient) -> Scenario:
 def _vary_errors(source: YamlSource, scenario: Scenario) -> list[InputError]:
     """Combinations that the scenario cannot be at, and a grid of what is not varied."""
     errors = grid_errors(source, scenario)
+    cells = [point.name(base_of(name)) for name in scenario.clients for point in points_of(scenario.vary)]
+    for index, one in enumerate(scenario.expect if scenario.vary else ()):
+        for number, name in enumerate(one.clients or ()):
+            if is_cell(name) and base_of(name) in scenario.clients and name not in cells:
+                loc: Loc = ("expect", index, "clients", number)
+                hint = nearest(name, cells)
+                errors.append(
+                    source.error(loc, found=f"'{name}'", expected="a cell of this scenario", hint=hint)
+                )
     for point in points_of(scenario.vary) if scenario.vary else ():
         try:
             scenario_at(scenario, point)

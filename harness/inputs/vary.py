@@ -188,6 +188,10 @@ def scenario_at(scenario: Scenario, point: Point) -> Scenario:
 def profile_at(profile: Profile, point: Point, scenario: str) -> Profile:
     """The client at a point; its name stays. Raises InputError, with the setting, for what it cannot be or do."""
     changes = dict(_changes(point, (*OF_A_CLIENT, "http")))
+    if profile.pool.keepalive is None and "pool" in point.values:
+        del changes[
+            "pool.keepalive"
+        ]  # it keeps all of them as it is; not every library could be told a number
     return profile if not changes else _laid_over(profile, changes, f"scenario {scenario}", profile.name)
 
 

@@ -65,10 +65,12 @@ def measure_run(
     path: Path,
     view: View[_T] | None = None,
     *,
+    of_seeds: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> MeasuredRun[_T]:
     """Measure every cell of a run directory, and keep a `view` (one that can be pickled), if asked, of those shown.
 
+    `of_seeds`: keep it of first repeats in a run over seeds, too; otherwise such a run has none.
     `on_progress` is told how many are done where that may take long. Raises `RunDirectoryError`.
     """
     plan = open_run(path)
@@ -77,7 +79,7 @@ def measure_run(
         played = [entry for entry in entries if was_played(path, entry)]
         entries = played or entries
     shown: set[int] = set()
-    if not plan.get("seeds"):
+    if of_seeds or not plan.get("seeds"):
         shown = set(_first_repeats(entries))
     jobs = [(entry, view if number in shown else None) for number, entry in enumerate(entries)]
     measure: Callable[[_Job[_T]], tuple[MeasuredCell, _T | None]]

@@ -14,14 +14,12 @@ from typing import Final
 import numpy as np
 
 from windtunnel.harness.contract.metrics import METRICS
-from windtunnel.reports.gate.paired import ALPHA, holm, p_values
+from windtunnel.reports.gate.paired import ALPHA, holm, least_pairs, p_values
 from windtunnel.reports.grid.model import Best, GridCell, Setting
 
 FEWER_GOOD: Final = 0.01
 """By so much of the calls a cell may have fewer good ones than the column's best in that."""
 LEAST_GOOD: Final = 0.9
-LEAST_PAIRS: Final = 5
-"""Fewer cannot be sure, however they look: of 5 pairs the smallest p-value is 2 / 2^5."""
 
 
 def best_of(
@@ -73,7 +71,7 @@ def _sure(best: GridCell, others: Sequence[GridCell], sign: float) -> list[bool]
             continue
         differences = sign * (np.array(other.series) - np.array(best.series))
         differences = differences[~np.isnan(differences)]
-        if len(differences) >= LEAST_PAIRS:
+        if len(differences) >= least_pairs(len(others)):
             rows.append(differences)
             of.append(number)
     sure = [True] * len(others)

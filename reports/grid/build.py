@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from windtunnel.harness.contract.cells import base_of
 from windtunnel.reports.figures.model import CellFigures, RunFigures
 from windtunnel.reports.figures.validity import worst_state
-from windtunnel.reports.grid.best import LEAST_PAIRS, best_of
-from windtunnel.reports.grid.model import CellSample, Grid, GridCell, Setting, Sure
+from windtunnel.reports.gate.paired import least_pairs
+from windtunnel.reports.grid.best import best_of
+from windtunnel.reports.grid.model import Best, CellSample, Grid, GridCell, Setting
 from windtunnel.reports.grid.sample import grid_metric
 from windtunnel.reports.metrics.figure import NO_FIGURE
 from windtunnel.reports.read.run_dir import Run
@@ -29,39 +32,51 @@ def grid_of(run: Run, figures: RunFigures, samples: Mapping[str, CellSample]) ->
     columns = str(wish.get("columns") or next(key for key in values if key != wish.get("rows")))
     left = [key for key in values if key != columns]
     rows = wish.get("rows") or (left[0] if left else None)
-    repeats = len({cell.repeat for cell in figures.cells}) >= LEAST_PAIRS
+    pairs = least_pairs(max(1, math.prod(len(values[key]) for key in left) - 1))
+    repeats = len({cell.repeat for cell in figures.cells}) >= pairs
     places = {cell["client"]: cell["varied"] for cell in run.plan["cells"]}
     cells = tuple(
         _cell(name, places[name], figures, metric, samples.get(name), repeats) for name in figures.clients
     )
     clients = tuple(dict.fromkeys(cell.client for cell in cells))
     order = {key: values[key] for key in sorted(left, key=lambda key: key != rows)}
+    panels = tuple(key for key in left if key != rows)
     return Grid(
         metric=metric,
         columns=columns,
         rows=rows,
-        panels=tuple(key for key in left if key != rows),
+        panels=panels,
         values=values,
         clients=clients,
         cells=cells,
         bests=tuple(
-            best_of(client, value, _column(cells, client, columns, value), metric, order)
+            _best(client, value, column, metric, order, panels)
             for client in clients
             for value in values[columns]
-            if _column(cells, client, columns, value)
+            if (column := [one for one in cells if one.client == client and one.at[columns] == value])
         ),
-        sure=_sure(cells, repeats),
+        sure="repeats" if repeats else "stretches" if any(len(one.series) >= pairs for one in cells) else "",
     )
 
 
-def _sure(cells: Sequence[GridCell], repeats: bool) -> Sure:
-    if repeats:
-        return "repeats"
-    return "stretches" if any(len(cell.series) >= LEAST_PAIRS for cell in cells) else ""
-
-
-def _column(cells: Sequence[GridCell], client: str, columns: str, value: Setting) -> tuple[GridCell, ...]:
-    return tuple(cell for cell in cells if cell.client == client and cell.at[columns] == value)
+def _best(
+    client: str,
+    value: Setting,
+    column: Sequence[GridCell],
+    metric: str,
+    order: Mapping[str, Sequence[Setting]],
+    panels: Sequence[str],
+) -> Best:
+    """The best of a column, and what is chosen in the panels in which that is not."""
+    best = best_of(client, value, column, metric, order)
+    if best.chosen is None:
+        return best
+    by_panel: dict[tuple[Setting, ...], list[GridCell]] = {}
+    for cell in column:
+        by_panel.setdefault(tuple(cell.at[key] for key in panels), []).append(cell)
+    by_panel.pop(tuple(best.chosen.at[key] for key in panels))
+    found = (best_of(client, value, cells, metric, order).chosen for cells in by_panel.values())
+    return replace(best, elsewhere=tuple(one for one in found if one is not None))
 
 
 def _cell(

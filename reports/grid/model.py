@@ -27,13 +27,14 @@ class CellSample:
 
     `stretches` has the metric in each of some stretches of time of equal length; NaN where it has no value there.
     `parts` are the means of PARTS over all attempts, in seconds, `opened` the connections opened for each attempt, and
-    `opening_s` how long each of these took, TLS included.
+    `opening_s` how long each of these took, TLS included. `connections`: how many served its calls.
     """
 
     stretches: tuple[float, ...]
     parts: Mapping[str, float]
     opened: float | None
     opening_s: tuple[float, ...] = ()
+    connections: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Best:
     `able` are the candidates: cells with a valid figure and as many good calls as the others of the column.
     `alike` are those that are as good as far as can be told: the difference is within noise, or too small to matter.
     `chosen` is the smallest of `best` and those. `next_best` is the best of the others, None if there is none, and
-    `margin` by what share of its value `best` is better.
+    `margin` by what share of its value `best` is better. `elsewhere`: what would be chosen of each other panel.
     """
 
     client: str
@@ -78,6 +79,7 @@ class Best:
     alike: tuple[GridCell, ...] = ()
     next_best: GridCell | None = None
     margin: float | None = None
+    elsewhere: tuple[GridCell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

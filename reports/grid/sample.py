@@ -43,7 +43,8 @@ def sample(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) ->
         stretches=tuple(_stretches(judged, scenario, len(cohort.calls))),
         parts=_parts(cohort),
         opened=figures.number("connection_churn"),
-        opening_s=tuple(_openings(cohort)),
+        opening_s=tuple(_openings(judged)),
+        connections=int(cohort.served["connection_id"].nunique()),
     )
 
 
@@ -81,8 +82,11 @@ def _parts(cohort: Cohort) -> dict[str, float]:
     }
 
 
-def _openings(cohort: Cohort) -> list[float]:
-    """How long each connection took to open, in seconds; of one that never opened, how long was tried."""
-    opening = cohort.attempts[["connect_s", "tls_s"]].astype(float)
+def _openings(judged: Judged) -> list[float]:
+    """How long each connection took to open, in seconds; of one that never opened, how long was tried.
+
+    Those of warm-up and tail count: most connections are opened by the first calls.
+    """
+    opening = judged.cell.attempts[["connect_s", "tls_s"]].astype(float)
     took: list[float] = opening[opening.notna().any(axis=1)].sum(axis=1).tolist()
     return took

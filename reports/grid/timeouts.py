@@ -28,9 +28,9 @@ LAYERS: Final[Mapping[str, str]] = {
 }
 """What a timeout can be of, by its key in a profile (`timeouts.read`)."""
 SHARE: Final = 0.001
-"""A timeout is called safe if it would have cut at most one in a thousand,"""
-MOST: Final = 0.01
-"""and is known (the upper end of the interval) to cut fewer than one in a hundred."""
+"""A timeout would do if it would have cut at most one in a thousand."""
+SURE: Final = 0.01
+"""Where it may cut more than one in a hundred (the upper end of the interval), too little was seen to be sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class LayerTimes:
         ]
 
     def safe(self, timeouts: Sequence[float]) -> dict[str, Cut]:
-        """By layer the smallest of the timeouts that is safe; a layer that has none is left out."""
+        """By layer the smallest of the timeouts that cuts at most SHARE; a layer that has none is left out."""
         found: dict[str, Cut] = {}
         for cut in self.cuts(timeouts):
-            if cut.share <= SHARE and cut.most < MOST:
+            if cut.share <= SHARE:
                 found.setdefault(cut.layer, cut)
         return found
 

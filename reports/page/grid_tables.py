@@ -11,7 +11,7 @@ from typing import Final
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.grid.model import PARTS, Best, Grid, GridCell, Setting
 from windtunnel.reports.grid.timeouts import LAYERS, LayerTimes
-from windtunnel.reports.page.grid_words import HOW, ColumnAnswer, answers, place, setting
+from windtunnel.reports.page.grid_words import ColumnAnswer, answers, how, place, setting
 from windtunnel.reports.page.labels import Label, label, say
 
 BEST, CHOSEN, ALIKE = "★", "✓", "≈"
@@ -69,8 +69,9 @@ class GridText:
 
     @property
     def layers(self) -> Mapping[str, str]:
-        """What a timeout can be of."""
-        return LAYERS
+        """What the timeouts that are judged are of."""
+        used = {layer for table in self.cuts for layer in table.layers}
+        return {layer: what for layer, what in LAYERS.items() if layer in used}
 
     @property
     def part_heads(self) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ def grid_text(grid: Grid, times: Mapping[str, LayerTimes], timeouts: Sequence[fl
         row_head="" if grid.rows is None else grid.rows,
         panels=tuple(_panels(grid)),
         answers=tuple(answers(grid, times, timeouts)),
-        how=HOW[grid.sure],
+        how=how(grid),
         parts=tuple(_parts(grid)),
         cuts=tuple(_cuts(grid, times, timeouts)),
         shown=len(grid.shown),

@@ -8,18 +8,35 @@ from typing import Final
 
 from windtunnel.harness.contract.metrics import METRICS
 from windtunnel.reports.grid.model import PARTS, Best, Grid, GridCell, Setting
-from windtunnel.reports.grid.timeouts import SHARE, LayerTimes
+from windtunnel.reports.grid.timeouts import SHARE, SURE, LayerTimes
 from windtunnel.reports.page.labels import label, say
 
 WORTH_SAYING: Final = 0.005
 """Seconds: a part of an attempt's time that differs by less is not told as a reason."""
-MOST_NAMED: Final = 3
 HOW: Final[Mapping[str, str]] = {
     "repeats": "Cells are compared repeat by repeat: each repeat has the same calls for all of them.",
     "stretches": "Cells have the same calls and are compared stretch by stretch: the time was cut into stretches of "
     "equal length.",
     "": "There were too few calls to tell a difference from chance: longer phases would, or --repeat 5, or --seeds 20.",
 }
+
+
+FEW_CONNECTIONS: Final = 10
+
+
+def how(grid: Grid) -> str:
+    """How cells were compared, and what that does not tell."""
+    few = {
+        cell.sample.connections
+        for cell in grid.cells
+        if not cell.trouble and cell.sample is not None and 0 < cell.sample.connections < FEW_CONNECTIONS
+    }
+    if grid.sure != "stretches" or not few:
+        return HOW[grid.sure]
+    return (
+        f"{HOW[grid.sure]} That tells nothing of connections, which may be lucky ones: some cells had {min(few)} all "
+        "the time. Differences to these are sure over seeds alone (--seeds 10)."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +92,36 @@ def _sentence(grid: Grid, best: Best) -> str:
     if best.best is None or best.chosen is None:
         return "no cell can be recommended: in all of them too few calls were good, or nothing valid was measured."
     chosen = best.chosen
-    parts = [f"{place(chosen, grid.columns)}: {_value(grid, chosen)}"]
-    equals = [one for one in (best.best, *best.alike) if one is not chosen]
-    if equals:
-        named = [f"{place(one, grid.columns)} ({_value(grid, one)})" for one in equals[:MOST_NAMED]]
-        more = f" and {len(equals) - MOST_NAMED} more" if len(equals) > MOST_NAMED else ""
-        parts.append(f"larger, and no better beyond {_floor(grid)}: {', '.join(named)}{more}")
-    return "; ".join([*parts, *_margin(grid, best)]) + "."
+    parts = [
+        f"{place(chosen, grid.columns)}: {_value(grid, chosen)}",
+        *_alike(grid, best),
+        *_margin(grid, best),
+    ]
+    told = [
+        f" Of {_panel(grid, one)} alone {_row(grid, one)}: {_value(grid, one)}." for one in best.elsewhere
+    ]
+    return "; ".join(parts) + "." + "".join(told)
+
+
+def _panel(grid: Grid, cell: GridCell) -> str:
+    return ", ".join(setting(key, cell.at[key]) for key in grid.panels)
+
+
+def _row(grid: Grid, cell: GridCell) -> str:
+    return "" if grid.rows is None else setting(grid.rows, cell.at[grid.rows])
+
+
+def _alike(grid: Grid, best: Best) -> Iterator[str]:
+    """How many others are as good as the chosen one, and which of them is the best."""
+    if not best.alike or best.best is None:
+        return
+    count = len(best.alike)
+    top = (
+        ""
+        if best.best is best.chosen
+        else f", the best {place(best.best, grid.columns)}: {_value(grid, best.best)}"
+    )
+    yield f"{count} {'other is' if count == 1 else 'others are'} as good within {_floor(grid)}{top}"
 
 
 def _margin(grid: Grid, best: Best) -> Iterator[str]:
@@ -142,5 +182,8 @@ def _timeouts(best: Best, times: Mapping[str, LayerTimes], timeouts: Sequence[fl
     safe = times[best.chosen.name].safe(timeouts)
     if not safe:
         return f"None of the timeouts asked for cuts at most {100 * SHARE:g} % of the calls."
-    told = ", ".join(f"{layer} {say(cut.seconds, 'seconds')}" for layer, cut in safe.items())
+    told = ", ".join(
+        f"{layer} {say(cut.seconds, 'seconds')}" + (f" (of only {cut.of})" if cut.most > SURE else "")
+        for layer, cut in safe.items()
+    )
     return f"Smallest timeouts, of those asked for, that cut at most {100 * SHARE:g} %: {told}."

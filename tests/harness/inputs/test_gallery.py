@@ -32,6 +32,7 @@ SCENARIOS = [
     "malformed_json",
     "pool_exhaustion",
     "rate_limit_wave",
+    "regional_latency",
     "retry_storm",
     "server_errors",
     "soak_24h",
@@ -85,8 +86,19 @@ def test_scenarios_play_with_all_clients(name: str) -> None:
     profiles = [load_profile(client) for client in CLIENTS]
     if scenario.clock == "virtual":  # of which programs of their own know nothing
         profiles = [profile for profile in profiles if profile.driver != "exec"]
+    if scenario.vary:  # cells that not every client can be: see below
+        return
     plan = resolve(scenario, profiles)
     assert [cell.client for cell in plan.cells] == [profile.name for profile in profiles]
+
+
+def test_regional_latency_is_for_clients_that_speak_http2() -> None:
+    """Half of its cells speak HTTP/2: a client whose library does not is refused with that reason, others are not."""
+    scenario = load_scenario("regional_latency")
+    assert len(resolve(scenario, [load_profile("openai-default")]).cells) == 24
+    told = r"vary.http: found '?2'?.*the client aiohttp-default"
+    with pytest.raises(InputError, match=told):
+        resolve(scenario, [load_profile("aiohttp-default")])
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -96,9 +108,13 @@ def test_scenarios_fit_two_cores(name: str) -> None:
     scenario = load_scenario(name)
     assert (scenario.clock == "virtual") is (name == "soak_24h")
     assert scenario.load.rate is not None
+    assert scenario.expect
+    if scenario.vary:  # short cells, as many calls in all as two minutes of two cores
+        cells = resolve(scenario, [load_profile(client) for client in scenario.clients]).cells
+        assert sum(len(cell.schedule()) for cell in cells) < 25_000
+        return
     assert scenario.load.rate <= 14
     assert 40 <= scenario.length_s <= 62 or scenario.length_s == 86_400
-    assert scenario.expect
     assert {expectation.metric for expectation in scenario.expect} <= set(METRICS)
 
 

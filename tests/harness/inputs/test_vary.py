@@ -45,6 +45,8 @@ def test_every_combination_is_a_cell_of_its_own(tmp_path: Path) -> None:
     assert first.varied == {"region": "near", "pool": 5, "timeouts.read": "600s"}
     assert (first.region, first.profile.name) == ("near", "openai-async-default")
     assert (first.profile.pool.connections, first.profile.pool.keepalive) == (5, 5)
+    (aiohttp,) = resolve(scenario(tmp_path, "vary: {pool: [5]}"), [load_profile("aiohttp-default")]).cells
+    assert (aiohttp.profile.pool.connections, aiohttp.profile.pool.keepalive) == (5, None)
     unlimited = found[6]
     assert unlimited.client.endswith("~region=far,pool=none,timeouts.read=30s")
     assert (unlimited.profile.pool.connections, unlimited.profile.timeouts.read) == (None, 30)
@@ -98,6 +100,10 @@ def test_a_plan_plays_the_same_cells_again(tmp_path: Path) -> None:
         (
             f"vary: {{pool: {list(range(1, 31))}, timeouts.read: {list(range(1, 31))}}}",
             r"vary: found 30 pool × 30 timeouts.read = 900 cells, expected at most 500 cells",
+        ),
+        (
+            "vary: {pool: [5]}\nexpect: [{expect: goodput >= 1, clients: [openai-default~pool=6]}]",
+            r"expect\[0\].clients\[0\]: found 'openai-default~pool=6', expected a cell.*did you mean '.*pool=5'",
         ),
         ("grid: {rows: pool}", r"grid: found a grid of cells that do not vary, expected vary"),
         ("vary: {pool: [5]}\ngrid: {rows: region}", r"grid.rows: found 'region', which does not vary"),
