@@ -12,10 +12,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -31,54 +29,17 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes, Settings
-from hpack import Encoder
 
 from windtunnel.mock_server.script import Signal
 from windtunnel.mock_server.transports.endings import close_and_linger, reset, reset_behind
 from windtunnel.mock_server.transports.http2.fields import FieldList, request_head
 from windtunnel.mock_server.transports.http2.floods import Allowance
-from windtunnel.mock_server.transports.http2.signals import MAX_STREAMS, WINDOW, Signals
+from windtunnel.mock_server.transports.http2.signals import WINDOW, Signals
+from windtunnel.mock_server.transports.http2.state import new_state
 from windtunnel.mock_server.transports.http2.stream import Http2Stream
-from windtunnel.mock_server.transports.limits import MAX_HEAD
 from windtunnel.mock_server.transports.links.linked import ARRIVES_AT
 from windtunnel.mock_server.transports.player import PIECE
 from windtunnel.mock_server.transports.wire import Host
-
-_NO_LIMIT = 2**31 - 1
-
-_CONFIG = H2Configuration(
-    client_side=False,
-    validate_outbound_headers=False,  # a fault may lie
-    normalize_outbound_headers=False,  # `answer_fields` has done it
-)
-
-
-class Advertised(Settings):
-    """Settings whose limit of streams is told to the client and not enforced by h2.
-
-    h2 ends the connection for one stream too many; RFC 9113 (section 5.1.2) has that stream alone refused.
-    """
-
-    @property
-    def max_concurrent_streams(self) -> int:
-        """The number of streams from which on h2 ends the connection."""
-        return _NO_LIMIT
-
-    @max_concurrent_streams.setter
-    def max_concurrent_streams(self, value: int) -> None:
-        self[SettingCodes.MAX_CONCURRENT_STREAMS] = value
-
-
-class PlainEncoder(Encoder):
-    """HPACK without its Huffman code, which is optional (RFC 7541, section 5.2).
-
-    hpack takes time with the square of a field's length for it: seconds for the fault `huge_headers`.
-    """
-
-    def encode(self, headers: Any, huffman: bool = False) -> bytes:
-        """Encode a field list; see `hpack.Encoder`."""
-        return super().encode(headers, huffman)
 
 
 class Http2Connection(asyncio.Protocol):
@@ -88,11 +49,13 @@ class Http2Connection(asyncio.Protocol):
         self._server = server
         self._loop = server.loop
         self._transport: asyncio.Transport | None = None
-        self._h2 = _new_state()
+        self._h2 = new_state()
         self._streams: dict[int, Http2Stream] = {}
         self._signals = Signals(self._loop, self._h2, self._write_later)
         self._requests = 0
         self._ahead = b""
+        self._reset_now: set[int] = set()
+        self._over_now = False
         self._unwritten = 0
         self._writes_later = False
         self._calm = Allowance(self._loop.time)
@@ -180,13 +143,16 @@ class Http2Connection(asyncio.Protocol):
             return
         try:
             events = self._h2.receive_data(data)
-        except ProtocolError:  # h2 has prepared a GOAWAY with the code that RFC 9113 gives it
+        except ProtocolError as error:
+            # h2 has prepared a GOAWAY with the code that RFC 9113 gives it, but for a preface that is none.
+            self._ahead += self._h2.data_to_send() or self._signals.goaway(error.error_code)
             self._hang_up()
             return
         except Exception as error:  # noqa: BLE001 - any bug, in h2 too, ends this connection alone
             self._server.failed(error)
             self.reset()
             return
+        self._note_ended(events)
         for event in events:
             handler = self._handlers.get(type(event))
             if handler is not None:
@@ -203,19 +169,29 @@ class Http2Connection(asyncio.Protocol):
 
     # ---- events of h2
 
+    def _note_ended(self, events: list[Event]) -> None:
+        """Forget the answers that nobody takes any more: h2 has acted on all events before the first is seen here."""
+        self._reset_now = {one.stream_id for one in events if type(one) is StreamReset}
+        self._over_now = any(type(one) is ConnectionTerminated for one in events)
+        for stream_id, stream in self._streams.items():
+            if self._over_now or stream_id in self._reset_now:
+                stream.wire.forget()
+
     def _request_received(self, event: RequestReceived) -> None:
         stream_id, signals = event.stream_id, self._signals
         if signals.last_stream is not None and stream_id > signals.last_stream:
             return  # behind a GOAWAY: ignored (RFC 9113, section 6.8)
         if len(self._streams) >= signals.limit:
             self._paid(event)
-            if not self._closing:
+            if not self._closing and not self._over_now and stream_id not in self._reset_now:
                 self.send_reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         number = self._requests
         self._requests = number + 1
         stream = Http2Stream(self._server, self, stream_id, number, request_head(event.headers))
         self._streams[stream_id] = stream
+        if self._over_now or stream_id in self._reset_now:
+            stream.wire.forget()
         stream.begin(whole=event.stream_ended is not None)
 
     def _data_received(self, event: DataReceived) -> None:
@@ -223,7 +199,7 @@ class Http2Connection(asyncio.Protocol):
         if not size and event.stream_ended is None:  # a frame that says nothing
             self._paid(event)
             return
-        if size:
+        if size and not self._over_now:
             self._h2.acknowledge_received_data(size, event.stream_id)
         stream = self._streams.get(event.stream_id)
         if stream is not None:
@@ -383,6 +359,7 @@ class Http2Connection(asyncio.Protocol):
         state = self._h2
         state.initiate_connection()
         state.increment_flow_control_window(WINDOW - state.inbound_flow_control_window)
+        self._write_ahead(b"")
         self._write_later()
 
     def _say_goodbye(self) -> None:
@@ -394,6 +371,7 @@ class Http2Connection(asyncio.Protocol):
     def _stop(self) -> None:
         """Send nothing more on any stream. Whose requests these are hears of it once the connection is lost."""
         self._closing = True
+        self._signals.stop()
         for stream in self._streams.values():
             stream.wire.forget()
 
@@ -407,24 +385,7 @@ class Http2Connection(asyncio.Protocol):
         close_and_linger(self._loop, self._transport)
 
     def _all_gone(self) -> None:
+        self._signals.stop()
         streams, self._streams = list(self._streams.values()), {}
         for stream in streams:
             stream.gone()
-
-
-def _new_state() -> H2Connection:
-    """Return the state of a new connection, with the settings that the server greets its client with."""
-    state = H2Connection(_CONFIG)
-    state.local_settings = Advertised(
-        client=False,
-        initial_values={
-            SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
-            SettingCodes.INITIAL_WINDOW_SIZE: WINDOW,
-            SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD,
-        },
-    )
-    del state.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]  # of RFC 8441, which nothing here speaks
-    state.encoder = PlainEncoder()
-    # Twice what clients are told, so that a head which is too long gets a 431 and not the end of the connection.
-    state.decoder.max_header_list_size = 2 * MAX_HEAD
-    return state

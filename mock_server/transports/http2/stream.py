@@ -73,7 +73,7 @@ class Http2Stream:
             self._reject_long()
         elif not whole:
             self._server.incoming.started(self)
-            if request.fields.get("expect", "").lower() == "100-continue":
+            if request.fields.get("expect", "").lower() == "100-continue" and not self.closing:
                 self.connection.send_head(self.stream_id, [(":status", "100")], end=False)
 
     def data(self, data: bytes) -> None:
@@ -130,8 +130,9 @@ class Http2Stream:
         """Answer a request that is not received, and tell its client to send no more of it (RFC 9113, section 8.1)."""
         self._release()
         self._server.not_received(status)
+        left = self.closing
         self.refuse(status, message)
-        if self.wire.closing and not self.whole:
+        if not left and self.closing and not self.whole:
             self.connection.send_reset(self.stream_id, ErrorCodes.NO_ERROR)
 
     def gone(self) -> None:

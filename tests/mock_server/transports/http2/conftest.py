@@ -14,6 +14,10 @@ import h2.connection
 import h2.errors
 import h2.events
 import pytest
+import uvloop
+
+from tests.mock_server.transports.conftest import FAST, Serving
+from windtunnel.mock_server.plan.plan import Plan
 
 PATIENCE = 20.0
 
@@ -106,6 +110,13 @@ class Http2Client:
     def reset_code(self, stream: int) -> h2.errors.ErrorCodes:
         """The code of the RST_STREAM that ends a stream."""
         return self.until(stream, h2.events.StreamReset).error_code
+
+
+@pytest.fixture(scope="module")
+def one_server() -> Iterator[Serving]:
+    """A server that all tests of a module talk to."""
+    with Serving(uvloop.new_event_loop, Plan.model_validate({"provider": FAST}), None, None) as server:
+        yield server
 
 
 @pytest.fixture
