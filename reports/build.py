@@ -28,6 +28,7 @@ from windtunnel.reports.grid.sample import sample
 from windtunnel.reports.grid.timeouts import timeouts_of, times_of
 from windtunnel.reports.page.content import ReportContent, content_of
 from windtunnel.reports.page.grid_tables import grid_text
+from windtunnel.reports.page.grid_words import cell_times
 from windtunnel.reports.page.html import page
 from windtunnel.reports.page.markdown import summary
 from windtunnel.reports.page.regions import region_rows
@@ -103,7 +104,7 @@ def _write_varied(run_dir: Path, on_progress: Callable[[int, int], None]) -> Rep
     )
     if repeat is not None:
         content = replace(content, seeds=seeds_text(run, few, repeat, measured.left_out))
-    charts = draw(view, pictures(few) if repeat is not None else ())
+    charts = draw(view, pictures(few) if repeat is not None else (), cell_times(grid))
     write_whole(run_dir / "grid.csv", grid_csv(grid))
     return _written(run_dir, figures, as_json(figures, grid_json(grid)), view, content, charts)
 

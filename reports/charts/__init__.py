@@ -12,12 +12,12 @@ from windtunnel.reports.charts.region_latency import region_latency
 from windtunnel.reports.charts.regions_over_time import regions_over_time
 from windtunnel.reports.charts.spread import Picture, spread
 from windtunnel.reports.charts.svg import Chart, settings
-from windtunnel.reports.charts.time_parts import time_parts
+from windtunnel.reports.charts.time_parts import CallTime, call_times, time_parts
 from windtunnel.reports.charts.timeline import timelines
 from windtunnel.reports.charts.view import ClientView, RunView, Span
 from windtunnel.reports.charts.waits import waits
 
-__all__ = ["Chart", "Charts", "ClientView", "Picture", "RunView", "Span", "draw"]
+__all__ = ["CallTime", "Chart", "Charts", "ClientView", "Picture", "RunView", "Span", "draw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,11 @@ class Charts:
         return (*by_client, self.outcomes, *self.spreads, *self.regions, *self.parts)
 
 
-def draw(run: RunView, pictures: Sequence[Picture] = ()) -> Charts:
-    """Draw every chart of `run`, which has at least one phase and one client, and of the metrics over seeds."""
+def draw(run: RunView, pictures: Sequence[Picture] = (), times: Sequence[CallTime] | None = None) -> Charts:
+    """Draw every chart of `run`, which has at least one phase and one client, and of the metrics over seeds.
+
+    `times` are the bars of where calls' time goes, where they are others than those of its clients.
+    """
     with settings():
         return Charts(
             strips=tuple(strip(view, run) for view in run.clients),
@@ -52,5 +55,5 @@ def draw(run: RunView, pictures: Sequence[Picture] = ()) -> Charts:
             outcomes=outcomes(run),
             spreads=tuple(spread(picture) for picture in pictures),
             regions=(regions_over_time(run), region_latency(run)) if run.regions else (),
-            parts=tuple(time_parts(run)),
+            parts=tuple(time_parts(call_times(run) if times is None else times)) if run.regions else (),
         )

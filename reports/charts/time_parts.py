@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from windtunnel.reports.charts import canvas, palette
 from windtunnel.reports.charts.durations import duration
 from windtunnel.reports.charts.svg import Chart, chart
-from windtunnel.reports.charts.view import RegionView, RunView
+from windtunnel.reports.charts.view import RunView
 
 ROW: Final = 18.0
 HEAD: Final = 24.0
@@ -47,19 +47,53 @@ KINDS: Final[Mapping[str, PartKind]] = {
 }
 """Every part of `reports.metrics.timing.PARTS`, in its order."""
 
-Choice = Callable[[RegionView], Mapping[str, float]]
-CHARTS: Final[tuple[tuple[str, str, Choice], ...]] = (
-    ("mean", "Where a call's time goes: the mean", lambda view: view.parts),
-    ("p95", "Where it goes in calls around the 95th percentile", lambda view: view.slow_parts),
+CHARTS: Final = (
+    ("mean", "Where a call's time goes: the mean"),
+    ("p95", "Where it goes in calls around the 95th percentile"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One client in one region."""
+class CallTime:
+    """One bar of each chart: its group and label, and the mean parts in seconds, of all its calls and of slow ones."""
 
-    region: str
-    client: str
+    group: str
+    label: str
+    mean: Mapping[str, float]
+    slow: Mapping[str, float]
+
+
+def call_times(run: RunView) -> list[CallTime]:
+    """A bar for each client in each region that answered it, region by region."""
+    return [
+        CallTime(region, view.client, found.parts, found.slow_parts)
+        for region in run.regions
+        for view in run.clients
+        for found in view.regions
+        if found.name == region and found.parts
+    ]
+
+
+def time_parts(rows: Sequence[CallTime]) -> list[Chart]:
+    """Two charts on the same axis of time; none without rows. Of many rows `MOST_BARS` are drawn, evenly chosen."""
+    if len(rows) > MOST_BARS:
+        rows = [rows[pick] for pick in np.linspace(0, len(rows) - 1, MOST_BARS).round().astype(int)]
+    drawn = [[_Bar(row.group, row.label, row.mean) for row in rows],
+             [_Bar(row.group, row.label, row.slow) for row in rows]]  # fmt: skip
+    every = [bar for bars in drawn for bar in bars]
+    most = max((bar.total for bar in every), default=0.0)
+    if not most:
+        return []
+    used = [part for part in KINDS if any(bar.parts[part] > 0.0005 * most for bar in every)]
+    return [_chart(name, title, bars, used, most) for (name, title), bars in zip(CHARTS, drawn, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """One row of a chart."""
+
+    group: str
+    label: str
     parts: Mapping[str, float]
 
     @property
@@ -67,35 +101,10 @@ class Bar:
         return sum(self.parts.values())
 
 
-def time_parts(run: RunView) -> list[Chart]:
-    """Two charts on the same axis of time; none where nothing was answered that can be taken apart."""
-    drawn = [(name, title, _bars(run, choice)) for name, title, choice in CHARTS]
-    most = max((bar.total for _, _, bars in drawn for bar in bars), default=0.0)
-    if not most:
-        return []
-    used = [
-        part for part in KINDS if any(bar.parts[part] > 0.0005 * most for _, _, bars in drawn for bar in bars)
-    ]
-    return [_chart(name, title, bars, used, most) for name, title, bars in drawn]
-
-
-def _bars(run: RunView, choice: Choice) -> list[Bar]:
-    bars = [
-        Bar(region, view.client, parts)
-        for region in run.regions
-        for view in run.clients
-        for found in view.regions
-        if found.name == region and (parts := choice(found))
-    ]
-    if len(bars) <= MOST_BARS:
-        return bars
-    return [bars[pick] for pick in np.linspace(0, len(bars) - 1, MOST_BARS).round().astype(int)]
-
-
-def _chart(name: str, title: str, bars: list[Bar], used: list[str], most: float) -> Chart:
-    groups: dict[str, list[Bar]] = {}
+def _chart(name: str, title: str, bars: list[_Bar], used: list[str], most: float) -> Chart:
+    groups: dict[str, list[_Bar]] = {}
     for bar in bars:
-        groups.setdefault(bar.region, []).append(bar)
+        groups.setdefault(bar.group, []).append(bar)
     columns = 2
     legend_rows = -(-len(used) // columns)
     top = 34 + LEGEND_ROW * legend_rows
@@ -103,7 +112,7 @@ def _chart(name: str, title: str, bars: list[Bar], used: list[str], most: float)
     figure = canvas.sheet(height)
     canvas.headline(figure, title, 12)
     _legend(figure, used, columns, height)
-    left = 14 + min(NAMES, max(canvas.text_width(bar.client, canvas.SMALL) for bar in bars))
+    left = 14 + min(NAMES, max(canvas.text_width(bar.label, canvas.SMALL) for bar in bars))
     for number, (region, group) in enumerate(groups.items()):
         axes = canvas.panel(figure, top=top + HEAD, height=ROW * len(group), left=left, right=58)
         top += HEAD + ROW * len(group)
@@ -136,7 +145,7 @@ def _legend(figure: Figure, used: list[str], columns: int, height: float) -> Non
     )  # fmt: skip
 
 
-def _group(axes: Axes, group: list[Bar], used: list[str], most: float) -> None:
+def _group(axes: Axes, group: list[_Bar], used: list[str], most: float) -> None:
     start = np.zeros(len(group))
     for part in used:
         lengths = np.array([bar.parts[part] for bar in group])
@@ -147,7 +156,7 @@ def _group(axes: Axes, group: list[Bar], used: list[str], most: float) -> None:
     for place, end in enumerate(start):
         axes.annotate(duration(float(end)), (float(end), place), (4, 0), textcoords="offset points", va="center",
                       fontsize=canvas.SMALL, color=palette.INK.light, annotation_clip=False)  # fmt: skip
-    axes.set_yticks(range(len(group)), [canvas.fit(bar.client, NAMES, canvas.SMALL) for bar in group])
+    axes.set_yticks(range(len(group)), [canvas.fit(bar.label, NAMES, canvas.SMALL) for bar in group])
     axes.tick_params(axis="y", labelcolor=palette.INK.light)
     axes.set_ylim(len(group) - 0.5, -0.5)
     axes.set_xlim(0, most)
@@ -157,11 +166,11 @@ def _group(axes: Axes, group: list[Bar], used: list[str], most: float) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: duration(at)))
 
 
-def _alt(title: str, bars: list[Bar], used: list[str]) -> str:
+def _alt(title: str, bars: list[_Bar], used: list[str]) -> str:
     parts = []
     for bar in bars:
         shares = ", ".join(
             f"{duration(bar.parts[part])} {KINDS[part].label}" for part in used if bar.parts[part]
         )
-        parts.append(f"{bar.client} in {bar.region} {duration(bar.total)}: {shares}")
+        parts.append(f"{bar.label} in {bar.group} {duration(bar.total)}: {shares}")
     return f"{title}. " + "; ".join(parts) + "."

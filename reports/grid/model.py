@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from windtunnel.reports.metrics.figure import Figure
@@ -27,7 +27,8 @@ class CellSample:
 
     `stretches` has the metric in each of some stretches of time of equal length; NaN where it has no value there.
     `parts` are the means of PARTS over all attempts, in seconds, `opened` the connections opened for each attempt, and
-    `opening_s` how long each of these took, TLS included. `connections`: how many served its calls.
+    `opening_s` how long each of these took, TLS included. `connections`: how many served its calls. `call_parts` are the
+    mean parts of good calls (`reports.metrics.timing`), `slow_call_parts` those of calls around the 95th percentile.
     """
 
     stretches: tuple[float, ...]
@@ -35,6 +36,8 @@ class CellSample:
     opened: float | None
     opening_s: tuple[float, ...] = ()
     connections: int = 0
+    call_parts: Mapping[str, float] = field(default_factory=dict)
+    slow_call_parts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from windtunnel.reports.grid.model import CellSample
 from windtunnel.reports.metrics.cohort import Cohort, cohort_of, window_of
 from windtunnel.reports.metrics.figure import Figure
 from windtunnel.reports.metrics.table import COMPUTE
+from windtunnel.reports.metrics.timing import around_p95, mean_parts, time_parts
 from windtunnel.reports.read.outcomes import Judged
 
 MOST_STRETCHES: Final = 12
@@ -39,12 +40,15 @@ def grid_metric(scenario: Mapping[str, Any]) -> str:
 def sample(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) -> CellSample:
     """What the grid keeps of a judged cell."""
     cohort = cohort_of(judged, scenario)
+    calls = time_parts(judged)
     return CellSample(
         stretches=tuple(_stretches(judged, scenario, len(cohort.calls))),
         parts=_parts(cohort),
         opened=figures.number("connection_churn"),
         opening_s=tuple(_openings(judged)),
         connections=int(cohort.served["connection_id"].nunique()),
+        call_parts=mean_parts(calls),
+        slow_call_parts=mean_parts(around_p95(calls)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from windtunnel.harness.contract.metrics import METRICS
+from windtunnel.reports.charts import CallTime
 from windtunnel.reports.grid.model import PARTS, Best, Grid, GridCell, Setting
 from windtunnel.reports.grid.timeouts import SHARE, SURE, LayerTimes
 from windtunnel.reports.page.labels import label, say
@@ -67,6 +68,23 @@ def setting(key: str, value: Setting) -> str:
 def place(cell: GridCell, without: str) -> str:
     """Where a cell stands in its column: `pool 10, HTTP/1.1`."""
     return ", ".join(setting(key, value) for key, value in cell.at.items() if key != without)
+
+
+def cell_times(grid: Grid) -> list[CallTime]:
+    """Where the time of calls goes in every cell that had good ones, column by column."""
+    return [
+        CallTime(
+            setting(grid.columns, best.column),
+            ": ".join(
+                filter(None, (cell.client if len(grid.clients) > 1 else "", place(cell, grid.columns)))
+            ),
+            cell.sample.call_parts,
+            cell.sample.slow_call_parts,
+        )
+        for best in grid.bests
+        for cell in best.cells
+        if cell.sample is not None and cell.sample.call_parts
+    ]
 
 
 def answers(grid: Grid, times: Mapping[str, LayerTimes], timeouts: Sequence[float]) -> list[ColumnAnswer]:

@@ -79,6 +79,8 @@ def test_regions_have_a_section_with_where_the_time_goes(varied: Played) -> None
     assert "| near | " in summary.split("## By region")[1]
     charts = {chart.stem for chart in (varied.folder / "charts").glob("*.svg")}
     assert {"regions-over-time", "regions-latency", "time-parts-mean", "time-parts-p95"} <= charts
+    parts = (varied.folder / "charts" / "time-parts-mean.svg").read_text()
+    assert "pool 1 in far" in parts, "also of cells that are not shown in detail"
     for region, round_trip_s in (("near", 0.02), ("far", 0.3)):
         attempts = varied.table("attempts", f"{CLIENT}~region={region},pool=20")
         took = attempts["connect_s"].dropna()

@@ -16,7 +16,7 @@ from windtunnel.reports.charts.region_latency import region_latency
 from windtunnel.reports.charts.regional_view import timeouts_of
 from windtunnel.reports.charts.regions_over_time import regions_over_time
 from windtunnel.reports.charts.svg import settings
-from windtunnel.reports.charts.time_parts import KINDS, time_parts
+from windtunnel.reports.charts.time_parts import KINDS, MOST_BARS, CallTime, call_times, time_parts
 from windtunnel.reports.charts.view import ClientView, RegionView, TimeLimits
 from windtunnel.reports.metrics.regions import RegionCounts, RegionTimes
 from windtunnel.reports.metrics.times import Samples
@@ -77,7 +77,7 @@ def test_charts_of_regions_are_legible(figures: list[Figure], clients: int, regi
     """Nothing leaves the picture and no ticks touch, from one region to four with names of any length."""
     run = stage(*(seen(f"client-number-{number}-of-them", regions) for number in range(clients)))
     with settings():
-        drawn = [regions_over_time(run), region_latency(run), *time_parts(run)]
+        drawn = [regions_over_time(run), region_latency(run), *time_parts(call_times(run))]
     for figure, chart in zip(figures, drawn, strict=True):
         renderer = FigureCanvasAgg(figure).get_renderer()
         figure.draw(renderer)
@@ -110,9 +110,19 @@ def test_what_a_limit_cut_off_is_missing_from_its_curve(figures: list[Figure]) -
 def test_every_part_of_a_calls_time_is_drawn_and_said() -> None:
     """The parts are those of the metric, in its order; the alternative text has their lengths."""
     assert tuple(KINDS) == PARTS
-    mean, slow = time_parts(stage(seen("one", 1)))
+    mean, slow = time_parts(call_times(stage(seen("one", 1))))
     assert "one in us-east 1.44 s: 40 ms earlier tries and pauses" in mean.alt
     assert "one in us-east 2.88 s" in slow.alt
+
+
+def test_of_many_bars_some_are_drawn_evenly() -> None:
+    """A run of hundreds of cells has a chart that can still be looked at; the first and the last bar are in it."""
+    parts = dict.fromkeys(PARTS, 0.1)
+    with settings():
+        mean, _ = time_parts([CallTime("here", f"cell {number}", parts, parts) for number in range(200)])
+    assert mean.alt.count(" in here ") == MOST_BARS
+    assert "cell 0 in here" in mean.alt
+    assert "cell 199 in here" in mean.alt
 
 
 def test_of_many_clients_some_are_drawn_evenly() -> None:
