@@ -20,6 +20,7 @@ from windtunnel.harness.contract.text import printable
 from windtunnel.harness.errors import InputError
 
 if TYPE_CHECKING:
+    from windtunnel.harness.plan import RunPlan
     from windtunnel.harness.run.everybody import LeftOut
     from windtunnel.harness.run.run import RunOptions
 
@@ -61,6 +62,7 @@ def run_several(
     plans = [plan_for(run) for run in runs]
     names = [plan.scenario_name for plan in plans]
     _refuse_twins(names)
+    _refuse_varied(plans)
     out = run_folder(options.out, f"{len(runs)}-scenarios")
     say_left_out(told)
     with held(out):
@@ -137,6 +139,20 @@ def _play_all(out: Path, names: Sequence[str], runs: Sequence[RunOptions], play:
     write_matrix_of(out)
     print(out)
     return worst(codes)
+
+
+def _refuse_varied(plans: Sequence[RunPlan]) -> None:
+    for plan in plans:
+        if plan.cells[0].varied:
+            expected = (
+                "it alone: its cells are no clients of other scenarios, and a matrix could rank none of them"
+            )
+            raise InputError(
+                f"scenario {plan.scenario_name}",
+                path="vary",
+                found="a scenario that varies among several",
+                expected=expected,
+            )
 
 
 def _refuse_twins(names: Sequence[str]) -> None:

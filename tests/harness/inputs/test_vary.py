@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from windtunnel.harness.cli.several import Ended, run_several
 from windtunnel.harness.contract.cells import base_of, is_among, names_of
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
@@ -13,6 +14,7 @@ from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import CellPlan, resolve
 from windtunnel.harness.run.from_plan import profiles_of, scenario_of
 from windtunnel.harness.run.run import RunOptions, plan_for
+from windtunnel.harness.run.two_clients import AbOptions, runs_of
 
 SCENARIO = """
 name: varied
@@ -143,3 +145,21 @@ def test_names_of_cells() -> None:
     assert is_among("b~pool=5", ["b"])
     assert is_among("b~pool=5", ["b~pool=5"])
     assert not is_among("b~pool=5", ["b~pool=6"])
+
+
+def test_a_scenario_that_varies_is_played_alone(tmp_path: Path) -> None:
+    """Several scenarios make a matrix of clients, which cells are not; `ab` compares two clients as they are."""
+    (tmp_path / "varied.yaml").write_text(SCENARIO + "vary: {pool: [5, 9]}")
+    varied = str(tmp_path / "varied.yaml")
+    with pytest.raises(
+        InputError, match=r"scenario varied: vary: found a scenario that varies among several"
+    ):
+        run_several(RunOptions("", out=tmp_path / "out"), [varied, "healthy"], lambda _: Ended(0))
+    assert not (tmp_path / "out").exists()
+    pair = (load_profile("openai-default"), load_profile("openai-async-default"))
+    with pytest.raises(
+        InputError, match=r"scenario varied: vary: found cells, expected a scenario without vary"
+    ):
+        runs_of(AbOptions(scenarios=(varied,), a="openai-default", b="openai-async-default"), pair)
+    with pytest.raises(InputError, match=r"vary: found pool, expected a scenario without vary"):
+        load_scenario(varied).require_no_vary("why")
