@@ -27,8 +27,8 @@ class CellSample:
 
     `stretches` has the metric in each of some stretches of time of equal length; NaN where it has no value there.
     `parts` are the means of PARTS over all attempts, in seconds, `opened` the connections opened for each attempt, and
-    `opening_s` how long each of these took, TLS included. `connections`: how many served its calls. `call_parts` are the
-    mean parts of good calls (`reports.metrics.timing`), `slow_call_parts` those of calls around the 95th percentile.
+    `opening_s` how long each of these took, TLS included. `connections`: how many served its calls. `call_parts` are
+    the mean parts of good calls (`reports.metrics.timing`), `slow_call_parts` those around the 95th percentile.
     """
 
     stretches: tuple[float, ...]
