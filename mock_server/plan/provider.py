@@ -229,6 +229,11 @@ class RegionTls(Strict):
     )
 
 
+def _or_a_switch(schema: dict[str, Any]) -> None:
+    """In the exported schema, `true` and `false` may stand for what they mean."""
+    schema["anyOf"].append({"type": "boolean"})
+
+
 class Region(Strict):
     """One region: the way to it, and where it differs from the provider."""
 
@@ -254,6 +259,7 @@ class Region(Strict):
     tls: RegionTls | None = Field(
         default=None,
         description="`true`, or how: its base URL begins with https. Left out, or `false`: without TLS.",
+        json_schema_extra=_or_a_switch,
     )
     connections: ConnectionRules | None = Field(
         default=None, description="How many connections it keeps, and for how long; left out: all, for ever."

@@ -37,6 +37,7 @@ SCENARIOS = [
     "server_errors",
     "soak_24h",
     "stalled_streams",
+    "tls_trouble",
 ]
 INCIDENTS = ["incidents/edge_530", "incidents/routing_oom", "incidents/two_waves"]
 CLIENTS = [
