@@ -133,11 +133,19 @@ def _scale(axes: Axes, limits: tuple[float, float]) -> None:
     axes.set_ylim(0, 101)
     factors = (1, 2, 5) if limits[1] / limits[0] < WIDEST else (1,)
     ticks = [factor * 10.0**power for power in range(-4, 6) for factor in factors]
-    axes.xaxis.set_major_locator(FixedLocator([at for at in ticks if limits[0] <= at <= limits[1]]))
+    axes.xaxis.set_major_locator(FixedLocator([at for at in ticks if _fits(axes, at, limits)]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: duration(at)))
     axes.yaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 100]))
     axes.grid(axis="x", color=palette.GRID.light, linewidth=0.8)
+
+
+def _fits(axes: Axes, at: float, limits: tuple[float, float]) -> bool:
+    """Whether a tick lies on the axis, and its label in the picture: beside the last column is little room."""
+    low, high = np.log(limits)
+    place = float((np.log(at) - low) / (high - low)) * canvas.width_of(axes)
+    half = canvas.text_width(duration(at), canvas.SMALL) / 2
+    return 0 <= place <= canvas.width_of(axes) + canvas.RIGHT - half
 
 
 def _curve(axes: Axes, index: int, samples: Samples) -> None:

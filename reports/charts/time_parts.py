@@ -22,6 +22,8 @@ HEAD: Final = 24.0
 BAR: Final = 0.72
 NAMES: Final = 210.0
 MOST_BARS: Final = 48
+ALL_BUT_A_FEW: Final = 0.995
+"""The share of good calls from which on it is not said."""
 LEGEND_ROW: Final = 16.0
 
 
@@ -55,22 +57,26 @@ CHARTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class CallTime:
-    """One bar of each chart: its group and label, and the mean parts in seconds, of all its calls and of slow ones."""
+    """One bar of each chart: its group, its label, and the mean parts in seconds, of good calls and of slow ones.
+
+    `good` is the share of calls that were good: the others are in no part, and without any there are no parts.
+    """
 
     group: str
     label: str
     mean: Mapping[str, float]
     slow: Mapping[str, float]
+    good: float = 1.0
 
 
 def call_times(run: RunView) -> list[CallTime]:
     """A bar for each client in each region that answered it, region by region."""
     return [
-        CallTime(region, view.client, found.parts, found.slow_parts)
+        CallTime(region, view.client, found.parts, found.slow_parts, found.counts.good / found.counts.calls)
         for region in run.regions
         for view in run.clients
         for found in view.regions
-        if found.name == region and found.parts
+        if found.name == region and found.counts.calls and (found.parts or not found.counts.good)
     ]
 
 
@@ -78,13 +84,13 @@ def time_parts(rows: Sequence[CallTime]) -> list[Chart]:
     """Two charts on the same axis of time; none without rows. Of many rows `MOST_BARS` are drawn, evenly chosen."""
     if len(rows) > MOST_BARS:
         rows = [rows[pick] for pick in np.linspace(0, len(rows) - 1, MOST_BARS).round().astype(int)]
-    drawn = [[_Bar(row.group, row.label, row.mean) for row in rows],
-             [_Bar(row.group, row.label, row.slow) for row in rows]]  # fmt: skip
+    drawn = [[_Bar(row.group, row.label, row.mean, row.good) for row in rows],
+             [_Bar(row.group, row.label, row.slow, row.good) for row in rows]]  # fmt: skip
     every = [bar for bars in drawn for bar in bars]
     most = max((bar.total for bar in every), default=0.0)
     if not most:
         return []
-    used = [part for part in KINDS if any(bar.parts[part] > 0.0005 * most for bar in every)]
+    used = [part for part in KINDS if any(bar.parts.get(part, 0.0) > 0.0005 * most for bar in every)]
     return [_chart(name, title, bars, used, most) for (name, title), bars in zip(CHARTS, drawn, strict=True)]
 
 
@@ -95,10 +101,19 @@ class _Bar:
     group: str
     label: str
     parts: Mapping[str, float]
+    good: float
 
     @property
     def total(self) -> float:
         return sum(self.parts.values())
+
+    @property
+    def said(self) -> str:
+        """How long it is, and of how many calls, where not of all."""
+        if not self.parts:
+            return "no good calls"
+        share = f" ({100 * self.good:.0f} % good)" if self.good < ALL_BUT_A_FEW else ""
+        return duration(self.total) + share
 
 
 def _chart(name: str, title: str, bars: list[_Bar], used: list[str], most: float) -> Chart:
@@ -113,8 +128,9 @@ def _chart(name: str, title: str, bars: list[_Bar], used: list[str], most: float
     canvas.headline(figure, title, 12)
     _legend(figure, used, columns, height)
     left = 14 + min(NAMES, max(canvas.text_width(bar.label, canvas.SMALL) for bar in bars))
+    right = 12 + max(canvas.text_width(bar.said, canvas.SMALL) for bar in bars)
     for number, (region, group) in enumerate(groups.items()):
-        axes = canvas.panel(figure, top=top + HEAD, height=ROW * len(group), left=left, right=58)
+        axes = canvas.panel(figure, top=top + HEAD, height=ROW * len(group), left=left, right=right)
         top += HEAD + ROW * len(group)
         _group(axes, group, used, most)
         axes.annotate(
@@ -148,13 +164,13 @@ def _legend(figure: Figure, used: list[str], columns: int, height: float) -> Non
 def _group(axes: Axes, group: list[_Bar], used: list[str], most: float) -> None:
     start = np.zeros(len(group))
     for part in used:
-        lengths = np.array([bar.parts[part] for bar in group])
+        lengths = np.array([bar.parts.get(part, 0.0) for bar in group])
         kind = KINDS[part]
         axes.barh(range(len(group)), lengths, BAR, left=start, color=kind.colour.light, hatch=kind.hatch,
                   edgecolor=palette.SURFACE.light, linewidth=0.6)  # fmt: skip
         start = start + lengths
     for place, end in enumerate(start):
-        axes.annotate(duration(float(end)), (float(end), place), (4, 0), textcoords="offset points", va="center",
+        axes.annotate(group[place].said, (float(end), place), (4, 0), textcoords="offset points", va="center",
                       fontsize=canvas.SMALL, color=palette.INK.light, annotation_clip=False)  # fmt: skip
     axes.set_yticks(range(len(group)), [canvas.fit(bar.label, NAMES, canvas.SMALL) for bar in group])
     axes.tick_params(axis="y", labelcolor=palette.INK.light)
@@ -170,7 +186,11 @@ def _alt(title: str, bars: list[_Bar], used: list[str]) -> str:
     parts = []
     for bar in bars:
         shares = ", ".join(
-            f"{duration(bar.parts[part])} {KINDS[part].label}" for part in used if bar.parts[part]
+            f"{duration(bar.parts[part])} {KINDS[part].label}" for part in used if bar.parts.get(part)
         )
-        parts.append(f"{bar.label} in {bar.group} {duration(bar.total)}: {shares}")
+        parts.append(
+            f"{bar.label} in {bar.group} {bar.said}: {shares}"
+            if shares
+            else f"{bar.label} in {bar.group} {bar.said}"
+        )
     return f"{title}. " + "; ".join(parts) + "."

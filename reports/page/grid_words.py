@@ -80,10 +80,11 @@ def cell_times(grid: Grid) -> list[CallTime]:
             ),
             cell.sample.call_parts,
             cell.sample.slow_call_parts,
+            cell.goodput or 0.0,
         )
         for best in grid.bests
         for cell in best.cells
-        if cell.sample is not None and cell.sample.call_parts
+        if cell.sample is not None and (cell.sample.call_parts or cell.goodput == 0)
     ]
 
 

@@ -111,7 +111,7 @@ def test_every_part_of_a_calls_time_is_drawn_and_said() -> None:
     """The parts are those of the metric, in its order; the alternative text has their lengths."""
     assert tuple(KINDS) == PARTS
     mean, slow = time_parts(call_times(stage(seen("one", 1))))
-    assert "one in us-east 1.44 s: 40 ms earlier tries and pauses" in mean.alt
+    assert "one in us-east 1.44 s (80 % good): 40 ms earlier tries and pauses" in mean.alt
     assert "one in us-east 2.88 s" in slow.alt
 
 
