@@ -13,6 +13,7 @@ from typing import Any
 from windtunnel.harness.calibrate import (
     fidelity,
     harness_cost,
+    link_truth,
     memory,
     peer_rates,
     policy_cost,
@@ -40,6 +41,7 @@ PARTS = (
     "memory",
     "report",
     "policies",
+    "links",
     "fidelity",
 )
 
@@ -50,7 +52,7 @@ def measure_all(
     """Every finding, and what machine it was found on.
 
     Takes about seven minutes; `long` adds half an hour, `peers` (the folder that they are in) five minutes. `only`
-    names the `PARTS` to measure in place of all; `policies` and `fidelity` are measured only then. Raises
+    names the `PARTS` to measure in place of all; `policies`, `links` and `fidelity` are measured only then. Raises
     `MeasurementError` if a process under measurement dies, `InputError` for parts that do not exist or need an option.
     """
     chosen = parts(long=long, only=only, peers=peers)
@@ -80,6 +82,7 @@ def parts(*, long: bool, only: Collection[str], peers: Path | None) -> tuple[str
         "memory": long,
         "report": long,
         "policies": False,
+        "links": False,
         "fidelity": False,
     }
     left_out = {name for name, wanted in wanted_by_option.items() if not wanted}
@@ -117,6 +120,8 @@ async def _measure(
         findings += await report_cost.measure(folder, on_progress)
     if "policies" in chosen:
         findings += await policy_cost.measure(folder, on_progress)
+    if "links" in chosen:
+        findings += await link_truth.measure(folder, on_progress)
     if "fidelity" in chosen:
         findings += await fidelity.measure(folder, on_progress)
         findings += await verdicts.measure(folder, on_progress) if long else []

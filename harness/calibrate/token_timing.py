@@ -73,13 +73,20 @@ async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Find
     ]
 
 
-def reader_errors(arrivals: dict[str, list[float]], started: dict[str, float]) -> np.ndarray[Any, Any]:
+def reader_errors(
+    arrivals: dict[str, list[float]],
+    started: dict[str, float],
+    *,
+    tokens: int = TOKENS,
+    per_second: float = TOKENS_PER_SECOND,
+    first_token_s: float = FIRST_TOKEN_S,
+) -> np.ndarray[Any, Any]:
     """|arrival − due| of every token, seconds; raises `ValueError` if a token is missing."""
     errors = []
     for call_id, times in arrivals.items():
-        if len(times) != TOKENS:
-            raise ValueError(f"stream {call_id}: {len(times)} of {TOKENS} tokens arrived")
-        due = started[call_id] + FIRST_TOKEN_S + np.arange(TOKENS) / TOKENS_PER_SECOND
+        if len(times) != tokens:
+            raise ValueError(f"stream {call_id}: {len(times)} of {tokens} tokens arrived")
+        due = started[call_id] + first_token_s + np.arange(tokens) / per_second
         errors.append(np.abs(np.array(times) - due))
     return np.concatenate(errors)
 

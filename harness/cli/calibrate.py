@@ -29,7 +29,7 @@ def calibrate(
         str | None,
         typer.Option(
             help="These alone, with commas between: server, tokens, harness, rules, virtual, peers, memory, report, "
-            "policies."
+            "policies, links."
         ),
     ] = None,
     fidelity: Annotated[
