@@ -33,6 +33,7 @@ SCENARIOS = [
     "pool_exhaustion",
     "rate_limit_wave",
     "regional_latency",
+    "region_failover",
     "retry_storm",
     "server_errors",
     "soak_24h",
@@ -47,8 +48,11 @@ CLIENTS = [
     "aws-2026",
     "breaker",
     "breaker-fallback",
+    "failover-evenly",
+    "failover-next",
     "h2-single",
     "hedged",
+    "home-only",
     "httpx2-async-default",
     "langchain-default",
     "leaky-pool",
@@ -179,6 +183,32 @@ def test_budget_is_all_that_differs() -> None:
         "start": 0.0,
         "cost": 1.0,
     }
+
+
+def test_one_word_is_all_that_differs_between_the_failovers() -> None:
+    """failover-evenly is failover-next with another `spread`, and home-only has no failover; nothing else differs."""
+    following, evenly, home = (
+        load_profile(name).model_dump(exclude={"name", "about"})
+        for name in ("failover-next", "failover-evenly", "home-only")
+    )
+    assert (following["region"].pop("spread"), evenly["region"].pop("spread")) == ("homes", "evenly")
+    assert following == evenly
+    assert (following.pop("region")["choose"], home.pop("region")["choose"]) == ("failover", "one")
+    assert following == home
+
+
+def test_region_failover_tips() -> None:
+    """Two regions carry the load of three where each gets half of the lost one's, and one cannot carry all of it."""
+    scenario = load_scenario("region_failover")
+    answer, rate = scenario.provider.answer, scenario.load.rate
+    assert rate is not None
+    draws = [(number + 0.5) / 1000 for number in range(1000)]
+    tokens = sum(answer.tokens.draw(u) for u in draws) / 1000
+    service = sum(answer.first_token.draw(u) for u in draws) / 1000 + (tokens - 1) / answer.tokens_per_second
+    share = rate * service / scenario.provider.capacity.slots / len(scenario.provider.regions)
+    assert share == pytest.approx(0.6, abs=0.03)
+    assert share * 1.5 < 0.93
+    assert share * 2 > 1.1
 
 
 def test_retry_storm_tips() -> None:

@@ -26,6 +26,7 @@ PLAYED = {
     "healthy": ("openai-default", 1 / 12),
     "malformed_json": ("httpx2-async-default", 1 / 12),
     "rate_limit_wave": ("polite", 1 / 12),
+    "region_failover": ("failover-next", 1 / 12),
     "retry_storm": ("openai-4s-timeout", 1 / 12),
     "server_errors": ("openai-aiohttp", 1 / 12),
     "soak_24h": ("openai-async-default", 1 / 1440),
