@@ -22,7 +22,7 @@ from windtunnel.reports.read.outcomes import Floats, Judged
 LAYERS: Final[Mapping[str, str]] = {
     "connect": "opening a connection, TLS included, of all cells of the column",
     "pool": "waiting for a connection of the pool",
-    "read": "the longest silence: until the answer begins, or between two pieces of it",
+    "read": "the longest silence: until the headers, until the body, or between two pieces of it",
     "first_content": "from sending the request to its first content",
     "total": "the whole call, with all its attempts and waits",
 }
@@ -109,14 +109,14 @@ def times_of(judged: Judged, figures: CellFigures, scenario: Mapping[str, Any]) 
 def _answers(judged: Judged) -> tuple[Floats, Floats]:
     """Of each call of the phases the longest silence on its connection, and how long its first content took.
 
-    Silence is until an attempt's answer begins, from there to its first content, and between two contents. An attempt
-    that got no answer counts up to its end.
+    Silence is until an attempt's headers come, from there to the first byte of its body and to its first content, and
+    between two contents. An attempt that got no answer counts up to its end.
     """
     columns = ["call_id", "sent_s", "headers_s", "first_byte_s", "ended_s"]
     attempts = judged.cell.attempts[columns].astype(dict.fromkeys(columns[1:], float))
-    attempts = attempts.assign(
-        begins_s=attempts["headers_s"].fillna(attempts["ended_s"]) - attempts["sent_s"]
-    )
+    headers = attempts["headers_s"].fillna(attempts["ended_s"]) - attempts["sent_s"]
+    body = attempts["first_byte_s"].fillna(attempts["ended_s"]) - attempts["headers_s"]
+    attempts = attempts.assign(begins_s=pd.concat([headers, body], axis=1).max(axis=1))
     by_call = attempts.groupby("call_id", observed=True)
     calls = judged.cell.calls[["call_id", "intended_s", "first_token_s", "gaps_max_s"]]
     inside = calls["intended_s"].between(judged.cell.start_s, judged.cell.end_s, inclusive="left")

@@ -164,11 +164,16 @@ def test_heatmap() -> None:
     assert [row for row, _ in text.panels[0].rows] == ["pool 5", "pool 10", "pool without a limit"]
 
 
+def answered(at_s: float) -> dict[str, float]:
+    """Headers after 0.2 s, the body 0.3 s later."""
+    return {"headers_s": at_s + 0.4, "first_byte_s": at_s + 0.7}
+
+
 def test_a_sample_of_a_cell() -> None:
     """The metric in stretches of time, and the mean of what an attempt's time went into."""
     calls = [call(f"c{i}", i / 10, i / 10 + 0.5 + (i >= 50)) for i in range(100)]
     tries = [
-        attempt(f"c{i}", 1, i / 10 + 0.2, i / 10 + 0.5, pool_wait_s=0.1, headers_s=i / 10 + 0.4)
+        attempt(f"c{i}", 1, i / 10 + 0.2, i / 10 + 0.9, pool_wait_s=0.1, **answered(i / 10))
         for i in range(100)
     ]
     judged = judge(make_cell(calls, [served(f"c{i}", 0, i / 10) for i in range(100)], tries))
@@ -178,7 +183,7 @@ def test_a_sample_of_a_cell() -> None:
     assert found.stretches == pytest.approx((0.5, 0.5, 1.5, 1.5, 1.5), abs=1e-6)
     assert found.parts["pool"] == pytest.approx(0.1)
     assert found.parts["headers"] == pytest.approx(0.2)
-    assert found.parts["body"] == pytest.approx(0.1)
+    assert found.parts["body"] == pytest.approx(0.5)
     times = times_of(judged, figures_of(judged, scenario), scenario)
-    assert times.by_layer["read"] == pytest.approx(np.full(100, 0.2), abs=1e-6)
+    assert times.by_layer["read"] == pytest.approx(np.full(100, 0.3), abs=1e-6)
     assert times.by_layer["total"][0] == pytest.approx(0.5)
