@@ -30,11 +30,11 @@ def _goodput(view: RegionView, at: Floats) -> Floats:
 
 
 def _queue(view: RegionView, at: Floats) -> Floats:
-    """The longest queue that arrivals found in each bin; a bin without arrivals has none that anybody saw."""
-    longest = np.zeros(len(at) - 1)
+    """The longest queue that arrivals found in each bin; null in a bin without arrivals, where nobody saw one."""
+    longest = np.full(len(at) - 1, np.nan)
     where = np.digitize(view.arrived_s, at) - 1
     known = (where >= 0) & (where < len(longest)) & ~np.isnan(view.queue_depth)
-    np.maximum.at(longest, where[known], view.queue_depth[known])
+    np.fmax.at(longest, where[known], view.queue_depth[known])
     return longest
 
 
@@ -52,7 +52,7 @@ def regions_over_time(run: RunView) -> Chart:
     """Load, goodput and queue of every region, all columns on the same scales."""
     names, at = run.regions, edges(run, MOST_BINS)
     curves_of = {caption: _curves(run, names, at, level) for caption, level in ROWS}
-    queued = any(curve.any() for column in curves_of[QUEUE] for _, curve in column)
+    queued = any((curve > 0).any() for column in curves_of[QUEUE] for _, curve in column)
     rows = [caption for caption, _ in ROWS if queued or caption != QUEUE]
     top = 66 + regional.legend_height(run)
     height = top + len(rows) * (PANEL + BETWEEN) + 14
@@ -61,7 +61,9 @@ def regions_over_time(run: RunView) -> Chart:
     regional.legend(figure, run)
     for row, caption in enumerate(rows):
         curves = curves_of[caption]
-        most = max((float(curve.max()) for column in curves for _, curve in column), default=0.0) or 1.0
+        most = max(
+            (float(np.nanmax(curve, initial=0.0)) for column in curves for _, curve in column), default=0.0
+        )
         for number, name in enumerate(names):
             axes = regional.column(
                 figure, number, len(names), top=top + row * (PANEL + BETWEEN), height=PANEL
@@ -77,7 +79,7 @@ def regions_over_time(run: RunView) -> Chart:
                     linewidth=1.5,
                     linestyle=dashes,
                 )
-            axes.set_ylim(0, most * 1.08)
+            axes.set_ylim(0, 1.08 * (most or 1.0))
             axes.yaxis.set_major_locator(MaxNLocator(nbins=3, steps=[1, 2, 5, 10], integer=True))
             if not number:
                 canvas.caption(axes, caption)

@@ -107,6 +107,18 @@ def test_what_a_limit_cut_off_is_missing_from_its_curve(figures: list[Figure]) -
     assert "20 given up" in drawn.alt
 
 
+def test_a_queue_that_nobody_saw_is_not_drawn_as_none(figures: list[Figure]) -> None:
+    """Where no request arrives for a while, the line of the queue has a gap; that of the load is at 0."""
+    view = seen("one", 1)
+    here = replace(view.regions[0], arrived_s=np.array([1.0, 50.0]), queue_depth=np.array([4.0, 6.0]))
+    with settings():
+        regions_over_time(stage(replace(view, regions=(here,))))
+    load, _, queue = (np.asarray(axes.lines[-1].get_ydata(), dtype=float) for axes in figures[0].axes)
+    assert np.isnan(queue).sum() == len(queue) - 2
+    assert (np.nanmin(queue), np.nanmax(queue)) == (4.0, 6.0)
+    assert load.min() == 0.0
+
+
 def test_every_part_of_a_calls_time_is_drawn_and_said() -> None:
     """The parts are those of the metric, in its order; the alternative text has their lengths."""
     assert tuple(KINDS) == PARTS
