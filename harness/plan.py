@@ -24,7 +24,7 @@ from windtunnel.harness.inputs.program import versions_of
 from windtunnel.harness.inputs.protocols import refuse_unspoken
 from windtunnel.harness.inputs.region_choice import settled
 from windtunnel.harness.inputs.scenario import Scenario
-from windtunnel.harness.inputs.secured import refuse_unrepeatable_tls, unrepeatable_tls
+from windtunnel.harness.inputs.secured import refuse_tls, refuse_unrepeatable_tls, unrepeatable_tls
 from windtunnel.harness.inputs.vary import Setting, check_count, points_of, profile_at, scenario_at
 from windtunnel.mock_server.chance import derive
 
@@ -179,6 +179,10 @@ def resolve(
     seed = scenario.seed if seed is None else seed
     if seed < 0:
         raise InputError("the run", path="seed", found=str(seed), expected="a whole number of at least 0")
+    if gateway is not None:
+        refuse_tls(
+            scenario, "behind a gateway, which does not know its authority", instead="no TLS, or no gateway"
+        )
     asked = scenario.clock if clock is None else clock
     needs_real = needs_real or _needs_real(processes, profiles, gateway, scenario)
     reason = needs_real if asked == "auto" and seeds is None else ""

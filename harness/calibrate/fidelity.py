@@ -1,6 +1,7 @@
 """Whether the virtual clock tells the truth: one scenario on both clocks, compared.
 
     calm     ─► virtual, real          call by call, and quantiles of the wait
+    secured  ─► virtual, real          the same, in TLS over a link
     crowded  ─► virtual, real, real    distributions, beside how far the two real runs are apart
 
 Every run is `windtunnel run`, so that both clocks are compared as anybody uses them.
@@ -28,7 +29,7 @@ name: fidelity_{name}
 about: Played on both clocks.
 seed: 21
 provider:
-  regions: {{us-east: {{rtt: {{mean: 89ms, p99: 210ms}}}}}}
+  regions: {{us-east: {region}}}
   capacity: {capacity}
   answer:
     first_token: {{median: 250ms, p99: 900ms}}
@@ -44,6 +45,7 @@ phases:
 clients: [{clients}]
 """
 CALM = {
+    "region": "{rtt: {mean: 89ms, p99: 210ms}}",
     "capacity": "{slots: 400, queue: 400}",
     "rate": "20/s",
     "trouble": """\
@@ -53,7 +55,11 @@ CALM = {
       - {fault: reset, rate: 0.03}
       - {fault: slow_first_token, with: {seconds: 4s}, rate: 0.03}""",
 }
+SECURED = {**CALM, "region": "{tls: true, link: {rtt: {mean: 89ms, p99: 210ms}}}"}
+"""Connecting, a handshake of TLS and messages over the link, as often as pools let go of connections."""
+
 CROWDED = {
+    "region": "{rtt: {mean: 89ms, p99: 210ms}}",
     "capacity": "{slots: 16, queue: 40}",
     "rate": "14/s",
     "trouble": "    provider: {capacity: {slots: 12}}",
@@ -79,14 +85,17 @@ class Play:
 
 
 async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Finding]:
-    """Both scenarios; about four minutes. The real runs need a machine with nothing else to do."""
+    """All three scenarios; about seven minutes. The real runs need a machine with nothing else to do."""
     (folder / "narrow-pool.yaml").write_text(NARROW)
     calm = scenario_file(folder, "calm", CALM, CALM_CLIENTS)
+    secured = scenario_file(folder, "secured", SECURED, CALM_CLIENTS)
     crowded = scenario_file(folder, "crowded", CROWDED, CROWDED_CLIENTS)
     plays: dict[tuple[str, str], Play] = {}
     for scenario, number, clock in (
         (calm, 1, "virtual"),
         (calm, 1, "real"),
+        (secured, 1, "virtual"),
+        (secured, 1, "real"),
         (crowded, 1, "virtual"),
         (crowded, 1, "real"),
         (crowded, 2, "real"),
@@ -96,9 +105,10 @@ async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Find
         metrics = await played(str(scenario), "--clock", clock, folder=folder, out=folder / name)
         plays[scenario.stem, f"{clock}-{number}"] = play_of(folder / name, metrics)
     findings: list[Finding] = []
-    virtual, real = plays["calm", "virtual-1"], plays["calm", "real-1"]
-    for client in virtual.calls:
-        findings += calm_findings(client, virtual, real)
+    for name, what in (("calm", ""), ("secured", ", TLS over a link")):
+        virtual, real = plays[name, "virtual-1"], plays[name, "real-1"]
+        for client in virtual.calls:
+            findings += calm_findings(client, virtual, real, what)
     virtual = plays["crowded", "virtual-1"]
     for client in virtual.calls:
         findings += crowded_findings(client, virtual, [plays["crowded", f"real-{n}"] for n in (1, 2)])
@@ -120,15 +130,15 @@ def play_of(run: Path, metrics: dict[str, Any]) -> Play:
     )
 
 
-def calm_findings(client: str, virtual: Play, real: Play) -> list[Finding]:
-    """Call by call, and the quantiles of the wait in per cent of the real ones."""
+def calm_findings(client: str, virtual: Play, real: Play, what: str = "") -> list[Finding]:
+    """Call by call, and the quantiles of the wait in per cent of the real ones. `what` is played, in words."""
     mine, theirs = virtual.calls[client], real.calls[client]
     sound, remark = _soundness(client, [real])
     share = agreement.same_share(mine, theirs) * 100
     note = f"{len(mine)} calls, without saturation{remark}"
     found = [
         Finding(
-            f"same outcome and attempts, {client}",
+            f"same outcome and attempts, {client}{what}",
             "% of calls",
             share,
             None,
@@ -140,7 +150,7 @@ def calm_findings(client: str, virtual: Play, real: Play) -> list[Finding]:
     for q, (here, there, error) in agreement.quantile_errors(mine, theirs).items():
         found.append(
             Finding(
-                f"wait p{q * 100:g}, virtual from real, {client}",
+                f"wait p{q * 100:g}, virtual from real, {client}{what}",
                 "%",
                 error * 100,
                 None,

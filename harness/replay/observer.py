@@ -250,6 +250,8 @@ class Witness(Observer):
             idle = (
                 f" (opened {age:.3f} s ago, last used {still:.3f} s ago{line.ended})" if still > 1e-3 else ""
             )
+        if not data:  # its bytes are noted nowhere
+            return f"in TLS on {port}{idle}{_arrives(later)}"
         return f"{len(data)} bytes on {port}{idle}: {request_text(data)}{_arrives(later)}"
 
     def _in(self, port: int, kind: str, data: bytes, later: float) -> None:
@@ -263,7 +265,11 @@ class Witness(Observer):
             return
         if kind == "data":
             text = answer_text(data)
-            what = f"{len(data)} bytes on {port}: {text}{_arrives(later)}"
+            what = (
+                f"{len(data)} bytes on {port}: {text}{_arrives(later)}"
+                if data
+                else (f"in TLS on {port}{_arrives(later)}")
+            )
             self.note("wire ←", what, repeats=is_more(text), port=port, size=len(data))
         else:
             self.note("wire ←", f"{kind} on {port}{_arrives(later)}", port=port)

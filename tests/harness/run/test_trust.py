@@ -6,6 +6,7 @@ import pytest
 
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
+from windtunnel.harness.inputs.gateway import Gateway
 from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import resolve
 from windtunnel.harness.run.trust import trusting
@@ -37,3 +38,9 @@ def test_tls_is_played_in_virtual_time_where_plays_are_alike() -> None:
     assert plan.clock_reason == "the region local has TLS over a link whose delays depend on sizes"
     with pytest.raises(InputError, match=r"provider.regions.local.tls: found virtual time, .*--clock real"):
         resolve(_secured(loss=0.1), [CLIENT], clock="virtual")
+
+
+def test_tls_behind_a_gateway_is_refused() -> None:
+    """A gateway is a program of its own, and nobody has told it whom to trust."""
+    with pytest.raises(InputError, match=r"found TLS, behind a gateway, .*expected no TLS, or no gateway"):
+        resolve(_secured(), [CLIENT], gateway=Gateway.model_construct(name="litellm"))
