@@ -54,10 +54,10 @@ def timeouts_of(profile: Mapping[str, Any]) -> TimeLimits:
     limits = {
         name: seconds_or_none(given.get(name)) for name in ("connect", "read", "first_content", "total")
     }
-    own = (profile.get("sdk") or {}).get("timeout")
-    if isinstance(own, int | float):
+    own = seconds_or_none((profile.get("sdk") or {}).get("timeout"))
+    if own is not None:
         if profile.get("driver") in WHOLE_REQUEST:
-            limits["total"] = min(float(own), limits["total"] or float(own))
+            limits["total"] = min(own, limits["total"] or own)
         else:
-            limits["connect"] = limits["read"] = float(own)
+            limits["connect"] = limits["read"] = own
     return TimeLimits(**limits)

@@ -164,7 +164,7 @@ def test_the_table_has_a_row_for_whoever_had_to_do_with_a_region() -> None:
 
 def test_the_sdks_own_timeout_is_for_each_operation_but_aiohttps() -> None:
     """`sdk.timeout` takes the place of the limits of connecting and reading; of aiohttp it is for all."""
-    given = {"timeouts": {"connect": "5s", "read": "600s", "total": None}, "sdk": {"timeout": 4}}
+    given = {"timeouts": {"connect": "5s", "read": "600s", "total": None}, "sdk": {"timeout": "4s"}}
     assert timeouts_of(given | {"driver": "openai"}) == TimeLimits(connect=4.0, read=4.0)
     assert timeouts_of(given | {"driver": "aiohttp"}) == TimeLimits(connect=5.0, read=600.0, total=4.0)
     assert timeouts_of({}) == TimeLimits()
