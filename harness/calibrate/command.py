@@ -13,6 +13,7 @@ from typing import Any
 from windtunnel.harness.calibrate import (
     fidelity,
     harness_cost,
+    http2_cost,
     link_truth,
     memory,
     peer_rates,
@@ -100,6 +101,7 @@ async def _measure(
     findings: list[Finding] = []
     if "server" in chosen:
         findings += await server_cost.measure(folder, on_progress)
+        findings += await http2_cost.measure(folder, on_progress)
     if "tokens" in chosen:
         findings += await token_timing.measure(folder, on_progress)
     if "harness" in chosen:

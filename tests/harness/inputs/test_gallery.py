@@ -27,6 +27,7 @@ from windtunnel.harness.plan import resolve
 
 SCENARIOS = [
     "gateway_timeout",
+    "h2_stall",
     "healthy",
     "keepalive_race",
     "malformed_json",

@@ -87,7 +87,11 @@ def _asked(
     with httpx2.Client(http1=not http2, http2=http2, timeout=20) as client:
         try:
             with client.stream(method, url, **how) as answer:
-                body = re.sub(rb'"created(_at)?":\d+', b"", b"".join(answer.iter_bytes()))
+                body = re.sub(
+                    rb'"(created|created_at|completed_at|expires_at)":[\d.]+',
+                    b"",
+                    b"".join(answer.iter_bytes()),
+                )
                 headers = {name: it for name, it in answer.headers.items() if name not in OF_THE_TRANSPORT}
                 got: Any = (answer.status_code, headers, body)
                 assert answer.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
@@ -118,7 +122,8 @@ def test_a_fault_is_the_same_in_both(servers: list[Serving], name: str, stream: 
         assert (one, two) == DIFFERENT[name][:2]
     else:
         assert one == two
-        assert one_row == two_row
+        if not isinstance(one, str):  # how much was sent to a client that leaves is a race
+            assert one_row == two_row
     assert one_row["faults"] == two_row["faults"] == (name,)
 
 
