@@ -264,3 +264,12 @@ def test_the_worst_cell_speaks_for_the_run() -> None:
     assert worst([(near,), (noisy,)]) == (noisy,)
     assert worst([(fine,), (near,), (bad,)]) == (bad,)
     assert worst([(fine,), (near,)]) == (near,)
+
+
+def test_when_a_stream_of_a_shared_connection_is_read_is_the_librarys_affair() -> None:
+    """An answer over HTTP/2 that ends late was late in the client: it is no lag of the machine."""
+    late_end = [served(f"c{i}", 0, i / 10, last_byte_s=i / 10 + 0.4) for i in range(100)]
+    assert checks(good_cell(served=late_end))["receive_lag_p99_s"].state == "invalid"
+    over_http2 = [row | {"http_version": "2"} for row in late_end]
+    check = checks(good_cell(served=over_http2))["receive_lag_p99_s"]
+    assert (check.value, check.state) == (None, "valid")
