@@ -49,6 +49,9 @@ class InProcess:
         if self.engine.has_middle(self.region):
             where = f"provider.regions.{self.region}.middle"
             raise PlanError(where, "a proxy", "none: a mock without sockets has no connections")
+        if self.region in plan.provider.secured:
+            where = f"provider.regions.{self.region}.tls"
+            raise PlanError(where, "TLS", "no TLS: a mock without sockets has no connections")
         self.now = 0.0
         self.tickets: list[Ticket] = []
         self._at_work: dict[Ticket, InProcessExchange] = {}

@@ -13,9 +13,11 @@ import httpx2
 import pytest
 from pydantic import ValidationError
 
+from windtunnel.mock_server.errors import PlanError
 from windtunnel.mock_server.plan.plan import Plan
 from windtunnel.mock_server.script import Abort, Close, End, Head, Script, Send
 from windtunnel.mock_server.server.options import needs_shared_state, with_tls
+from windtunnel.mock_server.transports.inprocess.inprocess import InProcess
 from windtunnel.mock_server.transports.tls.certificates import Certificates, CertificatesError, Show
 
 from .conftest import PATIENCE, Client, Serving
@@ -241,3 +243,26 @@ def test_alpn_offers_http2_where_the_region_speaks_it(serve: Callable[..., Any],
         )
     assert answer.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
     assert server.row()["http_version"] == ("2" if http2 else "1.1")
+
+
+def test_a_mock_without_sockets_refuses_tls() -> None:
+    """It has no connections that could be secured, and says so."""
+    with pytest.raises(PlanError, match=r"provider\.regions\.local\.tls: found TLS, expected no TLS"):
+        InProcess(Plan.model_validate(_plan()))
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        {"connections": {"idle": "50ms"}},
+        {"middle": [{"kind": "proxy", "hop": "10ms", "idle": "50ms"}], "link": {"rtt": "10ms"}},
+    ],
+)
+def test_tls_goes_through_what_stands_below_it(serve: Callable[..., Any], region: dict[str, Any]) -> None:
+    """A region's rules for connections, a proxy and a link act on a connection in TLS as on any other."""
+    server = serve(_plan(region))
+    with _secured(server) as client:
+        for _ in range(2):
+            client.ask()
+            assert client.answer()[0] == 200
+        assert client.read_to_end() == b""
