@@ -2,6 +2,7 @@
 
     calm     ─► virtual, real          call by call, and quantiles of the wait
     secured  ─► virtual, real          the same, in TLS over a link
+    shared   ─► virtual, real          the same, over HTTP/2
     crowded  ─► virtual, real, real    distributions, beside how far the two real runs are apart
 
 Every run is `windtunnel run`, so that both clocks are compared as anybody uses them.
@@ -73,6 +74,9 @@ timeouts: {connect: 5s, read: 20s, write: 20s, pool: 2s}
 pool: {connections: 10, keepalive: 10, expiry: 5s}
 """
 CALM_CLIENTS = ("openai-default", "openai-async-default")
+SHARED_CLIENTS = ("h2-single",)
+"""All calls of an instance on one connection of HTTP/2."""
+
 CROWDED_CLIENTS = ("openai-default", "./narrow-pool.yaml")
 
 
@@ -85,10 +89,11 @@ class Play:
 
 
 async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Finding]:
-    """All three scenarios; about seven minutes. The real runs need a machine with nothing else to do."""
+    """All four scenarios; about nine minutes. The real runs need a machine with nothing else to do."""
     (folder / "narrow-pool.yaml").write_text(NARROW)
     calm = scenario_file(folder, "calm", CALM, CALM_CLIENTS)
     secured = scenario_file(folder, "secured", SECURED, CALM_CLIENTS)
+    shared = scenario_file(folder, "shared", CALM, SHARED_CLIENTS)
     crowded = scenario_file(folder, "crowded", CROWDED, CROWDED_CLIENTS)
     plays: dict[tuple[str, str], Play] = {}
     for scenario, number, clock in (
@@ -96,6 +101,8 @@ async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Find
         (calm, 1, "real"),
         (secured, 1, "virtual"),
         (secured, 1, "real"),
+        (shared, 1, "virtual"),
+        (shared, 1, "real"),
         (crowded, 1, "virtual"),
         (crowded, 1, "real"),
         (crowded, 2, "real"),
@@ -105,7 +112,7 @@ async def measure(folder: Path, on_progress: Callable[[str], None]) -> list[Find
         metrics = await played(str(scenario), "--clock", clock, folder=folder, out=folder / name)
         plays[scenario.stem, f"{clock}-{number}"] = play_of(folder / name, metrics)
     findings: list[Finding] = []
-    for name, what in (("calm", ""), ("secured", ", TLS over a link")):
+    for name, what in (("calm", ""), ("secured", ", TLS over a link"), ("shared", ", HTTP/2")):
         virtual, real = plays[name, "virtual-1"], plays[name, "real-1"]
         for client in virtual.calls:
             findings += calm_findings(client, virtual, real, what)
