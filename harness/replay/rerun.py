@@ -53,6 +53,7 @@ def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
             self.witness.over = lambda: None if over.done() else over.set_result(None)
             self.listener = Observers(self.observer, self.witness)
             self._journal: Journal | None = None
+            self._mock: Server | None = None
             self.witness.watch(loop.network)
             watch_clients(self.witness)
 
@@ -63,7 +64,7 @@ def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
         def mock(self, plan: Plan, journal: Journal) -> Server:
             engine = WatchedEngine(plan)
             engine.tell = self.witness.provider_decided
-            mock = Server(plan, engine=engine, journal=journal, loop=loop, clock=loop.time)
+            mock = self._mock = Server(plan, engine=engine, journal=journal, loop=loop, clock=loop.time)
             region = self.plan.region
             self.witness.state = lambda: engine.state(region, self.clock.now())
             mock.on_change.append(self.witness.conditions_changed)
@@ -79,6 +80,8 @@ def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
             self.observer.close()
             if self._journal is not None:
                 self._journal.close()
+            if self._mock is not None:
+                self._mock.remove_certificates()
 
         def timeline(self) -> list[dict[str, Any]]:
             return [as_json(event) for event in self.witness.events]

@@ -186,6 +186,12 @@ class Server:
         """Return how many bytes of a request's head get through to a region now; None: any number."""
         return self.engine.header_limit(region, self.now()) if region else None
 
+    def remove_certificates(self) -> None:
+        """Remove the directory of the certificates, if any were made."""
+        made: Certificates | None = vars(self).pop("certificates", None)
+        if made is not None:
+            made.close()
+
     def next_link(self) -> int:
         """Return a number for the way of a new connection through its region's link."""
         self._links += 1
@@ -599,9 +605,7 @@ class Server:
         self.exchanges.clear()
         self._ending = True
         self.darkness.end()
-        certificates = vars(self).pop("certificates", None)
-        if certificates is not None:
-            certificates.close()
+        self.remove_certificates()
         for connection, opened in list(self.connections.items()):
             self._record_connection(connection, opened, None)
             connection.close()
