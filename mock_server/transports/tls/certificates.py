@@ -22,8 +22,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import trustme
-
 from windtunnel.mock_server.errors import WindtunnelServerError
 
 Presented: TypeAlias = Literal[
@@ -68,6 +66,8 @@ class Certificates:
     """
 
     def __init__(self, names: Sequence[str] = ()) -> None:
+        import trustme  # takes a tenth of a second, and most servers have no TLS
+
         self._names = tuple(dict.fromkeys([*NAMES, *names]))
         self._root = trustme.CA(organization_name="windtunnel mock")
         self._intermediate = self._root.create_child_ca()
@@ -112,6 +112,8 @@ class Certificates:
         issuer, names = self._intermediate, self._names
         begins = ends = None  # trustme's own: from 2000 to 2038
         if presented == "untrusted":
+            import trustme
+
             issuer = trustme.CA(organization_name="an authority that nobody knows").create_child_ca()
         if presented == "wrong_host":
             names = OTHER_NAMES

@@ -61,10 +61,16 @@ def _is_bound(one: Any) -> bool:
     return isinstance(one, Le | Lt | Bounded)
 
 
+ELSEWHERE = {"vary": "values of settings, which are checked by the settings' own models at every combination"}
+"""Fields whose numbers have their bound elsewhere, and where."""
+
+
 def unbounded() -> Iterator[str]:
     """The fields with a number that may be as large as anyone likes."""
     for model in models():
         for name, field in model.model_fields.items():
+            if name in ELSEWHERE:
+                continue
             for metadata in _numbers(field.annotation, tuple(field.metadata)):
                 if not any(_is_bound(one) for one in metadata):
                     yield f"{model.__module__.removeprefix('windtunnel.')}.{model.__name__}.{name}"
