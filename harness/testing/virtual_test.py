@@ -100,8 +100,13 @@ class VirtualView(MockOpenAI):
 
 def _client_left(requester: Any) -> bool:
     """Whether a client has closed its end already; the mock hears of it a moment later."""
-    other_end = getattr(requester.connection.transport, "peer", None)
-    return requester.connection.transport is None or (other_end is not None and other_end.is_closing())
+    from windtunnel.harness.virtual.network.endpoint import OTHER_END
+
+    transport = requester.connection.transport
+    if transport is None:
+        return True
+    other_end = transport.get_extra_info(OTHER_END)
+    return other_end is not None and bool(other_end.is_closing())
 
 
 @overload

@@ -33,6 +33,10 @@ HIGH_WATER = 65_536
 """Bytes in the send buffer at which a writer is told to pause: asyncio's own default."""
 
 
+OTHER_END = "other_end"
+"""Extra information: the `VirtualSocket` at the other end of the connection."""
+
+
 class VirtualSocket(asyncio.Transport):
     """One end of a connection, as asyncio's transport."""
 
@@ -104,6 +108,9 @@ class VirtualSocket(asyncio.Transport):
         if not self._reading:
             self._reading = True
             self._loop.call_soon(self._hand_over)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.peer if name == OTHER_END else super().get_extra_info(name, default)
 
     def get_write_buffer_size(self) -> int:
         return self._unsent_bytes

@@ -77,6 +77,11 @@ class Http2Connection(asyncio.Protocol):
             ConnectionTerminated: self._terminated,
         }
 
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The connection's transport; None before it is made and after it is lost."""
+        return self._transport
+
     # ---- asyncio's callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -76,7 +76,7 @@ class Wire:
     def close(self) -> None:
         self.ends.append("close")
 
-    def abort(self) -> None:
+    def abort(self, code: int | None = None) -> None:
         self.ends.append("abort")
 
 
