@@ -234,7 +234,9 @@ def test_wrk_is_believed_only_without_errors() -> None:
     assert r"\"model\"" in post()
 
 
-LOAD = SimpleNamespace(api="chat", model="gpt-4.1-mini", region="near", stream=False, key_hash="0123456789ab")
+LOAD = SimpleNamespace(
+    api="chat", model="gpt-4.1-mini", region="near", stream=False, key_hash="0123456789ab", http2=False
+)
 
 
 def chosen(plan: dict[str, object]) -> tuple[RuleBook, bool]:
