@@ -22,23 +22,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from windtunnel.mock_server.api.routes import healthy_answer
 from windtunnel.mock_server.api.store import Store
 from windtunnel.mock_server.chance import uniform
 from windtunnel.mock_server.plan.plan import Plan
-from windtunnel.mock_server.plan.provider import RegionTls
 from windtunnel.mock_server.provider import service
 from windtunnel.mock_server.provider.admission import DEFAULT_UNIX_T0, Admission, MakeAnswer
 from windtunnel.mock_server.provider.calls import Registry, Via
-from windtunnel.mock_server.provider.compiled_settings import (
-    CompiledSettings,
-    ConnectionSettings,
-    LinkSettings,
-    MiddleSettings,
-)
+from windtunnel.mock_server.provider.compiled_settings import CompiledSettings
 from windtunnel.mock_server.provider.handshakes import HandshakeFaults
 from windtunnel.mock_server.provider.idempotency import Idempotency
 from windtunnel.mock_server.provider.outages import Outages
@@ -282,65 +276,15 @@ class Engine:
         """Whether nothing passes on a region's open connections in any phase."""
         return self._outages.silences(region)
 
-    def link(self, region: str, now: float) -> LinkSettings | None:
-        """Return the link of a region as it is now; None for a region without one in this phase."""
+    def settings(self, region: str, now: float) -> CompiledSettings:
+        """Return what holds in a region now."""
         if now >= self._boundary:
             self._enter_due_phases(now)
-        return self._regions[region].settings.link
+        return self._regions[region].settings
 
-    def speaks_http2(self, region: str, now: float) -> bool:
-        """Return whether new connections to a region may speak HTTP/2 now."""
-        if now >= self._boundary:
-            self._enter_due_phases(now)
-        return self._regions[region].settings.http2
-
-    def has_link(self, region: str) -> bool:
-        """Whether a region has a link in any phase: its connections go through one then."""
-        return any(
-            name == region and settings.link is not None
-            for phase in self._settings
-            for name, settings in phase.items()
-        )
-
-    def tls(self, region: str, now: float) -> RegionTls | None:
-        """Return how TLS is spoken with a region now; None for one without."""
-        if now >= self._boundary:
-            self._enter_due_phases(now)
-        return self._regions[region].settings.tls
-
-    def connection_rules(self, region: str, now: float) -> ConnectionSettings | None:
-        """Return a region's rules for connections as they are now; None for a region without any in this phase."""
-        if now >= self._boundary:
-            self._enter_due_phases(now)
-        return self._regions[region].settings.connections
-
-    def middle(self, region: str, now: float) -> tuple[MiddleSettings, ...]:
-        """Return what stands between clients and a region now, the client's side first."""
-        if now >= self._boundary:
-            self._enter_due_phases(now)
-        return self._regions[region].settings.middle
-
-    def header_limit(self, region: str, now: float) -> int | None:
-        """Return how many bytes of a request's head get through to a region now; None: any number."""
-        if now >= self._boundary:
-            self._enter_due_phases(now)
-        return self._regions[region].settings.header_limit
-
-    def has_middle(self, region: str) -> bool:
-        """Whether anything stands between clients and a region in any phase."""
-        return any(
-            name == region and bool(settings.middle)
-            for phase in self._settings
-            for name, settings in phase.items()
-        )
-
-    def has_connection_rules(self, region: str) -> bool:
-        """Whether a region has rules for connections in any phase."""
-        return any(
-            name == region and settings.connections is not None
-            for phase in self._settings
-            for name, settings in phase.items()
-        )
+    def ever(self, region: str, holds: Callable[[CompiledSettings], object]) -> bool:
+        """Whether something holds in a region in any phase: what a new connection must be ready for."""
+        return any(holds(phase[region]) for phase in self._settings if region in phase)
 
     def handshake_fault(self, region: str, now: float, connection: int) -> FaultUse | None:
         """Return what acts on the TLS handshake of a new connection, and count it; None: nothing does."""

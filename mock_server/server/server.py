@@ -178,13 +178,13 @@ class Server:
 
     def _connection_rules(self, region: str) -> Callable[[], ConnectionSettings | None] | None:
         """Return what gives a region's rules for connections as they are now; None if it has none in any phase."""
-        if not region or not self.engine.has_connection_rules(region):
+        if not region or not self.engine.ever(region, lambda settings: settings.connections):
             return None
-        return lambda: self.engine.connection_rules(region, self.now())
+        return lambda: self.engine.settings(region, self.now()).connections
 
     def header_limit(self, region: str) -> int | None:
         """Return how many bytes of a request's head get through to a region now; None: any number."""
-        return self.engine.header_limit(region, self.now()) if region else None
+        return self.engine.settings(region, self.now()).header_limit if region else None
 
     def remove_certificates(self) -> None:
         """Remove the directory of the certificates, if any were made."""

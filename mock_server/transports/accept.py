@@ -31,7 +31,7 @@ def accept(server: Server, region: str) -> asyncio.Protocol:
     protocol = choose_http(server, region)
     if not region:
         return protocol
-    if server.engine.tls(region, server.now()) is not None:
+    if server.engine.settings(region, server.now()).tls is not None:
         protocol = Handshake(server, region, offered(server, region), partial(speak, server, region))
     return server.darkness.line(region, in_the_middle(server, region, server.doors.before(region, protocol)))
 
@@ -39,7 +39,7 @@ def accept(server: Server, region: str) -> asyncio.Protocol:
 def in_the_middle(server: Server, region: str, protocol: asyncio.BaseProtocol) -> asyncio.BaseProtocol:
     """Return a protocol behind what stands between clients and its region at the moment."""
     engine = server.engine
-    for one in reversed(engine.middle(region, server.now())):
+    for one in reversed(engine.settings(region, server.now()).middle):
         if one.hop is not None:
             path = HopPath(one.hop, engine.seed, server.next_link())
             protocol = Hop(server.loop, path, cast(asyncio.Protocol, protocol))
@@ -50,7 +50,7 @@ def in_the_middle(server: Server, region: str, protocol: asyncio.BaseProtocol) -
 
 def offered(server: Server, region: str) -> tuple[str, ...]:
     """Return what a handshake of TLS offers by ALPN (RFC 7301), the preferred one first."""
-    return ("h2", "http/1.1") if server.engine.speaks_http2(region, server.now()) else ("http/1.1",)
+    return ("h2", "http/1.1") if server.engine.settings(region, server.now()).http2 else ("http/1.1",)
 
 
 def speak(server: Server, region: str, agreed: str | None) -> asyncio.Protocol:
@@ -69,7 +69,7 @@ def choose_http(server: Server, region: str, negotiated: str | None = None) -> a
     """
     if negotiated == "h2":
         return Http2Connection(server, region)
-    if negotiated is not None or not region or not server.engine.speaks_http2(region, server.now()):
+    if negotiated is not None or not region or not server.engine.settings(region, server.now()).http2:
         return Connection(server, region)
 
     def http2(before: Connection, transport: asyncio.Transport) -> asyncio.Protocol:
@@ -90,10 +90,10 @@ def accept_linked(server: Server, region: str) -> asyncio.Protocol:
 def new_path(server: Server, region: str) -> Path | None:
     """Return the way of a new connection to a region; None where there is no link, as at the admin API's."""
     engine = server.engine
-    if not region or not engine.has_link(region):
+    if not region or not engine.ever(region, lambda settings: settings.link):
         return None
 
     def settings() -> LinkSettings:
-        return engine.link(region, server.now()) or NO_DISTANCE
+        return engine.settings(region, server.now()).link or NO_DISTANCE
 
     return Path(settings, engine.seed, server.next_link())

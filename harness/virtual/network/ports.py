@@ -32,7 +32,7 @@ async def listen(loop: VirtualLoop, server: Server, region: str, port: int = 0) 
         HOST,
         port,
         path=partial(new_path, server, region),
-        secured=server.engine.tls(region, server.now()) is not None,
+        secured=server.engine.settings(region, server.now()).tls is not None,
     )
 
 

@@ -37,16 +37,16 @@ class InProcess:
         """Raises `PlanError` for a region with a link, a middle, rules for connections, or one that falls silent."""
         self.engine = Engine(plan)
         self.region = region if region is not None else plan.provider.default_region
-        if self.engine.has_link(self.region):
+        if self.engine.ever(self.region, lambda settings: settings.link):
             expected = "an rtt in its place: a mock without sockets has no connections"
             raise PlanError(f"provider.regions.{self.region}.link", "a link", expected)
         if self.engine.falls_silent(self.region):
             expected = "open or refused: a mock without sockets has no connections that could be silent"
             raise PlanError(f"provider.regions.{self.region}.reachable", "silent", expected)
-        if self.engine.has_connection_rules(self.region):
+        if self.engine.ever(self.region, lambda settings: settings.connections):
             where = f"provider.regions.{self.region}.connections"
             raise PlanError(where, "rules for connections", "none: a mock without sockets has no connections")
-        if self.engine.has_middle(self.region):
+        if self.engine.ever(self.region, lambda settings: settings.middle):
             where = f"provider.regions.{self.region}.middle"
             raise PlanError(where, "a proxy", "none: a mock without sockets has no connections")
         if self.region in plan.provider.secured:

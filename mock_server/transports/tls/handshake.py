@@ -92,7 +92,7 @@ class Handshake(asyncio.Protocol):
         self._patience = server.loop.call_later(HANDSHAKE_S, self.reset)
         now = server.now()
         use = server.engine.handshake_fault(self.region, now, self.connection_id)
-        settings = server.engine.tls(self.region, now)
+        settings = server.engine.settings(self.region, now).tls
         show = Show(
             PRESENTED.get(use.kind.name, "healthy") if use is not None else "healthy", alpn=self._offered
         )
