@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 from weakref import WeakValueDictionary
 
+from windtunnel.mock_server.transports.endings import send_fin
 from windtunnel.mock_server.transports.layer import deliver
 from windtunnel.mock_server.transports.links.path import LEAST_RTO_S
 
@@ -251,7 +252,7 @@ class DarkableLine(asyncio.Protocol):
 
     def write_eof(self) -> None:
         """See `asyncio.WriteTransport`."""
-        self._hold_down(partial(self._on_socket, "write_eof"))
+        self._hold_down(self._send_fin)
 
     def close(self) -> None:
         """See `asyncio.BaseTransport`: a FIN, behind everything that was written."""
@@ -266,6 +267,10 @@ class DarkableLine(asyncio.Protocol):
     def _write_later(self, data: Any) -> None:
         if data and not self._closing:
             self._hold_down(partial(self._on_socket, "write", bytes(data)))
+
+    def _send_fin(self) -> None:
+        if self._socket is not None:
+            send_fin(self._socket)
 
     def _on_socket(self, call: str, *args: bytes) -> None:
         if self._socket is not None and not (call == "write" and self._socket.is_closing()):

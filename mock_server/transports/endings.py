@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from contextlib import suppress
 
 from windtunnel.mock_server.transports.limits import LINGER_S
 
@@ -30,12 +31,18 @@ def reset_behind(loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) 
     reset(transport)
 
 
+def send_fin(transport: asyncio.WriteTransport) -> None:
+    """Send a FIN behind everything that was written, unless the client is gone and the loop has yet to hear of it."""
+    with suppress(OSError):  # asyncio's transports let the kernel's ENOTCONN through
+        transport.write_eof()
+
+
 def close_and_linger(loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
     """Send a FIN, and drop what the client sends for a while: an RST would take the last answer away from it."""
     if transport.is_closing():
         return
     if transport.can_write_eof():
-        transport.write_eof()
+        send_fin(transport)
         transport.resume_reading()
         loop.call_later(LINGER_S, transport.close)
     else:

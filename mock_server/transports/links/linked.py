@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
+from windtunnel.mock_server.transports.endings import send_fin
 from windtunnel.mock_server.transports.links.path import Path
 
 HIGH_WATER = 65_536
@@ -167,7 +168,7 @@ class LinkedSocket(asyncio.Transport, asyncio.Protocol):
 
     def _send_eof(self) -> None:
         if self._socket is not None and not self._socket.is_closing():
-            self._socket.write_eof()
+            send_fin(self._socket)
 
     def _close_socket(self) -> None:
         if self._socket is not None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import re
 import socket
+import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from windtunnel.mock_server.provider.compiled_settings import LinkSettings, Spread
 from windtunnel.mock_server.script import FOREVER, Abort, Close, End, Head, Raw, Script, Send, Step, Wait
+from windtunnel.mock_server.transports.endings import close_and_linger
+from windtunnel.mock_server.transports.links.linked import LinkedSocket
+from windtunnel.mock_server.transports.links.path import Path
 
 TEXT = (("content-type", "text/plain"),)
 DATE = rb"date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n"
@@ -239,3 +245,42 @@ def test_a_slow_reader_is_waited_for(serve: Callable[..., Any]) -> None:
             assert client.read_exactly(framed).count(b"y") == len(piece)
         assert client.read_exactly(5) == b"0\r\n\r\n"
     assert server.row()["tokens_sent"] == 150
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_fin_to_a_client_that_has_just_gone(linked: bool) -> None:
+    """Its RST is in the kernel, and the loop has not read it: nothing is raised, and the connection ends."""
+    link = LinkSettings(Spread(0.0, 0.0), 0.0, None, 0.0)
+
+    async def play() -> list[dict[str, Any]]:
+        loop = asyncio.get_running_loop()
+        failures: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: failures.append(context))
+        lost = loop.create_future()
+
+        class Served(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                self.transport = cast(asyncio.Transport, transport)
+
+            def data_received(self, data: bytes) -> None:
+                loop.call_at(0.0, client.close)  # lingering for no time: an RST
+                if linked:
+                    close_and_linger(loop, self.transport)  # its FIN is due after the client's end
+                else:
+                    loop.call_at(1.0, close_and_linger, loop, self.transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                lost.set_result(exc)
+
+        def accept() -> asyncio.Protocol:
+            return LinkedSocket(loop, Path(lambda: link, 7, 1), Served()) if linked else Served()
+
+        server = await loop.create_server(accept, "127.0.0.1", 0)
+        client = socket.create_connection(server.sockets[0].getsockname())
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(b"?")
+        await asyncio.wait_for(lost, 10)
+        server.close()
+        return failures
+
+    assert asyncio.run(play()) == []
