@@ -26,7 +26,7 @@ When = Literal["import", "call", "typing"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One Python file: its path from the root (`harness/plan.py`), its module name, its text and its tree."""
+    """One Python file: its path from the root (`harness/plan/cell.py`), its module name, its text and its tree."""
 
     path: str
     module: str
