@@ -1,4 +1,4 @@
-"""How each metric of `harness/contract/metrics.py` is computed: name → function of a cohort."""
+"""How each metric of `harness/contract/metrics/` is computed: name → function of a cohort."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from windtunnel.harness.contract.metrics import METRICS
+from windtunnel.harness.contract.metrics.metric import ALL_POINTS
 from windtunnel.reports.metrics import attempts, calls, connections, false_timeouts, gateway, times, work
 from windtunnel.reports.metrics.cohort import ABSENT, Absent, Cohort, Result
 from windtunnel.reports.metrics.figure import Figure
@@ -50,8 +51,6 @@ def _known(table: Mapping[str, Compute]) -> dict[str, Compute]:
     return {name: over_known_outcomes(compute) for name, compute in table.items()}
 
 
-_ALL: Final = ("p50", "p90", "p95", "p99", "p999", "max")
-
 COMPUTE: Final[dict[str, Compute]] = {
     "offered": calls.offered,
     "goodput": over_known_good(calls.goodput),
@@ -71,11 +70,11 @@ COMPUTE: Final[dict[str, Compute]] = {
     "draining": over_known_good(_recovery(lambda recovery: recovery.draining)),
     "retry_after_violations": over_known_outcomes(attempts.retry_after_violations),
     "retry_synchrony": over_known_outcomes(attempts.retry_synchrony),
-    **_known(_points("latency", _ALL, times.latency)),
-    **_points("wait", _ALL, times.wait),
-    **_known(_points("service", _ALL, times.service)),
-    **_points("ttft", _ALL, times.ttft),
-    **_points("inter_token", _ALL, times.inter_token),
+    **_known(_points("latency", ALL_POINTS, times.latency)),
+    **_points("wait", ALL_POINTS, times.wait),
+    **_known(_points("service", ALL_POINTS, times.service)),
+    **_points("ttft", ALL_POINTS, times.ttft),
+    **_points("inter_token", ALL_POINTS, times.inter_token),
     **_points("hang", ("p50", "p99", "max"), times.hang),
     "held_by_pool": over_known_good(calls.held_by_pool),
     "held_by_limiter": over_known_good(calls.held_by_limiter),

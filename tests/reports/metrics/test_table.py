@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from windtunnel.harness.contract.metrics import METRICS, ROWS, Floor, describe
+from importlib import import_module
+from pkgutil import iter_modules
+
+from windtunnel.harness.contract import metrics as families
+from windtunnel.harness.contract.metrics import METRICS, ROWS, Floor, Metric, describe
 from windtunnel.harness.manual.metrics import build_metric_reference
 from windtunnel.reports.figures.schema import metrics_schema
 from windtunnel.reports.metrics.table import COMPUTE
@@ -16,6 +20,17 @@ def test_rows_and_functions_match() -> None:
 def test_no_name_stands_twice() -> None:
     """Two rows never share a name: the later one would hide the earlier one."""
     assert len(ROWS) == len(METRICS)
+
+
+def test_every_row_of_a_family_is_in_the_table() -> None:
+    """A family's file holds no row that the table leaves out, and the table none that stands elsewhere."""
+    written: list[Metric] = []
+    for module in iter_modules(families.__path__):
+        for value in vars(import_module(f"{families.__name__}.{module.name}")).values():
+            rows = value if isinstance(value, tuple) else (value,)
+            if value is not ROWS:
+                written += [row for row in rows if isinstance(row, Metric)]
+    assert sorted(row.name for row in written) == sorted(METRICS)
 
 
 def test_the_listing_and_the_schema_are_those_of_the_table() -> None:
