@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from windtunnel.harness.contract.metrics import METRICS
+from windtunnel.reports.figures.json_schema import DRAFT, NUMBER, TEXT, TEXT_OR_NULL, list_of, object_of
 from windtunnel.reports.figures.two_clients import ScenarioComparison, Shown, TwoClients
 from windtunnel.reports.gate.compare import Comparison, State, Verdict
 from windtunnel.reports.gate.paired import ALPHA, POWER
 
 AB_SCHEMA_VERSION: Final = 1
-_NUMBER: Final = {"type": ["number", "null"]}
 _WHOLE: Final = {"type": ["integer", "null"], "minimum": 0}
-_TEXT: Final = {"type": "string"}
+_RESULT: Final = {"enum": [*get_args(Verdict), "invalid"]}
 
 
 def ab_json(found: TwoClients, folder: Path) -> dict[str, Any]:
@@ -83,17 +83,62 @@ def comparison_json(row: Comparison, shown: Shown | None = None) -> dict[str, An
 
 def ab_schema() -> dict[str, Any]:
     """The JSON Schema of ab.json, as draft 2020-12."""
-    side = _object({"outcome": _TEXT, "wait_s": _NUMBER, "attempts": _WHOLE})
-    call = _object({"repeat": _WHOLE, "seed": _WHOLE, "call_id": _TEXT, "a": side, "b": side})
-    row = _object(
+    versions = {
+        "type": "object",
+        "additionalProperties": object_of({"a": TEXT, "b": TEXT}),
+        "description": "Of what both are played with, where they are not alike.",
+    }
+    floor = object_of({"absolute": {"type": "number"}, "share": {"type": "number"}})
+    top = {
+        "schema_version": {"const": AB_SCHEMA_VERSION},
+        "behaviour": {"type": "integer", "minimum": 1},
+        "a": TEXT,
+        "b": TEXT,
+        "versions": versions,
+        "result": _RESULT,
+        "method": {"type": "object"},
+        "floors": {"type": "object", "additionalProperties": floor},
+        "scenarios": list_of(_scenario_schema()),
+    }
+    return {"$schema": DRAFT, "title": "ab.json of windtunnel ab", **object_of(top)}
+
+
+def _scenario_schema() -> dict[str, Any]:
+    at = object_of(dict.fromkeys(("call_id", "table", "column", "a", "b"), TEXT))
+    first = object_of({"repeat": _WHOLE, "seed": _WHOLE, "at": at})
+    return object_of(
+        {
+            "scenario": TEXT,
+            "run_dir": {**TEXT, "description": "From the folder of ab.json."},
+            "clock": TEXT,
+            "result": _RESULT,
+            "pairs": _WHOLE,
+            "alike": {**_WHOLE, "description": "Pairs with equal digests of behaviour."},
+            "seeds": {"type": ["array", "null"], "items": _WHOLE},
+            "troubles": list_of(TEXT),
+            "first_difference": {
+                **first,
+                "type": ["object", "null"],
+                "description": "Where they first did otherwise, in the first pair that is not alike.",
+            },
+            "errors": {"type": "object", "additionalProperties": object_of({"a": _WHOLE, "b": _WHOLE})},
+            "comparisons": list_of(_comparison_schema()),
+        }
+    )
+
+
+def _comparison_schema() -> dict[str, Any]:
+    side = object_of({"outcome": TEXT, "wait_s": NUMBER, "attempts": _WHOLE})
+    call = object_of({"repeat": _WHOLE, "seed": _WHOLE, "call_id": TEXT, "a": side, "b": side})
+    return object_of(
         {
             "metric": {"enum": list(METRICS)},
-            "phase": {"type": ["string", "null"]},
+            "phase": TEXT_OR_NULL,
             "better": {"enum": ["higher", "lower"]},
             "result": {"enum": list(get_args(State))},
-            **dict.fromkeys(("a", "b", "difference", "low", "high", "p"), _NUMBER),
+            **dict.fromkeys(("a", "b", "difference", "low", "high", "p"), NUMBER),
             "floor": {"type": "number"},
-            "smallest": {**_NUMBER, "description": "What would have been found with a power of 0.9."},
+            "smallest": {**NUMBER, "description": "What would have been found with a power of 0.9."},
             "repeats": {
                 **_WHOLE,
                 "description": "Pairs that an inconclusive one needs; null: more than 10,000.",
@@ -101,57 +146,8 @@ def ab_schema() -> dict[str, Any]:
             "pairs": {**_WHOLE, "description": "Pairs with both values, of `of`."},
             "of": _WHOLE,
             "censored": {"type": "boolean", "description": "Some values are lower bounds."},
-            "reason": _TEXT,
+            "reason": TEXT,
             "call": {**call, "description": "The call that differs most, of what is worse."},
         },
         optional=("censored", "reason", "call"),
     )
-    result = {"enum": [*get_args(Verdict), "invalid"]}
-    at = _object(dict.fromkeys(("call_id", "table", "column", "a", "b"), _TEXT))
-    first = _object({"repeat": _WHOLE, "seed": _WHOLE, "at": at})
-    scenario = _object(
-        {
-            "scenario": _TEXT,
-            "run_dir": {**_TEXT, "description": "From the folder of ab.json."},
-            "clock": _TEXT,
-            "result": result,
-            "pairs": _WHOLE,
-            "alike": {**_WHOLE, "description": "Pairs with equal digests of behaviour."},
-            "seeds": {"type": ["array", "null"], "items": _WHOLE},
-            "troubles": {"type": "array", "items": _TEXT},
-            "first_difference": {
-                **first,
-                "type": ["object", "null"],
-                "description": "Where they first did otherwise, in the first pair that is not alike.",
-            },
-            "errors": {"type": "object", "additionalProperties": _object({"a": _WHOLE, "b": _WHOLE})},
-            "comparisons": {"type": "array", "items": row},
-        }
-    )
-    floor = _object({"absolute": {"type": "number"}, "share": {"type": "number"}})
-    top = {
-        "schema_version": {"const": AB_SCHEMA_VERSION},
-        "behaviour": {"type": "integer", "minimum": 1},
-        "a": _TEXT,
-        "b": _TEXT,
-        "versions": {
-            "type": "object",
-            "additionalProperties": _object({"a": _TEXT, "b": _TEXT}),
-            "description": "Of what both are played with, where they are not alike.",
-        },
-        "result": result,
-        "method": {"type": "object"},
-        "floors": {"type": "object", "additionalProperties": floor},
-        "scenarios": {"type": "array", "items": scenario},
-    }
-    draft = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": draft, "title": "ab.json of windtunnel ab", **_object(top)}
-
-
-def _object(properties: dict[str, Any], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-        "additionalProperties": False,
-    }

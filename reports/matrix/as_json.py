@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import Any, Final, get_args
 
 from windtunnel.harness.contract.metrics import METRICS
+from windtunnel.reports.figures.json_schema import (
+    DRAFT,
+    FLAG,
+    NUMBER,
+    TEXT,
+    TEXT_OR_NULL,
+    VALUE,
+    list_of,
+    object_of,
+)
 from windtunnel.reports.figures.schema import findings_schema
 from windtunnel.reports.matrix.changes import changes
 from windtunnel.reports.matrix.model import HEADLINES, CellState, Matrix, MatrixCell
 from windtunnel.reports.matrix.ranking import rank
 
 MATRIX_VERSION: Final = 1
+_SHOWN: Final = (*HEADLINES, "recovered")
 
 
 def matrix_json(matrix: Matrix) -> dict[str, Any]:
@@ -49,7 +60,6 @@ def matrix_json(matrix: Matrix) -> dict[str, Any]:
 
 
 def _cell(cell: MatrixCell) -> dict[str, Any]:
-    shown = (*HEADLINES, "recovered")
     return {
         "scenario": cell.scenario,
         "client": cell.client,
@@ -58,85 +68,66 @@ def _cell(cell: MatrixCell) -> dict[str, Any]:
         "figures": {
             name: {"value": one.value, "censored": one.censored, "reason": one.reason}
             for name, one in cell.figures.items()
-            if name in shown
+            if name in _SHOWN
         },
     }
 
 
 def matrix_schema() -> dict[str, Any]:
     """The schema of matrix.json, as draft 2020-12."""
-    text, flag, number = {"type": "string"}, {"type": "boolean"}, {"type": ["number", "null"]}
-    names = {"type": "array", "items": text}
-    figure = _object({"value": {"type": ["number", "boolean", "null"]}, "censored": flag, "reason": text})
-    scenario = _object(
-        {"name": text, "about": text, "seed": {"type": "integer"}, "clock": {"enum": ["real", "virtual"]}}
-        | {"folder": {**text, "description": "The run directory, from the folder of matrix.json."}}
+    scenario = object_of(
+        {"name": TEXT, "about": TEXT, "seed": {"type": "integer"}, "clock": {"enum": ["real", "virtual"]}}
+        | {"folder": {**TEXT, "description": "The run directory, from the folder of matrix.json."}}
     )
-    left_out = _object(
-        {"client": text, "scenario": {**text, "description": "Empty: left out of all."}, "reason": text}
+    left_out = object_of(
+        {"client": TEXT, "scenario": {**TEXT, "description": "Empty: left out of all."}, "reason": TEXT}
     )
-    metric = _object(
+    metric = object_of(
         {
             "name": {"enum": list(HEADLINES)},
-            "label": text,
-            "unit": text,
+            "label": TEXT,
+            "unit": TEXT,
             "better": {"enum": ["higher", "lower"]},
         }
     )
-    figures = {
-        name: {**figure, "description": METRICS[name].definition} for name in (*HEADLINES, "recovered")
+    change = object_of({"scenario": TEXT, "also": list_of(TEXT), "finding": findings_schema()["items"]})
+    top = {
+        "matrix_version": {"const": MATRIX_VERSION},
+        "scenarios": list_of(scenario),
+        "clients": list_of(TEXT),
+        "left_out": list_of(left_out),
+        "metrics": list_of(metric),
+        "cells": list_of(_cell_schema()),
+        "ranking": list_of(_place_schema()),
+        "changes": {
+            "type": "object",
+            "additionalProperties": list_of(change),
+            "description": "What to change, by client, the most severe first.",
+        },
     }
-    cell = _object(
+    return {"$schema": DRAFT, "title": "matrix.json of several windtunnel runs", **object_of(top)}
+
+
+def _cell_schema() -> dict[str, Any]:
+    figure = object_of({"value": VALUE, "censored": FLAG, "reason": TEXT})
+    figures = {name: {**figure, "description": METRICS[name].definition} for name in _SHOWN}
+    state = {"enum": list(get_args(CellState)), "description": "There are figures if valid or noisy."}
+    return object_of(
         {
-            "scenario": text,
-            "client": text,
-            "state": {
-                "enum": list(get_args(CellState)),
-                "description": "There are figures if valid or noisy.",
-            },
-            "digest": {
-                "type": ["string", "null"],
-                "description": "Of behaviour; on the virtual clock, one play.",
-            },
+            "scenario": TEXT,
+            "client": TEXT,
+            "state": state,
+            "digest": {**TEXT_OR_NULL, "description": "Of behaviour; on the virtual clock, one play."},
             "figures": {"type": "object", "properties": figures, "additionalProperties": False},
         }
     )
+
+
+def _place_schema() -> dict[str, Any]:
     place = {
         "type": ["integer", "null"],
         "minimum": 1,
         "description": "Equal ones share it; null: not ranked.",
     }
-    harm = {**number, "description": "The mean over scenarios; 0 is best."}
-    change = _object({"scenario": text, "also": names, "finding": findings_schema()["items"]})
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "matrix.json of several windtunnel runs",
-        **_object(
-            {
-                "matrix_version": {"const": MATRIX_VERSION},
-                "scenarios": {"type": "array", "items": scenario},
-                "clients": names,
-                "left_out": {"type": "array", "items": left_out},
-                "metrics": {"type": "array", "items": metric},
-                "cells": {"type": "array", "items": cell},
-                "ranking": {
-                    "type": "array",
-                    "items": _object({"client": text, "place": place, "harm": harm, "reasons": names}),
-                },
-                "changes": {
-                    "type": "object",
-                    "additionalProperties": {"type": "array", "items": change},
-                    "description": "What to change, by client, the most severe first.",
-                },
-            }
-        ),
-    }
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    harm = {**NUMBER, "description": "The mean over scenarios; 0 is best."}
+    return object_of({"client": TEXT, "place": place, "harm": harm, "reasons": list_of(TEXT)})
