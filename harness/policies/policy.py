@@ -5,7 +5,7 @@
 
 An instance of the application has one object of each of its policies. The call machine (`call.py`) asks them in the
 order of the table `POLICIES`; they never wait, do no I/O, and are given the time. To add one: write its class in
-a file of its own, add a part to the profile (`inputs/policies.py`), and a row to `POLICIES`.
+a file of its own, add a part to the profile (`inputs/policies/`), and a row to `POLICIES`.
 
 What a policy knows of one call it keeps in `call.own[self]`; what it keeps between calls, in itself.
 """
