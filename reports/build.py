@@ -34,7 +34,8 @@ from windtunnel.reports.page.markdown import summary
 from windtunnel.reports.page.regions import region_rows
 from windtunnel.reports.page.seeds import pictures, seeds_text
 from windtunnel.reports.page.server_page import server_page, server_summary, server_text
-from windtunnel.reports.page.two_clients import AbText, ab_markdown, ab_page, ab_text
+from windtunnel.reports.page.two_clients import AbText, ab_text
+from windtunnel.reports.page.two_clients_forms import ab_markdown, ab_page
 from windtunnel.reports.read.journal import read_journal
 from windtunnel.reports.read.run_dir import open_run
 

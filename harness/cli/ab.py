@@ -83,7 +83,7 @@ def ab(
     from windtunnel.reports.build import write_comparison, write_report
     from windtunnel.reports.errors import ReportsError
     from windtunnel.reports.figures.two_clients import PlayedRun, compare_runs
-    from windtunnel.reports.page.two_clients import ab_lines
+    from windtunnel.reports.page.two_clients_forms import ab_lines
 
     floors = asked_floors(floor or [], COMMAND)
     options = AbOptions(

@@ -21,7 +21,8 @@ from windtunnel.reports.figures.client_errors import ClientError
 from windtunnel.reports.figures.collect import run_figures
 from windtunnel.reports.figures.first_difference import FirstDifference
 from windtunnel.reports.figures.two_clients import PlayedRun, TwoClients, compare_runs
-from windtunnel.reports.page.two_clients import ab_lines, ab_text
+from windtunnel.reports.page.two_clients import ab_text
+from windtunnel.reports.page.two_clients_forms import ab_lines
 
 PAIRS = 12
 
