@@ -10,6 +10,7 @@ import typer
 
 from windtunnel.harness.cli.exit_codes import INPUT_WRONG, NOT_VALID
 from windtunnel.harness.cli.lab import require_lab
+from windtunnel.harness.cli.options import OnlyClients
 from windtunnel.harness.cli.outputs import require_writable, write_file
 from windtunnel.harness.contract.text import printable
 
@@ -30,9 +31,7 @@ def write(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The file: it is replaced if it is there. Commit it.")
     ],
-    clients: Annotated[
-        str | None, typer.Option(help="Only these clients, with commas between. Default: all of the run.")
-    ] = None,
+    clients: OnlyClients = None,
 ) -> None:
     """Write metrics with intervals, values by seed, digests and versions of RUN_DIR to a small file."""
     require_lab("baseline")

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from windtunnel.harness.cli.groups import grouped
 from windtunnel.harness.cli.lab import require_lab
+from windtunnel.harness.cli.options import ServiceOptions
 
 
+@grouped
 def probe(
     command: Annotated[
         list[str] | None,
@@ -18,22 +21,8 @@ def probe(
         ),
     ] = None,
     scenario: Annotated[str, typer.Option(help="A scenario's name or file.")] = "server_errors",
-    attach: Annotated[
-        str | None,
-        typer.Option(
-            help="Call this URL at the scenario's rate: a service, which calls the mock.", metavar="URL"
-        ),
-    ] = None,
-    method: Annotated[str, typer.Option(help="With --attach: the method.")] = "POST",
-    body: Annotated[
-        str | None,
-        typer.Option(
-            help="With --attach: the body, or @FILE. {{n}} is the number of the call, in the URL too."
-        ),
-    ] = None,
-    header: Annotated[
-        list[str] | None, typer.Option(help="With --attach: a header, such as 'authorization: Bearer x'.")
-    ] = None,
+    *,
+    service: ServiceOptions,
     min_certainty: Annotated[
         float | None, typer.Option(help="Exit 3 if calls are told apart with less certainty (0 to 1).")
     ] = None,
@@ -56,18 +45,12 @@ def probe(
     require_lab("probe")
     from windtunnel.harness.inputs.time_scale import asked_time_scale
     from windtunnel.harness.probe.command import probe_command
-    from windtunnel.harness.probe.options import ProbeOptions, ServiceCall, asked_body, asked_headers
+    from windtunnel.harness.probe.options import COMMAND, ProbeOptions
 
-    call = None
-    if attach is not None:
-        text = asked_body(body)
-        call = ServiceCall(
-            url=attach, method=method.upper(), body=text, headers=asked_headers(header or [], text)
-        )
     options = ProbeOptions(
         scenario=scenario,
         command=tuple(command or ()),
-        attach=call,
+        attach=service.call(COMMAND),
         min_certainty=min_certainty,
         length_s=for_,
         out=out,

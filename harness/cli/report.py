@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from windtunnel.harness.cli.exit_codes import EXPECTATION_FAILED, INPUT_WRONG, NOT_VALID, worst
 from windtunnel.harness.cli.lab import require_lab
+from windtunnel.harness.cli.options import Check, Strict
 from windtunnel.harness.contract.files import RUNS_FILE
 from windtunnel.harness.contract.text import printable
+
+if TYPE_CHECKING:
+    from windtunnel.reports.build import ReportResult
 
 LATE = ("lateness", "lag", "dropped_arrivals")
 """Words in the names of the checks that a machine fails which has too much to do."""
@@ -25,15 +29,8 @@ def report(
             help="A run directory, a folder of several, or what `serve --journal` left: then the server's view."
         ),
     ],
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check", help="Exit 1 if an expectation of the scenario fails, 3 if one is undecided."
-        ),
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 3 also if the measurement is noisy.")
-    ] = False,
+    check: Check = False,
+    strict: Strict = False,
 ) -> None:
     """Rebuild metrics, charts and page from the records of RUN_DIR."""
     require_lab("report")
@@ -76,21 +73,27 @@ def late_cells(folder: Path) -> dict[str, str]:
     return found
 
 
+def write_shown(folder: Path, console: Console) -> ReportResult:
+    """Write the report of a run, and show on `console` how far it is. Raises ReportsError if it cannot be made."""
+    from windtunnel.reports.build import write_report
+
+    with console.status("Writing the report …") as status:
+        return write_report(
+            folder,
+            on_progress=lambda done, of: status.update(f"Writing the report: {done} of {of} cells …"),
+        )
+
+
 def make_report(folder: Path, *, check: bool, whole: bool, strict: bool = False) -> int:
     """Write the report, print its verdicts and last the run directory's path, and return the exit code."""
     from windtunnel.harness.run.terminal import outliving_the_terminal
-    from windtunnel.reports.build import write_report
     from windtunnel.reports.errors import ReportsError
     from windtunnel.reports.gate.expectations import input_errors, overall_result
     from windtunnel.reports.page.terminal import verdict_lines
 
-    console = Console(stderr=True)
     try:
-        with outliving_the_terminal(), console.status("Writing the report …") as status:
-            result = write_report(
-                folder,
-                on_progress=lambda done, of: status.update(f"Writing the report: {done} of {of} cells …"),
-            )
+        with outliving_the_terminal():
+            result = write_shown(folder, Console(stderr=True))
     except ReportsError as error:
         print(printable(f"windtunnel: {error}"), file=sys.stderr)
         return INPUT_WRONG if whole else NOT_VALID

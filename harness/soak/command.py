@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from windtunnel.harness.inputs.secured import refuse_tls
 from windtunnel.harness.run.live_metrics import LiveMetrics
 from windtunnel.harness.run.resume import held
 from windtunnel.harness.run.run import run_folder
-from windtunnel.harness.soak.cycles import Cycled, check_disk
+from windtunnel.harness.soak.cycles import Cycled, check_room
 from windtunnel.harness.soak.folder import SoakFolder
 from windtunnel.harness.soak.incidents import again_and_again
 from windtunnel.harness.soak.live import SoakFigures, SoakLive, span
@@ -49,9 +48,7 @@ def begin(
     refuse_tls(
         again.scenario, what, instead="no TLS, or a soak of a client: `windtunnel soak SCENARIO --for 8h`"
     )
-    where = out or Path("runs")
-    free = shutil.disk_usage(existing_part(where)).free
-    check_disk(where, free, again, 1, asked.keep_raw_s)
+    check_room(out, again, 1, asked.keep_raw_s)
     folder = SoakFolder(run_folder(out, f"soak-{again.scenario.name}").absolute(), asked.client)
     asked.write(folder.folder)
     folder.begin(again, _seed(asked, again))
@@ -112,8 +109,3 @@ def _play(
 
 def _seed(asked: ProcessSoak, again: Cycled) -> int:
     return again.scenario.seed if asked.seed is None else asked.seed
-
-
-def existing_part(path: Path) -> Path:
-    """The nearest folder above `path`, itself included, that exists."""
-    return next(one for one in (path.resolve(), *path.resolve().parents) if one.exists())

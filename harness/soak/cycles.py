@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -113,6 +114,13 @@ def cycled(name: str, for_s: float, cycle_s: float | None = None) -> Cycled:
     ]
     again = scenario.model_copy(update={"phases": phases, "expect": [], "clock": "virtual"})
     return Cycled(again, cycles, length, stretch if cycle_s is None else 1.0)
+
+
+def check_room(out: Path | None, cycles: Cycled, clients: int, keep_raw_s: float | None) -> None:
+    """Raise an InputError if the records of the soak do not fit on the disk of `out`, by default that of `runs/`."""
+    where = out or Path("runs")
+    existing = next(one for one in (where.resolve(), *where.resolve().parents) if one.exists())
+    check_disk(where, shutil.disk_usage(existing).free, cycles, clients, keep_raw_s)
 
 
 def check_disk(
