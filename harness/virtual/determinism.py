@@ -16,6 +16,7 @@ from windtunnel.harness.virtual.clocks import follow
 from windtunnel.harness.virtual.draws import SeededRandom, current_call, draw_from
 from windtunnel.harness.virtual.guard import forbid
 from windtunnel.harness.virtual.loop import VirtualLoop
+from windtunnel.harness.virtual.network.authorities import parse_when_needed
 from windtunnel.harness.virtual.replacing import Replacements
 
 COLLECT_EVERY_S = 20.0
@@ -68,6 +69,7 @@ def make_deterministic(
     follow(loop, replacements)
     draw_from(draws, replacements)
     forbid(replacements)
+    parse_when_needed(replacements)
     replacements.spread()
     loop.set_task_factory(lambda loop, coro, **kw: NumberedTask(coro, loop=loop, **kw))
     loop.create_future = lambda: NumberedFuture(loop=loop)  # type: ignore[method-assign]  # ours have numbers
