@@ -21,6 +21,7 @@ from windtunnel.harness.clients.recording.pools import OpenConnections, Soak, op
 from windtunnel.harness.load.heartbeat import loop_beat
 from windtunnel.harness.load.inside import InsideWatch
 from windtunnel.harness.load.loop_thread import LoopThread
+from windtunnel.harness.load.places import take
 from windtunnel.harness.load.recorder import Recorder
 
 WARM_UP_TIMEOUT_S = 30.0
@@ -184,12 +185,7 @@ class LoopFleet:
 
     async def _in_place(self, instance: int, spec: CallSpec) -> None:
         place = self._places[instance]
-        waited = place.locked()
-        try:
-            await place.acquire()
-        except asyncio.CancelledError:
-            never_started(self._settings[instance], spec)
-            raise
+        waited = await take(place, self._settings[instance], spec)
         try:
             await self._instances[instance].call(spec, waited=waited)
         finally:

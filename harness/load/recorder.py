@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from windtunnel.harness.clients.base import Observer
 from windtunnel.harness.clients.recording.pools import Soak
+from windtunnel.harness.contract.files import write_json
 from windtunnel.harness.contract.records import (
     ATTEMPTS_SCHEMA,
     CALLS_SCHEMA,
@@ -35,6 +36,11 @@ class Counts:
     ended: int = 0
     ok: int = 0
     attempts: int = 0
+
+    def write_progress(self, folder: Path, worker: int, *, intended: int, now_s: float, done: bool) -> None:
+        """Tell the supervisor how far load process `worker` is; `now_s` is a sign of life, in seconds from t0."""
+        content = {"intended": intended, **asdict(self), "heartbeat_s": now_s, "done": done}
+        write_json(folder / f"progress-{worker}.json", content)
 
 
 class Recorder(Observer):

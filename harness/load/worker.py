@@ -206,13 +206,6 @@ class Worker:
                 told = now
 
     def _write_progress(self, recorder: Recorder, *, done: bool = False) -> None:
-        counts = recorder.counts
-        content = {
-            "intended": self._intended,
-            "ended": counts.ended,
-            "ok": counts.ok,
-            "attempts": counts.attempts,
-            "heartbeat_s": self.clock.now(),
-            "done": done,
-        }
-        write_json(self._folder / f"progress-{self._number}.json", content)
+        recorder.counts.write_progress(
+            self._folder, self._number, intended=self._intended, now_s=self.clock.now(), done=done
+        )

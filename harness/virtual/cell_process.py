@@ -250,18 +250,8 @@ class VirtualPlay:
         """Tell the supervisor how far this cell is."""
         if not done:
             self.observer.drain()
-        counts = self.observer.counts
-        write_json(
-            self._folder / "progress-0.json",
-            {
-                "intended": self._intended,
-                "ended": counts.ended,
-                "ok": counts.ok,
-                "attempts": counts.attempts,
-                "heartbeat_s": self.clock.now(),
-                "done": done,
-            },
-        )
+        counts, now_s = self.observer.counts, self.clock.now()
+        counts.write_progress(self._folder, 0, intended=self._intended, now_s=now_s, done=done)
 
 
 def _refuse_host(error: RefusedHostError) -> NoReturn:

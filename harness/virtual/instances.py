@@ -14,7 +14,6 @@ from greenlet import GreenletExit, greenlet
 
 from windtunnel.harness.clients import driver_of
 from windtunnel.harness.clients.base import CallSpec, Setting
-from windtunnel.harness.clients.call import never_started
 from windtunnel.harness.clients.recording.pools import (
     SAMPLE_S,
     OpenConnections,
@@ -22,6 +21,7 @@ from windtunnel.harness.clients.recording.pools import (
     open_connections,
 )
 from windtunnel.harness.load.inside import InsideWatch
+from windtunnel.harness.load.places import take
 from windtunnel.harness.virtual.draws import SeededRandom, current_call
 from windtunnel.harness.virtual.network.blocking import Blocking
 from windtunnel.harness.virtual.watchdog import blocked, within
@@ -129,12 +129,7 @@ class Crew:
         if place is None:
             await self._of(call, spec)
             return
-        waited = place.locked()
-        try:
-            await place.acquire()
-        except asyncio.CancelledError:
-            never_started(self._settings[instance], spec)
-            raise
+        waited = await take(place, self._settings[instance], spec)
         try:
             await self._of(call, spec, waited=waited)
         finally:
