@@ -149,11 +149,8 @@ def survival_line(found: CapacityReport, client: ClientCapacity, survival: Survi
     if survival.status == "unattainable":
         return f"nothing survives {told}: even 1 call/s does not keep the SLO again"
     if survival.status == "unresolved" or survival.low is None:
-        known = [
-            *([f"{survival.low:g} did"] if survival.low is not None else []),
-            *([f"{survival.high:g} did not"] if survival.high is not None else []),
-        ]
-        return f"what survives {told} is unresolved: {', '.join(known) or 'nothing is certain'}"
+        known = _known(survival, "did", "did not")
+        return f"what survives {told} is unresolved: {known}"
     less = "" if client.safe is None else f", {100 * (1 - survival.low / client.safe):.0f} % less"
     head = ""
     if found.today is not None:
@@ -172,15 +169,21 @@ def loss_line(client: ClientCapacity, loss: Loss) -> str:
     if loss.status == "unattainable":
         return f"{told} nothing is safe: even 1 call/s breaks the SLO, so its calls do not find another region in time"
     if loss.status == "unresolved" or loss.low is None:
-        known = [
-            *([f"{loss.low:g} passed"] if loss.low is not None else []),
-            *([f"{loss.high:g} failed"] if loss.high is not None else []),
-        ]
-        return f"{told} the safe rate is unresolved: {', '.join(known) or 'nothing is certain'}"
+        known = _known(loss, "passed", "failed")
+        return f"{told} the safe rate is unresolved: {known}"
     less = ""
     if client.safe is not None:
         less = f" in place of {client.safe:g}, {100 * (1 - loss.low / client.safe):.0f} % less"
     return f"{told} plan with {loss.low:g} calls/s{less} ({loss.low:g} passed, {loss.high:g} failed)"
+
+
+def _known(found: Survival | Loss, good: str, bad: str) -> str:
+    """The largest rate that was good and the smallest that was bad, as far as there are any."""
+    known = [
+        *([f"{found.low:g} {good}"] if found.low is not None else []),
+        *([f"{found.high:g} {bad}"] if found.high is not None else []),
+    ]
+    return ", ".join(known) or "nothing is certain"
 
 
 def loss_cell(client: ClientCapacity) -> str:
