@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass, field
 class Order:
     """Play the cell in `folder`. Its records go to `records`, a path from there.
 
-    With `observed` they say also what each call did. `environment` is put into the environment of the cell's process:
-    what a user's own code shall find there, and the clients of the gallery shall not.
+    With `observed` they say also what each call did. The client is a user's `own_code`, or one of the gallery.
+    `environment` is put into the environment of the cell's process: what only own code shall find there.
     """
 
     folder: str
     observed: bool = False
+    own_code: bool = False
     records: str = "."
     environment: Mapping[str, str] = field(default_factory=dict)
 

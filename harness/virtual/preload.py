@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 from importlib.abc import MetaPathFinder
@@ -43,6 +44,17 @@ def import_ahead() -> None:
             import_module(name)
         except ImportError:
             continue
+
+
+def let_arrow_find_pandas() -> None:
+    """Let Arrow import pandas now, if it is installed, for code that may use both; forks share it.
+
+    Arrow does so at its first conversion, which would be in each fork: half a second each time.
+    """
+    if "pandas" not in sys.modules:
+        pa.array([0])
+        gc.collect()
+        gc.freeze()
 
 
 class _NoPandas(MetaPathFinder):

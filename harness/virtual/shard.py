@@ -34,6 +34,10 @@ def main() -> None:
 
 def forked(prepared: Prepared, order: Order) -> int:
     """Play a cell in a child; gives its exit code, negative for the signal that killed it."""
+    if order.own_code:
+        from windtunnel.harness.virtual.preload import let_arrow_find_pandas
+
+        let_arrow_find_pandas()
     shard = os.getpid()
     child = fork()
     if child == 0:

@@ -110,8 +110,13 @@ class VirtualCell(Cell):
 
     async def _watched(self, shard: Shard, *, observed: bool, records: str = ".") -> None:
         """Let `shard` play the cell, and tell meanwhile how far it is."""
-        kept = callers_variables() if self.plays_own_code else {}
-        order = Order(str(self.folder), observed=observed, records=records, environment=kept)
+        order = Order(
+            str(self.folder),
+            observed=observed,
+            own_code=self.plays_own_code,
+            records=records,
+            environment=callers_variables() if self.plays_own_code else {},
+        )
         playing = asyncio.create_task(shard.play(order, self.plan.profile.python))
         try:
             while not playing.done():

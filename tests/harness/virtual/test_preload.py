@@ -27,3 +27,18 @@ def test_arrow_does_not_import_pandas() -> None:
         [sys.executable, "-c", CODE], capture_output=True, text=True, check=False, timeout=60
     )
     assert ended.returncode == 0, ended.stderr
+
+
+def test_forks_of_own_code_share_pandas() -> None:
+    """What Arrow looks for at its first conversion is there before a cell of a user's code is forked."""
+    code = """
+import sys
+from windtunnel.harness.virtual.preload import let_arrow_find_pandas
+assert "pandas" not in sys.modules
+let_arrow_find_pandas()
+assert "pandas" in sys.modules
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 0, ended.stderr
