@@ -28,7 +28,7 @@ Choice: TypeAlias = Literal["one", "nearest", "failover", "latency_aware", "hedg
 MATTER_TO: dict[str, tuple[Choice, ...]] = {
     "spread": ("one", "failover", "latency_aware", "hedged"),
     "leave_after": ("failover",),
-    "probe": ("failover",),
+    "probe": ("failover", "latency_aware"),
     "on": ("failover", "latency_aware"),
     "explore": ("latency_aware",),
     "decay": ("latency_aware",),
@@ -66,7 +66,8 @@ class RegionChoice(InputPart):
     probe: PositiveSeconds = Field(
         default=10.0,
         validate_default=False,
-        description="failover: how often one call then asks it again.",
+        description="failover, latency_aware: how often one call asks a region again that was left, or whose last try "
+        "failed.",
     )
     on: tuple[RetryCause, ...] = Field(
         default=BREAKER_CAUSES,
@@ -77,7 +78,8 @@ class RegionChoice(InputPart):
         default=0.05,
         ge=0,
         le=1,
-        description="latency_aware: the share of calls that go to another region than the fastest, in turn.",
+        description="latency_aware: the share of calls that go to another region than the fastest, in turn; not to "
+        "one whose last try failed.",
     )
     decay: PositiveSeconds = Field(
         default=10.0,
@@ -87,8 +89,8 @@ class RegionChoice(InputPart):
     failure_costs: PositiveSeconds = Field(
         default=10.0,
         validate_default=False,
-        description="latency_aware: a failed try counts as an answer that took at least this long: a region that "
-        "refuses at once is not fast.",
+        description="latency_aware: a region whose last try failed counts as one whose answers take at least this "
+        "long, until one of them comes: a region that refuses at once is not fast.",
     )
 
     @model_validator(mode="after")

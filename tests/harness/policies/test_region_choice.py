@@ -121,7 +121,7 @@ def test_a_choice_among_none_is_refused() -> None:
     ("parts", "message"),
     [
         ({"region": {"choose": "farthest"}}, "latency_aware"),
-        ({"region": {"choose": "one", "probe": "3s"}}, "failover reads it"),
+        ({"region": {"choose": "one", "probe": "3s"}}, "failover or latency_aware reads it"),
         ({"region": {"choose": "failover", "explore": 0.2}}, "latency_aware reads it"),
         ({"region": {"choose": "one", "order": ["us", "eu"]}}, "one region, or spread: homes"),
         ({"region": {"choose": "nearest", "spread": "homes"}}, "reads it"),
@@ -213,6 +213,36 @@ def test_each_region_is_asked_once_by_a_call() -> None:
     went += [call.ended(number, REFUSED)[0] for number in range(2)]
     assert [one.target for one in went if isinstance(one, Begin)] == [PRIMARY, "b", "c"]
     assert isinstance(call.ended(2, REFUSED)[-1], Done)
+
+
+def test_a_failing_region_is_probed_and_its_first_answer_ends_that() -> None:
+    """Every `probe` one call asks it, no exploring one; its failures leave nothing in its average."""
+    world = World(explore=0.5, probe="10s")
+    while {"b", "c"} & set(world.policies.call("c").says().split()) != {"b", "c"}:
+        world.draw = 0.0
+        world.answered(0.5)
+        assert world.now < 20
+    world.draw = 0.9
+    assert world.answered(0.1) == PRIMARY
+    call = world.policies.call("c")
+    assert call.begin()[0] == Begin(0, PRIMARY)
+    call.ended(0, REFUSED)
+    call.cut_off()
+    failed_at = world.now
+    world.draw = 0.0
+    while world.now + 0.5 < failed_at + 10:
+        assert world.answered(0.5) != PRIMARY
+    world.now = failed_at + 10
+    probe, other = world.policies.call("c"), world.policies.call("c")
+    assert probe.begin()[0] == Begin(0, PRIMARY)
+    assert other.begin()[0] != Begin(0, PRIMARY)  # one of them at a time
+    assert "primary fails" in probe.says()
+    world.now += 0.1
+    probe.content(0)
+    probe.ended(0, None)
+    world.draw = 0.9
+    assert "primary 0.1" in world.policies.call("c").says()
+    assert world.answered(0.1) == PRIMARY
 
 
 def test_old_answers_are_forgotten() -> None:
