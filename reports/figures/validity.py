@@ -95,30 +95,9 @@ def receive_lag(judged: Judged) -> ValidityCheck:
     Those through a link of which that moment is not recorded (virtual clock: nothing is late there) do not count, nor
     do those that shared a connection.
     """
-    if judged.cell.plan.get("gateway"):
-        return ValidityCheck(
-            "receive_lag_p99_s",
-            None,
-            VALID.least_s,
-            "valid",
-            "A gateway stands between: its time is measured with the calls.",
-        )
-    if (judged.cell.plan.get("profile") or {}).get("driver") == "exec":
-        return ValidityCheck(
-            "receive_lag_p99_s",
-            None,
-            VALID.least_s,
-            "valid",
-            "The client is a program: when it had the last byte is not known, and its time counts as its own.",
-        )
-    if (judged.cell.plan.get("profile") or {}).get("http") == "2":
-        return ValidityCheck(
-            "receive_lag_p99_s",
-            None,
-            VALID.least_s,
-            "valid",
-            "Calls share a connection, which one of them reads for all: when the others hear of it is the client's.",
-        )
+    unknown = _why_no_receive_lag(judged.cell.plan)
+    if unknown:
+        return ValidityCheck("receive_lag_p99_s", None, VALID.least_s, "valid", unknown)
     linked = _linked_regions(judged.cell.plan)
     calls, served, attempts = judged.calls, judged.served, judged.attempts
     ok = calls[(calls["outcome"] == "ok") & (calls["answer"] >= 0)]
@@ -143,6 +122,20 @@ def receive_lag(judged: Judged) -> ValidityCheck:
         "Calls ended",
         "after the last byte from the server",
     )
+
+
+def _why_no_receive_lag(plan: Mapping[str, Any]) -> str:
+    """Why the moment at which the client itself had the last byte is not known; empty if it is."""
+    profile = plan.get("profile") or {}
+    if plan.get("gateway"):
+        return "A gateway stands between: its time is measured with the calls."
+    if profile.get("driver") == "exec":
+        return (
+            "The client is a program: when it had the last byte is not known, and its time counts as its own."
+        )
+    if profile.get("http") == "2":
+        return "Calls share a connection, which one of them reads for all: when the others hear of it is the client's."
+    return ""
 
 
 def _linked_regions(plan: Mapping[str, Any]) -> list[str]:
