@@ -7,53 +7,38 @@ writes there. Waits count from the intended time: who waits in a queue of ours w
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import gevent
-from locust import FastHttpUser, task
-from locust.exception import StopUser
-
-from windtunnel.harness.probe.users import call_service
 from windtunnel.mock_server.server.end_with_parent import die_with_parent
+from windtunnel.scenarios.service_user import Record, ServiceCalled, ServiceUser
 
 die_with_parent()
-ASKED: dict[str, Any] = json.loads(Path("attach.json").read_text())
 
 
-class ServiceUsers(FastHttpUser):
-    """All users of the service in one: it plays the list of intended times, and leaves."""
+class ServiceUsers(ServiceUser):
+    """All users of the service, for the length of a scenario."""
 
-    host = ASKED["url"].split("?")[0]
-    concurrency = 10_000
-    connection_timeout = ASKED["timeout_s"]
-    network_timeout = ASKED["timeout_s"]
+    asked = json.loads(Path("attach.json").read_text())
 
-    @task
-    def play(self) -> None:
-        """Make every call at its time, wait for those under way, and end the run."""
-        t0: float = ASKED["t0"]
-        with Path(ASKED["rows"]).open("w", buffering=1) as rows:
+    def due(self) -> Iterable[tuple[int, float]]:
+        """The calls of the list in `attach.json`."""
+        return enumerate(self.asked["due_s"])
 
-            def call(number: int, intended_s: float) -> None:
-                started_s = time.monotonic() - t0
-                status, _ = call_service(self.client, ASKED, number)
+    @contextmanager
+    def records(self) -> Iterator[Record]:
+        """Write a line of JSON for each call."""
+        with Path(self.asked["rows"]).open("w", buffering=1) as rows:
+
+            def record(call: ServiceCalled) -> None:
                 row = {
-                    "n": number,
-                    "intended_s": intended_s,
-                    "started_s": started_s,
-                    "ended_s": time.monotonic() - t0,
-                    "status": status,
+                    "n": call.number,
+                    "intended_s": call.intended_s,
+                    "started_s": call.started_s,
+                    "ended_s": call.ended_s,
+                    "status": call.status,
                 }
                 rows.write(json.dumps(row) + "\n")
 
-            calls = []
-            for number, intended_s in enumerate(ASKED["due_s"]):
-                left = t0 + intended_s - time.monotonic()
-                if left > 0:
-                    gevent.sleep(left)
-                calls.append(gevent.spawn(call, number, intended_s))
-            gevent.joinall(calls)
-        self.environment.runner.quit()
-        raise StopUser
+            yield record

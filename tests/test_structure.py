@@ -104,7 +104,7 @@ LAYERS = {
         "check",
         "soak",
     ),
-    "scenarios": ("locustfile", "attach", "soak_users", "leaky_pool"),
+    "scenarios": ("locustfile", "service_user", "attach", "soak_users", "leaky_pool"),
 }
 """The rooms of each package from the ground up: a room imports those before it, and no room after it."""
 
@@ -179,10 +179,10 @@ LIBRARIES = {
         "harness/clients/",
         "harness/load/",
         "scenarios/locustfile.py",
-        "scenarios/attach.py",
+        "scenarios/service_user.py",
         "scenarios/soak_users.py",
     ),
-    "locust": ("scenarios/locustfile.py", "scenarios/attach.py", "scenarios/soak_users.py"),
+    "locust": ("scenarios/locustfile.py", "scenarios/service_user.py"),
     "pytest": ("harness/testing/plugin.py",),
     "ruamel": ("harness/inputs/yaml_source.py",),
     "typer": ("harness/cli/",),
