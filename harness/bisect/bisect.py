@@ -106,6 +106,10 @@ class Bisect:
             raise InputError(
                 COMMAND, path="--most", found=str(asked_for.most), expected="at least 2: both ends"
             )
+        for option, value in (("--seeds", asked_for.seeds), ("--jobs", asked_for.jobs)):
+            if value is not None and value < 1:
+                expected = "a whole number of at least 1"
+                raise InputError(COMMAND, path=option, found=f"{value}", expected=expected)
         scenario = load_scenario(asked_for.scenario)
         scenario.require_no_vary("each release is tried with one cell")
         client = asked_for.client or scenario.clients[0]

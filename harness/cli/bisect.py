@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -15,7 +14,7 @@ from windtunnel.harness.cli.env import Steps
 from windtunnel.harness.cli.exit_codes import NOT_VALID
 from windtunnel.harness.cli.groups import grouped
 from windtunnel.harness.cli.lab import require_lab
-from windtunnel.harness.cli.options import OutFolder, ScenarioName, ScenarioSeed
+from windtunnel.harness.cli.options import OutFolder, ScenarioName, ScenarioSeed, pip_arguments
 from windtunnel.harness.contract.text import printable
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class ReleaseOptions:
             client=self.client,
             metric=self.metric,
             requirements=tuple(self.requirements or ()),
-            pip_arguments=tuple(shlex.split(self.pip_args)),
+            pip_arguments=pip_arguments(COMMAND, self.pip_args),
             out=self.out,
             seed=self.seed,
             seeds=self.seeds,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from windtunnel.harness.cli.lab import require_lab
+from windtunnel.harness.cli.options import pip_arguments
 from windtunnel.harness.environments.create import Environment, Listed, list_environments
 from windtunnel.harness.environments.create import create as create_environment
 from windtunnel.harness.environments.create import remove as remove_environment
@@ -112,7 +112,7 @@ def create(
                 base=base,
                 isolated=isolated,
                 replace=replace,
-                pip_arguments=shlex.split(pip_args),
+                pip_arguments=pip_arguments("windtunnel env create", pip_args),
                 say=steps.say,
             )
     except InterpreterError as error:

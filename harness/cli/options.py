@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
+
+from windtunnel.harness.errors import InputError
 
 if TYPE_CHECKING:
     from windtunnel.harness.probe.options import ServiceCall
@@ -30,6 +33,15 @@ Strict: TypeAlias = Annotated[bool, typer.Option("--strict", help="Exit 3 also i
 StrictOfSeveral: TypeAlias = Annotated[
     bool, typer.Option("--strict", help="Exit 3 also if a measurement is noisy.")
 ]
+
+
+def pip_arguments(command: str, text: str) -> tuple[str, ...]:
+    """The words of `--pip-args`. Raises InputError, as one of `command`, where a quotation is not closed."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        expected = "arguments as for a shell, each quotation closed"
+        raise InputError(command, path="--pip-args", found=f"{text} ({error})", expected=expected) from None
 
 
 def metrics_port_option(when: str) -> Any:
@@ -60,12 +72,25 @@ class ServiceOptions:
     ] = None
 
     def call(self, command: str) -> ServiceCall | None:
-        """What a user of the service sends; None without `--attach`. Raises InputError, as one of `command`."""
+        """What a user of the service sends; None without `--attach`.
+
+        Raises InputError, as one of `command`, for what is wrong, or is there without `--attach`.
+        """
         from windtunnel.harness.probe.options import ServiceCall, asked_body, asked_headers
 
         if self.attach is None:
+            self._refuse_any(command)
             return None
         text = asked_body(self.body, command)
         return ServiceCall(
             self.attach, self.method.upper(), text, asked_headers(self.header or [], text, command)
         )
+
+    def _refuse_any(self, command: str) -> None:
+        """Raise InputError for what would be said to a service that there is none of."""
+        method = None if self.method == "POST" else self.method
+        header = ", ".join(self.header or ())
+        for option, value in (("--method", method), ("--body", self.body), ("--header", header or None)):
+            if value is not None:
+                expected = "--attach URL as well: it is for a service"
+                raise InputError(command, path=option, found=value, expected=expected)

@@ -53,6 +53,6 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in `path`; empty if there is none yet, or something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError):  # no file, no text, no JSON
         return {}
     return content if isinstance(content, dict) else {}

@@ -71,6 +71,10 @@ def planned(wanted: Wanted, root: Path) -> dict[Path, str]:
         raise InputError(
             "windtunnel init", found=f"{names} already", expected="no such file: nothing is overwritten"
         )
+    for path in found:
+        above = next(one for one in path.parents if one.exists())
+        if not above.is_dir():
+            raise InputError("windtunnel init", found=f"{above}, a file", expected=f"a folder, for {path}")
     return found
 
 

@@ -192,12 +192,21 @@ class Scenario(InputPart):
     def played(self, time_scale: float | None = None) -> Self:
         """This scenario in the time in which it is played: its lengths scaled by `time_scale`, or by its own.
 
-        What comes out has the time scale 1, so that nothing is scaled twice.
+        What comes out has the time scale 1, so that nothing is scaled twice. Raises InputError for a scale that makes a
+        length what no scenario may have.
         """
         scale = self.time_scale if time_scale is None else time_scale
         data = self.model_dump(mode="json", by_alias=True)
         scale_lengths(data, scale)
-        scaled = type(self).model_validate({**data, "time_scale": 1})
+        try:
+            scaled = type(self).model_validate({**data, "time_scale": 1})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            expected = f"one with which {where} can be played: {first['msg']}"
+            raise InputError(
+                f"scenario {self.name}", path="time_scale", found=f"{scale:g}", expected=expected
+            ) from None
         scaled._played_at = self.played_at * scale
         return scaled
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from windtunnel.harness.contract.files import write_whole
 from windtunnel.harness.errors import InputError
@@ -27,6 +27,10 @@ class PlanFile(BaseModel):
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InputError(path, found="no such file", expected="a plan written by windtunnel") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where, expected = ".".join(map(str, first["loc"])), "a plan written by windtunnel"
+            raise InputError(path, path=where, found=first["msg"], expected=expected) from error
         except (OSError, ValueError) as error:
             found = str(error).split("\n")[0]
             raise InputError(path, found=found, expected="a plan written by windtunnel") from error

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from windtunnel.harness.errors import InputError
+from windtunnel.harness.run.process import require_executable
 
 COMMAND = "windtunnel probe"
+MOST_PORT = 65_535
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -25,8 +28,7 @@ class ServiceCall:
 
     def check(self, command: str = COMMAND) -> None:
         """Raise `InputError`, as one of `command`, for what cannot be called."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not _can_be_called(self.url):
             raise InputError(
                 command,
                 path="--attach",
@@ -35,6 +37,31 @@ class ServiceCall:
             )
         if self.method not in METHODS:
             raise InputError(command, path="--method", found=self.method, expected=", ".join(METHODS))
+
+
+def check_process(command: str, program: Sequence[str], port: int, seed: int | None) -> None:
+    """Raise `InputError`, as one of `command`, for a program, a port or a seed that cannot be; nothing is started."""
+    if not 0 <= port <= MOST_PORT:
+        raise InputError(command, path="--port", found=f"{port}", expected=f"a port from 0 to {MOST_PORT}")
+    if seed is not None and seed < 0:
+        raise InputError(command, path="--seed", found=f"{seed}", expected="a whole number of at least 0")
+    if program:
+        require_executable("program", program[0])
+    elif not port:
+        raise InputError(
+            command,
+            path="--attach",
+            found="a service that runs already, and a mock on any free port",
+            expected="--port too: start the service with OPENAI_BASE_URL=http://127.0.0.1:PORT/v1",
+        )
+
+
+def _can_be_called(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no host, or no port, that there can be
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +87,6 @@ class ProbeOptions:
                 found="no program",
                 expected="-- and the command that starts it, or --attach with the URL of a service",
             )
-        if not self.command and not self.port:
-            raise InputError(
-                COMMAND,
-                path="--attach",
-                found="a service that runs already, and a mock on any free port",
-                expected="--port too: start the service with OPENAI_BASE_URL=http://127.0.0.1:PORT/v1",
-            )
         if self.min_certainty is not None and not 0 <= self.min_certainty <= 1:
             raise InputError(
                 COMMAND,
@@ -74,12 +94,13 @@ class ProbeOptions:
                 found=f"{self.min_certainty:g}",
                 expected="a number from 0 to 1",
             )
-        if self.length_s is not None and self.length_s <= 0:
+        if self.length_s is not None and not 0 < self.length_s < math.inf:
             raise InputError(
                 COMMAND, path="--for", found=f"{self.length_s:g} s", expected="a time above zero"
             )
         if self.attach is not None:
             self.attach.check()
+        check_process(COMMAND, self.command, self.port, self.seed)
 
 
 def asked_body(text: str | None, command: str = COMMAND) -> str | None:

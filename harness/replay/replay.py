@@ -181,7 +181,11 @@ def compare(folder: Path, played: dict[str, pa.Table]) -> tuple[dict[str, int], 
 def _recorded(folder: Path, table: str) -> pa.Table | None:
     path = folder / f"{table}.parquet"
     if path.exists():
-        return pq.read_table(path)
+        try:
+            return pq.read_table(path)
+        except pa.ArrowInvalid as error:
+            found = f"a damaged table ({error})"
+            raise InputError(path, found=found, expected="the records of a run") from None
     segments = list(folder.glob(f"{table}-*.arrows"))
     return read_segments(segments) if segments else None
 

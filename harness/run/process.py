@@ -15,6 +15,7 @@ import asyncio
 import errno
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -47,6 +48,15 @@ _WHY = {
     errno.ENOEXEC: ("a file in no format that can be executed", "a program, or a script that begins with #!"),
     errno.E2BIG: ("too many arguments", "fewer"),
 }
+
+
+def require_executable(name: str, program: str) -> None:
+    """Raise the InputError that starting `program` would, as far as it is known before anything is started."""
+    if shutil.which(program) is not None:
+        return
+    there = os.sep in program and Path(program).exists()
+    found, expected = _WHY[errno.EACCES if there else errno.ENOENT]
+    raise InputError(program or "''", path=name, found=found, expected=expected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,9 @@ def _run(options: AbOptions, scenario: str, profiles: tuple[Profile, Profile]) -
 
 
 def _check_counts(options: AbOptions) -> None:
+    if options.jobs is not None and options.jobs < 1:
+        expected = "a whole number of at least 1"
+        raise InputError(COMMAND, path="--jobs", found=str(options.jobs), expected=expected)
     for clock, path, value, other in (
         ("real", "--seeds", options.seeds, "--repeat: in real time a few repeats are played, not many seeds"),
         (

@@ -13,7 +13,7 @@ import psutil
 
 from windtunnel.harness.contract.files import read_json, write_json
 from windtunnel.harness.errors import InputError
-from windtunnel.harness.probe.options import ServiceCall
+from windtunnel.harness.probe.options import ServiceCall, check_process
 
 COMMAND: Final = "windtunnel soak"
 ASKED_FILE: Final = "soak-options.json"
@@ -65,16 +65,10 @@ class ProcessSoak:
             )
         if self.attach is not None:
             self.attach.check(COMMAND)
+        check_process(COMMAND, self.command, self.port, self.seed)
         if self.command and self.pid is not None:
             raise InputError(
                 COMMAND, path="--pid", found="a program that is started as well", expected="one of both"
-            )
-        if not self.command and not self.port:
-            raise InputError(
-                COMMAND,
-                path="--attach",
-                found="a service that runs already, and a mock on any free port",
-                expected="--port too: start the service with OPENAI_BASE_URL=http://127.0.0.1:PORT/v1",
             )
         if self.pid is not None and not psutil.pid_exists(self.pid):
             raise InputError(
@@ -97,8 +91,12 @@ def read_asked(folder: Path) -> ProcessSoak:
         raise InputError(
             folder, path="--resume", found="no soak", expected="the folder of one, as it was given or printed"
         )
-    attach: Mapping[str, Any] | None = told.pop("attach")
-    return ProcessSoak(**told, attach=None if attach is None else ServiceCall(**attach))
+    attach: Mapping[str, Any] | None = told.pop("attach", None)
+    try:
+        return ProcessSoak(**told, attach=None if attach is None else ServiceCall(**attach))
+    except TypeError as error:  # a key too few or too many
+        found = str(error).partition(".__init__() ")[2] or str(error)
+        raise InputError(folder / ASKED_FILE, found=found, expected="what `windtunnel soak` wrote") from None
 
 
 def _as_name(text: str) -> str:

@@ -114,3 +114,12 @@ def test_a_record_that_is_not_repeated_is_noticed(every_fault: Path, tmp_path: P
     assert "and is 418 now" in differences[0]
     longer = pa.concat_tables([table, table.slice(0, 1)])
     assert "recorded are" in compare(tmp_path, {"calls": longer})[1][0]
+
+
+def test_damaged_records_are_refused(tmp_path: Path) -> None:
+    """A table that is no Parquet file is told by its name, as wrong input."""
+    table = tmp_path / "calls.parquet"
+    table.write_bytes(b"no table")
+    with pytest.raises(InputError) as refused:
+        compare(tmp_path, {"calls": pa.table({"call_id": ["c1"]})})
+    assert str(refused.value).startswith(f"{table}: found a damaged table (")
