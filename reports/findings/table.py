@@ -17,6 +17,7 @@ from windtunnel.reports.findings.retry_after import retry_after
 from windtunnel.reports.findings.short_connect import short_connect
 from windtunnel.reports.findings.silence import silence
 from windtunnel.reports.findings.stacked import stacked
+from windtunnel.reports.findings.stale_connections import stale_connections
 from windtunnel.reports.findings.storm import storm
 from windtunnel.reports.findings.together import together
 from windtunnel.reports.findings.too_early import too_early
@@ -29,6 +30,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "storm": storm,
     "stacked": stacked,
     "retry_after": retry_after,
+    "stale_connections": stale_connections,
     "silence": silence,
     "no_deadline": no_deadline,
     "too_early": too_early,

@@ -258,3 +258,15 @@ def test_time_that_goes_into_connecting() -> None:
     assert (early.key, early.setting) == ("http", "2")
     assert "leaves answers before their end" in early.cure
     assert found_in(connects(limit_s=None, whole=False), {"driver": "aiohttp"})["connecting"].key is None
+
+
+def test_a_request_on_a_connection_that_was_gone() -> None:
+    """The keep-alive race, with how long the client keeps connections and the call that was lost."""
+    calls = [call("c0", 0.0, 1.0), call("c1", 3.0, 3.1, "connection")]
+    opened: Row = {"connect_s": 0.01, "connected_s": 0.01, "headers_s": 0.1}
+    lost: Row = {"error_type": "RemoteProtocolError", "connected_s": None, "headers_s": None}
+    attempts = [attempt("c0", 0, 0.0, 1.0, **opened), attempt("c1", 0, 3.0, 3.1, **lost)]
+    cell = make_cell(calls, [served("c0", 0, 0.0)], attempts)
+    one = found_in(cell, {"pool": {"expiry": "5s"}})["stale_connections"]
+    assert (one.count, one.of, one.calls, one.key) == (1, 2, ("c1",), "pool.expiry")
+    assert "keeps idle ones for 5s" in one.sentence
