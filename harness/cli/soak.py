@@ -231,9 +231,11 @@ def _report_process(soaked: ProcessSoaked) -> int:
 
 def _report(folder: Path, *, whole: bool) -> int:
     """Write the report of a soak and print what it found; returns the exit code."""
+    from windtunnel.harness.soak.disk import told_if_full
     from windtunnel.reports.soak.build import write_soak_report
 
-    report = write_soak_report(folder)
+    with told_if_full(folder):
+        report = write_soak_report(folder)
     for line in report.lines:
         print(printable(line))
     print(folder / "index.html")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -57,6 +57,16 @@ def usage(guard: psutil.Process, at_s: float, *, itself: bool = False) -> Usage 
         threads += running
         processes += 1
     return Usage(at_s, cpu_s, rss, descriptors, threads, processes)
+
+
+def limits_of(pid: int) -> Mapping[str, float]:
+    """Where memory (the machine's) and descriptors of a process end: `rss_bytes`, `descriptors`; less if unknown."""
+    found = {"rss_bytes": float(psutil.virtual_memory().total)}
+    with suppress(psutil.Error):
+        soft, _ = psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE)
+        if soft != psutil.RLIM_INFINITY:
+            found["descriptors"] = float(soft)
+    return found
 
 
 def sockets_by_state(guard: psutil.Process, *, itself: bool = False) -> dict[str, int]:

@@ -17,6 +17,7 @@ from windtunnel.harness.run.live_metrics import LiveMetrics
 from windtunnel.harness.run.resume import held
 from windtunnel.harness.run.run import run_folder
 from windtunnel.harness.soak.cycles import Cycled, check_room
+from windtunnel.harness.soak.disk import told_if_full
 from windtunnel.harness.soak.folder import SoakFolder
 from windtunnel.harness.soak.incidents import again_and_again
 from windtunnel.harness.soak.live import SoakFigures, SoakLive, span
@@ -97,7 +98,7 @@ def _play(
 
     rest = "" if from_s == 0 else f"; from {span(from_s)} on"
     live.say(f"soak of {asked.client} in real time: {again.said}{rest}; in {folder.folder}")
-    with held(folder.folder), ExitStack() as closing:
+    with held(folder.folder), told_if_full(folder.folder), ExitStack() as closing:
         if metrics_port is not None:
             server = LiveMetrics(metrics_port, COMMAND, also=metrics, mocks=metrics.mocks)
             closing.callback(server.close)

@@ -23,7 +23,7 @@ from windtunnel.harness.probe.play import READY_TIMEOUT_S, pointing_at
 from windtunnel.harness.run.children import Child, python, start_mock
 from windtunnel.harness.run.mock_admin import MockAdmin
 from windtunnel.harness.run.process import Program, program_environment
-from windtunnel.harness.run.usage import Usage, sockets_by_state, usage
+from windtunnel.harness.run.usage import Usage, limits_of, sockets_by_state, usage
 from windtunnel.harness.soak.cycles import Cycled
 from windtunnel.harness.soak.options import ProcessSoak
 
@@ -206,6 +206,11 @@ class ClientPart:
         self._deaths.count(time.monotonic(), how)
         await self.end()
         await self.start(base_url)
+
+    def limits(self) -> Mapping[str, float]:
+        """Where its memory and descriptors end, by the names of `OutsideView`; empty where nobody knows which it is."""
+        pid = self._asked.pid if self.program is None else self.program.pid
+        return {} if pid is None else limits_of(pid)
 
     def look(self) -> OutsideView | None:
         """What it and its children hold now; None where it is not there, or not known."""

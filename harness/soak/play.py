@@ -27,6 +27,7 @@ from windtunnel.harness.load.retention import BLOCK_S, LATEST_S, RawRecords
 from windtunnel.harness.probe.attach import LEAD_S, until_there
 from windtunnel.harness.run.stopping import stopping
 from windtunnel.harness.soak.cycles import Cycled
+from windtunnel.harness.soak.disk import require_room
 from windtunnel.harness.soak.folder import SoakFolder, SoakState
 from windtunnel.harness.soak.live import SoakFigures, span
 from windtunnel.harness.soak.options import COMMAND, READY_S, ProcessSoak
@@ -102,7 +103,8 @@ class _Playing:
                 if not await self._begin(stop):
                     return SoakEnded(self._from_s, "it was ended before it began")
                 start_s = time.time() - self.now_s
-                with WatchWriter(self._folder.folder, self._folder.client, start_s) as watch:
+                limits = self._client.limits()
+                with WatchWriter(self._folder.folder, self._folder.client, start_s, limits) as watch:
                     await self._watched(stop, watch, start_s)
         finally:
             if self._load is not None:
@@ -143,6 +145,7 @@ class _Playing:
                 return
             if now >= next_sample:
                 next_sample = (math.floor(now / WATCH_S) + 1) * WATCH_S
+                require_room(self._folder.folder)
                 await self._sample(watch, now)
                 self._folder.write_state(SoakState(now, start_s))
             if now >= next_block:
@@ -239,7 +242,8 @@ async def play(
 ) -> SoakEnded:
     """Play the soak from `from_s` on, and say how it ended; its records are in `folder` then, whole as far as it went.
 
-    Raises `InputError` for a program or service that is not there, `MeasurementError` if a part of ours dies on and on.
+    Raises `InputError` for a program or service that is not there. A part of ours that dies on and on, or a
+    disk that is nearly full, ends it as `broken`.
     """
     playing = _Playing(asked, again, seed, folder, show, from_s)
     try:

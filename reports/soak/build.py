@@ -11,8 +11,8 @@ from windtunnel.reports.page.markdown import text
 from windtunnel.reports.read.outcomes import judge as judged_calls
 from windtunnel.reports.read.run_dir import load_run
 from windtunnel.reports.soak.cycles import HOUR_S
-from windtunnel.reports.soak.finding import SoakFinding
-from windtunnel.reports.soak.judge import LEAST_CYCLES, judge_all
+from windtunnel.reports.soak.finding import SoakFinding, Unseen
+from windtunnel.reports.soak.judge import LEAST_CYCLES, judge_all, unseen, without
 from windtunnel.reports.soak.page import ABOUT, soak_page
 from windtunnel.reports.soak.report import SoakClient, SoakReport
 from windtunnel.reports.soak.samples import SoakRecords, soak_records
@@ -28,7 +28,10 @@ def write_soak_report(folder: Path) -> SoakReport:
         records = soak_records(judged_calls(cell), folder)
         reason = _not_measured(records, partial=cell.partial)
         found = () if reason else judge_all(records.series, records.phases)
-        clients.append(SoakClient(records, found, reason))
+        missed = tuple(unseen(one, records.phases) for one in without(records.series, found))
+        if not reason and not found and all(one.per_hour is None for one in missed):
+            reason = "too few values of every measure: holes and the soak's length leave fewer than 8"
+        clients.append(SoakClient(records, found, reason, missed))
         records.aggregates().to_parquet(folder / f"aggregates-{cell.client}.parquet")
     report = SoakReport(str(run.scenario["name"]), tuple(clients))
     write_json(folder / "soak.json", as_json(report), indent=1)
@@ -52,6 +55,7 @@ def as_json(report: SoakReport) -> dict[str, Any]:
                 "holes": [_hole(mark) for mark in client.records.holes],
                 "watched": [series.measure.name for series in client.records.series],
                 "findings": [_finding(one) for one in client.findings],
+                "unseen": [_unseen(one) for one in client.unseen],
             }
             for client in report.clients
         ],
@@ -73,6 +77,15 @@ def _finding(found: SoakFinding) -> dict[str, Any]:
         "hurts_h": found.hurts_h,
         "incident": found.incident,
         "detail": found.detail,
+    }
+
+
+def _unseen(missed: Unseen) -> dict[str, Any]:
+    return {
+        "measure": missed.measure.name,
+        "unit": missed.measure.unit,
+        "per_hour": missed.per_hour,
+        "noisy": missed.noisy,
     }
 
 

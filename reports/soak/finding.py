@@ -70,9 +70,29 @@ class SoakFinding:
         if self.incident:
             told += f"; it happens in the phase {self.incident}"
         if self.hurts_h is not None:
-            told += f"; at this speed {measure.why} ({measure.said(measure.limit or 0)}) at hour {self.hurts_h:.0f}"
+            told += f"; at this speed {measure.why} ({measure.said(measure.limit or 0)}) at {_moment(self.hurts_h)}"
         return told
 
 
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """How fast a measure without a finding may grow (fall, if that is bad) all the same, an hour; None: not known.
+
+    `noisy`: a change that matters may have been there, and its values cannot tell; else slower growth does not matter
+    within the length of the soak.
+    """
+
+    measure: Measure
+    per_hour: float | None
+    noisy: bool
+
+    @property
+    def said(self) -> str:
+        """The measure, and the change an hour."""
+        return f"{self.measure.title} {self.measure.said(self.per_hour or 0)}"
+
+
 def _moment(hour: float) -> str:
+    if hour >= 10:
+        return f"hour {hour:.0f}"
     return f"hour {hour:.1f}" if hour >= 1 else f"minute {60 * hour:.0f}"

@@ -15,11 +15,14 @@ import numpy as np
 from windtunnel.reports.read.outcomes import Floats
 from windtunnel.reports.soak.change import change_of
 from windtunnel.reports.soak.cycles import HOUR_S, CyclePhase, at_equal_phases, blamed
-from windtunnel.reports.soak.finding import Measure, SoakFinding
+from windtunnel.reports.soak.finding import Measure, SoakFinding, Unseen
 from windtunnel.reports.soak.trend import Trend, trend
 
 GOES_ON: Final = 0.25
 """In its second half a series must grow at this share of its whole speed at least: less is a plateau."""
+LATE_CONFIDENCE: Final = 0.9
+LEAST_LATE: Final = 4
+"""Points of the second half of the shortest series that has a trend."""
 MOST_NAMED: Final = 5
 """Types of objects that a finding names."""
 OBJECTS: Final = "objects"
@@ -60,13 +63,8 @@ def judge_all(series: Sequence[SoakSeries], phases: Sequence[CyclePhase]) -> tup
 def judge(series: SoakSeries, phases: Sequence[CyclePhase]) -> SoakFinding | None:
     """What a series shows; None if nothing that matters changes for good."""
     measure = series.measure
-    healthy = [phase for phase in phases if not phase.incident]
-    compared = healthy if measure.healthy_phases_only and healthy else phases
-    hours, values = at_equal_phases(
-        series.at_s, series.values, compared, relative=measure.relative, by_mean=measure.by_mean
-    )
+    hours, upward = _upward(series, phases)
     sign = -1.0 if measure.falls else 1.0
-    upward = sign * values
     line, since = _growing(hours, upward, measure)
     if line is None:
         return None
@@ -85,6 +83,40 @@ def judge(series: SoakSeries, phases: Sequence[CyclePhase]) -> SoakFinding | Non
         hurts_h=hurts,
         incident=blamed(series.at_s, sign * series.values, phases) or _before(since, phases),
     )
+
+
+def without(series: Sequence[SoakSeries], found: Sequence[SoakFinding]) -> list[SoakSeries]:
+    """The series that have no finding; objects of one type belong to all objects."""
+    names = {one.measure.name for one in found}
+    return [
+        one for one in series if one.measure.name not in names and not one.measure.name.startswith(OBJECTS_OF)
+    ]
+
+
+def unseen(series: SoakSeries, phases: Sequence[CyclePhase]) -> Unseen:
+    """How fast a series without a finding may grow all the same."""
+    hours, upward = _upward(series, phases)
+    found = trend(hours, upward)
+    if (
+        found is not None and found.low > 0 and _matters(found, series.measure)
+    ):  # it had stopped, or seemed to
+        late = hours >= (found.start_h + found.end_h) / 2
+        found = trend(hours[late], upward[late], confidence=LATE_CONFIDENCE, least=LEAST_LATE)
+    if found is None:
+        return Unseen(series.measure, None, noisy=True)
+    matters = _least(found, series.measure) / float(hours[-1] - hours[0])
+    return Unseen(series.measure, max(matters, found.high), noisy=found.high > matters)
+
+
+def _upward(series: SoakSeries, phases: Sequence[CyclePhase]) -> tuple[Floats, Floats]:
+    """Hours and values at equal phases, turned so that what is bad goes up."""
+    measure = series.measure
+    healthy = [phase for phase in phases if not phase.incident]
+    compared = healthy if measure.healthy_phases_only and healthy else phases
+    hours, values = at_equal_phases(
+        series.at_s, series.values, compared, relative=measure.relative, by_mean=measure.by_mean
+    )
+    return hours, -values if measure.falls else values
 
 
 def _growing(hours: Floats, upward: Floats, measure: Measure) -> tuple[Trend | None, float | None]:
@@ -108,14 +140,19 @@ def _lasting(hours: Floats, upward: Floats, measure: Measure) -> Trend | None:
 
 
 def _matters(found: Trend, measure: Measure) -> bool:
+    return found.grown >= _least(found, measure)
+
+
+def _least(found: Trend, measure: Measure) -> float:
+    """The smallest change over a soak that matters."""
     usual = abs(found.at((found.start_h + found.end_h) / 2))
-    return found.grown >= max(measure.least, measure.least_share * usual)
+    return max(measure.least, measure.least_share * usual)
 
 
 def _goes_on(hours: Floats, upward: Floats, whole: Trend) -> bool:
     late = hours >= (whole.start_h + whole.end_h) / 2
-    second = trend(hours[late], upward[late], confidence=0.9)
-    return second is None or (second.low > 0 and second.per_hour >= GOES_ON * whole.per_hour)
+    second = trend(hours[late], upward[late], confidence=LATE_CONFIDENCE, least=LEAST_LATE)
+    return second is not None and second.low > 0 and second.per_hour >= GOES_ON * whole.per_hour
 
 
 def _before(since_h: float | None, phases: Sequence[CyclePhase]) -> str:

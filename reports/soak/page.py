@@ -43,7 +43,7 @@ class IncidentRow:
 
 @dataclass(frozen=True, slots=True)
 class ClientSection:
-    """What the page says of a client. `others` are the charts that are folded away."""
+    """What the page says of a client. `others`: charts that are folded away; `limits`: what the soak cannot tell."""
 
     name: str
     reason: str
@@ -53,6 +53,7 @@ class ClientSection:
     charts: Sequence[Chart]
     others: Sequence[Chart]
     incidents: Sequence[IncidentRow]
+    limits: Sequence[str]
 
 
 def soak_page(report: SoakReport) -> str:
@@ -95,6 +96,7 @@ def _section(client: SoakClient) -> ClientSection:
         charts=[_chart(records.client, series, name, grid) for name in shown],
         others=[_chart(records.client, series, name, grid) for name in folded],
         incidents=_incidents(records, series),
+        limits=client.limits,
     )
 
 

@@ -33,6 +33,20 @@ def soak_schema() -> dict[str, Any]:
             },
         }
     )
+    unseen = object_of(
+        {
+            "measure": {**TEXT, "description": "A name of `watched` without a finding."},
+            "unit": TEXT,
+            "per_hour": {
+                **NUMBER,
+                "description": "A change slower than this would not have been noticed; null: nothing can be said.",
+            },
+            "noisy": {
+                "type": "boolean",
+                "description": "Whether even a change that matters may have gone unnoticed.",
+            },
+        }
+    )
     hole = object_of(
         {
             "mark": {**TEXT, "description": "What happened to the measuring, such as worker replaced."},
@@ -51,6 +65,7 @@ def soak_schema() -> dict[str, Any]:
             "holes": list_of(hole),
             "watched": list_of(TEXT),
             "findings": list_of(finding),
+            "unseen": list_of(unseen),
         }
     )
     top = {

@@ -52,10 +52,12 @@ class Trend:
         return max(self.start_h, self.start_h + (limit - self.start) / self.per_hour)
 
 
-def trend(at_h: Floats, values: Floats, *, confidence: float = CONFIDENCE) -> Trend | None:
-    """The trend of a series in order of time; values that are not there are NaN. None with too few points."""
+def trend(
+    at_h: Floats, values: Floats, *, confidence: float = CONFIDENCE, least: int = LEAST_POINTS
+) -> Trend | None:
+    """The trend of a series in order of time; values that are not there are NaN. None with fewer than `least`."""
     at_h, values = thinned(at_h, values, MOST_POINTS)
-    if len(values) < LEAST_POINTS or at_h[0] == at_h[-1]:
+    if len(values) < least or at_h[0] == at_h[-1]:
         return None
     found = theilslopes(values, at_h, alpha=confidence)
     slope, intercept = float(found.slope), float(found.intercept)

@@ -41,6 +41,8 @@ def watched_series(folders: Iterable[Path], client: str, edges: Floats, *, virtu
     files = [read_watch(path) for path in dict.fromkeys(paths) if path.is_file()]
     samples = sorted((one for file in files for one in file.samples), key=lambda sample: sample.at_s)
     limits = {name: limit for file in files for name, limit in file.limits.items()}
+    if any(one.outside is not None and one.outside.processes > 1 for one in samples):
+        limits.pop("descriptors", None)  # it is one process's, and the samples are the sum of several
     looks = {**_outside(limits), **_inside()}
     if virtual:
         del looks["loop_lag_s"]

@@ -10,7 +10,7 @@ import pytest
 from windtunnel.reports.soak.change import change_of
 from windtunnel.reports.soak.cycles import CyclePhase, at_equal_phases, blamed
 from windtunnel.reports.soak.finding import Measure
-from windtunnel.reports.soak.judge import SoakSeries, judge
+from windtunnel.reports.soak.judge import SoakSeries, judge, unseen
 from windtunnel.reports.soak.trend import trend
 
 HOURS = 6
@@ -174,3 +174,34 @@ def test_what_grows_within_a_cycle_is_not_taken_for_its_phases(cycles: int) -> N
 def test_an_incident_that_takes_most_of_the_time_is_not_blamed() -> None:
     long = [CyclePhase(n, "trouble", n * 600.0, n * 600.0 + 599, incident=True) for n in range(36)]
     assert blamed(AT_S, AT_S, long) == ""
+
+
+SHORT_S = np.arange(5.0, 120, 10)
+SHORT = [
+    CyclePhase(n, name, 30.0 * n + start, 30.0 * n + end, incident)
+    for n in range(4)
+    for name, start, end, incident in (("calm", 0, 20, False), ("trouble", 20, 30, True))
+]
+
+
+def test_of_a_short_soak_a_start_that_fills_up_is_no_finding_and_a_leak_is_one() -> None:
+    """Two minutes have twelve values: the second half of them still tells what goes on from what has stopped."""
+    fills = SoakSeries(MEMORY, SHORT_S, np.minimum(60 + SHORT_S, 120.0))
+    assert judge(fills, SHORT) is None
+    leaks = judge(SoakSeries(MEMORY, SHORT_S, 60 + SHORT_S), SHORT)
+    assert leaks is not None
+    assert leaks.per_hour == pytest.approx(3600)
+
+
+def test_what_a_soak_could_not_have_noticed_is_told() -> None:
+    """Slower growth than matters in its length; what noise hides; and nothing at all where there are no values."""
+    flat = unseen(SoakSeries(MEMORY, SHORT_S, np.full(12, 60.0)), SHORT)
+    assert flat.per_hour == pytest.approx(10 / (110 / 3600), rel=0.01)
+    assert not flat.noisy
+    wild = unseen(SoakSeries(MEMORY, SHORT_S, 60 + 40 * (SHORT_S % 40 > 20)), SHORT)
+    assert wild.noisy
+    assert wild.per_hour is not None
+    assert flat.per_hour is not None
+    assert wild.per_hour > flat.per_hour
+    nothing = unseen(SoakSeries(MEMORY, SHORT_S, np.full(12, np.nan)), SHORT)
+    assert (nothing.per_hour, nothing.noisy) == (None, True)
