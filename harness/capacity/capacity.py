@@ -22,6 +22,7 @@ from windtunnel.harness.capacity.verdict import LOOKS
 from windtunnel.harness.capacity.wall import find_wall
 from windtunnel.harness.contract.capacity import (
     CAPACITY_VERSION,
+    SHOWN,
     CapacityFound,
     ClientCapacity,
     Level,
@@ -44,6 +45,7 @@ from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.inputs.traces.settings import TrafficTrace
 from windtunnel.harness.plan import resolve
 from windtunnel.harness.run.progress import Reporter
+from windtunnel.harness.virtual.virtual_cell import Shards
 
 START = 1.0
 """The first rate, in calls per second."""
@@ -103,9 +105,9 @@ class CapacitySearch:
         self._lost = None if options.lose is None else lost_region_of(self.scenario, options.lose)
         self.seed = self.scenario.seed if options.seed is None else options.seed
         self._profiles = [load_profile(name) for name in options.clients or self.scenario.clients]
-        check_installed(self._profiles)
         # Refuses what does not go together, such as a program on the virtual clock.
         resolve(self.scenario, self._profiles, seed=self.seed, clock=options.clock)
+        check_installed(self._profiles)
         if self.scenario.load.trace is None:
             self.scenario.require_one_rate("capacity is one rate, which it changes itself")
         elif options.sweep:
@@ -119,6 +121,8 @@ class CapacitySearch:
                 "no goodput and no wait in the SLO: failed calls may not be in it at all, and the rate may be too high"
             )
         limits = self.scenario.provider.region(self.scenario.region)
+        with Shards(folder) as shards:
+            clients = tuple(self._client(profile, self._stage(folder, shards)) for profile in self._profiles)
         return CapacityFound(
             schema_version=CAPACITY_VERSION,
             scenario=self.scenario.name,
@@ -131,7 +135,7 @@ class CapacitySearch:
             rpm=limits.limits.rpm,
             tpm=limits.limits.tpm,
             slots=limits.capacity.slots,
-            clients=tuple(self._client(profile, folder) for profile in self._profiles),
+            clients=clients,
             target=self._options.target,
             price=self._price(),
         )
@@ -143,8 +147,7 @@ class CapacitySearch:
             return self._options.price
         return TokenPrice(prices.input_per_million, prices.output_per_million, "the scenario")
 
-    def _client(self, profile: Profile, folder: Path) -> ClientCapacity:
-        stage = self._stage(folder)
+    def _client(self, profile: Profile, stage: Stage) -> ClientCapacity:
         player = LevelPlayer(self.scenario, profile, self._judge, stage)
         found, levels = self._search(player, profile.name, START, self._options.most)
         safe = None if found.low is None else levels[found.low]
@@ -204,8 +207,9 @@ class CapacitySearch:
         found, levels = self._search(player, f"{profile.name} without {lost.region}", START, safe)
         return Loss(lost, found.status, found.low, found.high, tuple(levels[rate] for rate in sorted(levels)))
 
-    def _stage(self, folder: Path) -> Stage:
-        return Stage(folder, self._options.clock, self.seed, self._measure, self._reporter)
+    def _stage(self, folder: Path, shards: Shards) -> Stage:
+        metrics = {*SHOWN, *(term.metric for term in self.slo)}
+        return Stage(folder, self._options.clock, self.seed, self._measure, metrics, self._reporter, shards)
 
     def _wall(self, profile: Profile, rate: float, levels: Sequence[Level], stage: Stage) -> Wall:
         """What broke the lowest level that failed, which is the one at `rate`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,32 +19,37 @@ from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import resolve
 from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.run import RunOptions, play_plan
+from windtunnel.harness.virtual.virtual_cell import Shards
 
-MeasureLevel = Callable[[Path], LevelCell]
-"""From the run directory of one cell to what a level is judged by."""
+MeasureLevel = Callable[[Path, Collection[str]], LevelCell]
+"""From the run directory of one cell, and the metrics that are wanted, to what a level is judged by."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where and how cells are played: below `folder`, which keeps nothing of them."""
+    """Where and how cells are played: below `folder`, which keeps nothing of them; which `metrics` are measured."""
 
     folder: Path
     clock: ClockName
     seed: int
     measure: MeasureLevel
+    metrics: Collection[str]
     reporter: Reporter
+    shards: Shards
 
     def play(self, scenario: Scenario, profile: Profile, number: int, told: str) -> LevelCell:
         """One play, with the seed of its number. Raises MeasurementError if it cannot be played or measured."""
         where = self.folder / "playing"
         plan = resolve(scenario, [profile], seed=self.seed + number, clock=self.clock)
-        options = RunOptions(scenario.name, out=where, clock=self.clock, jobs=1, verify=False)
+        options = RunOptions(
+            scenario.name, out=where, clock=self.clock, jobs=1, verify=False, shards=self.shards
+        )
         records = play_plan(plan, options, self.reporter)
         if records.interrupted:
             raise KeyboardInterrupt
         if records.failures:
             raise MeasurementError(f"{told} cannot be played: {records.failures[0]}")
-        cell = self.measure(where)
+        cell = self.measure(where, self.metrics)
         if cell.trouble:
             raise MeasurementError(f"{told} cannot be measured: {cell.trouble}")
         shutil.rmtree(where)

@@ -29,6 +29,7 @@ from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.resume import held, make_way, missing, plan_to_resume
 from windtunnel.harness.run.supervisor import Supervisor
 from windtunnel.harness.virtual.cell_queue import Verify, VirtualSupervisor
+from windtunnel.harness.virtual.virtual_cell import Shards
 
 OPEN_FILES = 65_536
 START_S = 10.0
@@ -60,6 +61,8 @@ class RunOptions:
     """What stands between client and provider, in place of the scenario's own."""
     trace: TrafficTrace | None = None
     """Real traffic, in place of the scenario's own load."""
+    shards: Shards | None = None
+    """Who plays cells on the virtual clock, where they outlive this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +185,11 @@ def _play_virtual(plan: RunPlan, folder: Path, options: RunOptions, reporter: Re
         reporter=reporter,
         stop_at_refusal=chosen and (plan.seeds is None or options.repeats_in_real is not None),
         verify=options.verify,
+        shards=options.shards,
     )
     began = time.monotonic()
     with reporter:
-        asyncio.run(supervisor.play())
+        (asyncio.run if options.shards is None else options.shards.run)(supervisor.play())
     if supervisor.refused is not None and not supervisor.interrupted:
         cell = supervisor.refused
         reason = f"the client {cell.plan.client} needs it ({cell.refusal})"

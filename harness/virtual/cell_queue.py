@@ -12,7 +12,7 @@ from windtunnel.harness.plan import RunPlan
 from windtunnel.harness.run.cell import Cell
 from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.supervisor import Supervisor
-from windtunnel.harness.virtual.virtual_cell import Shard, VirtualCell
+from windtunnel.harness.virtual.virtual_cell import Shard, Shards, VirtualCell
 
 Verify: TypeAlias = bool | Literal["own"] | None
 """Which cells are played twice: all, none, all of a user's own code, or (None) the first of each such client."""
@@ -32,16 +32,20 @@ class VirtualSupervisor(Supervisor):
         reporter: Reporter,
         stop_at_refusal: bool = False,
         verify: Verify = None,
+        shards: Shards | None = None,
     ) -> None:
         """With `stop_at_refusal` the first cell that needs real time ends the run: `refused` is that cell.
 
         `verify`: play every cell twice and hold both against each other. `own`: every cell of a user's own code, since
         all others are known to be the same again. None: of each such client the first cell alone.
+
+        `shards` are left as they are when the run is over; without them it has its own.
         """
         folder = folder.absolute()
         super().__init__(plan, folder, jobs=jobs, reporter=reporter)
         self.refused: VirtualCell | None = None
         self._folder = folder
+        self._kept = shards
         self._stop_at_refusal = stop_at_refusal
         cells = cast("Sequence[VirtualCell]", self.cells)
         self._verified = set(_verified(cells, verify))
@@ -76,13 +80,18 @@ class VirtualSupervisor(Supervisor):
 
     async def _work(self, number: int) -> None:
         """Take cells until there are none, or somebody asks to stop."""
-        shard, verifier = (Shard(self._folder / f"{name}-{number}.log") for name in ("shard", "verifier"))
+        names = f"shard-{number}", f"verifier-{number}"
+        own = []
+        if self._kept is None:
+            shard, verifier = own = [Shard(self._folder / f"{name}.log") for name in names]
+        else:
+            shard, verifier = map(self._kept.named, names)
         try:
             while self._waiting and not self._stop.is_set():
                 await self._play_cell(self._waiting.popleft(), shard, verifier)
         finally:
-            await shard.end()
-            await verifier.end()
+            for one in own:
+                await one.end()
 
     async def _play_cell(self, cell: VirtualCell, shard: Shard, verifier: Shard) -> None:
         cell.shard = shard

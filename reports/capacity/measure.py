@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from windtunnel.harness.contract.capacity import BATCH, LevelCell
+from windtunnel.harness.contract.capacity import BATCH, SHOWN, LevelCell
 from windtunnel.reports.capacity.flow import bills_of, flows_of
 from windtunnel.reports.errors import ReportsError
 from windtunnel.reports.figures.cells import measure_run
@@ -16,10 +16,10 @@ from windtunnel.reports.figures.model import CellFigures
 from windtunnel.reports.read.outcomes import Judged
 
 
-def measure_level(folder: Path) -> LevelCell:
-    """Measure the one cell of a level's run."""
+def measure_level(folder: Path, metrics: Collection[str] = SHOWN) -> LevelCell:
+    """Measure the one cell of a level's run: the `metrics` of each of its batches, and what passed in them."""
     try:
-        found = measure_run(folder, _level_cell)
+        found = measure_run(folder, _level_cell, only=metrics)
     except ReportsError as error:
         return LevelCell((), (), (), 0, 0, 0, 0, 1.0, str(error))
     (cell,) = found.views.values()

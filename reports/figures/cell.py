@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,17 +28,19 @@ class MeasuredCell:
     figures: CellFigures
 
 
-def figures_of(judged: Judged, scenario: Mapping[str, Any]) -> CellFigures:
-    """Every figure of a cell, and the checks of its measurement."""
+def figures_of(
+    judged: Judged, scenario: Mapping[str, Any], only: Collection[str] | None = None
+) -> CellFigures:
+    """Every figure of a cell, and the checks of its measurement; with `only` these metrics, and no findings."""
     cell = judged.cell
     measured = has_reached_the_mock(judged)
 
     def of(phase: RecordedPhase | None) -> Figures:
-        figures = measure(cohort_of(judged, scenario, phase))
+        figures = measure(cohort_of(judged, scenario, phase), only)
         return without_lost(figures if measured else not_measured(figures), cell.damages)
 
     overall, phases = of(None), {phase.name: of(phase) for phase in cell.phases}
-    findings = findings_of(judged, overall, scenario) if measured else ()
+    findings = findings_of(judged, overall, scenario) if measured and only is None else ()
     judged.attempts.store.forget()
     return CellFigures(
         client=cell.client,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -66,11 +66,13 @@ def measure_run(
     view: View[_T] | None = None,
     *,
     of_seeds: bool = False,
+    only: Collection[str] | None = None,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> MeasuredRun[_T]:
     """Measure every cell of a run directory, and keep a `view` (one that can be pickled), if asked, of those shown.
 
-    `of_seeds`: keep it of first repeats in a run over seeds, too; otherwise such a run has none.
+    `of_seeds`: keep it of first repeats in a run over seeds, too; otherwise such a run has none. `only`: measure no
+    other metrics, and find no findings, which need them all.
     `on_progress` is told how many are done where that may take long. Raises `RunDirectoryError`.
     """
     plan = open_run(path)
@@ -83,7 +85,7 @@ def measure_run(
         shown = set(_first_repeats(entries))
     jobs = [(entry, view if number in shown else None) for number, entry in enumerate(entries)]
     measure: Callable[[_Job[_T]], tuple[MeasuredCell, _T | None]]
-    measure = partial(_measured_at, path, {"scenario": plan["scenario"]})
+    measure = partial(_measured_at, path, {"scenario": plan["scenario"]}, only)
     workers = _workers([rows_of(path, entry) for entry in entries])
     found = list(map(measure, jobs)) if workers == 1 else _in_processes(measure, jobs, workers, on_progress)
     cells = tuple(cell for cell, _ in found)
@@ -135,10 +137,12 @@ _Job: TypeAlias = tuple[Mapping[str, Any], View[_T] | None]
 """A cell of the plan, and how it is shown, if it is."""
 
 
-def _measured_at(path: Path, plan: Mapping[str, Any], job: _Job[_T]) -> tuple[MeasuredCell, _T | None]:
+def _measured_at(
+    path: Path, plan: Mapping[str, Any], only: Collection[str] | None, job: _Job[_T]
+) -> tuple[MeasuredCell, _T | None]:
     entry, view = job
     judged = judge(load_cell(path, plan, entry))
-    figures = figures_of(judged, plan["scenario"])
+    figures = figures_of(judged, plan["scenario"], only)
     kept = None if view is None else view(judged, figures, plan["scenario"])
     cell = MeasuredCell(_without_records(judged.cell), figures)
     del judged

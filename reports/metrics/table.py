@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from windtunnel.harness.contract.metrics import METRICS
@@ -108,10 +108,17 @@ COMPUTE: Final[dict[str, Compute]] = {
 """A function for each row of the contract's table."""
 
 
-def measure(cohort: Cohort) -> dict[str, Figure]:
-    """The metrics that apply to a cohort; those without a value are null, those that do not apply are missing."""
+def measure(cohort: Cohort, only: Collection[str] | None = None) -> dict[str, Figure]:
+    """The metrics (`only` these, if given) that apply to a cohort.
+
+    Those without a value are null, those that do not apply are missing.
+    """
     scopes = ("phase", "overall") if cohort.phase is None else ("phase",)
-    found = {name: COMPUTE[name](cohort) for name, metric in METRICS.items() if metric.scope in scopes}
+    found = {
+        name: COMPUTE[name](cohort)
+        for name, metric in METRICS.items()
+        if metric.scope in scopes and (only is None or name in only)
+    }
     return {
         name: value if isinstance(value, Figure) else Figure(value)
         for name, value in found.items()

@@ -14,9 +14,10 @@ from windtunnel.harness.capacity.level import Layout, at_rate
 from windtunnel.harness.capacity.player import LevelPlayer, Stage
 from windtunnel.harness.capacity.slo import read_slo
 from windtunnel.harness.cli.main import app
-from windtunnel.harness.contract.capacity import LevelIncident
+from windtunnel.harness.contract.capacity import SHOWN, LevelIncident
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
+from windtunnel.harness.virtual.virtual_cell import Shards
 from windtunnel.reports.capacity.measure import measure_level
 
 SCENARIO = """
@@ -92,13 +93,14 @@ def test_what_is_safe_need_not_survive_a_brownout(scenario: Path, tmp_path: Path
     within ten seconds: they still work off what nobody waits for. One and a half a second they do."""
     loaded, profile = load_scenario(str(scenario)), load_profile(str(scenario.parent / "hasty.yaml"))
     slo = read_slo("goodput >= 0.98")
-    stage = Stage(tmp_path, "virtual", 0, measure_level, QuietReporter(lambda _: None))
-    plain = LevelPlayer(loaded, profile, Judge(slo, 0.2), stage)
     incident = incident_of(loaded, "brownout", 10.0)
-    through = LevelPlayer(loaded, profile, Judge(slo, 0.2, incident=True), stage, incident)
-    assert plain.level(3.5, 1).state == "passed"
-    assert through.level(3.5, 1).state == "failed"
-    assert through.level(1.5, 1).state == "passed"
+    with Shards(tmp_path) as shards:
+        stage = Stage(tmp_path, "virtual", 0, measure_level, SHOWN, QuietReporter(lambda _: None), shards)
+        plain = LevelPlayer(loaded, profile, Judge(slo, 0.2), stage)
+        through = LevelPlayer(loaded, profile, Judge(slo, 0.2, incident=True), stage, incident)
+        assert plain.level(3.5, 1).state == "passed"
+        assert through.level(3.5, 1).state == "failed"
+        assert through.level(1.5, 1).state == "passed"
 
 
 def test_time_to_recover_without_an_incident_is_refused(scenario: Path) -> None:

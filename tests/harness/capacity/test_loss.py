@@ -13,9 +13,10 @@ from windtunnel.harness.capacity.level import Layout, at_rate
 from windtunnel.harness.capacity.loss import lost_region_of, without
 from windtunnel.harness.capacity.player import LevelPlayer, Stage
 from windtunnel.harness.capacity.slo import read_slo
-from windtunnel.harness.contract.capacity import LostRegion
+from windtunnel.harness.contract.capacity import SHOWN, LostRegion
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
+from windtunnel.harness.virtual.virtual_cell import Shards
 from windtunnel.reports.capacity.measure import measure_level
 
 SCENARIO = """
@@ -101,8 +102,9 @@ def test_what_is_left_carries_what_moves(
 ) -> None:
     """Two calls a second fit into the four slots that are left, and six do not; half of who stays fails at once."""
     slo = read_slo("goodput >= 0.9")
-    stage = Stage(tmp_path, "virtual", 1, measure_level, QuietReporter(lambda _: None))
     loaded, profile = load_scenario(str(scenario)), load_profile(tmp_path / f"{client}.yaml")
-    player = LevelPlayer(loaded, profile, Judge(slo, 0.2), stage, lost=LostRegion("us", "refused"))
-    found: list[Any] = [player.level(rate, 1).state for rate in (2.0, 6.0)[: len(states)]]
+    with Shards(tmp_path) as shards:
+        stage = Stage(tmp_path, "virtual", 1, measure_level, SHOWN, QuietReporter(lambda _: None), shards)
+        player = LevelPlayer(loaded, profile, Judge(slo, 0.2), stage, lost=LostRegion("us", "refused"))
+        found: list[Any] = [player.level(rate, 1).state for rate in (2.0, 6.0)[: len(states)]]
     assert found == states
