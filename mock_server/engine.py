@@ -35,7 +35,7 @@ from windtunnel.mock_server.provider.calls import Registry, Via
 from windtunnel.mock_server.provider.compiled_settings import CompiledSettings
 from windtunnel.mock_server.provider.handshakes import HandshakeFaults
 from windtunnel.mock_server.provider.idempotency import Idempotency
-from windtunnel.mock_server.provider.outages import Outages
+from windtunnel.mock_server.provider.outages import Outages, is_silent
 from windtunnel.mock_server.provider.regions import RegionState
 from windtunnel.mock_server.provider.schedule import Happened, Schedule
 from windtunnel.mock_server.provider.ticket import Ticket
@@ -272,6 +272,11 @@ class Engine:
             self._enter_due_phases(now)
         return self._outages.listening(region, now, self._phase)
 
+    def silent_regions(self, now: float) -> frozenset[str]:
+        """Return the regions on whose open connections nothing passes now."""
+        regions = self._plan.provider.regions
+        return frozenset(region for region in regions if is_silent(self.listening(region, now)))
+
     def falls_silent(self, region: str) -> bool:
         """Whether nothing passes on a region's open connections in any phase."""
         return self._outages.silences(region)
@@ -294,6 +299,11 @@ class Engine:
         if use is not None:
             self._regions[region].fault_counts[use.rule_id] += 1
         return use
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in force."""
+        return self._plan
 
     @property
     def seed(self) -> int:

@@ -81,7 +81,7 @@ def _watched(prepared: Prepared, plan: Any, out: Path, call_id: str) -> Any:
             if self._journal is not None:
                 self._journal.close()
             if self._mock is not None:
-                self._mock.remove_certificates()
+                self._mock.connections.remove_certificates()
 
         def timeline(self) -> list[dict[str, Any]]:
             return [as_json(event) for event in self.witness.events]

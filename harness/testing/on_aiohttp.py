@@ -6,7 +6,6 @@ Sockets and waits are those of the loop: real ones, or none at all on the virtua
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any, Self
 
 from aiohttp.test_utils import BaseTestServer
@@ -91,10 +90,7 @@ class AiohttpServer(MockOpenAI, BaseTestServer):
         self._closed = True
         await self._close_ports()
         server.cut()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(server.all_disconnected.wait(), ENDING_S)
-        for connection in list(server.connections):
-            connection.abort()
+        await server.connections.ended(ENDING_S)
 
     async def __aenter__(self) -> Self:
         await self.start_server()

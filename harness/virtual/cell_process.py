@@ -286,5 +286,5 @@ async def listen(loop: VirtualLoop, mock: Server, plan: Plan) -> dict[str, str]:
     listeners = {region: await listen_for(loop, mock, region) for region in plan.provider.regions}
     Ports(mock, listeners)
     if plan.provider.secured:
-        trust(trusting({"ca_file": mock.certificates.ca_file}))
+        trust(trusting({"ca_file": mock.connections.certificates.ca_file}))
     return {region: one.url + "/v1" for region, one in listeners.items()}

@@ -25,7 +25,10 @@ class LiveServer(PlanServer, Protocol):
 
     counters: Counters
     history: History
-    t0: float
+
+    @property
+    def t0(self) -> float:
+        """Where its zero lies, monotonic seconds."""
 
     def now(self) -> float:
         """Seconds from t0."""

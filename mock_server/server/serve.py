@@ -118,7 +118,7 @@ async def _serve(options: ServeOptions, ports: dict[str, Port], admin: Port, jou
 
 def _ca_file(server: Server) -> Path:
     try:
-        return server.certificates.ca_file
+        return server.connections.certificates.ca_file
     except CertificatesError as error:
         raise ServeError(str(error)) from error
 
@@ -131,10 +131,7 @@ async def _end(server: Server, every_second: _EverySecond, lags: LagSampler) -> 
         lags.close()
     except OSError as error:
         server.records_failed(error)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(server.all_disconnected.wait(), CLOSING_S)
-    for connection in list(server.connections):
-        connection.abort()
+    await server.connections.ended(CLOSING_S)
     if server.records_error is not None:
         print(f"windtunnel serve: records could not be written: {server.records_error}", file=sys.stderr)
         return 3

@@ -29,11 +29,14 @@ def accept(server: Server, region: str) -> asyncio.Protocol:
     The region `""` is the admin API's own port, which has no TLS.
     """
     protocol = choose_http(server, region)
+    connections = server.connections
     if not region:
         return protocol
     if server.engine.settings(region, server.now()).tls is not None:
         protocol = Handshake(server, region, offered(server, region), partial(speak, server, region))
-    return server.darkness.line(region, in_the_middle(server, region, server.doors.before(region, protocol)))
+    return connections.darkness.line(
+        region, in_the_middle(server, region, connections.doors.before(region, protocol))
+    )
 
 
 def in_the_middle(server: Server, region: str, protocol: asyncio.BaseProtocol) -> asyncio.BaseProtocol:
@@ -41,7 +44,7 @@ def in_the_middle(server: Server, region: str, protocol: asyncio.BaseProtocol) -
     engine = server.engine
     for one in reversed(engine.settings(region, server.now()).middle):
         if one.hop is not None:
-            path = HopPath(one.hop, engine.seed, server.next_link())
+            path = HopPath(one.hop, engine.seed, server.connections.next_link())
             protocol = Hop(server.loop, path, cast(asyncio.Protocol, protocol))
         if one.idle is not None:
             protocol = Relay(server.loop, one.idle, one.expiry, protocol)
@@ -74,7 +77,7 @@ def choose_http(server: Server, region: str, negotiated: str | None = None) -> a
 
     def http2(before: Connection, transport: asyncio.Transport) -> asyncio.Protocol:
         connection = Http2Connection(server, region)
-        connection.taken_over(transport, server.known_as(connection, before))
+        connection.taken_over(transport, server.connections.replace(before, connection))
         return connection
 
     return FirstBytes(server, Connection(server, region), http2)
@@ -96,4 +99,4 @@ def new_path(server: Server, region: str) -> Path | None:
     def settings() -> LinkSettings:
         return engine.settings(region, server.now()).link or NO_DISTANCE
 
-    return Path(settings, engine.seed, server.next_link())
+    return Path(settings, engine.seed, server.connections.next_link())

@@ -146,7 +146,7 @@ class Exchange:
         if error is not None:
             raise error
         if self.ticket in self.server.exchanges:  # else the server began anew, or ended
-            self._decide(self.server.now())
+            self._decide(self.server.clock.now())
 
     def _decide(self, now: float) -> None:
         ticket = self.ticket
@@ -162,13 +162,13 @@ class Exchange:
             elif (script := self.engine.waiting(ticket, now)) is not None:
                 self._waiting = True
                 self._play(script, now)
-            self.server.follow(self.engine, now)
+            self.server.scheduler.follow(self.engine, now)
 
     @_step
     def start(self) -> None:
         """Start the request in its slot, which it has waited for in the queue."""
         if self.ticket.state == "granted":  # its client may have left meanwhile
-            self._start(self.server.now())
+            self._start(self.server.clock.now())
 
     def _start(self, now: float) -> None:
         script = self.engine.start(self.ticket, now)
@@ -177,7 +177,7 @@ class Exchange:
             self._play(script, now)
         else:  # the client of background work has been answered, and `script` is that answer
             self._continue(now)
-        self.server.follow(self.engine, now)
+        self.server.scheduler.follow(self.engine, now)
 
     def _play(self, script: Script | None, now: float) -> None:
         if script is not None and self.wire_over and self.ticket.abandoned:
@@ -204,7 +204,7 @@ class Exchange:
     @_step
     def wake(self) -> None:
         """Do what is due now. Called by the timer, and when a slow client has read on."""
-        now = self.server.now()
+        now = self.server.clock.now()
         self._disarm()
         if self._preparing:
             return
@@ -228,7 +228,7 @@ class Exchange:
 
         `error` is a bug that kept the work from ending.
         """
-        self._continue(self.server.now())
+        self._continue(self.server.clock.now())
         if error is not None:
             raise error
 
@@ -248,12 +248,12 @@ class Exchange:
                     self.delivered_s = now + max(0.0, arrives - self.server.loop.time())
                 self.requester.over()
                 if player.limit is not None:
-                    server.follow(self.engine, now)
+                    server.scheduler.follow(self.engine, now)
         # The timer may fire a moment early. The last byte must not reach a client before the slot is free: it may
         # send its next request at once.
         if ticket.slot_ends_s <= now + TOLERANCE:
-            now = server.now_at_least(ticket.slot_ends_s)
-            server.follow(self.engine, now)
+            now = server.clock.now_at_least(ticket.slot_ends_s)
+            server.scheduler.follow(self.engine, now)
         if not self.wire_over:
             self._arm(next_step)
             return
@@ -270,7 +270,7 @@ class Exchange:
     def _arm(self, at: float) -> None:
         self._disarm()
         if at < math.inf:
-            self._timer = self.server.call_at(at, self.wake)
+            self._timer = self.server.clock.call_at(at, self.wake)
 
     # ---- the ways out
 
@@ -278,7 +278,7 @@ class Exchange:
     def client_left(self) -> None:
         """Note that the connection was lost before the answer was over."""
         server = self.server
-        now = server.now()
+        now = server.clock.now()
         ticket = self.ticket
         if self.player is not None and not ticket.done:
             self._note_next_content(self.player.next_content_at())
@@ -287,7 +287,7 @@ class Exchange:
         self.engine.left(ticket, now)
         if ticket.state == "gone":
             self._admit_at = None
-        server.follow(self.engine, now)
+        server.scheduler.follow(self.engine, now)
         if self._preparing and ticket.state == "identified":
             return
         # Half a round trip away from a client that has left, the request still arrives at the provider.
@@ -304,7 +304,7 @@ class Exchange:
     def cancelled(self) -> None:
         """Stop after another request has ended this one's work: a stream ends where it is; an answer that had not
         begun never comes."""
-        now = self.server.now()
+        now = self.server.clock.now()
         if not self.wire_over and self.ticket.early is None:
             if self.player is None or self._waiting:
                 self._waiting = False
@@ -319,13 +319,13 @@ class Exchange:
         server.counters.failures.note(error)
         self._disarm()
         self._admit_at = None
-        now = server.now()
+        now = server.clock.now()
         try:
             self.engine.give_up(ticket, now)
             if not self.wire_over:
                 self._send_failure(now)
             server.record(self, now)
-            server.follow(self.engine, now)
+            server.scheduler.follow(self.engine, now)
         except Exception as another:  # noqa: BLE001 - what cannot even be given up is forgotten
             server.counters.failures.note(another)
             self.drop()

@@ -14,6 +14,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from windtunnel.mock_server.faults.listener import ClosedParams
 from windtunnel.mock_server.rules import FaultUse
@@ -206,12 +207,5 @@ class Listeners:
             listener.set_state(self._server.engine.listening(region, now))
 
     def _listener(self, port: Port, region: str) -> Listener:
-        def connection() -> asyncio.Protocol:
-            return accept_linked(self._server, region)
-
-        def reset_all() -> None:
-            for connection in list(self._server.connections):
-                if connection.region == region:
-                    connection.reset()
-
-        return Listener(port, connection, reset_all)
+        reset_all = partial(self._server.connections.reset_region, region)
+        return Listener(port, partial(accept_linked, self._server, region), reset_all)

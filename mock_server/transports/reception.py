@@ -52,7 +52,7 @@ def head_size(received: ReceivedRequest) -> int:
 
 def receive(server: Host, receiver: Receiver, received: ReceivedRequest) -> None:
     """Have a request answered, or reject it if there is no room for it."""
-    limit = server.header_limit(receiver.connection.region)
+    limit = server.connections.header_limit(receiver.connection.region)
     if limit is not None and head_size(received) > limit:
         receiver.reject(
             431, f"Your request's headers are larger than {limit} bytes, which a proxy does not pass on."

@@ -1,4 +1,4 @@
-"""What a transport is: three small protocols, and the request that it hands to the server.
+"""What a transport is: small protocols, and the request that it hands to the server.
 
     bytes ──► transport ──► ReceivedRequest ──► Server.request_received ──► Exchange, the transport's InFlight
     bytes ◄── transport ◄── Wire ◄── Player ◄──────────────────┘   └──► Requester: refuse, over
@@ -142,6 +142,26 @@ class InFlight(Protocol):
         """Continue: the client has read what had filled the buffers."""
 
 
+class ConnectionTable(Protocol):
+    """The open connections of the server, as one that speaks HTTP uses it."""
+
+    @property
+    def doors(self) -> Doors:
+        """What is done with connections, as connections, in regions that have rules for them."""
+
+    def __len__(self) -> int:
+        """The number of open connections."""
+
+    def add(self, connection: OpenConnection) -> int:
+        """Register a new connection; returns its number."""
+
+    def remove(self, connection: OpenConnection) -> None:
+        """Remove a closed connection, and write its row."""
+
+    def header_limit(self, region: str) -> int | None:
+        """Return how many bytes of a request's head get through to a region now; None: any number."""
+
+
 class Host(Protocol):
     """The server, as those use it who read requests."""
 
@@ -158,21 +178,8 @@ class Host(Protocol):
         """Who has bytes to write at the end of the loop's round."""
 
     @property
-    def connections(self) -> Mapping[OpenConnection, float]:
-        """Open connections, and since when on the clock each is open."""
-
-    @property
-    def doors(self) -> Doors:
-        """What is done with connections, as connections, in regions that have rules for them."""
-
-    def header_limit(self, region: str) -> int | None:
-        """Return how many bytes of a request's head get through to a region now; None: any number."""
-
-    def connected(self, connection: OpenConnection) -> int:
-        """Register a new connection; returns its number."""
-
-    def disconnected(self, connection: OpenConnection) -> None:
-        """Remove a closed connection."""
+    def connections(self) -> ConnectionTable:
+        """The open connections."""
 
     def request_received(self, requester: Requester, received: ReceivedRequest) -> InFlight:
         """Answer a request that was read completely."""

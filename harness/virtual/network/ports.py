@@ -60,8 +60,4 @@ class Ports:
                     and isinstance(use.params, ClosedParams)
                     and use.params.established == "reset"
                 ):
-                    self._reset(region)
-
-    def _reset(self, region: str) -> None:
-        for connection in [one for one in self._server.connections if one.region == region]:
-            connection.reset()
+                    server.connections.reset_region(region)

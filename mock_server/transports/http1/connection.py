@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
         self.current: InFlight | None = None
         self._requests = 0
         self._refusal: tuple[int, str] | None = None
-        self._keep_alive = server.doors.keep_alive(self)
+        self._keep_alive = server.connections.doors.keep_alive(self)
         self._too_many = False
 
     @property
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
         """asyncio's callback: a client connected."""
         self.wire.transport = self._intake.transport = cast(asyncio.Transport, transport)
         server = self._server
-        self.connection_id = server.connected(self)
+        self.connection_id = server.connections.add(self)
         if self.region and len(server.connections) > server.incoming.most_connections:
             most = server.incoming.most_connections
             self._server.not_received(503)
@@ -88,13 +88,13 @@ class Connection(asyncio.Protocol):
                 503, f"{most} connections are open already, as many as this server takes.", linger=False
             )
         elif self._keep_alive is not None:
-            self._too_many = server.doors.too_many(self.region)
+            self._too_many = server.connections.doors.too_many(self.region)
             self._keep_alive.idle()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """asyncio's callback: the connection is over, closed by either side."""
         self.wire.transport = self._intake.transport = None
-        self._server.disconnected(self)
+        self._server.connections.remove(self)
         if self._keep_alive is not None:
             self._keep_alive.busy()
         self.wire.closing = True

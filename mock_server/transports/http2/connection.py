@@ -63,7 +63,7 @@ class Http2Connection(asyncio.Protocol):
         self.region = region
         self.connection_id = 0
         self.full = False
-        self._keep_alive = server.doors.keep_alive(self)
+        self._keep_alive = server.connections.doors.keep_alive(self)
         self._handlers: dict[type[Event], Callable[..., None]] = {
             RequestReceived: self._request_received,
             DataReceived: self._data_received,
@@ -88,9 +88,9 @@ class Http2Connection(asyncio.Protocol):
         """asyncio's callback: a client connected."""
         self._transport = cast(asyncio.Transport, transport)
         server = self._server
-        self.connection_id = server.connected(self)
+        self.connection_id = server.connections.add(self)
         self._greet()
-        too_many = server.doors.too_many(self.region)
+        too_many = server.connections.doors.too_many(self.region)
         if too_many or len(server.connections) > server.incoming.most_connections:
             server.not_received(503)
             self._h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
@@ -102,7 +102,7 @@ class Http2Connection(asyncio.Protocol):
         self._transport = transport
         self.connection_id = connection_id
         self._greet()
-        if self._server.doors.too_many(self.region):
+        if self._server.connections.doors.too_many(self.region):
             self._server.not_received(503)
             self._h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             self._hang_up()
@@ -115,7 +115,7 @@ class Http2Connection(asyncio.Protocol):
         self._signals.stop()
         if self._keep_alive is not None:
             self._keep_alive.busy()
-        self._server.disconnected(self)
+        self._server.connections.remove(self)
         self._all_gone()
 
     def eof_received(self) -> bool | None:

@@ -29,20 +29,14 @@ PRESENTED: Mapping[str, Presented] = {
 """What the faults of a handshake show."""
 
 
-class SecuredServer(Protocol):
-    """What a handshake needs of the server."""
-
-    loop: asyncio.AbstractEventLoop
-    engine: Engine
+class SecuredConnections(Protocol):
+    """The open connections of the server, as a handshake uses them."""
 
     @property
     def certificates(self) -> Certificates:
-        """Its certificates."""
+        """What the server shows of itself."""
 
-    def now(self) -> float:
-        """Return the seconds since t0."""
-
-    def connected(self, connection: OpenConnection) -> int:
+    def add(self, connection: OpenConnection) -> int:
         """Register a connection; returns its number."""
 
     def hand_over(self, connection: OpenConnection) -> float:
@@ -51,7 +45,7 @@ class SecuredServer(Protocol):
     def opened_at(self, connection: OpenConnection, opened: float) -> None:
         """Note since when a connection is open that has taken the place of another one."""
 
-    def disconnected(self, connection: OpenConnection) -> None:
+    def remove(self, connection: OpenConnection) -> None:
         """Remove a connection, and write its row."""
 
     def fault_acted(self, name: str) -> None:
@@ -59,6 +53,20 @@ class SecuredServer(Protocol):
 
     def handshake_over(self, how: Literal["full", "resumed", "failed"]) -> None:
         """Count a handshake."""
+
+
+class SecuredServer(Protocol):
+    """What a handshake needs of the server."""
+
+    loop: asyncio.AbstractEventLoop
+    engine: Engine
+
+    @property
+    def connections(self) -> SecuredConnections:
+        """The open connections."""
+
+    def now(self) -> float:
+        """Return the seconds since t0."""
 
 
 class Handshake(asyncio.Protocol):
@@ -88,7 +96,7 @@ class Handshake(asyncio.Protocol):
         """asyncio's callback: a client connected. From now on the layer hears what comes."""
         server = self._server
         self._transport = cast(asyncio.Transport, transport)
-        self.connection_id = server.connected(self)
+        self.connection_id = server.connections.add(self)
         self._patience = server.loop.call_later(HANDSHAKE_S, self.reset)
         now = server.now()
         use = server.engine.handshake_fault(self.region, now, self.connection_id)
@@ -98,9 +106,9 @@ class Handshake(asyncio.Protocol):
         )
         if settings is not None:
             show = replace(show, certificate=settings.certificate, resumption=settings.resumption)
-        layer: asyncio.Protocol = TlsLayer(server.certificates.context(show), self)
+        layer: asyncio.Protocol = TlsLayer(server.connections.certificates.context(show), self)
         if use is not None:
-            server.fault_acted(use.kind.name)
+            server.connections.fault_acted(use.kind.name)
             if isinstance(use.params, HandshakeStallParams):
                 self._patience.cancel()
                 layer = Stalled(server.loop, layer, use.params.seconds)
@@ -110,20 +118,21 @@ class Handshake(asyncio.Protocol):
     def secured(self, layer: TlsLayer, agreed: str | None) -> None:
         """See `HandshakeWatch.secured`: HTTP takes this connection's place, open since it was connected."""
         self._over("resumed" if layer.resumed else "full")
-        opened = self._server.hand_over(self)
+        connections = self._server.connections
+        opened = connections.hand_over(self)
         protocol = self._speak(agreed)
         layer.speak(protocol)
-        self._server.opened_at(cast(OpenConnection, protocol), opened)
+        connections.opened_at(cast(OpenConnection, protocol), opened)
 
     def failed(self, error: Exception | None) -> None:
         """See `HandshakeWatch.failed`: the connection ends without a request."""
         self._over("failed")
-        self._server.disconnected(self)
+        self._server.connections.remove(self)
 
     def _over(self, how: Literal["full", "resumed", "failed"]) -> None:
         if self._patience is not None:
             self._patience.cancel()
-        self._server.handshake_over(how)
+        self._server.connections.handshake_over(how)
 
     # ---- as one of the server's connections
 

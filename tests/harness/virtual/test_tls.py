@@ -84,7 +84,7 @@ def test_a_cold_request_costs_a_round_trip_more_and_a_warm_one_none(client: Any)
         )
         listener = await listen(loop, server, "far")
         Ports(server, {"far": listener})
-        trust = ssl.create_default_context(cafile=server.certificates.ca_file)
+        trust = ssl.create_default_context(cafile=server.connections.certificates.ca_file)
         async with client(f"{listener.url}/v1/chat/completions", trust) as ask:
             for _ in range(3):
                 began = loop.time()

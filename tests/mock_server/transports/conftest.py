@@ -143,7 +143,8 @@ class Serving:
         for port in (*ports.values(), admin):
             port.close()
         mock.cut()
-        await asyncio.wait_for(mock.all_disconnected.wait(), PATIENCE)
+        await mock.connections.ended(PATIENCE)
+        assert len(mock.connections) == 0
         assert not failures, failures
 
     @property

@@ -26,7 +26,7 @@ def test_all_layers_go_together(serve: Callable[..., Any], http2: bool) -> None:
     }
     answer = {"first_token": "0ms", "tokens": 1}
     server = serve({"provider": {"answer": answer, "regions": {"local": region}}})
-    context = ssl.create_default_context(cafile=server.mock.certificates.ca_file)
+    context = ssl.create_default_context(cafile=server.mock.connections.certificates.ca_file)
     body = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "hello"}], "stream": True}
     url = f"https://localhost:{server.ports['local']}/v1/chat/completions"
     with httpx2.Client(http2=http2, verify=context) as client:

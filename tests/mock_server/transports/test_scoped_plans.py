@@ -121,8 +121,8 @@ def test_answers_state_the_real_time_or_a_fixed_one(serve: Callable[..., Any]) -
     with server.connect() as client:
         client.ask()
         assert DEFAULT_UNIX_T0 <= json.loads(client.answer()[2])["created"] <= DEFAULT_UNIX_T0 + PATIENCE
-        server.mock.unix_time = lambda: 2_000_000_000.0
-        control(client, "POST", "reset", {"t0": server.mock.clock() - 1000.0})
+        server.mock.clock.unix_time = lambda: 2_000_000_000.0
+        control(client, "POST", "reset", {"t0": server.mock.clock.monotonic() - 1000.0})
         client.ask()
         assert 2_000_000_000 <= json.loads(client.answer()[2])["created"] <= 2_000_000_000 + PATIENCE
 

@@ -32,7 +32,7 @@ def _plan(region: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
 
 
 def _context(server: Serving) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=server.mock.certificates.ca_file)
+    return ssl.create_default_context(cafile=server.mock.connections.certificates.ca_file)
 
 
 def _secured(
@@ -159,7 +159,7 @@ def test_another_phase_may_have_another_certificate(serve: Callable[..., Any]) -
     with _secured(server, context) as old:
         old.ask()
         old.answer()
-        server.call(lambda: server.mock.reset(server.mock.clock() - 3601))
+        server.call(lambda: server.mock.reset(server.mock.clock.monotonic() - 3601))
         with _secured(server, context, session=old.sock.session) as new:
             assert new.sock.getpeercert(True) != old.sock.getpeercert(True)
             assert not new.sock.session_reused

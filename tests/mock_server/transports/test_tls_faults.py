@@ -30,7 +30,7 @@ def _plan(*rules: dict[str, Any], tls: bool = True, **more: Any) -> dict[str, An
 
 
 def _connect(server: Serving, timeout: float = PATIENCE) -> Client:
-    context = ssl.create_default_context(cafile=server.mock.certificates.ca_file)
+    context = ssl.create_default_context(cafile=server.mock.connections.certificates.ca_file)
     raw = socket.create_connection(("127.0.0.1", server.ports["local"]), timeout)
     try:
         return Client(context.wrap_socket(raw, server_hostname="localhost"))
@@ -103,7 +103,7 @@ def test_open_connections_outlive_what_new_ones_meet(serve: Callable[..., Any]) 
     server = serve(_plan(phases=phases))
     with _connect(server) as old:
         assert _ask(old) == 200
-        server.call(lambda: server.mock.reset(server.mock.clock() - 3601))
+        server.call(lambda: server.mock.reset(server.mock.clock.monotonic() - 3601))
         with pytest.raises(ssl.SSLError):
             _connect(server)
         assert _ask(old) == 200
