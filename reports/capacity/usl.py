@@ -37,7 +37,7 @@ Of its own, not of the most: a provider with a fixed number of slots makes a cor
 quarter wrong where little is under way, though R² is 0.98.
 """
 SMALL_RESIDUAL = 0.02
-"""Below this share it does not matter on which side of the curve levels lie."""
+"""Below this share it does not matter on which side of the curve levels lie, and a curve is a straight line."""
 BEYOND = 2
 """Levels that must lie beyond a peak."""
 STEPS = 60
@@ -92,7 +92,7 @@ def fit_usl(levels: Sequence[Level]) -> Usl:
     r2 = r_squared(points.good, fitted)
     again = np.array([_fitted(one, found) for one in resampled(steady)])
     alone, contention, coherence = ((value, *bounds(again[:, at].tolist())) for at, value in enumerate(found))
-    why = _why_not(points, fitted, r2)
+    why = _why_not(points, fitted, r2) or _straight(points, found)
     if why:
         return Usl(why, len(points), r2, alone, contention, coherence)
     curve = _curve(np.geomspace(points.in_flight.min(), points.in_flight.max(), STEPS), found, again)
@@ -114,6 +114,13 @@ def _why_not(points: Points, fitted: Floats, r2: float) -> str:
     if run > max(3, len(points) / 2) and abs(residuals[worst]) > SMALL_RESIDUAL:
         return f"{run} levels in a row lie on one side of the curve: it has another shape"
     return ""
+
+
+def _straight(points: Points, found: tuple[float, float, float]) -> str:
+    """Say that nothing bends the curve, so that it tells no contention and no coherence; empty if something does."""
+    most = points.in_flight.max()
+    bend = 1 - float(law(most, *found)) / (found[0] * float(most))
+    return f"up to {most:.4g} calls under way nothing bends the line" if bend < SMALL_RESIDUAL else ""
 
 
 def _fitted(points: Points, start: tuple[float, float, float] | None = None) -> tuple[float, float, float]:

@@ -59,7 +59,8 @@ def _cure(seen: Seen) -> tuple[str | None, str, str]:
     if seen.setting("driver") in ("python", "exec"):
         return None, "", "Make one client for the whole process and use it for every call."
     most, kept = seen.setting("pool.connections"), seen.setting("pool.keepalive")
-    if kept is not None and (most is None or kept < most):
+    at_once = seen.number("connections_peak")
+    if kept is not None and (most is None or kept < most) and (at_once is None or kept < at_once):
         cure = f"It keeps {kept} idle connections at most: let it keep as many as it opens at once."
         return "pool.keepalive", "" if most is None else str(most), cure
     cure = "Keep idle connections for longer than the pauses between calls, and for less time than the server does."

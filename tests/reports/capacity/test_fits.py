@@ -91,8 +91,9 @@ def test_no_peak_is_told_beyond_the_levels() -> None:
             levels_of((1, 2, 4, 6, 7, 8, 10, 20, 32), lambda n: min(n, 8), lambda n: n, noise=0.0),
             "R² is",
         ),
+        (by_law(SIZES, 2.0, 0.0, 0.0), "nothing bends the line"),
     ],
-    ids=("few levels", "narrow", "collapse", "step", "corner"),
+    ids=("few levels", "narrow", "collapse", "step", "corner", "line"),
 )
 def test_a_poor_fit_draws_no_line(levels: tuple[Level, ...], told: str) -> None:
     """The reason is told, and there is no curve."""

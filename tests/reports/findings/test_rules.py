@@ -199,9 +199,16 @@ def test_of_repeats_the_one_that_shows_it_most() -> None:
 
 
 def connects(
-    *, limit_s: float | None, whole: bool = True, phases: tuple[str, ...] = ("healthy",)
+    *,
+    limit_s: float | None,
+    whole: bool = True,
+    phases: tuple[str, ...] = ("healthy",),
+    open_s: float | None = None,
 ) -> CellRecords:
-    """Forty calls a second apart, each over a new connection that takes 10 ms to 400 ms; no longer than the limit."""
+    """Forty calls a second apart, each over a new connection that takes 10 ms to 400 ms; no longer than the limit.
+
+    The server knows for how long each is open, if `open_s` says so.
+    """
     calls, attempts, answers = [], [], []
     for number in range(40):
         took = 0.01 * (number + 1)
@@ -221,7 +228,10 @@ def connects(
         attempts.append(row)
     width = 40.0 / len(phases)
     spans = [(name, width * place, width * (place + 1)) for place, name in enumerate(phases)]
-    return make_cell(calls, answers, attempts, phases=spans)
+    listed = None
+    if open_s is not None:
+        listed = [{"connection_id": at, "opened_s": float(at), "closed_s": at + open_s} for at in range(40)]
+    return make_cell(calls, answers, attempts, phases=spans, connections=listed)
 
 
 def test_a_limit_for_connecting_that_distance_goes_beyond() -> None:
@@ -253,6 +263,10 @@ def test_time_that_goes_into_connecting() -> None:
         connects(limit_s=None), {"driver": "openai", "pool": {"connections": 10, "keepalive": 10}}
     )
     assert kept["connecting"].key == "pool.expiry"
+    for open_s, key in ((1.5, "pool.expiry"), (5.5, "pool.keepalive")):  # two at once, or six
+        pool = {"connections": 10, "keepalive": 2}
+        of_server = found_in(connects(limit_s=None, open_s=open_s), {"driver": "openai", "pool": pool})
+        assert of_server["connecting"].key == key
     assert found_in(connects(limit_s=None), {"driver": "python"})["connecting"].key is None
     early = found_in(connects(limit_s=None, whole=False), {"driver": "openai"})["connecting"]
     assert (early.key, early.setting) == ("http", "2")
