@@ -45,7 +45,7 @@ from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.inputs.traces.settings import TrafficTrace
 from windtunnel.harness.plan import resolve
 from windtunnel.harness.run.progress import Reporter
-from windtunnel.harness.virtual.virtual_cell import Shards
+from windtunnel.harness.virtual.cell_queue import Shards
 
 START = 1.0
 """The first rate, in calls per second."""

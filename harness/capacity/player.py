@@ -19,7 +19,7 @@ from windtunnel.harness.inputs.scenario import Scenario
 from windtunnel.harness.plan import resolve
 from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.run import RunOptions, play_plan
-from windtunnel.harness.virtual.virtual_cell import Shards
+from windtunnel.harness.virtual.cell_queue import Shards
 
 MeasureLevel = Callable[[Path, Collection[str]], LevelCell]
 """From the run directory of one cell, and the metrics that are wanted, to what a level is judged by."""

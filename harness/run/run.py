@@ -28,8 +28,7 @@ from windtunnel.harness.run.from_plan import clients_of, is_plan, profiles_of, r
 from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.resume import held, make_way, missing, plan_to_resume
 from windtunnel.harness.run.supervisor import Supervisor
-from windtunnel.harness.virtual.cell_queue import Verify, VirtualSupervisor
-from windtunnel.harness.virtual.virtual_cell import Shards
+from windtunnel.harness.virtual.cell_queue import Shards, Verify, VirtualSupervisor
 
 OPEN_FILES = 65_536
 START_S = 10.0

@@ -4,18 +4,52 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, Self, TypeAlias, cast
 
 from windtunnel.harness.plan import RunPlan
 from windtunnel.harness.run.cell import Cell
 from windtunnel.harness.run.progress import Reporter
 from windtunnel.harness.run.supervisor import Supervisor
-from windtunnel.harness.virtual.virtual_cell import Shard, Shards, VirtualCell
+from windtunnel.harness.virtual.virtual_cell import Shard, VirtualCell
 
 Verify: TypeAlias = bool | Literal["own"] | None
 """Which cells are played twice: all, none, all of a user's own code, or (None) the first of each such client."""
+
+
+class Shards:
+    """Shards that outlive a run, for runs that follow each other: a start of one takes two seconds of CPU.
+
+    They talk to one loop, which `run` gives to each run in turn. Their logs are in `folder`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+        self._runner = asyncio.Runner()
+        self._shards: dict[str, Shard] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self.end())
+        self._runner.close()
+
+    def run(self, play: Coroutine[Any, Any, None]) -> None:
+        """Play a run on the loop that all of them share."""
+        self._runner.run(play)
+
+    def named(self, name: str) -> Shard:
+        """The shard of this name; it is made when it is first asked for."""
+        if name not in self._shards:
+            self._shards[name] = Shard(self._folder / f"{name}.log")
+        return self._shards[name]
+
+    async def end(self) -> None:
+        """End all of them."""
+        for shard in self._shards.values():
+            await shard.end()
 
 
 class VirtualSupervisor(Supervisor):

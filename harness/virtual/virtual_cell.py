@@ -6,9 +6,7 @@ import asyncio
 import json
 import shutil
 import signal
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Self
 
 from windtunnel.harness.contract.files import read_json
 from windtunnel.harness.errors import MeasurementError
@@ -69,40 +67,6 @@ class Shard:
             await child.end()
             if self._log.stat().st_size == 0:
                 self._log.unlink()
-
-
-class Shards:
-    """Shards that outlive a run, for runs that follow each other: a start of one takes two seconds of CPU.
-
-    They talk to one loop, which `run` gives to each run in turn. Their logs are in `folder`.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder.absolute()
-        self._runner = asyncio.Runner()
-        self._shards: dict[str, Shard] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.run(self.end())
-        self._runner.close()
-
-    def run(self, play: Coroutine[Any, Any, None]) -> None:
-        """Play a run on the loop that all of them share."""
-        self._runner.run(play)
-
-    def named(self, name: str) -> Shard:
-        """The shard of this name; it is made when it is first asked for."""
-        if name not in self._shards:
-            self._shards[name] = Shard(self._folder / f"{name}.log")
-        return self._shards[name]
-
-    async def end(self) -> None:
-        """End all of them."""
-        for shard in self._shards.values():
-            await shard.end()
 
 
 class VirtualCell(Cell):

@@ -16,7 +16,7 @@ from windtunnel.harness.capacity.slo import read_slo
 from windtunnel.harness.contract.capacity import SHOWN, LostRegion
 from windtunnel.harness.errors import InputError
 from windtunnel.harness.inputs.gallery import load_profile, load_scenario
-from windtunnel.harness.virtual.virtual_cell import Shards
+from windtunnel.harness.virtual.cell_queue import Shards
 from windtunnel.reports.capacity.measure import measure_level
 
 SCENARIO = """

@@ -49,8 +49,7 @@ def test_no_request_is_found_that_holds_others_up(heavy: Heavy, tokens: int) -> 
             held, (one,) = longest_hold(
                 server, prepared(server, heavy), admin=heavy.admin, watched_s=WATCHED_S
             )
-            assert one.status
             assert server.mock.counters.failures.by_place == {}
-        if held < MOST_HOLD:
+        if one.status and held < MOST_HOLD:  # beside other tests an answer may take longer than it is watched
             return
-    pytest.fail(f"held others for {held:.0f} pieces of work, {ATTEMPTS} times")
+    pytest.fail(f"held others for {held:.0f} pieces of work, or had no answer ({one}), {ATTEMPTS} times")
