@@ -67,7 +67,7 @@ class ServeOptions:
         if not is_loopback(self.host) and not self.control_token:
             raise ServeError(
                 f"--host {self.host} can be reached from other machines: give an admin token as well "
-                f"(--control-token TOKEN, or {TOKEN_VARIABLE} in the environment)"
+                f"(--admin-token TOKEN, or {TOKEN_VARIABLE} in the environment)"
             )
         if self.journal is not None and find_spec("pyarrow") is None:
             raise ServeError("--journal writes Arrow files, which needs more: pip install 'windtunnel[lab]'")
@@ -216,7 +216,12 @@ def _parser() -> argparse.ArgumentParser:
         "--admin-port", type=_port, default=0, help="port of the admin API alone, never closed (default: any)"
     )
     parser.add_argument("--journal", type=Path, help="directory for the served records (default: memory)")
-    parser.add_argument("--control-token", help=f"admin token (default: ${TOKEN_VARIABLE})")
+    parser.add_argument(
+        "--admin-token",
+        "--control-token",
+        dest="control_token",
+        help=f"admin token (default: ${TOKEN_VARIABLE})",
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes that share the ports (default: 1)")
     parser.add_argument("--worker", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--t0", type=float, help=argparse.SUPPRESS)
