@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
-from contextlib import suppress
 
 from windtunnel.mock_server.transports.limits import LINGER_S
 
@@ -33,8 +33,11 @@ def reset_behind(loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) 
 
 def send_fin(transport: asyncio.WriteTransport) -> None:
     """Send a FIN behind everything that was written, unless the client is gone and the loop has yet to hear of it."""
-    with suppress(OSError):  # asyncio's transports let the kernel's ENOTCONN through
+    try:
         transport.write_eof()
+    except OSError as error:  # asyncio's transports let the kernel's word through
+        if error.errno != errno.ENOTCONN:
+            raise
 
 
 def close_and_linger(loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
